@@ -1,0 +1,277 @@
+//! Image configurations: read where needed, carried byte for byte where not.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+
+use super::{Digest, Platform, json};
+use crate::error::{Context, Error, Result};
+
+/// An image configuration (image-spec, config.md).
+///
+/// Fields that nobody sets keep their text, so nothing that another tool put there is lost. It is
+/// written as `BuildKit` writes it: on one line, the top-level keys sorted.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
+pub struct ImageConfig {
+    fields: BTreeMap<String, Box<RawValue>>,
+}
+
+/// One step in the history of an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// When it was made, in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// The command that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// What its maker says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// Whether it made no layer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub empty_layer: bool,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RootFs {
+    #[serde(rename = "type")]
+    kind: String,
+    diff_ids: Option<Vec<Digest>>,
+}
+
+impl ImageConfig {
+    /// A configuration that says no more than what the image runs on.
+    pub fn new(platform: &Platform) -> Self {
+        let mut config = Self::default();
+        config.set_platform(platform);
+        config
+    }
+
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// Not a JSON object.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let fields: Option<BTreeMap<String, Box<RawValue>>> = serde_json::from_slice(bytes)
+            .map_err(|error| Error::input("not an image configuration in JSON").with_source(error))?;
+        let fields = fields.ok_or_else(|| Error::input("the image configuration is `null`"))?;
+        Ok(Self { fields })
+    }
+
+    /// The bytes to hash and store.
+    ///
+    /// # Errors
+    /// None in practice: every field was JSON when it came in.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        json::compact(self)
+    }
+
+    /// What the image runs on.
+    ///
+    /// # Errors
+    /// `os` or `architecture` is missing or not a string.
+    pub fn platform(&self) -> Result<Platform> {
+        let required = |key| -> Result<String> {
+            self.get::<String>(key)?
+                .filter(|value| !value.is_empty())
+                .ok_or_else(|| Error::input(format!("invalid image config: missing {key}")))
+        };
+        Ok(Platform {
+            architecture: required("architecture")?,
+            os: required("os")?,
+            os_version: self.get("os.version")?,
+            os_features: self.get("os.features")?.unwrap_or_default(),
+            variant: self.get("variant")?,
+        })
+    }
+
+    /// Whether it says anything about what the image runs on.
+    pub fn has_platform(&self) -> bool {
+        self.fields.contains_key("os") || self.fields.contains_key("architecture")
+    }
+
+    /// Says what the image runs on.
+    pub fn set_platform(&mut self, platform: &Platform) {
+        self.set("architecture", &platform.architecture);
+        self.set("os", &platform.os);
+        match &platform.variant {
+            Some(variant) => self.set("variant", variant),
+            None => self.remove("variant"),
+        }
+    }
+
+    /// The digests of the uncompressed layers, the base first.
+    ///
+    /// # Errors
+    /// `rootfs` is malformed.
+    pub fn diff_ids(&self) -> Result<Vec<Digest>> {
+        Ok(self.get::<RootFs>("rootfs")?.and_then(|rootfs| rootfs.diff_ids).unwrap_or_default())
+    }
+
+    /// Replaces the digests of the uncompressed layers.
+    pub fn set_diff_ids(&mut self, diff_ids: Vec<Digest>) {
+        self.set("rootfs", &RootFs { kind: "layers".to_owned(), diff_ids: Some(diff_ids) });
+    }
+
+    /// How the image came to be.
+    ///
+    /// # Errors
+    /// `history` is malformed.
+    pub fn history(&self) -> Result<Vec<History>> {
+        Ok(self.get("history")?.unwrap_or_default())
+    }
+
+    /// Replaces how the image came to be.
+    pub fn set_history(&mut self, history: &[History]) {
+        self.set("history", &history);
+    }
+
+    /// When the image was made.
+    ///
+    /// # Errors
+    /// `created` is not a time of RFC 3339.
+    pub fn created(&self) -> Result<Option<Timestamp>> {
+        let text: Option<String> = self.get("created")?;
+        text.filter(|text| !text.is_empty()).map(|text| parse_time(&text)).transpose()
+    }
+
+    /// Says when the image was made.
+    pub fn set_created(&mut self, created: Timestamp) {
+        self.set("created", &created.to_string());
+    }
+
+    /// What a container of the image runs.
+    ///
+    /// # Errors
+    /// `config` is not a JSON object.
+    pub fn run_config(&self) -> Result<RunConfig> {
+        Ok(self.get("config")?.unwrap_or_default())
+    }
+
+    /// Replaces what a container of the image runs.
+    pub fn set_run_config(&mut self, config: &RunConfig) {
+        self.set("config", config);
+    }
+
+    /// Takes over every field of `other` but its layers.
+    pub fn overlay(&mut self, other: &Self) {
+        let fields = other.fields.iter().filter(|(key, _)| key.as_str() != "rootfs");
+        self.fields.extend(fields.map(|(key, value)| (key.clone(), value.clone())));
+    }
+
+    fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let Some(raw) = self.fields.get(key) else { return Ok(None) };
+        serde_json::from_str(raw.get())
+            .map_err(|error| Error::input(format!("invalid image config: `{key}`")).with_source(error))
+    }
+
+    fn set<T: Serialize>(&mut self, key: &str, value: &T) {
+        self.fields.insert(key.to_owned(), raw(value));
+    }
+
+    fn remove(&mut self, key: &str) {
+        self.fields.remove(key);
+    }
+}
+
+/// What a container of the image runs: the object `config` of an image configuration.
+///
+/// Keys that are set find their place in the order of Go's struct; keys that are there stay where
+/// they are, with their text.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunConfig(IndexMap<String, Box<RawValue>>);
+
+/// The keys of the image specification, in the order of its Go struct.
+const RUN_CONFIG_ORDER: [&str; 9] =
+    ["User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal"];
+
+impl RunConfig {
+    /// The value of `key`.
+    ///
+    /// # Errors
+    /// It is not what `T` reads.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let Some(raw) = self.0.get(key) else { return Ok(None) };
+        serde_json::from_str(raw.get())
+            .map_err(|error| Error::input(format!("invalid image config: `config.{key}`")).with_source(error))
+    }
+
+    /// Replaces the value of `key`.
+    pub fn set<T: Serialize>(&mut self, key: &str, value: &T) {
+        let value = raw(value);
+        if let Some(present) = self.0.get_mut(key) {
+            *present = value;
+            return;
+        }
+        let rank = |key: &str| RUN_CONFIG_ORDER.iter().position(|known| *known == key);
+        let place = self.0.keys().position(|present| rank(present) > rank(key)).unwrap_or(self.0.len());
+        self.0.shift_insert(place, key.to_owned(), value);
+    }
+
+    /// Takes `key` out.
+    pub fn remove(&mut self, key: &str) {
+        self.0.shift_remove(key);
+    }
+}
+
+#[expect(clippy::expect_used, reason = "strings, lists and maps of strings are always JSON")]
+fn raw<T: Serialize>(value: &T) -> Box<RawValue> {
+    to_raw_value(value).expect("the fields of a configuration serialise")
+}
+
+/// Reads a time of RFC 3339, as configurations and history hold it.
+pub(crate) fn parse_time(text: &str) -> Result<Timestamp> {
+    text.parse()
+        .map_err(|error: jiff::Error| Error::input(error.to_string()))
+        .attempt(|| format!("invalid image config: `{}` is not a time", text.escape_debug()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_sets_keeps_its_text() {
+        let text = r#"{"architecture":"amd64","os":"linux","x.y":{"b":1.50,"a":[1e400]},"config":{"Shell":["sh"],"Env":["A=<1>"],"OnBuild":null}}"#;
+        let mut config = ImageConfig::parse(text.as_bytes()).unwrap();
+        let mut run = config.run_config().unwrap();
+        run.set("Cmd", &["a&b"]);
+        config.set_run_config(&run);
+        assert_eq!(
+            String::from_utf8(config.to_bytes().unwrap()).unwrap(),
+            r#"{"architecture":"amd64","config":{"Shell":["sh"],"Env":["A=\u003c1\u003e"],"OnBuild":null,"Cmd":["a\u0026b"]},"os":"linux","x.y":{"b":1.50,"a":[1e400]}}"#
+        );
+    }
+
+    #[test]
+    fn set_keys_follow_the_order_of_the_specification() {
+        let mut run = RunConfig::default();
+        for key in ["StopSignal", "Cmd", "User", "Env"] {
+            run.set(key, &"x");
+        }
+        assert_eq!(run.0.keys().collect::<Vec<_>>(), ["User", "Env", "Cmd", "StopSignal"]);
+    }
+
+    #[test]
+    fn a_platform_is_required() {
+        let message =
+            |text: &str| ImageConfig::parse(text.as_bytes()).unwrap().platform().unwrap_err().message().to_owned();
+        assert_eq!(message(r#"{"os":"linux"}"#), "invalid image config: missing architecture");
+        assert_eq!(message(r#"{"architecture":"amd64","os":""}"#), "invalid image config: missing os");
+        assert!(ImageConfig::parse(b"null").is_err());
+        assert!(ImageConfig::parse(b"[]").is_err());
+    }
+}

@@ -1,0 +1,173 @@
+//! Manifests and indexes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Descriptor, MediaType};
+use crate::error::{Error, Result};
+
+/// An image manifest (image-spec, manifest.md), in Go's field order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Always 2.
+    pub schema_version: u32,
+    /// Its own media type; required by Docker, optional for OCI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<MediaType>,
+    /// What it is, if it is not an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// The image configuration.
+    pub config: Descriptor,
+    /// The layers, the base first.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub layers: Vec<Descriptor>,
+    /// The manifest that this one is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
+    /// Facts about the image.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// An image index (image-spec, image-index.md), in Go's field order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    /// Always 2.
+    pub schema_version: u32,
+    /// Its own media type; required by Docker, optional for OCI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<MediaType>,
+    /// What it is, if it is not a multi-platform image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// Manifests and further indexes.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub manifests: Vec<Descriptor>,
+    /// The manifest that this index is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
+    /// Facts about the image.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl Index {
+    /// An OCI index of `manifests`.
+    pub fn new(manifests: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: Some(MediaType::INDEX),
+            artifact_type: None,
+            manifests,
+            subject: None,
+            annotations: BTreeMap::new(),
+            unknown: Map::new(),
+        }
+    }
+}
+
+/// BuildKit writes `"layers": null` for an image without layers.
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads the manifest that `descriptor` references from its verified bytes.
+///
+/// # Errors
+/// Not JSON, not a manifest, of another media type than its descriptor says, or index and manifest
+/// at once, which two readers could take for two different images (CVE-2021-41190).
+pub fn parse_manifest(descriptor: &Descriptor, bytes: &[u8]) -> Result<Manifest> {
+    let manifest: Manifest = parse("manifest", descriptor, bytes)?;
+    check(
+        "manifest",
+        descriptor,
+        manifest.schema_version,
+        manifest.media_type.as_ref(),
+        &manifest.unknown,
+        &["manifests"],
+    )?;
+    Ok(manifest)
+}
+
+/// Reads the index that `descriptor` references from its verified bytes.
+///
+/// # Errors
+/// As [`parse_manifest`].
+pub fn parse_index(descriptor: &Descriptor, bytes: &[u8]) -> Result<Index> {
+    let index: Index = parse("index", descriptor, bytes)?;
+    check("index", descriptor, index.schema_version, index.media_type.as_ref(), &index.unknown, &["layers", "config"])?;
+    Ok(index)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(what: &str, descriptor: &Descriptor, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::input(format!("cannot read {what} {}", descriptor.digest)).with_source(error))
+}
+
+fn check(
+    what: &str,
+    descriptor: &Descriptor,
+    schema_version: u32,
+    media_type: Option<&MediaType>,
+    unknown: &Map<String, Value>,
+    forbidden: &[&str],
+) -> Result<()> {
+    let refuse = |reason: String| Err(Error::input(format!("{what} {} {reason}", descriptor.digest)));
+    if schema_version != 2 {
+        return refuse(format!("has schemaVersion {schema_version}, expected 2"));
+    }
+    if let Some(own) = media_type.filter(|own| **own != descriptor.media_type) {
+        return refuse(format!("says it is `{own}`, but is referenced as `{}`", descriptor.media_type));
+    }
+    if let Some(key) = forbidden.iter().find(|key| unknown.contains_key(**key)) {
+        return refuse(format!("has `{key}`, which makes it index and manifest at once"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::json;
+
+    const EMPTY: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+    fn manifest_text(extra: &str) -> String {
+        format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}",{extra}"config":{{"mediaType":"{}","digest":"{EMPTY}","size":2}},"layers":[]}}"#,
+            MediaType::MANIFEST,
+            MediaType::CONFIG
+        )
+    }
+
+    #[test]
+    fn unknown_fields_survive_in_manifest_and_descriptor() {
+        let text = format!(
+            r#"{{"schemaVersion":2,"config":{{"mediaType":"a","digest":"{EMPTY}","size":2,"new":{{"b":1,"a":2}}}},"layers":[],"later":[1]}}"#
+        );
+        let manifest: Manifest = serde_json::from_str(&text).unwrap();
+        assert_eq!(String::from_utf8(json::compact(&manifest).unwrap()).unwrap(), text);
+    }
+
+    #[test]
+    fn refuses_media_type_confusion() {
+        let descriptor = |bytes: &str| Descriptor::of(MediaType::MANIFEST, bytes.as_bytes());
+        let good = manifest_text("");
+        assert!(parse_manifest(&descriptor(&good), good.as_bytes()).is_ok());
+        let both = manifest_text(r#""manifests":[],"#);
+        assert!(parse_manifest(&descriptor(&both), both.as_bytes()).unwrap_err().message().contains("`manifests`"));
+        let other = Descriptor::of(MediaType::DOCKER_MANIFEST, good.as_bytes());
+        assert!(parse_manifest(&other, good.as_bytes()).unwrap_err().message().contains("referenced as"));
+    }
+}

@@ -1,0 +1,130 @@
+//! Media types, and what they say about the bytes.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::compression::Algorithm;
+
+/// A media type. Unknown ones are carried, never refused (image-spec, media-types.md).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MediaType(Cow<'static, str>);
+
+const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+
+impl MediaType {
+    /// An OCI image manifest.
+    pub const MANIFEST: Self = Self(Cow::Borrowed("application/vnd.oci.image.manifest.v1+json"));
+    /// An OCI image index.
+    pub const INDEX: Self = Self(Cow::Borrowed("application/vnd.oci.image.index.v1+json"));
+    /// An OCI image configuration.
+    pub const CONFIG: Self = Self(Cow::Borrowed("application/vnd.oci.image.config.v1+json"));
+    /// Docker's manifest, version 2 schema 2.
+    pub const DOCKER_MANIFEST: Self = Self(Cow::Borrowed("application/vnd.docker.distribution.manifest.v2+json"));
+    /// Docker's manifest list.
+    pub const DOCKER_LIST: Self = Self(Cow::Borrowed("application/vnd.docker.distribution.manifest.list.v2+json"));
+    /// Docker's image configuration.
+    pub const DOCKER_CONFIG: Self = Self(Cow::Borrowed("application/vnd.docker.container.image.v1+json"));
+
+    /// The type of an OCI layer that is compressed with `algorithm`.
+    pub fn layer(algorithm: Algorithm) -> Self {
+        Self(Cow::Borrowed(match algorithm {
+            Algorithm::Uncompressed => OCI_LAYER,
+            Algorithm::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Algorithm::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        }))
+    }
+
+    /// OCI's twin of one of Docker's types; any other type as it is.
+    #[must_use]
+    pub fn to_oci(&self) -> Self {
+        if self.0.contains("vnd.docker.image.rootfs")
+            && let Some(algorithm) = self.layer_compression()
+        {
+            return Self::layer(algorithm);
+        }
+        match self {
+            twin if *twin == Self::DOCKER_MANIFEST => Self::MANIFEST,
+            twin if *twin == Self::DOCKER_LIST => Self::INDEX,
+            twin if *twin == Self::DOCKER_CONFIG => Self::CONFIG,
+            other => other.clone(),
+        }
+    }
+
+    /// The type as written in documents.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it names an image manifest, of OCI or of Docker.
+    pub fn is_manifest(&self) -> bool {
+        *self == Self::MANIFEST || *self == Self::DOCKER_MANIFEST
+    }
+
+    /// Whether it names an index, of OCI or of Docker.
+    pub fn is_index(&self) -> bool {
+        *self == Self::INDEX || *self == Self::DOCKER_LIST
+    }
+
+    /// Whether it names an image configuration, of OCI or of Docker.
+    pub fn is_config(&self) -> bool {
+        *self == Self::CONFIG || *self == Self::DOCKER_CONFIG
+    }
+
+    /// How the layer that it names is compressed; `None` if it names no layer that is known.
+    ///
+    /// Docker's types are not exact in the wild (`tar.gzip` on any compression), so who reads a
+    /// layer looks at its first bytes as well.
+    pub fn layer_compression(&self) -> Option<Algorithm> {
+        let name = self.as_str();
+        let suffix = name
+            .strip_prefix(OCI_LAYER)
+            .or_else(|| name.strip_prefix("application/vnd.oci.image.layer.nondistributable.v1.tar"))
+            .map(|suffix| suffix.replace('+', "."))
+            .or_else(|| name.strip_prefix(DOCKER_LAYER).map(Into::into))
+            .or_else(|| name.strip_prefix("application/vnd.docker.image.rootfs.foreign.diff.tar").map(Into::into))?;
+        match suffix.as_str() {
+            "" => Some(Algorithm::Uncompressed),
+            ".gzip" => Some(Algorithm::Gzip),
+            ".zstd" => Some(Algorithm::Zstd),
+            _ => None,
+        }
+    }
+}
+
+impl From<String> for MediaType {
+    fn from(name: String) -> Self {
+        Self(Cow::Owned(name))
+    }
+}
+
+impl fmt::Display for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layer_types_name_their_compression() {
+        for (name, expected) in [
+            ("application/vnd.oci.image.layer.v1.tar", Some(Algorithm::Uncompressed)),
+            ("application/vnd.oci.image.layer.v1.tar+gzip", Some(Algorithm::Gzip)),
+            ("application/vnd.oci.image.layer.v1.tar+zstd", Some(Algorithm::Zstd)),
+            ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", Some(Algorithm::Gzip)),
+            ("application/vnd.docker.image.rootfs.diff.tar.gzip", Some(Algorithm::Gzip)),
+            ("application/vnd.docker.image.rootfs.diff.tar.zstd", Some(Algorithm::Zstd)),
+            ("application/vnd.docker.image.rootfs.foreign.diff.tar", Some(Algorithm::Uncompressed)),
+            ("application/vnd.oci.image.layer.v1.tar+xz", None),
+            ("application/vnd.in-toto+json", None),
+        ] {
+            assert_eq!(MediaType::from(name.to_owned()).layer_compression(), expected, "{name}");
+        }
+    }
+}
