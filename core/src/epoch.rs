@@ -1,0 +1,45 @@
+//! `SOURCE_DATE_EPOCH`: the time that stands in for the clock.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use crate::error::{Error, Result};
+use crate::options::Value;
+
+/// A time in whole seconds since 1970 (reproducible-builds.org, "SOURCE_DATE_EPOCH").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(Timestamp);
+
+impl Epoch {
+    /// The time.
+    pub fn time(self) -> Timestamp {
+        self.0
+    }
+}
+
+impl FromStr for Epoch {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let time = text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+        time.map(Self)
+            .ok_or_else(|| Error::option(format!("expected seconds since 1970, not `{}`", text.escape_debug())))
+    }
+}
+
+/// What an output says about its epoch: a time, or with an empty value that there is none, whatever
+/// the result says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EpochOption(pub Option<Epoch>);
+
+impl Value for EpochOption {
+    fn syntax() -> Cow<'static, str> {
+        "SECONDS|".into()
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(Some).map(Self) }
+    }
+}

@@ -1,0 +1,219 @@
+//! Options, declared once: parsing, help, the reference page and the plugin protocol come from it.
+//!
+//! ```
+//! use longshore_core::options::{Attrs, Options, Visitor, describe, parse};
+//! use longshore_core::Result;
+//!
+//! #[derive(Debug, Default)]
+//! struct BoxOptions {
+//!     sealed: Option<bool>,
+//! }
+//!
+//! impl Options for BoxOptions {
+//!     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+//!         visitor.option("sealed", "Seal the box", "false", &mut self.sealed)
+//!     }
+//! }
+//!
+//! let attrs = Attrs::from_iter([("sealed", "true")]);
+//! assert_eq!(parse::<BoxOptions>("box", &attrs).unwrap().sealed, Some(true));
+//!
+//! let typo = Attrs::from_iter([("saeled", "true")]);
+//! let error = parse::<BoxOptions>("box", &typo).unwrap_err();
+//! assert_eq!(error.message(), "type=box has no option `saeled`");
+//! assert_eq!(error.hint(), Some("did you mean `sealed`?"));
+//! assert_eq!(describe::<BoxOptions>()[0].default, "false");
+//! ```
+
+mod suggest;
+mod value;
+
+use std::borrow::Cow;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+pub use suggest::nearest;
+pub use value::{Names, Value, choice_syntax, parse_choice};
+
+use crate::error::{Error, Result};
+
+/// What was written for one output, in order, before anything is known about its meaning.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attrs(IndexMap<String, Attr>);
+
+/// The text of one option, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attr {
+    /// The text after `=`.
+    pub value: String,
+    /// Where the field begins in what the user wrote, counted from 1; `None` where nobody wrote it.
+    pub column: Option<usize>,
+}
+
+impl Attrs {
+    /// Adds an option. Answers `false`, and changes nothing, if it is there already.
+    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>, column: Option<usize>) -> bool {
+        let entry = self.0.entry(key.into());
+        let is_new = matches!(entry, indexmap::map::Entry::Vacant(_));
+        entry.or_insert_with(|| Attr { value: value.into(), column });
+        is_new
+    }
+
+    /// Takes an option out.
+    pub fn take(&mut self, key: &str) -> Option<Attr> {
+        self.0.shift_remove(key)
+    }
+
+    /// The options in the order in which they were written.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Attr)> {
+        self.0.iter().map(|(key, attr)| (key.as_str(), attr))
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Attrs {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        let mut attrs = Self::default();
+        for (key, value) in pairs {
+            attrs.insert(key, value, None);
+        }
+        attrs
+    }
+}
+
+/// A set of options that names each of them in one place.
+pub trait Options: Default {
+    /// Shows each option to `visitor`; a group that several exporters share is a call of its `visit`.
+    ///
+    /// # Errors
+    /// What the visitor found wrong with an option.
+    fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()>;
+
+    /// Checks options against each other, after all of them are read.
+    ///
+    /// # Errors
+    /// Two options that exclude each other, or one that lacks another.
+    fn validate(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Sees every option of a set: it fills them in, or lists them.
+pub trait Visitor {
+    /// One option: its key, what it does, what it is when unset (for people), and its place.
+    ///
+    /// The place stays `None` when the option is unset: unset is not the default.
+    ///
+    /// # Errors
+    /// What was written for it is not a value of it.
+    fn visit(&mut self, option: OptionInfo, place: &mut dyn Place) -> Result<()>;
+}
+
+impl dyn Visitor + '_ {
+    /// Shows one option of type `T`.
+    ///
+    /// # Errors
+    /// As [`Visitor::visit`].
+    pub fn option<T: Value>(
+        &mut self,
+        key: &'static str,
+        help: &'static str,
+        default: &'static str,
+        place: &mut Option<T>,
+    ) -> Result<()> {
+        let info = OptionInfo { key: key.into(), help: help.into(), syntax: T::syntax(), default: default.into() };
+        self.visit(info, place)
+    }
+}
+
+/// Where the value of an option goes; implemented by `Option<T>` for every [`Value`].
+pub trait Place {
+    /// Parses `text` and keeps the value.
+    ///
+    /// # Errors
+    /// `text` is not a value.
+    fn set(&mut self, text: &str) -> Result<()>;
+}
+
+impl<T: Value> Place for Option<T> {
+    fn set(&mut self, text: &str) -> Result<()> {
+        *self = Some(T::parse(text)?);
+        Ok(())
+    }
+}
+
+/// What people and other programs are told about an option.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OptionInfo {
+    /// Its key.
+    pub key: Cow<'static, str>,
+    /// What it does, in one line.
+    pub help: Cow<'static, str>,
+    /// What may be written, such as `true|false`.
+    pub syntax: Cow<'static, str>,
+    /// What happens when it is unset.
+    pub default: Cow<'static, str>,
+}
+
+/// Reads `attrs` as the options of `type=<kind>`.
+///
+/// # Errors
+/// [`InvalidOption`](crate::ErrorKind::InvalidOption) for a key that `O` does not know, with the
+/// nearest one it knows, and for a value that is none; both name the column.
+pub fn parse<O: Options>(kind: &str, attrs: &Attrs) -> Result<O> {
+    struct Parser<'a> {
+        kind: &'a str,
+        left: Attrs,
+        known: Vec<Cow<'static, str>>,
+    }
+    impl Visitor for Parser<'_> {
+        fn visit(&mut self, option: OptionInfo, place: &mut dyn Place) -> Result<()> {
+            let attr = self.left.take(&option.key);
+            self.known.push(option.key.clone());
+            let Some(attr) = attr else { return Ok(()) };
+            place.set(&attr.value).map_err(|error| {
+                let at = at_column(attr.column);
+                let message = format!("option `{}` of type={}{at}: {}", option.key, self.kind, error.message());
+                let outer = Error::option(message);
+                match error.hint() {
+                    Some(hint) => outer.with_hint(hint),
+                    None => outer,
+                }
+            })
+        }
+    }
+    let mut options = O::default();
+    let mut parser = Parser { kind, left: attrs.clone(), known: Vec::new() };
+    options.visit(&mut parser)?;
+    if let Some((key, attr)) = parser.left.iter().next() {
+        let message = format!("type={kind} has no option `{}`{}", key.escape_debug(), at_column(attr.column));
+        let known = parser.known.iter().map(AsRef::as_ref);
+        let hint = nearest(key, known.clone()).map_or_else(
+            || format!("it has {}", known.collect::<Vec<_>>().join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
+        return Err(Error::option(message).with_hint(hint));
+    }
+    options.validate()?;
+    Ok(options)
+}
+
+/// Says where a field stands, for the end of a message.
+pub(crate) fn at_column(column: Option<usize>) -> String {
+    column.map(|column| format!(" at column {column}")).unwrap_or_default()
+}
+
+/// Lists the options of `O`, in the order in which it shows them.
+pub fn describe<O: Options>() -> Vec<OptionInfo> {
+    struct Lister(Vec<OptionInfo>);
+    impl Visitor for Lister {
+        fn visit(&mut self, option: OptionInfo, _: &mut dyn Place) -> Result<()> {
+            self.0.push(option);
+            Ok(())
+        }
+    }
+    let mut lister = Lister(Vec::new());
+    // A lister refuses nothing, so there is no error to report.
+    let _ = O::default().visit(&mut lister);
+    lister.0
+}

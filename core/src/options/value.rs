@@ -1,0 +1,122 @@
+//! Types of values: each knows its syntax and how to read it.
+
+use std::borrow::Cow;
+
+use crate::error::{Error, Result};
+use crate::oci::ImageName;
+
+/// A type that an option can have.
+pub trait Value: Sized {
+    /// What may be written, such as `true|false`.
+    fn syntax() -> Cow<'static, str>;
+
+    /// Reads what was written.
+    ///
+    /// # Errors
+    /// An error whose message says what was expected and what was found.
+    fn parse(text: &str) -> Result<Self>;
+}
+
+/// Go's `strconv.ParseBool`; an empty value is `true`, for every option alike.
+impl Value for bool {
+    fn syntax() -> Cow<'static, str> {
+        "true|false".into()
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        match text {
+            "" | "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+            "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+            _ => Err(expected::<Self>(text)),
+        }
+    }
+}
+
+impl Value for i32 {
+    fn syntax() -> Cow<'static, str> {
+        "NUMBER".into()
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        text.parse().map_err(|_| expected::<Self>(text))
+    }
+}
+
+/// The names of an image: a list separated by commas, or `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Names {
+    /// `*`: the names that the image brings itself.
+    Own,
+    /// These names, in this order.
+    Given(Vec<ImageName>),
+}
+
+impl Value for Names {
+    fn syntax() -> Cow<'static, str> {
+        "NAME[,NAME…]|*".into()
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        if text == "*" {
+            return Ok(Self::Own);
+        }
+        let mut names: Vec<ImageName> = Vec::new();
+        for name in text.split(',') {
+            let name = name.trim().parse()?;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(Self::Given(names))
+    }
+}
+
+/// The error for `text` where a `T` was expected.
+fn expected<T: Value>(text: &str) -> Error {
+    Error::option(format!("expected {}, not `{}`", T::syntax(), text.escape_debug()))
+}
+
+/// The syntax of a closed set of words, for a [`Value`] that derives its words with `strum`.
+pub fn choice_syntax<T: strum::VariantNames>() -> Cow<'static, str> {
+    T::VARIANTS.join("|").into()
+}
+
+/// Reads one word of a closed set.
+///
+/// # Errors
+/// Another word, with the nearest one of the set.
+pub fn parse_choice<T: Value + strum::VariantNames + std::str::FromStr>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| {
+        let error = expected::<T>(text);
+        match super::nearest(text, T::VARIANTS.iter().copied()) {
+            Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+            None => error,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bool_reads_what_go_reads() {
+        for text in ["1", "t", "T", "TRUE", "true", "True", ""] {
+            assert!(bool::parse(text).unwrap(), "{text}");
+        }
+        for text in ["0", "f", "F", "FALSE", "false", "False"] {
+            assert!(!bool::parse(text).unwrap(), "{text}");
+        }
+        assert_eq!(bool::parse("yes").unwrap_err().message(), "expected true|false, not `yes`");
+    }
+
+    #[test]
+    fn names_are_a_list_without_repetition() {
+        let Names::Given(names) = Names::parse("a,b:1, a:latest").unwrap() else { panic!("a list") };
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["docker.io/library/a:latest", "docker.io/library/b:1"]);
+        assert_eq!(Names::parse("*").unwrap(), Names::Own);
+        assert!(Names::parse("").is_err());
+        assert!(Names::parse("a,,b").is_err());
+    }
+}
