@@ -1,0 +1,24 @@
+//! Tar archives: the one writer and the one reader.
+//!
+//! The writer follows the conventions of Go's `archive/tar`, so that a layer has the digest that
+//! BuildKit gives it. The reader is strict where two readers could disagree about an archive.
+
+mod entry;
+mod read;
+mod write;
+
+pub use entry::{Entry, EntryKind};
+pub use read::Reader;
+pub use write::Writer;
+
+/// Size of a tar block in bytes.
+const BLOCK: usize = 512;
+
+/// Prefix of PAX records that hold an extended attribute.
+const PAX_XATTR: &str = "SCHILY.xattr.";
+
+/// The bytes that fill up the last block of `size` bytes of data.
+fn padding(size: u64) -> usize {
+    let used = (size % BLOCK as u64) as usize;
+    if used == 0 { 0 } else { BLOCK - used }
+}
