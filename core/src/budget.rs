@@ -1,0 +1,195 @@
+//! What a run may use at once: threads for leaf work, and bytes in flight.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+
+use crate::cancel::Cancel;
+use crate::error::Result;
+
+/// Bytes in flight for each thread of the pool: two blocks to work on, two that wait.
+const BYTES_PER_JOB: u64 = 4 * crate::layer::BLOCK as u64;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A pool of threads for leaf work, and a budget of bytes. Clones share both.
+///
+/// Leaf work never waits for other work: it compresses or hashes a block that is there. So the pool
+/// cannot deadlock, however many drivers feed it.
+#[derive(Clone)]
+pub struct Budget(Arc<Shared>);
+
+struct Shared {
+    jobs: NonZeroUsize,
+    limit: u64,
+    queue: Arc<Queue>,
+    threads: Vec<JoinHandle<()>>,
+    used: Mutex<u64>,
+    freed: Arc<Condvar>,
+}
+
+#[derive(Default)]
+struct Queue {
+    state: Mutex<QueueState>,
+    ready: Condvar,
+}
+
+#[derive(Default)]
+struct QueueState {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Budget {
+    /// A pool of `jobs` threads, with bytes in proportion.
+    pub fn new(jobs: NonZeroUsize) -> Self {
+        let queue = Arc::new(Queue::default());
+        let spawn = |_| {
+            let queue = queue.clone();
+            std::thread::spawn(move || queue.work())
+        };
+        let threads = (0..jobs.get()).map(spawn).collect();
+        let limit = BYTES_PER_JOB * jobs.get() as u64;
+        Self(Arc::new(Shared { jobs, limit, queue, threads, used: Mutex::default(), freed: Arc::default() }))
+    }
+
+    /// As many threads as this machine has processors for us.
+    pub fn for_this_machine() -> Self {
+        Self::new(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// The number of threads of the pool.
+    pub fn jobs(&self) -> NonZeroUsize {
+        self.0.jobs
+    }
+
+    /// Runs leaf work on the pool. The receiver gets its result; it is disconnected if `work` panics.
+    pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.0.queue.push(Box::new(move || {
+            // Nobody waits for the result of a cancelled run.
+            let _ = sender.send(work());
+        }));
+        receiver
+    }
+
+    /// Waits until `bytes` are free, and holds them until the permit is dropped. More than the whole
+    /// budget counts as the whole budget.
+    ///
+    /// # Errors
+    /// [`Cancelled`](crate::ErrorKind::Cancelled), at once.
+    pub fn acquire(&self, bytes: u64, cancel: &Cancel) -> Result<Permit> {
+        let bytes = bytes.min(self.0.limit);
+        let freed = self.0.freed.clone();
+        let _wake = cancel.on_cancel(move || freed.notify_all());
+        let mut used = self.0.used();
+        loop {
+            cancel.check()?;
+            if *used + bytes <= self.0.limit {
+                *used += bytes;
+                return Ok(Permit { budget: self.clone(), bytes });
+            }
+            // The time-out covers a cancel that comes between the check and the wait.
+            let tick = std::time::Duration::from_millis(100);
+            used = self.0.freed.wait_timeout(used, tick).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Shared {
+    fn used(&self) -> MutexGuard<'_, u64> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.queue.lock().closed = true;
+        self.queue.ready.notify_all();
+        for thread in self.threads.drain(..) {
+            // A panic of leaf work was seen by whoever waited for its result.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, job: Job) {
+        self.lock().jobs.push_back(job);
+        self.ready.notify_one();
+    }
+
+    fn work(&self) {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                drop(state);
+                // A panic drops the sender of the result; the thread lives on for other work.
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+                state = self.lock();
+            } else if state.closed {
+                return;
+            } else {
+                state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget").field("jobs", &self.0.jobs).field("limit", &self.0.limit).finish_non_exhaustive()
+    }
+}
+
+/// Bytes that are held until this is dropped.
+#[derive(Debug)]
+pub struct Permit {
+    budget: Budget,
+    bytes: u64,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        *self.budget.0.used() -= self.bytes;
+        self.budget.0.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn results_come_back_and_a_panic_stops_nobody() {
+        let budget = Budget::new(NonZeroUsize::MIN);
+        let quiet = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        let panicked = budget.run(|| panic!("on purpose"));
+        let results: Vec<_> = (0..10).map(|i| budget.run(move || i * i)).collect();
+        assert!(panicked.recv().is_err());
+        std::panic::set_hook(quiet);
+        assert_eq!(results.into_iter().map(|result| result.recv().unwrap()).sum::<i32>(), 285);
+    }
+
+    #[test]
+    fn waiting_for_bytes_ends_when_cancelled() {
+        let budget = Budget::new(NonZeroUsize::MIN);
+        let cancel = Cancel::default();
+        let all = budget.acquire(u64::MAX, &cancel).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| budget.acquire(1, &cancel).map(drop));
+            cancel.cancel();
+            assert_eq!(waiting.join().unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+        });
+        drop(all);
+        assert!(budget.acquire(u64::MAX, &Cancel::default()).is_ok());
+    }
+}

@@ -1,0 +1,147 @@
+//! Cancellation: a flag that wakes whoever waits.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::error::{Error, Result};
+
+/// Asks a run to stop. Clones are the same flag.
+///
+/// Work checks it between blocks; what blocks elsewhere (a socket, a lock, a child) registers a
+/// callback that wakes it.
+///
+/// ```
+/// use longshore_core::Cancel;
+///
+/// let run = Cancel::default();
+/// let part = run.child();
+/// part.cancel();
+/// assert!(!run.is_cancelled(), "a child does not stop its parent");
+/// run.cancel();
+/// assert!(run.child().is_cancelled());
+/// ```
+#[derive(Clone, Default)]
+pub struct Cancel(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    cancelled: AtomicBool,
+    waiting: Mutex<Waiting>,
+    /// What a child also obeys, and what keeps it listening.
+    parent: Option<(Cancel, Guard)>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    callbacks: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
+}
+
+/// Takes its callback back when dropped.
+#[must_use = "the callback is taken back when this is dropped"]
+#[derive(Default)]
+pub struct Guard(Option<(Cancel, u64)>);
+
+impl Cancel {
+    /// Asks to stop, and runs the callbacks on this thread. Again is the same as once.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        let callbacks = std::mem::take(&mut self.waiting().callbacks);
+        callbacks.into_values().for_each(|callback| callback());
+    }
+
+    /// Whether someone asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        let by_parent = || self.0.parent.as_ref().is_some_and(|(parent, _)| parent.is_cancelled());
+        self.0.cancelled.load(Ordering::SeqCst) || by_parent()
+    }
+
+    /// Fails if someone asked to stop.
+    ///
+    /// # Errors
+    /// [`Cancelled`](crate::ErrorKind::Cancelled).
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
+    }
+
+    /// Runs `callback` when someone asks to stop, now if that has happened, unless the guard is
+    /// dropped before.
+    pub fn on_cancel(&self, callback: impl FnOnce() + Send + 'static) -> Guard {
+        let mut waiting = self.waiting();
+        if self.is_cancelled() {
+            drop(waiting);
+            callback();
+            return Guard(None);
+        }
+        let key = waiting.next;
+        waiting.next += 1;
+        waiting.callbacks.insert(key, Box::new(callback));
+        Guard(Some((self.clone(), key)))
+    }
+
+    /// A flag that this one sets too, for a part of the run that may be stopped alone.
+    pub fn child(&self) -> Self {
+        Self(Arc::new_cyclic(|child: &Weak<State>| {
+            let child = child.clone();
+            let listening = self.on_cancel(move || {
+                if let Some(state) = child.upgrade() {
+                    Self(state).cancel();
+                }
+            });
+            State { parent: Some((self.clone(), listening)), ..State::default() }
+        }))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cancel").field(&self.is_cancelled()).finish()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some((cancel, key)) = self.0.take() {
+            cancel.waiting().callbacks.remove(&key);
+        }
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    #[test]
+    fn callbacks_run_once_and_only_while_guarded() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let count = |amount| {
+            let calls = calls.clone();
+            move || {
+                calls.fetch_add(amount, Ordering::SeqCst);
+            }
+        };
+        let cancel = Cancel::default();
+        let kept = cancel.on_cancel(count(1));
+        drop(cancel.on_cancel(count(10)));
+        let child = cancel.child();
+        let below = child.on_cancel(count(100));
+        cancel.cancel();
+        cancel.cancel();
+        let late = child.on_cancel(count(1000));
+        assert_eq!(calls.load(Ordering::SeqCst), 1101);
+        drop((kept, below, late));
+    }
+}

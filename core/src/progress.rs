@@ -1,0 +1,145 @@
+//! Progress: one stream of events for terminals, JSON output and programs that embed Longshore.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+/// Something that happened. Byte counts are of the bytes that the task names, not of bytes written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A task began.
+    Started {
+        /// Its number, which is not used again in this run.
+        task: u64,
+        /// What it does, such as `layer rootfs:/srv/tree`.
+        name: String,
+        /// The bytes it will work through, if known.
+        total: Option<u64>,
+    },
+    /// A task worked through further bytes.
+    Advanced {
+        /// Its number.
+        task: u64,
+        /// How many bytes since the last event.
+        bytes: u64,
+    },
+    /// A task ended.
+    Finished {
+        /// Its number.
+        task: u64,
+        /// What came of it, or that it did not come to an end.
+        outcome: Outcome,
+    },
+    /// Something that the user should know and that stops nothing.
+    Warning {
+        /// One line.
+        message: String,
+    },
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is done; what came of it, such as a digest.
+    Done(String),
+    /// It found its result there already.
+    Skipped(String),
+    /// It was dropped before it was done: an error, or a cancelled run.
+    Failed,
+}
+
+/// Takes events. It is called from many threads and should return at once.
+pub trait ProgressSink: Send + Sync {
+    /// Takes one event.
+    fn send(&self, event: Event);
+}
+
+/// Hands out tasks. Clones report to the same sink.
+#[derive(Clone)]
+pub struct Progress {
+    sink: Arc<dyn ProgressSink>,
+    next: Arc<AtomicU64>,
+}
+
+impl Progress {
+    /// Reports to `sink`.
+    pub fn new(sink: Arc<dyn ProgressSink>) -> Self {
+        Self { sink, next: Arc::default() }
+    }
+
+    /// Reports to nobody.
+    pub fn silent() -> Self {
+        struct Silent;
+        impl ProgressSink for Silent {
+            fn send(&self, _: Event) {}
+        }
+        Self::new(Arc::new(Silent))
+    }
+
+    /// Begins a task that works through `total` bytes, if that is known.
+    pub fn task(&self, name: impl Into<String>, total: Option<u64>) -> Task {
+        let task = self.next.fetch_add(1, Ordering::Relaxed);
+        self.sink.send(Event::Started { task, name: name.into(), total });
+        Task { sink: self.sink.clone(), task, ended: false }
+    }
+
+    /// Tells the user something that stops nothing.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.sink.send(Event::Warning { message: message.into() });
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress").finish_non_exhaustive()
+    }
+}
+
+/// A task under way. Dropping it reports that it failed, so no error path can forget to.
+#[must_use = "a task that is dropped has failed"]
+pub struct Task {
+    sink: Arc<dyn ProgressSink>,
+    task: u64,
+    ended: bool,
+}
+
+impl Task {
+    /// Reports that `bytes` more are worked through.
+    pub fn advance(&self, bytes: u64) {
+        self.sink.send(Event::Advanced { task: self.task, bytes });
+    }
+
+    /// Ends the task with what came of it.
+    pub fn done(self, result: impl Into<String>) {
+        self.end(Outcome::Done(result.into()));
+    }
+
+    /// Ends the task whose result was there already.
+    pub fn skipped(self, reason: impl Into<String>) {
+        self.end(Outcome::Skipped(reason.into()));
+    }
+
+    fn end(mut self, outcome: Outcome) {
+        self.ended = true;
+        self.sink.send(Event::Finished { task: self.task, outcome });
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.sink.send(Event::Finished { task: self.task, outcome: Outcome::Failed });
+        }
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("task", &self.task).finish_non_exhaustive()
+    }
+}
