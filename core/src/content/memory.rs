@@ -1,0 +1,105 @@
+//! A content store in memory, for tests and for images that are small by nature.
+
+use std::collections::HashMap;
+use std::io::{self, Cursor, Read, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::directory::{check_expected, not_found};
+use super::{BlobInfo, BlobMeta, BlobWriter, ContentStore, Lease, Provider};
+use crate::error::Result;
+use crate::oci::{Descriptor, Digest, Hasher};
+
+/// A content store in memory. It keeps everything, so a lease is free.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    blobs: Mutex<Blobs>,
+}
+
+type Blobs = HashMap<Digest, (Arc<[u8]>, BlobMeta)>;
+
+impl MemoryStore {
+    /// Stores `bytes` as a blob of `media_type`.
+    pub fn put(&self, media_type: crate::oci::MediaType, bytes: &[u8]) -> Descriptor {
+        let descriptor = Descriptor::of(media_type, bytes);
+        self.insert(descriptor.digest.clone(), bytes.into(), BlobMeta::default());
+        descriptor
+    }
+
+    fn insert(&self, digest: Digest, bytes: Arc<[u8]>, meta: BlobMeta) -> BlobInfo {
+        let mut blobs = self.blobs();
+        let (bytes, known) = blobs.entry(digest.clone()).or_insert((bytes, BlobMeta::default()));
+        known.merge(meta);
+        BlobInfo { digest, size: bytes.len() as u64, meta: known.clone() }
+    }
+
+    fn blobs(&self) -> MutexGuard<'_, Blobs> {
+        self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Provider for MemoryStore {
+    fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {
+        let bytes = self.blobs().get(digest).map(|(bytes, _)| bytes.clone()).ok_or_else(|| not_found(digest))?;
+        let mut reader = Cursor::new(bytes);
+        reader.set_position(from);
+        Ok(Box::new(reader))
+    }
+}
+
+impl ContentStore for MemoryStore {
+    fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>> {
+        let info = |(bytes, meta): &(Arc<[u8]>, BlobMeta)| BlobInfo {
+            digest: digest.clone(),
+            size: bytes.len() as u64,
+            meta: meta.clone(),
+        };
+        Ok(self.blobs().get(digest).map(info))
+    }
+
+    fn ingest(&self, expected: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>> {
+        Ok(Box::new(MemoryWriter { store: self, expected: expected.cloned(), bytes: Vec::new() }))
+    }
+
+    fn update(&self, digest: &Digest, meta: BlobMeta) -> Result<()> {
+        self.blobs().get_mut(digest).map(|(_, known)| known.merge(meta)).ok_or_else(|| not_found(digest))
+    }
+
+    fn lease(&self) -> Result<Lease> {
+        Ok(Lease::new(()))
+    }
+}
+
+struct MemoryWriter<'a> {
+    store: &'a MemoryStore,
+    expected: Option<Descriptor>,
+    bytes: Vec<u8>,
+}
+
+impl Write for MemoryWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl BlobWriter for MemoryWriter<'_> {
+    fn offset(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn suspend(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>, meta: BlobMeta) -> Result<BlobInfo> {
+        let algorithm = self.expected.as_ref().map(|expected| expected.digest.algorithm());
+        let mut hasher = algorithm.map_or_else(Hasher::sha256, Hasher::new);
+        hasher.update(&self.bytes);
+        let digest = hasher.finish();
+        check_expected(self.expected.as_ref(), &digest, self.bytes.len() as u64)?;
+        Ok(self.store.insert(digest, self.bytes.into(), meta))
+    }
+}

@@ -1,0 +1,162 @@
+//! Blobs: who has them, and where they are kept.
+//!
+//! Contracts first; [`DirectoryStore`] and [`MemoryStore`] are the implementations that need nothing
+//! but a disk or memory. `longshore_testkit::conformance::content_store` proves every line of them.
+
+mod directory;
+mod memory;
+mod verify;
+
+use std::any::Any;
+use std::fmt;
+use std::fs::File;
+use std::io::{Read, Write};
+
+pub(crate) use directory::sync_directory;
+pub use directory::{DirectoryStore, Durability};
+pub use memory::MemoryStore;
+pub use verify::{Verified, copy, read};
+
+use crate::error::Result;
+use crate::oci::{Descriptor, Digest};
+
+/// Who can give the bytes of blobs: a store, a registry, an archive.
+///
+/// - The bytes are as they are found: whoever reads checks them, with [`read`], [`copy`] or [`Verified`].
+/// - It may be called from many threads at once.
+pub trait Provider: Send + Sync + fmt::Debug {
+    /// Opens a blob at byte `from`. One request; a reader that fails half-way is opened again from
+    /// where it was.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for a blob that is not there.
+    fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>>;
+
+    /// The blob as an open file, where it is one: the kernel can copy it without our reading it.
+    ///
+    /// # Errors
+    /// Those of opening it. `None` is not an error.
+    fn local_file(&self, digest: &Digest) -> Result<Option<File>> {
+        let _ = digest;
+        Ok(None)
+    }
+}
+
+/// Immutable blobs, addressed by their digest.
+///
+/// - A blob is visible, complete and verified, or it is not there.
+/// - A nil error means that the content is stored under its digest, not that this call stored it.
+/// - Any number of threads and, for a store on disk, processes may write the same blob at once.
+pub trait ContentStore: Provider {
+    /// What is known of a blob; `None` if it is not there.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>>;
+
+    /// Starts to write a blob, which appears on [`BlobWriter::commit`].
+    ///
+    /// With `expected`, bytes that an earlier writer of that blob left behind are kept: continue from
+    /// [`BlobWriter::offset`]. What `expected` says is checked on commit.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn ingest(&self, expected: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>>;
+
+    /// Adds to what is known of a blob that is there.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for a blob that is not there.
+    fn update(&self, digest: &Digest, meta: BlobMeta) -> Result<()>;
+
+    /// Keeps every blob that is written or found from now on, until the lease is dropped.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn lease(&self) -> Result<Lease>;
+}
+
+/// A blob on its way into a store. Dropping it discards what was written.
+pub trait BlobWriter: Write + Send {
+    /// How many bytes are there: 0 for a new blob, more when an earlier attempt is continued.
+    fn offset(&self) -> u64;
+
+    /// Leaves the bytes for a later [`ContentStore::ingest`] of the same blob instead of discarding
+    /// them. A store may discard them all the same.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn suspend(self: Box<Self>) -> Result<()>;
+
+    /// Makes the blob visible under its digest. If it is there already nothing is written, but `meta`
+    /// is merged into what is known of it.
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) if it is not what was expected; nothing is visible then.
+    fn commit(self: Box<Self>, meta: BlobMeta) -> Result<BlobInfo>;
+}
+
+/// What is known of a blob in a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobInfo {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What was said about it, by all who wrote it.
+    pub meta: BlobMeta,
+}
+
+/// What a writer says about a blob.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BlobMeta {
+    /// Blobs that must live as long as it does: what a manifest lists.
+    pub references: Vec<Digest>,
+    /// For a layer, the digest of its uncompressed tar stream.
+    pub diff_id: Option<Digest>,
+    /// Repositories that have it, for mounts between repositories.
+    pub origins: Vec<Origin>,
+}
+
+impl BlobMeta {
+    /// Adds what `other` says and this does not.
+    pub fn merge(&mut self, other: Self) {
+        extend(&mut self.references, other.references);
+        extend(&mut self.origins, other.origins);
+        self.diff_id = other.diff_id.or_else(|| self.diff_id.take());
+    }
+}
+
+fn extend<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {
+    for item in more {
+        if !list.contains(&item) {
+            list.push(item);
+        }
+    }
+}
+
+/// A repository that a blob was fetched from or pushed to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// Host and port of the registry.
+    pub registry: String,
+    /// The path in it.
+    pub repository: String,
+}
+
+/// Keeps blobs from being collected until it is dropped.
+#[must_use = "blobs may be collected once this is dropped"]
+pub struct Lease(#[expect(dead_code, reason = "held for what its drop does")] Box<dyn Any + Send + Sync>);
+
+impl Lease {
+    /// A lease that ends when `guard` is dropped.
+    pub fn new(guard: impl Any + Send + Sync) -> Self {
+        Self(Box::new(guard))
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! Reading blobs so that nothing enters or leaves unverified.
+
+use std::io::{self, Read, Write};
+
+use super::Provider;
+use crate::cancel::Cancel;
+use crate::error::{Context, Error, Result};
+use crate::oci::{Descriptor, Hasher};
+use crate::progress::Task;
+
+/// Reads a blob and fails, at its end at the latest, if it is not what its descriptor says.
+///
+/// It never yields more bytes than the descriptor says, so what is written from it cannot grow.
+#[derive(Debug)]
+pub struct Verified<'a, R> {
+    inner: R,
+    descriptor: &'a Descriptor,
+    /// Taken when the blob has been checked.
+    hasher: Option<Hasher>,
+    read: u64,
+}
+
+impl<'a, R: Read> Verified<'a, R> {
+    /// Checks `inner` against `descriptor`.
+    pub fn new(inner: R, descriptor: &'a Descriptor) -> Self {
+        let hasher = Some(Hasher::new(descriptor.digest.algorithm()));
+        Self { inner, descriptor, hasher, read: 0 }
+    }
+
+    fn check_end(&mut self) -> Result<()> {
+        let Descriptor { digest, size, .. } = self.descriptor;
+        if self.read != *size {
+            return Err(Error::corrupt(format!("blob {digest} has {} bytes, expected {size}", self.read)));
+        }
+        match self.hasher.take().map(Hasher::finish) {
+            Some(found) if found != *digest => Err(Error::corrupt(format!("blob {digest} has the digest {found}"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<R: Read> Read for Verified<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let count = self.inner.read(buffer)?;
+        if count == 0 {
+            self.check_end()?;
+            return Ok(0);
+        }
+        self.read += count as u64;
+        let Descriptor { digest, size, .. } = self.descriptor;
+        if self.read > *size {
+            return Err(Error::corrupt(format!("blob {digest} has more than the expected {size} bytes")).into());
+        }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buffer[..count]);
+        }
+        Ok(count)
+    }
+}
+
+/// Reads a whole blob of at most `limit` bytes, verified: manifests and configurations.
+///
+/// # Errors
+/// A larger one, one that is not what `descriptor` says, and those of the provider.
+pub fn read(provider: &dyn Provider, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>> {
+    let Descriptor { digest, size, media_type, .. } = descriptor;
+    if *size > limit {
+        return Err(Error::input(format!("`{media_type}` {digest} has {size} bytes, more than the limit of {limit}")));
+    }
+    let mut bytes = Vec::new();
+    let mut from = Verified::new(provider.open(digest, 0)?, descriptor);
+    from.read_to_end(&mut bytes).attempt(|| format!("cannot read {digest}"))?;
+    Ok(bytes)
+}
+
+/// Copies a blob to `to` and verifies it on the way; `task` advances by its bytes.
+///
+/// # Errors
+/// A blob that is not what `descriptor` says: then `to` holds bytes that must not be used.
+pub fn copy(
+    provider: &dyn Provider,
+    descriptor: &Descriptor,
+    to: &mut dyn Write,
+    cancel: &Cancel,
+    task: Option<&Task>,
+) -> Result<()> {
+    let mut from = Verified::new(provider.open(&descriptor.digest, 0)?, descriptor);
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        cancel.check()?;
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                to.write_all(&buffer[..count]).attempt(|| format!("cannot write {}", descriptor.digest))?;
+                task.inspect(|task| task.advance(count as u64));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).attempt(|| format!("cannot read {}", descriptor.digest)),
+        }
+    }
+}

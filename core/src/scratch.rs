@@ -1,0 +1,171 @@
+//! Temporary files and directories beside a destination, which no crash can leave behind for good.
+//!
+//! Each is locked by the process that made it. The kernel drops the lock when that process dies, so
+//! the next run beside the same destination can tell what is left over, and removes it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::content::{DirectoryStore, Durability};
+use crate::error::{Context, Result};
+
+/// What every temporary name begins with.
+const PREFIX: &str = ".longshore-tmp-";
+
+/// A temporary file that replaces a destination, or goes.
+#[derive(Debug)]
+pub(crate) struct ScratchFile(tempfile::NamedTempFile);
+
+impl ScratchFile {
+    /// Makes a file in `directory`, which it must be able to be renamed within.
+    pub(crate) fn new_in(directory: &Path) -> Result<Self> {
+        collect(directory);
+        // As any new file, it has the permissions that the umask leaves.
+        let open = |path: &Path| {
+            let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o666).open(path)?;
+            lock(file, path)
+        };
+        tempfile::Builder::new()
+            .prefix(PREFIX)
+            .make_in(directory, open)
+            .map(Self)
+            .attempt(|| format!("cannot make a file in {}", directory.display()))
+    }
+
+    pub(crate) fn file(&mut self) -> &mut File {
+        self.0.as_file_mut()
+    }
+
+    /// Replaces `destination`, once everything is on the medium. An existing file keeps its mode.
+    pub(crate) fn persist(self, destination: &Path) -> Result<()> {
+        let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let persist = || -> io::Result<()> {
+            if let Ok(existing) = fs::metadata(destination) {
+                self.0.as_file().set_permissions(existing.permissions())?;
+            }
+            self.0.as_file().sync_all()?;
+            self.0.persist(destination)?;
+            crate::content::sync_directory(parent.unwrap_or(Path::new(".")))
+        };
+        persist().attempt(|| format!("cannot write {}", destination.display()))
+    }
+}
+
+/// A temporary directory that goes with everything in it.
+#[derive(Debug)]
+pub(crate) struct ScratchDirectory {
+    directory: tempfile::TempDir,
+    #[expect(dead_code, reason = "held for its lock")]
+    lock: File,
+}
+
+impl ScratchDirectory {
+    /// Makes a directory in `parent`.
+    pub(crate) fn new_in(parent: &Path) -> Result<Self> {
+        collect(parent);
+        let make = || -> io::Result<Self> {
+            loop {
+                let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+                match lock(File::open(directory.path())?, directory.path()) {
+                    Ok(lock) => return Ok(Self { directory, lock }),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        make().attempt(|| format!("cannot make a directory in {}", parent.display()))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+/// A content store for one run, which goes with the run.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    pub(crate) store: DirectoryStore,
+    #[expect(dead_code, reason = "removed when dropped")]
+    directory: ScratchDirectory,
+}
+
+impl Spool {
+    pub(crate) fn new_in(parent: &Path) -> Result<Self> {
+        let directory = ScratchDirectory::new_in(parent)?;
+        let store = DirectoryStore::open(directory.path(), Durability::Scratch)?;
+        Ok(Self { store, directory })
+    }
+}
+
+/// Locks what was just made. `AlreadyExists`, which means "choose another name", if a collector took
+/// it for left over before it was locked.
+fn lock(file: File, path: &Path) -> io::Result<File> {
+    file.lock()?;
+    if is_still(&file, path) { Ok(file) } else { Err(io::ErrorKind::AlreadyExists.into()) }
+}
+
+/// Whether `path` still names the open file.
+pub(crate) fn is_still(file: &File, path: &Path) -> bool {
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let (open, named) = (file.metadata().map(identity), fs::symlink_metadata(path).map(identity));
+    matches!((open, named), (Ok(open), Ok(named)) if open == named)
+}
+
+/// Removes what dead processes left in `directory`. What cannot be removed is left: it harms nobody.
+fn collect(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    let leftovers =
+        entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+    for path in leftovers.map(|entry| entry.path()).collect::<Vec<PathBuf>>() {
+        let Ok(file) = OpenOptions::new().read(true).custom_flags(libc_nofollow()).open(&path) else { continue };
+        if file.try_lock().is_err() || !is_still(&file, &path) {
+            continue;
+        }
+        let is_directory = file.metadata().is_ok_and(|metadata| metadata.is_dir());
+        let _ = if is_directory { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+    }
+}
+
+fn libc_nofollow() -> i32 {
+    (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn names(directory: &Path) -> Vec<String> {
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_dead_processes_left_is_removed_and_nothing_else() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::create_dir_all(parent.path().join(format!("{PREFIX}dead/blobs"))).unwrap();
+        fs::write(parent.path().join(format!("{PREFIX}dead-file")), "x").unwrap();
+        fs::write(parent.path().join("theirs"), "x").unwrap();
+        let alive = ScratchDirectory::new_in(parent.path()).unwrap();
+        let also_alive = ScratchFile::new_in(parent.path()).unwrap();
+        assert_eq!(names(parent.path()).len(), 3);
+        assert!(alive.path().exists());
+        drop((alive, also_alive));
+        assert_eq!(names(parent.path()), ["theirs"]);
+    }
+
+    #[test]
+    fn a_destination_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let parent = tempfile::tempdir().unwrap();
+        let destination = parent.path().join("a.tar");
+        fs::write(&destination, "old").unwrap();
+        fs::set_permissions(&destination, PermissionsExt::from_mode(0o640)).unwrap();
+        let mut file = ScratchFile::new_in(parent.path()).unwrap();
+        file.file().write_all(b"new").unwrap();
+        file.persist(&destination).unwrap();
+        assert_eq!(fs::read(&destination).unwrap(), b"new");
+        assert_eq!(fs::metadata(&destination).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+}
