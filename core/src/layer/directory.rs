@@ -1,0 +1,244 @@
+//! A directory as a tar stream, entry for entry what BuildKit's differ writes for the same tree.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+
+use rustix::fs::{major, minor};
+
+use super::{DirSource, OPAQUE, Rules, WHITEOUT, Whiteouts};
+use crate::archive::{Entry, EntryKind, Writer};
+use crate::cancel::Cancel;
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+use crate::tree::{FileType, Node, walk};
+
+const CAPABILITY: &str = "security.capability";
+
+/// Writes the layer that `source` is to `out`; answers the newest time of its files.
+pub(super) fn write(
+    source: &DirSource,
+    out: &mut dyn Write,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<Option<i64>> {
+    let mut layer = DirectoryLayer { source, tar: Writer::new(out), links: HashMap::new(), newest: None, progress };
+    walk(&source.path, &source.rules.excludes, &mut |node| {
+        cancel.check()?;
+        layer.add(node)
+    })?;
+    layer.tar.finish()?;
+    Ok(layer.newest)
+}
+
+struct DirectoryLayer<'a> {
+    source: &'a DirSource,
+    tar: Writer<&'a mut dyn Write>,
+    /// Where the first name of a file with several names went, by device and inode.
+    links: HashMap<(u64, u64), Vec<u8>>,
+    newest: Option<i64>,
+    progress: &'a Progress,
+}
+
+impl DirectoryLayer<'_> {
+    fn add(&mut self, node: &Node<'_>) -> Result<()> {
+        let stat = node.stat();
+        let path = self.source.rules.place(node.path());
+        let mut entry = Entry { mtime: stat.st_mtime, ..Entry::new(path, EntryKind::File, stat.st_mode & 0o7777) };
+        (entry.uid, entry.gid) = owner(&self.source.rules, (stat.st_uid, stat.st_gid));
+        self.newest = self.newest.max(Some(entry.mtime));
+        if self.is_whiteout(node)? {
+            return self.add_whiteout(node, entry);
+        }
+        match node.file_type() {
+            FileType::Directory => return self.add_directory(node, entry),
+            FileType::RegularFile => {}
+            FileType::Symlink => {
+                entry.kind = EntryKind::Symlink;
+                entry.link = node.read_link()?;
+            }
+            FileType::CharacterDevice | FileType::BlockDevice => {
+                let is_block = node.file_type() == FileType::BlockDevice;
+                entry.kind = if is_block { EntryKind::BlockDevice } else { EntryKind::CharDevice };
+                entry.device = (major(stat.st_rdev), minor(stat.st_rdev));
+            }
+            FileType::Fifo => entry.kind = EntryKind::Fifo,
+            FileType::Socket => {
+                self.progress.warn(format!("{} is a socket, which no layer can hold: left out", node.display()));
+                return Ok(());
+            }
+            FileType::Unknown => return Err(Error::input(format!("{} is of an unknown kind", node.display()))),
+        }
+        self.add_file(node, entry)
+    }
+
+    fn add_directory(&mut self, node: &Node<'_>, entry: Entry) -> Result<()> {
+        let entry = Entry { kind: EntryKind::Directory, ..entry };
+        self.append(node, &entry, &mut io::empty())?;
+        if self.source.whiteouts != Whiteouts::Overlay {
+            return Ok(());
+        }
+        for scope in ["trusted", "user"] {
+            let overlay = |what| node.directory_xattr(&format!("{scope}.overlay.{what}"));
+            if overlay("redirect")?.is_some() {
+                return Err(Error::input(format!("{} is renamed from a lower layer", node.display()))
+                    .with_hint("mount the overlay and export the merged tree, or turn redirect_dir off"));
+            }
+            if overlay("opaque")?.as_deref() == Some(b"y") {
+                let path = [&entry.path, OPAQUE].join(&b'/');
+                let marker = Entry { path, kind: EntryKind::File, mode: 0o600, ..entry };
+                return self.append(node, &marker, &mut io::empty());
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what is not a directory: another name of a file that is there, or the file.
+    fn add_file(&mut self, node: &Node<'_>, mut entry: Entry) -> Result<()> {
+        let stat = node.stat();
+        let mut file = if entry.kind == EntryKind::File { Some(node.open()?) } else { None };
+        let capability = file.as_ref().map(|file| file.xattr(CAPABILITY)).transpose()?.flatten();
+        entry.xattrs.extend(capability.map(|value| (CAPABILITY.as_bytes().to_vec(), value)));
+        if stat.st_nlink > 1 {
+            let identity = (stat.st_dev, stat.st_ino);
+            if let Some(first) = self.links.get(&identity) {
+                entry = Entry { kind: EntryKind::HardLink, link: first.clone(), device: (0, 0), ..entry };
+                return self.append(node, &entry, &mut io::empty());
+            }
+            self.links.insert(identity, entry.path.clone());
+        }
+        let Some(file) = &mut file else { return self.append(node, &entry, &mut io::empty()) };
+        entry.size = stat.st_size.cast_unsigned();
+        self.append(node, &entry, file)
+    }
+
+    fn is_whiteout(&self, node: &Node<'_>) -> Result<bool> {
+        let is_named_so = node.name().starts_with(WHITEOUT);
+        match self.source.whiteouts {
+            Whiteouts::Plain if is_named_so => {
+                Err(Error::input(format!("{} would delete a file of a lower layer", node.display()))
+                    .with_hint("names that begin with `.wh.` are reserved: rename or exclude the file"))
+            }
+            Whiteouts::Plain | Whiteouts::Aufs => Ok(false),
+            Whiteouts::Overlay => Ok(node.file_type() == FileType::CharacterDevice && node.stat().st_rdev == 0),
+        }
+    }
+
+    fn add_whiteout(&mut self, node: &Node<'_>, entry: Entry) -> Result<()> {
+        let name = entry.path.len() - node.name().len();
+        let path = [&entry.path[..name], WHITEOUT, &entry.path[name..]].concat();
+        self.append(node, &Entry { path, mode: 0o600, ..entry }, &mut io::empty())
+    }
+
+    fn append(&mut self, node: &Node<'_>, entry: &Entry, data: &mut dyn Read) -> Result<()> {
+        self.tar.append(entry, data).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => Error::from(error).context(format!("cannot read {}", node.display())),
+            _ => error.into(),
+        })
+    }
+}
+
+/// Who owns a file in the layer.
+pub(super) fn owner(rules: &Rules, own: (u32, u32)) -> (u64, u64) {
+    let (uid, gid) = rules.owner.unwrap_or(own);
+    (uid.into(), gid.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::fs::{self, File};
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use crate::oci::Digest;
+
+    /// 2020-01-02T03:04:05Z, the time of all files of the vectors.
+    const TIME: i64 = 1_577_934_245;
+
+    struct Tree(tempfile::TempDir);
+
+    impl Tree {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn file(&self, path: impl AsRef<[u8]>, content: &[u8], mode: u32, time: SystemTime) {
+            let path = self.0.path().join(OsStr::from_bytes(path.as_ref()));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            File::open(&path).unwrap().set_modified(time).unwrap();
+        }
+
+        fn layer(&self) -> Vec<u8> {
+            set_directories(self.0.path());
+            let rules = Rules { owner: Some((0, 0)), ..Rules::default() };
+            let source = DirSource { path: self.0.path().to_owned(), whiteouts: Whiteouts::Plain, rules };
+            let mut tar = Vec::new();
+            write(&source, &mut tar, &Progress::silent(), &Cancel::default()).unwrap();
+            tar
+        }
+    }
+
+    fn set_directories(path: &Path) {
+        for entry in fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {
+            if entry.file_type().unwrap().is_dir() {
+                set_directories(&entry.path());
+                fs::set_permissions(entry.path(), PermissionsExt::from_mode(0o755)).unwrap();
+                File::open(entry.path()).unwrap().set_modified(at(TIME)).unwrap();
+            }
+        }
+    }
+
+    fn at(seconds: i64) -> SystemTime {
+        match u64::try_from(seconds) {
+            Ok(after) => UNIX_EPOCH + Duration::from_secs(after),
+            Err(_) => UNIX_EPOCH - Duration::from_secs(seconds.unsigned_abs()),
+        }
+    }
+
+    /// What BuildKit v0.32.2 gave for `FROM scratch` and `COPY . /`, uncompressed.
+    fn assert_buildkit(tree: &Tree, diff_id: &str, size: usize) {
+        let tar = tree.layer();
+        assert_eq!((Digest::of(&tar).to_string().as_str(), tar.len()), (diff_id, size));
+    }
+
+    #[test]
+    fn buildkit_diff_id_of_order_modes_and_times() {
+        let tree = Tree::new();
+        tree.file("etc/hello", b"hello\n", 0o644, at(TIME));
+        tree.file("a", b"", 0o644, at(TIME));
+        tree.file("a-b", b"x", 0o644, at(TIME));
+        tree.file("a.d/z", &[b'z'; 1000], 0o644, at(TIME));
+        tree.file("bin/suid", b"#!", 0o4755, at(TIME));
+        tree.file("frac", b"q", 0o600, at(TIME) + Duration::from_millis(500));
+        assert_buildkit(&tree, "sha256:ee9e8be6573cea4da93514c0bddcd6e32524672e312fdabcc540d3ea70d388b9", 8704);
+    }
+
+    #[test]
+    fn buildkit_diff_id_of_names() {
+        let tree = Tree::new();
+        let long = |parts: &[(u8, usize)]| -> Vec<u8> {
+            parts.iter().map(|(byte, count)| vec![*byte; *count]).collect::<Vec<_>>().join(&b'/')
+        };
+        tree.file(long(&[(b'n', 99)]), b"1", 0o644, at(TIME));
+        tree.file(long(&[(b'n', 101)]), b"2", 0o644, at(TIME));
+        tree.file(long(&[(b'd', 90), (b'e', 60), (b'f', 80)]), b"3", 0o644, at(TIME));
+        tree.file("café", b"4", 0o644, at(TIME));
+        tree.file(b"bad\xff\xfename", b"5", 0o644, at(TIME));
+        tree.file("sp ace", b"6", 0o644, at(TIME));
+        tree.file(long(&[(b'd', 160), (b'g', 155)]), b"7", 0o644, at(TIME));
+        assert_buildkit(&tree, "sha256:08af09dd5412ecdd0155927c3b5ec720e3733d4c3a7e14e2ed926d02aed3dd3f", 14848);
+    }
+
+    #[test]
+    fn buildkit_diff_id_of_a_time_before_1970_and_a_larger_file() {
+        let tree = Tree::new();
+        tree.file("neg", b"n", 0o644, at(-5));
+        tree.file("big", &[0; 70_000], 0o644, at(TIME));
+        assert_buildkit(&tree, "sha256:59534036cd70c2183295199643da1a21fb5086e85bf2961b7a38b51df89e4f00", 73728);
+    }
+}

@@ -1,0 +1,136 @@
+//! A tar archive as a layer: verbatim but checked, or rewritten by rules.
+
+use std::io::{self, Read, Write};
+
+use super::{Rules, TarSource, WHITEOUT};
+use crate::archive::{Entry, EntryKind, Reader, Writer};
+use crate::cancel::Cancel;
+use crate::compression::decoder;
+use crate::error::{Context, Error, Result};
+
+/// Writes the layer that `source` is to `out`; answers the newest time of its files.
+pub(super) fn write(source: &TarSource, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
+    let written = source.stream.open().and_then(decoder).and_then(|(_, input)| {
+        if source.rules.is_identity() {
+            verbatim(input, out, cancel)
+        } else {
+            rewrite(input, &source.rules, out, cancel)
+        }
+    });
+    written.attempt(|| format!("cannot read layer {}", source.stream.name()))
+}
+
+/// Copies an archive byte for byte, and fails if it is none.
+pub(super) fn verbatim(input: impl Read, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
+    let mut reader = Reader::new(Tee { input, out });
+    let mut newest = None;
+    while let Some(entry) = reader.next_entry()? {
+        cancel.check()?;
+        newest = newest.max(Some(entry.mtime));
+    }
+    reader.drain()?;
+    Ok(newest)
+}
+
+/// Reads from one and writes what it read to the other.
+struct Tee<'a, R> {
+    input: R,
+    out: &'a mut dyn Write,
+}
+
+impl<R: Read> Read for Tee<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        self.out.write_all(&buffer[..count])?;
+        Ok(count)
+    }
+}
+
+fn rewrite(input: impl Read, rules: &Rules, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
+    let mut reader = Reader::new(input);
+    let mut tar = Writer::new(out);
+    let mut newest = None;
+    while let Some(entry) = reader.next_entry()? {
+        cancel.check()?;
+        let Some(entry) = moved(entry, rules)? else { continue };
+        newest = newest.max(Some(entry.mtime));
+        tar.append(&entry, &mut reader)?;
+    }
+    reader.drain()?;
+    tar.finish()?;
+    Ok(newest)
+}
+
+/// The entry as the rules want it; `None` if they leave it out.
+fn moved(mut entry: Entry, rules: &Rules) -> Result<Option<Entry>> {
+    let path = clean(&entry.path)
+        .ok_or_else(|| Error::input(format!("the tar entry `{}` is outside of the archive", entry.display())))?;
+    if path.is_empty() || is_excluded(rules, &path) {
+        return Ok(None);
+    }
+    if entry.kind == EntryKind::HardLink {
+        let outside = || Error::input(format!("the hard link `{}` points outside of the archive", entry.display()));
+        let target = clean(&entry.link).filter(|target| !target.is_empty()).ok_or_else(outside)?;
+        if is_excluded(rules, &target) {
+            return Err(Error::input(format!("the hard link `{}` points to an excluded file", entry.display()))
+                .with_hint("exclude both or neither"));
+        }
+        entry.link = rules.place(&target);
+    }
+    if let Some((uid, gid)) = rules.owner {
+        (entry.uid, entry.gid) = (uid.into(), gid.into());
+    }
+    entry.path = rules.place(&path);
+    Ok(Some(entry))
+}
+
+/// A path without empty and `.` components; `None` if it has a `..`.
+fn clean(path: &[u8]) -> Option<Vec<u8>> {
+    let parts = path.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
+    let parts: Vec<&[u8]> = parts.collect();
+    (!parts.contains(&&b".."[..])).then(|| parts.join(&b'/'))
+}
+
+/// Whether a path is left out. A whiteout is a statement about lower layers and stays.
+fn is_excluded(rules: &Rules, path: &[u8]) -> bool {
+    let excludes = &rules.excludes;
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    if excludes.is_empty() || name.starts_with(WHITEOUT) {
+        return false;
+    }
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    let prefixes = slashes.chain([path.len()]);
+    prefixes.fold(excludes.root(), |parent, end| excludes.enter(&parent, &path[..end])).is_excluded()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Patterns;
+
+    #[test]
+    fn rules_move_own_and_exclude() {
+        let rules = Rules {
+            owner: Some((7, 8)),
+            excludes: Patterns::new(["*.log", "!keep.log"]).unwrap(),
+            destination: b"opt/app".to_vec(),
+        };
+        let moved = |entry| moved(entry, &rules).unwrap().map(|entry| (entry.display(), entry.uid, entry.gid));
+        let file = |path: &str| Entry::file(path, 0o644, 0);
+        assert_eq!(moved(file("./bin/x")), Some(("opt/app/bin/x".to_owned(), 7, 8)));
+        assert_eq!(moved(file("/keep.log")).unwrap().0, "opt/app/keep.log");
+        assert_eq!(moved(file("a.log")), None);
+        assert_eq!(moved(Entry::new(".", EntryKind::Directory, 0o755)), None);
+    }
+
+    #[test]
+    fn links_stay_inside() {
+        let rules = Rules { excludes: Patterns::new(["secret"]).unwrap(), ..Rules::default() };
+        let link =
+            |target: &str| moved(Entry { link: target.into(), ..Entry::new("l", EntryKind::HardLink, 0o644) }, &rules);
+        assert!(link("./a").unwrap().is_some());
+        assert!(link("../a").unwrap_err().message().contains("outside"));
+        assert!(link("secret").unwrap_err().message().contains("excluded"));
+        assert!(moved(Entry::file("a/../../b", 0o644, 0), &rules).is_err());
+    }
+}

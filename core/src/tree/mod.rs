@@ -1,0 +1,7 @@
+//! Root file systems: the one place where one is walked.
+
+mod patterns;
+mod walk;
+
+pub use patterns::{Matched, Patterns};
+pub use walk::{FileType, Node, walk};
