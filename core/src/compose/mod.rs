@@ -1,0 +1,56 @@
+//! From sources to a result: platforms joined and selected, layers and configuration put on top.
+
+mod edits;
+mod platforms;
+
+pub use edits::{Edits, RunEdits};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::image::take_apart;
+use crate::oci::Platform;
+use crate::progress::Progress;
+use crate::result::{Artifact, Built, Image, ImageContent};
+
+/// Makes one list of images of what the sources gave.
+///
+/// Images of sources that were prefixed with a platform become one image for all of them. Of each
+/// image only `platforms` are kept, if any are named. `edits` go on top of every artifact; where an
+/// existing image has several platforms and none is named, on that of this machine alone.
+///
+/// # Errors
+/// A platform that is not there or stands twice; edits that do not fit.
+pub fn compose(
+    sources: Vec<(Option<Platform>, Vec<Image>)>,
+    platforms: &[Platform],
+    edits: &Edits,
+    progress: &Progress,
+) -> Result<Vec<Image>> {
+    let mut images = platforms::join(sources)?;
+    for image in &mut images {
+        platforms::select(image, platforms, !edits.layers.is_empty())?;
+        if edits.is_empty() {
+            continue;
+        }
+        if let ImageContent::Existing(existing) = &image.content {
+            image.content = ImageContent::Built(take_apart(existing, progress)?);
+        }
+        if let ImageContent::Built(built) = &mut image.content {
+            for artifact in artifacts_mut(built) {
+                edits.apply(artifact)?;
+            }
+        }
+    }
+    Ok(images)
+}
+
+fn artifacts_mut(built: &mut Built) -> Vec<&mut Artifact> {
+    match built {
+        Built::Single(artifact) => vec![artifact],
+        Built::Platforms(platforms) => platforms.values_mut().collect(),
+    }
+}
+
+fn platform_missing(wanted: &Platform, present: &[String]) -> Error {
+    Error::new(ErrorKind::NotFound, format!("no image for platform {wanted}"))
+        .with_hint(format!("there are images for {}", present.join(", ")))
+}

@@ -1,0 +1,92 @@
+//! The configuration of an image that is made: layers, history, and when it was made.
+
+use jiff::Timestamp;
+
+use super::layers::PreparedLayer;
+use crate::epoch::Epoch;
+use crate::error::{Error, Result};
+use crate::layer::LayerSource;
+use crate::oci::{History, ImageConfig};
+use crate::progress::Progress;
+use crate::result::Artifact;
+
+/// Completes the configuration of `artifact`, whose layers are `layers`.
+///
+/// The clock is never asked: a time is what the configuration says, else the epoch, else the newest
+/// time of the files.
+pub(super) fn complete(
+    artifact: &Artifact,
+    layers: &[PreparedLayer<'_>],
+    epoch: Option<Epoch>,
+    progress: &Progress,
+) -> Result<ImageConfig> {
+    let mut config = artifact.config.clone();
+    // Fails here, and not at whoever runs the image.
+    config.platform()?;
+    config.set_diff_ids(layers.iter().map(|layer| layer.diff_id.clone()).collect());
+    config.set_history(&history(artifact, layers, epoch, progress)?);
+    if let Some(created) = created(artifact, layers, epoch)? {
+        config.set_created(created);
+    }
+    Ok(config)
+}
+
+fn history(
+    artifact: &Artifact,
+    layers: &[PreparedLayer<'_>],
+    epoch: Option<Epoch>,
+    progress: &Progress,
+) -> Result<Vec<History>> {
+    let mut history = artifact.config.history()?;
+    let untouched = match &artifact.base {
+        Some(base) => base.history()?.iter().zip(&history).take_while(|(base, own)| base == own).count(),
+        None => 0,
+    };
+    let listed = history.iter().filter(|step| !step.empty_layer).count();
+    for excess in history.iter_mut().filter(|step| !step.empty_layer).skip(layers.len()) {
+        excess.empty_layer = true;
+    }
+    if listed > layers.len() {
+        progress.warn(format!("the history lists {listed} layers, but there are {}", layers.len()));
+    }
+    for (layer, prepared) in artifact.layers.iter().zip(layers).skip(listed) {
+        let time = prepared.newest.map(from_seconds).transpose()?;
+        let created = layer.history.created.clone().or_else(|| time.map(|time| time.to_string()));
+        history.push(History { created, ..layer.history.clone() });
+    }
+    if let Some(epoch) = epoch {
+        for step in history.iter_mut().skip(untouched) {
+            clamp(step, epoch)?;
+        }
+    }
+    Ok(history)
+}
+
+/// Sets the time of a step to the epoch where it has none or a later one.
+fn clamp(step: &mut History, epoch: Epoch) -> Result<()> {
+    let created = step.created.as_deref().map(crate::oci::parse_time).transpose()?;
+    if created.is_none_or(|created| created > epoch.time()) {
+        step.created = Some(epoch.time().to_string());
+    }
+    Ok(())
+}
+
+/// When the image was made; `None` leaves what the configuration says.
+fn created(artifact: &Artifact, layers: &[PreparedLayer<'_>], epoch: Option<Epoch>) -> Result<Option<Timestamp>> {
+    let own = artifact.config.created()?;
+    let of_base = artifact.base.as_ref().map(ImageConfig::created).transpose()?.flatten();
+    // The time of the base does not say when the layers on top of it were made.
+    let said = own.filter(|own| of_base != Some(*own));
+    let makes_layers = artifact.layers.iter().any(|layer| !matches!(layer.source, LayerSource::Blob(_)));
+    let newest = layers.iter().filter_map(|layer| layer.newest).max().map(from_seconds).transpose()?;
+    let Some(epoch) = epoch.map(Epoch::time) else { return Ok(said.or(newest)) };
+    Ok(match said.or(own.filter(|_| !makes_layers)) {
+        Some(created) => Some(created.min(epoch)),
+        None => Some(epoch),
+    })
+}
+
+fn from_seconds(seconds: i64) -> Result<Timestamp> {
+    Timestamp::from_second(seconds)
+        .map_err(|_| Error::input(format!("a file was changed {seconds} seconds after 1970, which is no date")))
+}

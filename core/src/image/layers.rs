@@ -1,0 +1,77 @@
+//! The layers of an image: made in the wanted encoding, or kept as they are.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+use super::{ImageBlob, ImageOptions, Source};
+use crate::error::{Error, ErrorKind, Result};
+use crate::exporter::ExportContext;
+use crate::layer::{Layer, LayerSource};
+use crate::oci::{Descriptor, Digest};
+use crate::result::Built;
+
+/// A layer that is ready to be listed and copied.
+#[derive(Debug, Clone)]
+pub(super) struct PreparedLayer<'a> {
+    pub(super) blob: ImageBlob<'a>,
+    pub(super) diff_id: Digest,
+    /// The newest time of its files; `None` for a layer that existed before.
+    pub(super) newest: Option<i64>,
+}
+
+/// The layers of each artifact, in order. Several are made at a time: as many as there are jobs.
+pub(super) fn prepare<'a>(
+    built: &Built,
+    options: &ImageOptions,
+    cx: &'a ExportContext<'a>,
+) -> Result<Vec<Vec<PreparedLayer<'a>>>> {
+    let artifacts = built.artifacts();
+    let layers: Vec<&Arc<Layer>> = artifacts.iter().flat_map(|artifact| &artifact.layers).collect();
+    let slots: Vec<OnceLock<Result<PreparedLayer<'a>>>> = layers.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::SeqCst);
+            let Some((layer, slot)) = layers.get(at).zip(slots.get(at)) else { break };
+            let prepared = prepare_one(layer, options, cx);
+            let failed = prepared.is_err();
+            let _ = slot.set(prepared);
+            if failed {
+                // The others would only work for nothing.
+                next.store(usize::MAX / 2, Ordering::SeqCst);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..cx.budget().jobs().get().min(layers.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut slots = slots.into_iter().map(OnceLock::into_inner).collect::<Vec<_>>();
+    if let Some(error) = slots.iter_mut().find_map(|slot| slot.take_if(|prepared| prepared.is_err())) {
+        error?;
+    }
+    let mut prepared = slots.into_iter().flatten().flatten();
+    let take = |count| prepared.by_ref().take(count).collect();
+    Ok(artifacts.iter().map(|artifact| artifact.layers.len()).map(take).collect())
+}
+
+fn prepare_one<'a>(layer: &Arc<Layer>, options: &ImageOptions, cx: &'a ExportContext<'a>) -> Result<PreparedLayer<'a>> {
+    cx.cancel().check()?;
+    if let LayerSource::Blob(source) = &layer.source
+        && !options.recompresses()
+    {
+        let descriptor = Descriptor { media_type: source.descriptor.media_type.to_oci(), ..source.descriptor.clone() };
+        let blob = ImageBlob { descriptor, provider: Source::Image(source.provider.clone()) };
+        return Ok(PreparedLayer { blob, diff_id: source.diff_id.clone(), newest: None });
+    }
+    let encoding = options.encoding()?;
+    let made = cx.layer(layer, encoding)?;
+    let missing = || Error::new(ErrorKind::Other, format!("layer {} was not made in {encoding:?}", layer.name()));
+    let descriptor = made.blob(encoding).cloned().ok_or_else(missing)?;
+    let newest = made.newest.filter(|_| !matches!(layer.source, LayerSource::Blob(_)));
+    let blob = ImageBlob { descriptor, provider: Source::Store(cx.store()) };
+    Ok(PreparedLayer { blob, diff_id: made.diff_id, newest })
+}

@@ -1,0 +1,169 @@
+//! From a result to an image: the one place where manifests, configurations and indexes are made.
+
+mod config;
+mod existing;
+mod graph;
+mod layers;
+mod options;
+
+use std::sync::Arc;
+
+use serde_json::Map;
+
+pub use existing::take_apart;
+pub use graph::{GraphLimits, walk};
+pub use options::ImageOptions;
+
+use crate::content::{BlobMeta, ContentStore, Provider};
+use crate::epoch::Epoch;
+use crate::error::{Context, Error, Result};
+use crate::exporter::ExportContext;
+use crate::oci::{Descriptor, Digest, Index, Manifest, MediaType, Platform, json};
+use crate::result::{Artifact, BuildResult, Built, Image, ImageContent};
+
+/// An image whose every blob is there to be copied.
+#[derive(Debug)]
+pub struct AssembledImage<'a> {
+    /// Its root: a manifest or an index.
+    pub root: Descriptor,
+    /// The digest of its configuration, where it is for one platform.
+    pub config: Option<Digest>,
+    /// Manifests about it that travel with it.
+    pub referrers: Vec<Descriptor>,
+    /// Every blob, each once, children before parents.
+    pub blobs: Vec<ImageBlob<'a>>,
+}
+
+/// A blob and who has it.
+#[derive(Debug, Clone)]
+pub struct ImageBlob<'a> {
+    /// The blob.
+    pub descriptor: Descriptor,
+    /// Who has it.
+    pub provider: Source<'a>,
+}
+
+/// Who has a blob: something that lives as long as the run, or something that the image brought.
+#[derive(Debug, Clone)]
+pub enum Source<'a> {
+    /// The store of the run.
+    Store(&'a dyn ContentStore),
+    /// What the image came with.
+    Image(Arc<dyn Provider>),
+}
+
+impl Source<'_> {
+    /// The provider.
+    pub fn provider(&self) -> &dyn Provider {
+        match self {
+            Self::Store(store) => *store,
+            Self::Image(provider) => provider.as_ref(),
+        }
+    }
+}
+
+/// Makes `image` as `options` say, or passes it through verbatim if it exists and they do not change
+/// its bytes.
+///
+/// The same result and options give the same bytes on any machine, with any number of threads.
+///
+/// # Errors
+/// Layers that cannot be read; a configuration without a platform, or for another one than the result
+/// says; an existing image that is not what it says.
+pub fn assemble<'a>(
+    image: &'a Image,
+    result: &BuildResult,
+    options: &ImageOptions,
+    cx: &'a ExportContext<'a>,
+) -> Result<AssembledImage<'a>> {
+    let taken_apart;
+    let built = match &image.content {
+        ImageContent::Built(built) => built,
+        ImageContent::Existing(existing) if !options.changes_bytes() => return graph::verbatim(existing),
+        ImageContent::Existing(existing) => {
+            taken_apart = take_apart(existing, cx.progress())?;
+            &taken_apart
+        }
+    };
+    let epoch = options.epoch(result);
+    let prepared = layers::prepare(built, options, cx)?;
+    let mut assembly = Assembly { cx, epoch, blobs: Vec::new() };
+    let mut prepared = prepared.into_iter();
+    let mut next = || prepared.next().ok_or_else(|| Error::input("an image has no platforms"));
+    let (root, config) = match built {
+        Built::Single(artifact) => {
+            let (manifest, config, _) = assembly.manifest(artifact, next()?)?;
+            (manifest, Some(config.digest))
+        }
+        Built::Platforms(platforms) => {
+            let mut manifests = Vec::new();
+            for (platform, artifact) in platforms {
+                let (manifest, _, own) = assembly.manifest(artifact, next()?)?;
+                if !own.matches(platform) {
+                    return Err(Error::input(format!("the image for {platform} has a config for {own}")));
+                }
+                manifests.push(Descriptor { platform: Some(platform.clone()), ..manifest });
+            }
+            (assembly.index(manifests)?, None)
+        }
+    };
+    Ok(AssembledImage { root, config, referrers: Vec::new(), blobs: assembly.blobs })
+}
+
+struct Assembly<'a> {
+    cx: &'a ExportContext<'a>,
+    epoch: Option<Epoch>,
+    blobs: Vec<ImageBlob<'a>>,
+}
+
+impl<'a> Assembly<'a> {
+    fn manifest(
+        &mut self,
+        artifact: &Artifact,
+        layers: Vec<layers::PreparedLayer<'a>>,
+    ) -> Result<(Descriptor, Descriptor, Platform)> {
+        let config = config::complete(artifact, &layers, self.epoch, self.cx.progress())?;
+        let platform = config.platform()?;
+        let config = self.put(MediaType::CONFIG, &config.to_bytes()?, Vec::new())?;
+        let descriptors: Vec<Descriptor> = layers.iter().map(|layer| layer.blob.descriptor.clone()).collect();
+        layers.into_iter().for_each(|layer| self.add(layer.blob));
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(MediaType::MANIFEST),
+            artifact_type: None,
+            config: config.clone(),
+            layers: descriptors,
+            subject: None,
+            annotations: artifact.annotations.clone(),
+            unknown: Map::new(),
+        };
+        let references =
+            [&manifest.config].into_iter().chain(&manifest.layers).map(|blob| blob.digest.clone()).collect();
+        let manifest = self.put(MediaType::MANIFEST, &json::indented(&manifest)?, references)?;
+        Ok((manifest, config, platform))
+    }
+
+    fn index(&mut self, manifests: Vec<Descriptor>) -> Result<Descriptor> {
+        let references = manifests.iter().map(|manifest| manifest.digest.clone()).collect();
+        self.put(MediaType::INDEX, &json::indented(&Index::new(manifests))?, references)
+    }
+
+    fn put(&mut self, media_type: MediaType, bytes: &[u8], references: Vec<Digest>) -> Result<Descriptor> {
+        let descriptor = Descriptor::of(media_type, bytes);
+        let store = || -> Result<()> {
+            let mut writer = self.cx.store().ingest(None)?;
+            writer.write_all(bytes)?;
+            writer.commit(BlobMeta { references, ..BlobMeta::default() }).map(drop)
+        };
+        let stored = store();
+        stored.attempt(|| format!("cannot store {}", descriptor.media_type))?;
+        self.add(ImageBlob { descriptor: descriptor.clone(), provider: Source::Store(self.cx.store()) });
+        Ok(descriptor)
+    }
+
+    fn add(&mut self, blob: ImageBlob<'a>) {
+        if !self.blobs.iter().any(|present| present.descriptor.digest == blob.descriptor.digest) {
+            self.blobs.push(blob);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The options that every exporter of images has.
+
+use crate::compression::{Algorithm, Encoding};
+use crate::epoch::{Epoch, EpochOption};
+use crate::error::Result;
+use crate::exporter::Needs;
+use crate::layer::LayerSource;
+use crate::options::{Options, Visitor};
+use crate::result::{BuildResult, Image, ImageContent};
+
+/// The options that decide the bytes of an image. Unset is not the default: only an option that is
+/// set takes an existing image apart.
+#[derive(Debug, Clone, Default)]
+pub struct ImageOptions {
+    compression: Option<Algorithm>,
+    compression_level: Option<i32>,
+    force_compression: Option<bool>,
+    source_date_epoch: Option<EpochOption>,
+}
+
+impl Options for ImageOptions {
+    fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        visitor.option("compression", "How the layers that are made are compressed", "gzip", &mut self.compression)?;
+        visitor.option(
+            "compression-level",
+            "Level of the compression: gzip has 0 to 12, zstd 1 to 22",
+            "6 for gzip, 3 for zstd",
+            &mut self.compression_level,
+        )?;
+        visitor.option(
+            "force-compression",
+            "Compress the layers of existing images anew, too",
+            "false",
+            &mut self.force_compression,
+        )?;
+        visitor.option(
+            "source-date-epoch",
+            "Time of the image and its history; empty for none",
+            "SOURCE_DATE_EPOCH of the build",
+            &mut self.source_date_epoch,
+        )
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.encoding().map(drop)
+    }
+}
+
+impl ImageOptions {
+    /// How layers are compressed.
+    ///
+    /// # Errors
+    /// A level that the algorithm does not have.
+    pub fn encoding(&self) -> Result<Encoding> {
+        Encoding::new(self.compression.unwrap_or(Algorithm::Gzip), self.compression_level)
+    }
+
+    /// What assembling `result` with these options needs.
+    ///
+    /// # Errors
+    /// As [`encoding`](Self::encoding).
+    pub fn needs(&self, result: &BuildResult) -> Result<Needs> {
+        let is_made = result.images.iter().any(|image| self.makes_layers(image));
+        Ok(if is_made { Needs::layers([self.encoding()?]) } else { Needs::default() })
+    }
+
+    /// Whether an existing image has to be taken apart. Of all options only those of this output
+    /// count, not the epoch of the build.
+    pub(crate) fn changes_bytes(&self) -> bool {
+        self.force_compression == Some(true) || self.source_date_epoch.is_some()
+    }
+
+    /// Whether a layer that exists as a blob is compressed anew.
+    pub(super) fn recompresses(&self) -> bool {
+        self.force_compression == Some(true)
+    }
+
+    /// The time that stands in for the clock.
+    pub(super) fn epoch(&self, result: &BuildResult) -> Option<Epoch> {
+        self.source_date_epoch.map_or(result.epoch, |option| option.0)
+    }
+
+    fn makes_layers(&self, image: &Image) -> bool {
+        let is_blob = |source: &LayerSource| matches!(source, LayerSource::Blob(_));
+        match &image.content {
+            ImageContent::Existing(_) => self.recompresses(),
+            ImageContent::Built(built) => {
+                let mut layers = built.artifacts().into_iter().flat_map(|artifact| &artifact.layers);
+                layers.any(|layer| self.recompresses() || !is_blob(&layer.source))
+            }
+        }
+    }
+}

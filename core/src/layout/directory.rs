@@ -1,0 +1,192 @@
+//! A layout in a directory that other runs and other tools write to as well.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::lock::IndexLock;
+use super::{OCI_LAYOUT, names};
+use crate::cancel::Cancel;
+use crate::content::{copy, sync_directory};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::exporter::ExportContext;
+use crate::image::ImageBlob;
+use crate::oci::{Descriptor, Digest, Index, MANIFEST_LIMIT, json};
+use crate::scratch::{ScratchDirectory, ScratchFile};
+
+/// How long a writer of the index waits for others. Each holds the lock for some milliseconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A layout in a directory.
+#[derive(Debug, Clone)]
+pub struct LayoutDirectory {
+    root: PathBuf,
+}
+
+/// Blobs that are beside a layout, complete and verified. Dropping it discards them.
+#[derive(Debug)]
+pub struct StagedLayout {
+    layout: LayoutDirectory,
+    staging: ScratchDirectory,
+    blobs: Vec<Descriptor>,
+    cancel: Cancel,
+}
+
+impl LayoutDirectory {
+    /// The layout in `root`, which need not exist yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Copies the blobs that the layout does not have to a place beside it, each verified on the way.
+    /// The layout does not change.
+    ///
+    /// # Errors
+    /// A blob that is not what its descriptor says, and those of the medium.
+    pub fn stage(&self, blobs: &[ImageBlob<'_>], cx: &ExportContext<'_>) -> Result<StagedLayout> {
+        let staging = ScratchDirectory::new_in(&self.staging_place()?)?;
+        let mut staged = Vec::new();
+        for blob in blobs {
+            let descriptor = &blob.descriptor;
+            let task = cx.progress().task(format!("write {}", descriptor.digest), Some(descriptor.size));
+            if self.has(descriptor)? {
+                task.skipped("exists");
+                continue;
+            }
+            let path = staging.path().join(descriptor.digest.hex());
+            let write = || -> Result<()> {
+                let file = File::create_new(&path)?;
+                let mut out = BufWriter::with_capacity(256 << 10, &file);
+                copy(blob.provider.provider(), descriptor, &mut out, cx.cancel(), Some(&task))?;
+                out.flush()?;
+                drop(out);
+                file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o444))?;
+                Ok(file.sync_all()?)
+            };
+            let written = write();
+            written.attempt(|| format!("cannot write {} to {}", descriptor.digest, self.root.display()))?;
+            staged.push(descriptor.clone());
+            task.done("");
+        }
+        Ok(StagedLayout { layout: self.clone(), staging, blobs: staged, cancel: cx.cancel().clone() })
+    }
+
+    /// A directory on the file system of the layout: itself, or what it will be made in.
+    fn staging_place(&self) -> Result<PathBuf> {
+        let path = || format!("cannot make {}", self.root.display());
+        if self.root.is_dir() {
+            return Ok(self.root.clone());
+        }
+        let parent = self.root.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        fs::create_dir_all(parent).attempt(path)?;
+        Ok(parent.to_owned())
+    }
+
+    /// Whether the layout has a blob, of the right size: another size is what a crash left of it.
+    fn has(&self, descriptor: &Descriptor) -> Result<bool> {
+        let path = self.blob_path(&descriptor.digest);
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(metadata.is_file() && metadata.len() == descriptor.size),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).attempt(|| format!("cannot look at {}", path.display())),
+        }
+    }
+
+    fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join(digest.layout_path())
+    }
+
+    fn index(&self) -> Result<Index> {
+        let path = self.root.join("index.json");
+        let length = match fs::metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Index::new(Vec::new())),
+            metadata => metadata.attempt(|| format!("cannot look at {}", path.display()))?.len(),
+        };
+        if length > MANIFEST_LIMIT {
+            let message = format!("{} has {length} bytes, more than the limit of {MANIFEST_LIMIT}", path.display());
+            return Err(Error::input(message));
+        }
+        let bytes = fs::read(&path).attempt(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Error::input(format!("{} is not an image index", path.display())).with_source(error))
+    }
+
+    /// Fails if the directory holds another version of the layout, or something else altogether.
+    ///
+    /// # Errors
+    /// What is there is not a layout of version 1.
+    pub fn check(&self) -> Result<()> {
+        #[derive(serde::Deserialize)]
+        struct Version {
+            #[serde(rename = "imageLayoutVersion")]
+            version: String,
+        }
+        let path = self.root.join("oci-layout");
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error).attempt(|| format!("cannot read {}", path.display())),
+        };
+        let version = serde_json::from_slice(&text).map(|layout: Version| layout.version);
+        if version.as_deref().ok() == Some("1.0.0") {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unsupported, format!("{} is not of version 1.0.0", path.display())))
+    }
+
+    fn write_document(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let mut file = ScratchFile::new_in(&self.root)?;
+        let path = self.root.join(name);
+        file.file().write_all(bytes).attempt(|| format!("cannot write {}", path.display()))?;
+        file.persist(&path)
+    }
+}
+
+impl StagedLayout {
+    /// Moves the blobs into the layout and puts `entries` into its index, all at once.
+    ///
+    /// Another process that writes to the same layout at the same time loses nothing, and neither do
+    /// we: the index is read, changed and replaced under a lock.
+    ///
+    /// # Errors
+    /// The lock is held too long; the medium fails. The index is then as it was.
+    pub fn publish(self, entries: Vec<Descriptor>) -> Result<()> {
+        let root = &self.layout.root;
+        let publish = || -> Result<()> {
+            fs::create_dir_all(root)?;
+            let _lock = IndexLock::acquire(root, PATIENCE, &self.cancel)?;
+            self.layout.check()?;
+            let mut index = self.layout.index()?;
+            names::merge(&mut index.manifests, entries);
+            self.move_blobs()?;
+            if !root.join("oci-layout").exists() {
+                self.layout.write_document("oci-layout", OCI_LAYOUT)?;
+            }
+            self.layout.write_document("index.json", &json::compact(&index)?)
+        };
+        let published = publish();
+        published.attempt(|| format!("cannot write to the layout {}", root.display()))
+    }
+
+    fn move_blobs(&self) -> Result<()> {
+        let blobs = self.layout.root.join("blobs");
+        // The specification wants the directory even where there are no blobs.
+        fs::create_dir_all(blobs.join("sha256"))?;
+        for descriptor in &self.blobs {
+            let to = self.layout.blob_path(&descriptor.digest);
+            to.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::rename(self.staging.path().join(descriptor.digest.hex()), to)?;
+        }
+        for directory in fs::read_dir(&blobs)? {
+            sync_directory(&directory?.path())?;
+        }
+        Ok(sync_directory(&blobs)?)
+    }
+}

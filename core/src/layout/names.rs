@@ -1,0 +1,67 @@
+//! The index of a layout: what images are called in it.
+
+use crate::image::AssembledImage;
+use crate::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, ImageName};
+
+/// Annotation of a referrer in `index.json`: the manifest that it is about, a convention of containerd.
+const ANNOTATION_SUBJECT: &str = "io.containerd.manifest.subject";
+
+/// The entries of an image in `index.json`: one a name, or one without a name; then its referrers.
+pub fn entries(image: &AssembledImage<'_>, names: &[ImageName]) -> Vec<Descriptor> {
+    let root = &image.root;
+    let named = names.iter().map(|name| {
+        root.clone().annotated(ANNOTATION_IMAGE_NAME, name.to_string()).annotated(ANNOTATION_REF_NAME, name.ref_name())
+    });
+    let mut entries: Vec<Descriptor> = named.collect();
+    if entries.is_empty() {
+        entries.push(root.clone());
+    }
+    let referrer = |referrer: &Descriptor| referrer.clone().annotated(ANNOTATION_SUBJECT, root.digest.to_string());
+    entries.extend(image.referrers.iter().map(referrer));
+    entries
+}
+
+/// Puts `new` entries in place of those that have the same tag and name; all others stay.
+pub fn merge(present: &mut Vec<Descriptor>, new: Vec<Descriptor>) {
+    fn identity(entry: &Descriptor) -> [Option<&String>; 3] {
+        let annotation = |key: &str| entry.annotations.get(key);
+        [annotation(ANNOTATION_REF_NAME), annotation(ANNOTATION_IMAGE_NAME), annotation(ANNOTATION_SUBJECT)]
+    }
+    for entry in new {
+        present.retain(|old| {
+            let same_image = old.digest == entry.digest;
+            let named = identity(&entry)[..2] != [None, None];
+            // Two referrers of one manifest differ in nothing but their digests.
+            identity(old) != identity(&entry) || !(named || same_image)
+        });
+        present.push(entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::MediaType;
+
+    fn entry(content: &str, tag: Option<&str>, name: Option<&str>) -> Descriptor {
+        let mut entry = Descriptor::of(MediaType::MANIFEST, content.as_bytes());
+        for (key, value) in [(ANNOTATION_REF_NAME, tag), (ANNOTATION_IMAGE_NAME, name)] {
+            entry.annotations.extend(value.map(|value| (key.to_owned(), value.to_owned())));
+        }
+        entry
+    }
+
+    #[test]
+    fn the_pair_of_tag_and_name_is_the_identity() {
+        let mut present = vec![
+            entry("1", Some("v1"), Some("x/a:v1")),
+            entry("2", Some("v1"), Some("x/b:v1")),
+            entry("3", Some("v1"), None),
+            entry("4", None, None),
+        ];
+        merge(&mut present, vec![entry("5", Some("v1"), Some("x/b:v1")), entry("6", Some("v1"), None)]);
+        let digests: Vec<_> = present.iter().map(|entry| entry.digest.clone()).collect();
+        let expected = ["1", "4", "5", "6"].map(|content| entry(content, None, None).digest);
+        assert_eq!(digests, expected);
+    }
+}

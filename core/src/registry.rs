@@ -1,0 +1,53 @@
+//! What a program offers: its exporters, by type.
+
+use indexmap::IndexMap;
+
+use crate::error::{Error, Result};
+use crate::exporter::{Exporter, ExporterInfo, ExporterInstance};
+use crate::options::{Attrs, nearest};
+
+/// The exporters that a program offers, in the order in which it added them.
+#[derive(Debug, Default)]
+pub struct ExporterRegistry(IndexMap<String, Box<dyn Exporter>>);
+
+impl ExporterRegistry {
+    /// Adds an exporter.
+    ///
+    /// # Panics
+    /// If its type is taken, which is a mistake in the program.
+    #[must_use]
+    pub fn with(mut self, exporter: impl Exporter + 'static) -> Self {
+        let kind = exporter.info().kind.into_owned();
+        let replaced = self.0.insert(kind.clone(), Box::new(exporter));
+        assert!(replaced.is_none(), "two exporters are called `{kind}`");
+        self
+    }
+
+    /// What each exporter says about itself.
+    pub fn infos(&self) -> impl Iterator<Item = ExporterInfo> {
+        self.0.values().map(|exporter| exporter.info())
+    }
+
+    /// The exporter of a type.
+    ///
+    /// # Errors
+    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for a type that is not offered, with the nearest one.
+    pub fn get(&self, kind: &str) -> Result<&dyn Exporter> {
+        self.0.get(kind).map(AsRef::as_ref).ok_or_else(|| {
+            let known = || self.0.keys().map(String::as_str);
+            let hint = nearest(kind, known()).map_or_else(
+                || format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
+            Error::option(format!("there is no exporter `{}`", kind.escape_debug())).with_hint(hint)
+        })
+    }
+
+    /// Checks the options of one output.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get) and [`Exporter::resolve`].
+    pub fn resolve(&self, kind: &str, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
+        self.get(kind)?.resolve(attrs)
+    }
+}

@@ -1,0 +1,98 @@
+//! What a build made: what a frontend hands over and every exporter takes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::content::Provider;
+use crate::epoch::Epoch;
+use crate::layer::Layer;
+use crate::oci::{Descriptor, ImageConfig, ImageName, Platform};
+
+/// What a build made: images, in order.
+#[derive(Debug, Default)]
+pub struct BuildResult {
+    /// The images.
+    pub images: Vec<Image>,
+    /// The time that stands in for the clock, where an output does not say otherwise.
+    pub epoch: Option<Epoch>,
+}
+
+/// One image, for one platform or several.
+#[derive(Debug)]
+pub struct Image {
+    /// The names that it offers to outputs with `name=*`.
+    pub names: Vec<ImageName>,
+    /// What it is.
+    pub content: ImageContent,
+    /// Facts for exporters that core does not interpret.
+    pub metadata: IndexMap<String, Vec<u8>>,
+}
+
+/// What an image is: made now, or there already.
+#[derive(Debug)]
+pub enum ImageContent {
+    /// Layers and a configuration, of which core makes the image.
+    Built(Built),
+    /// A graph that exists. It passes through verbatim.
+    Existing(Existing),
+}
+
+/// An image that is being made. A platform map cannot be missing: there is one, or none is needed.
+#[derive(Debug)]
+pub enum Built {
+    /// One platform: a manifest.
+    Single(Artifact),
+    /// A map of platforms, even of one: an index of manifests, in this order.
+    Platforms(IndexMap<Platform, Artifact>),
+}
+
+/// What one platform's image consists of.
+#[derive(Debug)]
+pub struct Artifact {
+    /// Its layers, the base first.
+    pub layers: Vec<Arc<Layer>>,
+    /// Its configuration. Core fills in the layers, the history of those that it does not list, and
+    /// when the image was made.
+    pub config: ImageConfig,
+    /// The configuration of the image that it builds on: its history is left alone.
+    pub base: Option<ImageConfig>,
+    /// Annotations of its manifest.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// An image that exists: a manifest, an index, or any other graph of descriptors.
+#[derive(Debug, Clone)]
+pub struct Existing {
+    /// Its root.
+    pub root: Descriptor,
+    /// Manifests about it that travel with it: signatures, SBOMs.
+    pub referrers: Vec<Descriptor>,
+    /// Who has its blobs.
+    pub provider: Arc<dyn Provider>,
+}
+
+impl Image {
+    /// An image without names.
+    pub fn new(content: ImageContent) -> Self {
+        Self { names: Vec::new(), content, metadata: IndexMap::new() }
+    }
+}
+
+impl Built {
+    /// Its platforms' artifacts, in order.
+    pub fn artifacts(&self) -> Vec<&Artifact> {
+        match self {
+            Self::Single(artifact) => vec![artifact],
+            Self::Platforms(platforms) => platforms.values().collect(),
+        }
+    }
+}
+
+impl Artifact {
+    /// An image of `layers` that builds on no other.
+    pub fn new(layers: Vec<Arc<Layer>>, config: ImageConfig) -> Self {
+        Self { layers, config, base: None, annotations: BTreeMap::new() }
+    }
+}

@@ -1,0 +1,144 @@
+//! Session: what a program drives. Resolve before the build, export after it.
+
+mod run;
+mod targets;
+
+use std::sync::Arc;
+
+use crate::budget::Budget;
+use crate::cancel::Cancel;
+use crate::content::ContentStore;
+use crate::error::{Context, Result};
+use crate::exporter::{ExporterInstance, Needs};
+use crate::output::OutputSpec;
+use crate::progress::Progress;
+use crate::registry::ExporterRegistry;
+use crate::result::BuildResult;
+use targets::Target;
+
+pub use run::ExportFailure;
+
+/// What a program drives: [`resolve`](Self::resolve) before the build, where every bad option and
+/// destination fails, and [`ResolvedSession::export`] after it.
+///
+/// See `docs/writing-an-exporter.md` and the example `embed` for a whole program.
+#[derive(Debug)]
+pub struct Session<'a> {
+    registry: &'a ExporterRegistry,
+    store: Store,
+    budget: Option<Budget>,
+    progress: Progress,
+    cancel: Cancel,
+}
+
+/// Where a session keeps blobs while it works.
+#[derive(Debug, Clone)]
+pub enum Store {
+    /// In a temporary directory beside the first destination, which goes when the session is done.
+    Spool,
+    /// In this store, which keeps them.
+    Given(Arc<dyn ContentStore>),
+}
+
+impl<'a> Session<'a> {
+    /// A session with the exporters of `registry`, one job a processor, and silent.
+    pub fn new(registry: &'a ExporterRegistry, store: Store) -> Self {
+        Self { registry, store, budget: None, progress: Progress::silent(), cancel: Cancel::default() }
+    }
+
+    /// Uses these threads and bytes.
+    #[must_use]
+    pub fn with_budget(self, budget: Budget) -> Self {
+        Self { budget: Some(budget), ..self }
+    }
+
+    /// Reports what is under way.
+    #[must_use]
+    pub fn with_progress(self, progress: Progress) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// Stops when told to.
+    #[must_use]
+    pub fn with_cancel(self, cancel: Cancel) -> Self {
+        Self { cancel, ..self }
+    }
+
+    /// Checks the options and destinations of all outputs. Nothing is written.
+    ///
+    /// # Errors
+    /// [`InvalidOption`](crate::ErrorKind::InvalidOption): an unknown type, a bad option, a destination
+    /// that cannot be, two outputs for one file or for standard output.
+    pub fn resolve(self, specs: &[OutputSpec]) -> Result<ResolvedSession> {
+        let mut outputs = Vec::new();
+        for spec in specs {
+            let instance = self.registry.resolve(&spec.kind, &spec.attrs)?;
+            let target = Target::check(&spec.kind, instance.destination(), spec.dest.as_ref())?;
+            outputs.push(ResolvedOutput { kind: spec.kind.clone(), instance, target });
+        }
+        targets::check_together(outputs.iter().map(|output| &output.target))?;
+        let Self { store, budget, progress, cancel, .. } = self;
+        Ok(ResolvedSession { outputs, store, budget, progress, cancel })
+    }
+}
+
+/// A session whose outputs are known to be possible.
+#[derive(Debug)]
+pub struct ResolvedSession {
+    outputs: Vec<ResolvedOutput>,
+    store: Store,
+    budget: Option<Budget>,
+    progress: Progress,
+    cancel: Cancel,
+}
+
+#[derive(Debug)]
+struct ResolvedOutput {
+    kind: String,
+    instance: Box<dyn ExporterInstance>,
+    target: Target,
+}
+
+/// What an output would write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The type of its exporter.
+    pub kind: String,
+    /// Where to, for people.
+    pub destination: String,
+    /// What, one line a thing.
+    pub lines: Vec<String>,
+}
+
+impl ResolvedSession {
+    /// What [`export`](Self::export) would write. It reads no layer and writes nothing.
+    ///
+    /// # Errors
+    /// Options that do not fit to `result`.
+    pub fn plan(&self, result: &BuildResult) -> Result<Vec<Plan>> {
+        self.needs(result)?;
+        let plan = |output: &ResolvedOutput| {
+            let lines = output.instance.plan(result).attempt(|| output.name())?;
+            Ok(Plan { kind: output.kind.clone(), destination: output.target.to_string(), lines })
+        };
+        self.outputs.iter().map(plan).collect()
+    }
+
+    fn needs(&self, result: &BuildResult) -> Result<Needs> {
+        let mut needs = Needs::default();
+        for output in &self.outputs {
+            needs.unite(output.instance.needs(result).attempt(|| output.name())?);
+        }
+        Ok(needs)
+    }
+}
+
+impl ResolvedOutput {
+    /// What it is, for the start of a message.
+    fn name(&self) -> String {
+        match &self.target {
+            Target::None => format!("cannot export to type={}", self.kind),
+            target => format!("cannot export to type={},dest={target}", self.kind),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A run: export all, then publish all.
+
+use std::sync::Arc;
+use std::thread;
+
+use super::{ResolvedOutput, ResolvedSession, Store};
+use crate::budget::Budget;
+use crate::cancel::Cancel;
+use crate::content::ContentStore;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::exporter::{ExportContext, Response, Staged};
+use crate::layer::LayerSet;
+use crate::result::BuildResult;
+use crate::scratch::Spool;
+
+/// A run that failed, and what was visible by then.
+#[derive(Debug)]
+pub struct ExportFailure {
+    /// The first error, in the order of the outputs.
+    pub error: Error,
+    /// Outputs that were published before it, which stay.
+    pub published: Vec<Response>,
+}
+
+impl From<Error> for ExportFailure {
+    fn from(error: Error) -> Self {
+        Self { error, published: Vec::new() }
+    }
+}
+
+impl From<ExportFailure> for Error {
+    fn from(failure: ExportFailure) -> Self {
+        failure.error
+    }
+}
+
+impl ResolvedSession {
+    /// Exports `result` to every output, and publishes all of them once all have succeeded.
+    ///
+    /// The responses are in the order of the outputs. Each layer is read once, whatever the outputs
+    /// need of it.
+    ///
+    /// # Errors
+    /// The first error. If an export failed, nothing is visible; if publishing failed, the outputs
+    /// that were published before it are named.
+    pub fn export(self, result: &BuildResult) -> Result<Vec<Response>, ExportFailure> {
+        self.cancel.check()?;
+        let layers = LayerSet::new(self.needs(result)?.encodings);
+        let spool;
+        let store: &dyn ContentStore = match &self.store {
+            Store::Given(store) => Arc::as_ref(store),
+            Store::Spool => {
+                let place = self.outputs.iter().find_map(|output| output.target.neighbour());
+                spool = Spool::new_in(&place.unwrap_or_else(std::env::temp_dir))?;
+                &spool.store
+            }
+        };
+        let _lease = store.lease()?;
+        let budget = self.budget.clone().unwrap_or_else(Budget::for_this_machine);
+        let cx = ExportContext {
+            store,
+            layers: &layers,
+            budget: &budget,
+            progress: self.progress.clone(),
+            cancel: self.cancel.child(),
+        };
+        let staged = export_all(&self.outputs, result, &cx)?;
+        publish_all(&self.outputs, staged, &self.cancel)
+    }
+}
+
+/// Runs every export on a thread of its own. The first error cancels the rest.
+fn export_all<'a>(
+    outputs: &'a [ResolvedOutput],
+    result: &'a BuildResult,
+    cx: &'a ExportContext<'a>,
+) -> Result<Vec<Box<dyn Staged + 'a>>> {
+    let export = |output: &'a ResolvedOutput| {
+        let staged = output.target.open().and_then(|target| output.instance.export(result, target, cx));
+        staged.inspect_err(|_| cx.cancel().cancel()).attempt(|| output.name())
+    };
+    let results: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = outputs.iter().map(|output| scope.spawn(move || export(output))).collect();
+        threads.into_iter().map(|thread| thread.join()).collect()
+    });
+    let mut staged = Vec::new();
+    let mut errors = Vec::new();
+    for result in results {
+        match result {
+            Ok(Ok(output)) => staged.push(output),
+            Ok(Err(error)) => errors.push(error),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+    // An output that was cancelled because of another one's error says nothing new.
+    errors.sort_by_key(|error| error.kind() == ErrorKind::Cancelled);
+    match errors.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(staged),
+    }
+}
+
+/// Publishes in the order of turns, and answers in the order of outputs.
+fn publish_all(
+    outputs: &[ResolvedOutput],
+    staged: Vec<Box<dyn Staged + '_>>,
+    cancel: &Cancel,
+) -> Result<Vec<Response>, ExportFailure> {
+    let mut order: Vec<_> = staged.into_iter().enumerate().collect();
+    order.sort_by_key(|(_, staged)| staged.turn());
+    let mut published = Vec::new();
+    let mut failed = None;
+    for (at, staged) in order {
+        if failed.is_some() {
+            break;
+        }
+        let response = cancel.check().and_then(|()| staged.publish());
+        let name = || outputs.get(at).map(ResolvedOutput::name).unwrap_or_default();
+        match response.attempt(name) {
+            Ok(response) => published.push((at, response)),
+            Err(error) => failed = Some(error),
+        }
+    }
+    published.sort_by_key(|(at, _)| *at);
+    let published = published.into_iter().map(|(_, response)| response).collect();
+    match failed {
+        Some(error) => Err(ExportFailure { error, published }),
+        None => Ok(published),
+    }
+}

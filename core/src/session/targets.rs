@@ -1,0 +1,132 @@
+//! Destinations as they were asked for, checked before the build.
+
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::output::Dest;
+use crate::sink::{Destination, FileSink, Output};
+
+/// Where an output goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    None,
+    Stdout,
+    File(PathBuf),
+    Layout(PathBuf),
+    Directory(PathBuf),
+}
+
+impl Target {
+    /// Checks that `dest` is what an exporter of type `kind` needs, and that it can be written.
+    pub(super) fn check(kind: &str, destination: Destination, dest: Option<&Dest>) -> Result<Self> {
+        let refuse = |reason: String| Error::option(format!("type={kind}: {reason}"));
+        let directory = |dest: Option<&Dest>| match dest {
+            Some(Dest::Path(path)) => check_directory(path).map(|()| path.clone()),
+            Some(Dest::Stdout) => Err(refuse("a directory cannot be standard output".to_owned())),
+            None => Err(refuse("it needs a directory".to_owned()).with_hint("add dest=DIRECTORY")),
+        };
+        match (destination, dest) {
+            (Destination::None, None) => Ok(Self::None),
+            (Destination::None, Some(_)) => Err(refuse("it has no destination: leave out `dest`".to_owned())),
+            (Destination::File, None | Some(Dest::Stdout)) if io::stdout().is_terminal() => {
+                Err(refuse("an archive is not written to a terminal".to_owned()).with_hint("add dest=FILE"))
+            }
+            (Destination::File, None | Some(Dest::Stdout)) => Ok(Self::Stdout),
+            (Destination::File, Some(Dest::Path(path))) => check_file(path).map(|()| Self::File(path.clone())),
+            (Destination::Layout, dest) => directory(dest).map(Self::Layout),
+            (Destination::Directory, dest) => directory(dest).map(Self::Directory),
+        }
+    }
+
+    /// Hands the destination to an exporter.
+    pub(super) fn open(&self) -> Result<Output> {
+        Ok(match self {
+            Self::None => Output::None,
+            Self::Stdout => Output::File(FileSink::stdout()),
+            Self::File(path) => Output::File(FileSink::path(path)?),
+            Self::Layout(path) => Output::Layout(path.clone()),
+            Self::Directory(path) => Output::Directory(path.clone()),
+        })
+    }
+
+    /// A directory that exists and is on the same file system as the destination, if it has one.
+    pub(super) fn neighbour(&self) -> Option<PathBuf> {
+        match self {
+            Self::None | Self::Stdout => None,
+            Self::File(path) => path.metadata().map_or(true, |found| found.is_file()).then(|| existing(parent(path))),
+            Self::Layout(path) | Self::Directory(path) => Some(existing(path)),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::Stdout => f.write_str("-"),
+            Self::File(path) | Self::Layout(path) | Self::Directory(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Refuses two outputs that would overwrite each other.
+pub(super) fn check_together<'a>(targets: impl Iterator<Item = &'a Target>) -> Result<()> {
+    let targets: Vec<&Target> = targets.collect();
+    for (at, target) in targets.iter().enumerate() {
+        let message = match target {
+            _ if !targets[..at].contains(target) => continue,
+            Target::Stdout => "two outputs write to standard output".to_owned(),
+            Target::File(path) => format!("two outputs write to {}", path.display()),
+            // Layouts are made to be shared; directories say for themselves what may be replaced.
+            Target::None | Target::Layout(_) | Target::Directory(_) => continue,
+        };
+        return Err(Error::option(message).with_hint("give each its own dest"));
+    }
+    Ok(())
+}
+
+fn check_file(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Err(Error::option(format!("destination {} is a directory", path.display()))),
+        // What is no regular file is written in place.
+        Ok(found) if !found.is_file() => check_writable(path, path),
+        _ => check_writable(&existing(parent(path)), path),
+    }
+}
+
+fn check_directory(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Ok(found) if !found.is_dir() => Err(Error::option(format!("destination {} is a file", path.display()))),
+        _ => check_writable(&existing(path), path),
+    }
+}
+
+fn check_writable(existing: &Path, destination: &Path) -> Result<()> {
+    let found = existing.metadata().attempt(|| format!("cannot write {}", destination.display()))?;
+    if !found.is_dir() && existing != destination {
+        let message = format!("cannot write {}: {} is not a directory", destination.display(), existing.display());
+        return Err(Error::option(message));
+    }
+    access(existing, Access::WRITE_OK).map_err(|error| {
+        let error = Error::from(error);
+        let kind = error.kind();
+        let message = format!("cannot write {}: {} is not writable", destination.display(), existing.display());
+        Error::new(if kind == ErrorKind::Other { ErrorKind::Denied } else { kind }, message).with_source(error)
+    })
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The nearest directory above `path`, or `path` itself, that exists.
+fn existing(path: &Path) -> PathBuf {
+    path.ancestors()
+        .find(|above| above.exists())
+        .filter(|above| !above.as_os_str().is_empty())
+        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}

@@ -1,0 +1,151 @@
+//! Destinations: the host opens them, so that every exporter treats them alike.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Context, Result};
+use crate::exporter::Turn;
+use crate::scratch::ScratchFile;
+
+/// What an output writes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "lowercase")]
+pub enum Destination {
+    /// Nothing that the host opens: an image store, a registry.
+    None,
+    /// A file or a stream, such as standard output.
+    File,
+    /// A directory in which several runs and tools put images.
+    Layout,
+    /// A directory of files.
+    Directory,
+}
+
+/// What the host opened for an export.
+#[derive(Debug)]
+pub enum Output {
+    /// Nothing.
+    None,
+    /// A file or a stream.
+    File(FileSink),
+    /// The path of a layout, which may not exist yet.
+    Layout(PathBuf),
+    /// The path of a directory, which may not exist yet.
+    Directory(PathBuf),
+}
+
+/// A file that is replaced at once, or a stream.
+#[derive(Debug)]
+pub struct FileSink(Target);
+
+#[derive(Debug)]
+enum Target {
+    /// Written under a temporary name beside it.
+    Regular(PathBuf),
+    Stdout,
+    /// A pipe or a device, which is opened when it is its turn.
+    Special(PathBuf),
+}
+
+/// Bytes for a destination, which [`Filled::publish`] makes visible. Dropping it discards them.
+#[must_use = "nothing is visible until it is published"]
+pub struct Filled<'a>(State<'a>);
+
+enum State<'a> {
+    Written { file: ScratchFile, destination: PathBuf },
+    Waiting { target: Target, fill: Fill<'a> },
+}
+
+type Fill<'a> = Box<dyn FnOnce(&mut dyn Write) -> Result<()> + Send + 'a>;
+
+impl FileSink {
+    /// Standard output.
+    pub fn stdout() -> Self {
+        Self(Target::Stdout)
+    }
+
+    /// The file at `path`, which need not exist; a pipe or a device is written as it is. A symbolic
+    /// link is followed: what it points to is replaced, not the link.
+    ///
+    /// # Errors
+    /// Those of looking at it.
+    pub fn path(path: &Path) -> Result<Self> {
+        match path.metadata() {
+            Ok(metadata) if metadata.is_file() => {
+                let path = path.canonicalize().attempt(|| format!("cannot find {}", path.display()))?;
+                Ok(Self(Target::Regular(path)))
+            }
+            Ok(_) => Ok(Self(Target::Special(path.to_owned()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self(Target::Regular(path.to_owned()))),
+            Err(error) => Err(error).attempt(|| format!("cannot look at {}", path.display())),
+        }
+    }
+
+    /// Writes the whole content: now, to a temporary file beside a regular destination; when it is
+    /// published, to a stream.
+    ///
+    /// # Errors
+    /// Those of `fill` and of the medium; then nothing remains.
+    pub fn fill<'a>(self, fill: impl FnOnce(&mut dyn Write) -> Result<()> + Send + 'a) -> Result<Filled<'a>> {
+        let destination = match self.0 {
+            Target::Regular(destination) => destination,
+            target => return Ok(Filled(State::Waiting { target, fill: Box::new(fill) })),
+        };
+        let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        std::fs::create_dir_all(parent).attempt(|| format!("cannot make {}", parent.display()))?;
+        let mut file = ScratchFile::new_in(parent)?;
+        write(file.file(), fill).attempt(|| format!("cannot write {}", destination.display()))?;
+        Ok(Filled(State::Written { file, destination }))
+    }
+}
+
+fn write(to: impl Write, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let mut buffered = BufWriter::with_capacity(128 << 10, to);
+    fill(&mut buffered)?;
+    buffered.flush()?;
+    Ok(())
+}
+
+impl Filled<'_> {
+    /// When it is its turn to be published.
+    pub fn turn(&self) -> Turn {
+        match self.0 {
+            State::Written { .. } => Turn::Local,
+            State::Waiting { .. } => Turn::Stream,
+        }
+    }
+
+    /// Makes the content visible, and answers where; `None` for standard output.
+    ///
+    /// # Errors
+    /// Those of the medium, and for a stream those of writing the content.
+    pub fn publish(self) -> Result<Option<PathBuf>> {
+        let (target, fill) = match self.0 {
+            State::Written { file, destination } => {
+                file.persist(&destination)?;
+                return Ok(Some(destination));
+            }
+            State::Waiting { target, fill } => (target, fill),
+        };
+        match target {
+            Target::Stdout => {
+                write(io::stdout().lock(), fill).attempt(|| "cannot write to standard output".to_owned())?;
+                Ok(None)
+            }
+            Target::Special(path) | Target::Regular(path) => {
+                let open = || -> Result<File> { Ok(OpenOptions::new().write(true).open(&path)?) };
+                let written = open().and_then(|file| write(file, fill));
+                written.attempt(|| format!("cannot write {}", path.display()))?;
+                Ok(Some(path))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Filled<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Filled").field("turn", &self.turn()).finish_non_exhaustive()
+    }
+}
