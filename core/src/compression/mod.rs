@@ -5,6 +5,7 @@ mod gzip;
 mod zstd;
 
 use std::borrow::Cow;
+use std::fmt;
 
 pub use decode::{decoder, detect};
 
@@ -97,6 +98,15 @@ impl Encoding {
             Algorithm::Uncompressed => Ok(block.to_vec()),
             Algorithm::Gzip => gzip::encode(block, self.level),
             Algorithm::Zstd => zstd::encode(block, self.level),
+        }
+    }
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.algorithm {
+            Algorithm::Uncompressed => f.write_str("uncompressed"),
+            algorithm => write!(f, "{algorithm}, level {}", self.level),
         }
     }
 }

@@ -5,6 +5,7 @@ mod existing;
 mod graph;
 mod layers;
 mod options;
+mod plan;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use serde_json::Map;
 pub use existing::take_apart;
 pub use graph::{GraphLimits, walk};
 pub use options::ImageOptions;
+pub use plan::plan;
 
 use crate::content::{BlobMeta, ContentStore, Provider};
 use crate::epoch::Epoch;

@@ -2,16 +2,18 @@
 
 use crate::compression::{Algorithm, Encoding};
 use crate::epoch::{Epoch, EpochOption};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exporter::Needs;
 use crate::layer::LayerSource;
-use crate::options::{Options, Visitor};
+use crate::oci::ImageName;
+use crate::options::{Names, Options, Visitor};
 use crate::result::{BuildResult, Image, ImageContent};
 
-/// The options that decide the bytes of an image. Unset is not the default: only an option that is
-/// set takes an existing image apart.
+/// The options that every exporter of images has: what images are called, and what decides their
+/// bytes. Unset is not the default: only an option that is set takes an existing image apart.
 #[derive(Debug, Clone, Default)]
 pub struct ImageOptions {
+    name: Option<Names>,
     compression: Option<Algorithm>,
     compression_level: Option<i32>,
     force_compression: Option<bool>,
@@ -20,6 +22,7 @@ pub struct ImageOptions {
 
 impl Options for ImageOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        visitor.option("name", "Names of the image; `*` for those that it brings", "none", &mut self.name)?;
         visitor.option("compression", "How the layers that are made are compressed", "gzip", &mut self.compression)?;
         visitor.option(
             "compression-level",
@@ -55,11 +58,32 @@ impl ImageOptions {
         Encoding::new(self.compression.unwrap_or(Algorithm::Gzip), self.compression_level)
     }
 
+    /// What each image of `result` is called, in order.
+    ///
+    /// # Errors
+    /// One list of names for several images; `*` for an image that brings none.
+    pub fn names(&self, result: &BuildResult) -> Result<Vec<Vec<ImageName>>> {
+        let images = &result.images;
+        match &self.name {
+            None => Ok(images.iter().map(|_| Vec::new()).collect()),
+            Some(Names::Given(_)) if images.len() > 1 => {
+                Err(Error::option(format!("one `name` for {} images", images.len()))
+                    .with_hint("name=* gives each image the names that it brings"))
+            }
+            Some(Names::Given(names)) => Ok(images.iter().map(|_| names.clone()).collect()),
+            Some(Names::Own) => match images.iter().position(|image| image.names.is_empty()) {
+                Some(at) => Err(Error::option(format!("name=*, but image {} brings no name", at + 1))),
+                None => Ok(images.iter().map(|image| image.names.clone()).collect()),
+            },
+        }
+    }
+
     /// What assembling `result` with these options needs.
     ///
     /// # Errors
-    /// As [`encoding`](Self::encoding).
+    /// As [`encoding`](Self::encoding) and [`names`](Self::names).
     pub fn needs(&self, result: &BuildResult) -> Result<Needs> {
+        self.names(result)?;
         let is_made = result.images.iter().any(|image| self.makes_layers(image));
         Ok(if is_made { Needs::layers([self.encoding()?]) } else { Needs::default() })
     }

@@ -15,7 +15,7 @@ pub(crate) use make::Workshop;
 pub(crate) use set::LayerSet;
 
 use crate::content::Provider;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::oci::{Descriptor, Digest, History};
 use crate::tree::Patterns;
 
@@ -119,6 +119,23 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// The destination that a user wrote as an absolute path.
+    ///
+    /// # Errors
+    /// A path that is not absolute or has a `..`.
+    pub fn parse_destination(path: &str) -> Result<Vec<u8>> {
+        let invalid = |reason| {
+            Error::option(format!("destination `{}` {reason}", path.escape_debug()))
+                .with_hint("it is an absolute path in the image, such as /opt/app")
+        };
+        let relative = path.strip_prefix('/').ok_or_else(|| invalid("is not absolute"))?;
+        let parts: Vec<&str> = relative.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+        if parts.contains(&"..") {
+            return Err(invalid("has a `..`"));
+        }
+        Ok(parts.join("/").into_bytes())
+    }
+
     fn is_identity(&self) -> bool {
         *self == Self::default()
     }

@@ -1,5 +1,6 @@
 //! A layout in a directory that other runs and other tools write to as well.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -51,9 +52,13 @@ impl LayoutDirectory {
     /// A blob that is not what its descriptor says, and those of the medium.
     pub fn stage(&self, blobs: &[ImageBlob<'_>], cx: &ExportContext<'_>) -> Result<StagedLayout> {
         let staging = ScratchDirectory::new_in(&self.staging_place()?)?;
-        let mut staged = Vec::new();
+        let mut staged: Vec<Descriptor> = Vec::new();
+        let mut seen = HashSet::new();
         for blob in blobs {
             let descriptor = &blob.descriptor;
+            if !seen.insert(&descriptor.digest) {
+                continue;
+            }
             let task = cx.progress().task(format!("write {}", descriptor.digest), Some(descriptor.size));
             if self.has(descriptor)? {
                 task.skipped("exists");

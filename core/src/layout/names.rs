@@ -6,15 +6,19 @@ use crate::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, ImageNa
 /// Annotation of a referrer in `index.json`: the manifest that it is about, a convention of containerd.
 const ANNOTATION_SUBJECT: &str = "io.containerd.manifest.subject";
 
-/// The entries of an image in `index.json`: one a name, or one without a name; then its referrers.
-pub fn entries(image: &AssembledImage<'_>, names: &[ImageName]) -> Vec<Descriptor> {
+/// The entries of an image in `index.json`: one a name, or one with `default_tag` if there are no
+/// names; then its referrers.
+pub fn entries(image: &AssembledImage<'_>, names: &[ImageName], default_tag: Option<&str>) -> Vec<Descriptor> {
     let root = &image.root;
     let named = names.iter().map(|name| {
         root.clone().annotated(ANNOTATION_IMAGE_NAME, name.to_string()).annotated(ANNOTATION_REF_NAME, name.ref_name())
     });
     let mut entries: Vec<Descriptor> = named.collect();
     if entries.is_empty() {
-        entries.push(root.clone());
+        let tag = default_tag.map(|tag| (ANNOTATION_REF_NAME.to_owned(), tag.to_owned()));
+        let mut entry = root.clone();
+        entry.annotations.extend(tag);
+        entries.push(entry);
     }
     let referrer = |referrer: &Descriptor| referrer.clone().annotated(ANNOTATION_SUBJECT, root.digest.to_string());
     entries.extend(image.referrers.iter().map(referrer));
