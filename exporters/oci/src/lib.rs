@@ -1,1 +1,72 @@
+#![doc = include_str!("../README.md")]
 
+mod export;
+mod options;
+
+use longshore_core::options::{Attrs, describe, parse};
+use longshore_core::{
+    BuildResult, Destination, Error, ErrorKind, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output,
+    Result, Staged, image,
+};
+use options::OciOptions;
+
+const TYPE: &str = "oci";
+
+/// The exporter `type=oci`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OciExporter;
+
+impl Exporter for OciExporter {
+    fn info(&self) -> ExporterInfo {
+        ExporterInfo {
+            kind: TYPE.into(),
+            summary: "OCI image layout, as a tar archive or a directory".into(),
+            options: describe::<OciOptions>(),
+        }
+    }
+
+    fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
+        Ok(Box::new(OciInstance { options: parse(TYPE, attrs)? }))
+    }
+}
+
+#[derive(Debug)]
+struct OciInstance {
+    options: OciOptions,
+}
+
+impl ExporterInstance for OciInstance {
+    fn destination(&self) -> Destination {
+        if self.options.is_tar() { Destination::File } else { Destination::Layout }
+    }
+
+    fn needs(&self, result: &BuildResult) -> Result<Needs> {
+        let names = self.options.image.names(result)?;
+        let unnamed = names.iter().filter(|names| names.is_empty()).count();
+        if unnamed > 1 && !self.options.is_tar() {
+            let message = format!("{unnamed} images without a name would all be tagged `latest` in one layout");
+            return Err(Error::option(message).with_hint("name=* gives each image the names that it brings"));
+        }
+        self.options.image.needs(result)
+    }
+
+    fn plan(&self, result: &BuildResult) -> Result<Vec<String>> {
+        image::plan(result, &self.options.image)
+    }
+
+    fn export<'a>(
+        &'a self,
+        result: &'a BuildResult,
+        output: Output,
+        cx: &'a ExportContext<'a>,
+    ) -> Result<Box<dyn Staged + 'a>> {
+        let images = export::assemble(result, &self.options.image, cx)?;
+        match output {
+            Output::File(sink) => images.into_archive(sink, cx),
+            Output::Layout(root) => images.into_layout(root, cx),
+            Output::None | Output::Directory(_) => {
+                Err(Error::new(ErrorKind::Other, "type=oci was given a destination that it did not ask for"))
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The options of `type=oci`.
+
+use longshore_core::Result;
+use longshore_core::image::ImageOptions;
+use longshore_core::options::{Options, Visitor};
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OciOptions {
+    tar: Option<bool>,
+    pub(crate) image: ImageOptions,
+}
+
+impl Options for OciOptions {
+    fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        visitor.option("tar", "Write a tar archive; `false` writes into a directory", "true", &mut self.tar)?;
+        self.image.visit(visitor)
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.image.validate()
+    }
+}
+
+impl OciOptions {
+    pub(crate) fn is_tar(&self) -> bool {
+        self.tar.unwrap_or(true)
+    }
+}
