@@ -1,1 +1,46 @@
+//! The command `longshore` as a library: a program with exporters of its own is a `main` of one line.
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! fn main() -> ExitCode {
+//!     // `.with(MyExporter)` adds a type to all that `longshore` has.
+//!     longshore_cli::run(longshore_cli::builtin::exporters(), longshore_cli::builtin::frontends())
+//! }
+//! ```
 
+mod args;
+pub mod builtin;
+mod command;
+mod exit_code;
+mod progress;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use longshore_core::{ExporterRegistry, FrontendRegistry};
+
+use args::{Args, Command};
+
+/// Runs the command line of this process with these exporters and frontends.
+pub fn run(exporters: ExporterRegistry, frontends: FrontendRegistry) -> ExitCode {
+    let args = Args::parse();
+    let done = match &args.command {
+        Command::Export(args) => command::export(args, &exporters, &frontends),
+        Command::Exporters(args) => command::exporters(args, &exporters),
+        Command::Completion(args) => command::completion(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::print(&error);
+            exit_code::of(&error).into()
+        }
+    }
+}
+
+/// The page `docs/exporters.md` for these exporters.
+pub fn reference_page(exporters: &ExporterRegistry) -> String {
+    command::reference_page(exporters)
+}

@@ -1,0 +1,163 @@
+//! The command line, as clap reads it. What it means is decided in `command`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use longshore_core::oci::Platform;
+
+use crate::exit_code;
+
+/// Exports what a build made.
+#[derive(Debug, Parser)]
+#[command(name = "longshore", version, about, after_help = exit_code::HELP, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Export(Box<ExportArgs>),
+    Exporters(ExportersArgs),
+    Completion(CompletionArgs),
+}
+
+/// Export sources to one or more outputs
+///
+/// A source is `rootfs:DIR` (a directory, as one layer) or `scratch` (no layers). Prefixed with a
+/// platform, as in `linux/arm64=rootfs:DIR`, several sources make one multi-platform image.
+///
+/// Either all outputs are written, or none.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit_code::HELP)]
+pub(crate) struct ExportArgs {
+    /// What to export: [PLATFORM=]rootfs:DIR or [PLATFORM=]scratch
+    #[arg(required = true, value_name = "SOURCE")]
+    pub(crate) sources: Vec<String>,
+
+    /// Where to: type=TYPE,KEY=VALUE,…; `longshore exporters` lists types and keys
+    #[arg(short, long = "output", required = true, value_name = "SPEC")]
+    pub(crate) outputs: Vec<String>,
+
+    /// Add a layer: a directory or a tar archive, placed below DEST
+    #[arg(long = "layer", value_name = "PATH[:DEST]", help_heading = "Layers")]
+    pub(crate) layers: Vec<String>,
+
+    /// Leave out files, with the patterns of .dockerignore
+    #[arg(long = "exclude", value_name = "PATTERN", help_heading = "Layers")]
+    pub(crate) excludes: Vec<String>,
+
+    /// Make one user and group the owner of every file
+    #[arg(long, value_name = "UID:GID", help_heading = "Layers")]
+    pub(crate) owner: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+
+    /// Export only these platforms of a source [default: all that it has]
+    #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
+    pub(crate) platforms: Vec<Platform>,
+
+    /// Threads that compress [default: one a processor]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// How to show progress, on standard error
+    #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
+    pub(crate) progress: ProgressStyle,
+
+    /// Write digests and names as JSON to a file, as buildx does
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metadata_file: Option<PathBuf>,
+
+    /// Write the image ID to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) iidfile: Option<PathBuf>,
+
+    /// Check everything that can be checked without reading layers, and say what would be written
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// The configuration of the image.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Configuration of the image")]
+pub(crate) struct ConfigArgs {
+    /// Take the fields of an OCI image configuration, except its layers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Set a variable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) env: Vec<String>,
+
+    /// Set the program: a JSON list, or one word. The arguments of the source go
+    #[arg(long, value_name = "LIST")]
+    pub(crate) entrypoint: Option<String>,
+
+    /// Set its arguments: a JSON list, or one word
+    #[arg(long, value_name = "LIST")]
+    pub(crate) cmd: Option<String>,
+
+    /// Set where it starts
+    #[arg(long, value_name = "PATH")]
+    pub(crate) workdir: Option<String>,
+
+    /// Set who it runs as
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub(crate) user: Option<String>,
+
+    /// Add a label
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub(crate) labels: Vec<String>,
+
+    /// Add a port that it listens on
+    #[arg(long, value_name = "PORT[/PROTOCOL]")]
+    pub(crate) expose: Vec<String>,
+
+    /// Add a volume
+    #[arg(long = "volume", value_name = "PATH")]
+    pub(crate) volumes: Vec<String>,
+
+    /// Set the signal that stops it
+    #[arg(long, value_name = "SIGNAL")]
+    pub(crate) stop_signal: Option<String>,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressStyle {
+    /// `tty` on a terminal, else `plain`
+    #[default]
+    Auto,
+    /// A bar for each layer
+    Tty,
+    /// A line for each step
+    Plain,
+    /// A JSON object for each event
+    Json,
+    /// Errors only
+    Quiet,
+}
+
+/// List what can be written, and every option of it
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportersArgs {
+    /// Show only this type
+    #[arg(value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+
+    /// Write JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Write a completion script for a shell to standard output
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompletionArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}

@@ -1,0 +1,15 @@
+//! What `longshore` offers: the only list of exporters and frontends.
+
+use longshore_core::{ExporterRegistry, FrontendRegistry};
+use longshore_exporter_oci::OciExporter;
+use longshore_frontend_rootfs::RootfsFrontend;
+
+/// The exporters, in the order of the reference page.
+pub fn exporters() -> ExporterRegistry {
+    ExporterRegistry::default().with(OciExporter)
+}
+
+/// The frontends, in the order of `--help`.
+pub fn frontends() -> FrontendRegistry {
+    FrontendRegistry::default().with(RootfsFrontend)
+}

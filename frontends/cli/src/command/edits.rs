@@ -1,0 +1,121 @@
+//! The flags that change an image, as core's edits.
+
+use std::fs;
+use std::sync::Arc;
+
+use longshore_core::compose::{Edits, RunEdits};
+use longshore_core::oci::{CONFIG_LIMIT, ImageConfig};
+use longshore_core::{Context, Error, FrontendContext, Result};
+use longshore_frontend_rootfs::layer;
+
+use crate::args::{ConfigArgs, ExportArgs};
+
+/// What the flags put on top of every source.
+pub(super) fn edits(args: &ExportArgs, cx: &FrontendContext) -> Result<Edits> {
+    let layers = args.layers.iter().map(|text| layer(text, cx).map(Arc::new)).collect::<Result<_>>()?;
+    let config = args.config.config.as_ref().map(|path| -> Result<ImageConfig> {
+        if fs::metadata(path)?.len() > CONFIG_LIMIT {
+            return Err(Error::input(format!("more than the limit of {CONFIG_LIMIT} bytes")));
+        }
+        ImageConfig::parse(&fs::read(path)?)
+    });
+    let name = || args.config.config.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let config = config.transpose().attempt(|| format!("cannot read config {}", name()))?;
+    Ok(Edits { config, run: run_edits(&args.config)?, layers })
+}
+
+fn run_edits(args: &ConfigArgs) -> Result<RunEdits> {
+    let pairs = |flag: &str, texts: &[String]| texts.iter().map(|text| pair(flag, text)).collect::<Result<Vec<_>>>();
+    Ok(RunEdits {
+        env: pairs("env", &args.env)?,
+        entrypoint: args.entrypoint.as_deref().map(|text| words("entrypoint", text)).transpose()?,
+        cmd: args.cmd.as_deref().map(|text| words("cmd", text)).transpose()?,
+        workdir: args.workdir.as_deref().map(|text| absolute("workdir", text)).transpose()?,
+        user: args.user.clone(),
+        labels: pairs("label", &args.labels)?.into_iter().collect(),
+        expose: args.expose.iter().map(|text| port(text)).collect::<Result<_>>()?,
+        volumes: args.volumes.iter().map(|text| absolute("volume", text)).collect::<Result<_>>()?,
+        stop_signal: args.stop_signal.as_deref().map(signal).transpose()?,
+    })
+}
+
+/// `UID:GID`, in numbers: names would depend on the machine.
+pub(super) fn parse_owner(text: &str) -> Result<(u32, u32)> {
+    let number = |text: &str| text.parse::<u32>().ok().filter(|id| *id != u32::MAX);
+    let owner = text.split_once(':').and_then(|(uid, gid)| Some((number(uid)?, number(gid)?)));
+    owner.ok_or_else(|| invalid("owner", text, "is not UID:GID in numbers").with_hint("for root write --owner 0:0"))
+}
+
+fn invalid(flag: &str, text: &str, reason: &str) -> Error {
+    Error::option(format!("--{flag}: `{}` {reason}", text.escape_debug()))
+}
+
+fn pair(flag: &str, text: &str) -> Result<(String, String)> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = pair.ok_or_else(|| invalid(flag, text, "is not KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// A JSON list, or one word: nothing is split by rules that differ from shell to shell.
+fn words(flag: &str, text: &str) -> Result<Vec<String>> {
+    if text.trim_start().starts_with('[') {
+        let list = serde_json::from_str(text);
+        return list.map_err(|error| invalid(flag, text, "is not a JSON list of strings").with_source(error));
+    }
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        let error = invalid(flag, text, "is neither one word nor a JSON list");
+        return Err(error.with_hint(format!("write it as a list: --{flag} '[\"/bin/sh\", \"-c\", \"date\"]'")));
+    }
+    Ok(vec![text.to_owned()])
+}
+
+fn absolute(flag: &str, text: &str) -> Result<String> {
+    if text.starts_with('/') { Ok(text.to_owned()) } else { Err(invalid(flag, text, "is not an absolute path")) }
+}
+
+fn port(text: &str) -> Result<String> {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let is_port = number.parse::<u16>().is_ok_and(|port| port > 0);
+    if !is_port || !matches!(protocol, "tcp" | "udp" | "sctp") {
+        return Err(invalid("expose", text, "is not PORT, PORT/tcp, PORT/udp or PORT/sctp"));
+    }
+    Ok(format!("{number}/{protocol}"))
+}
+
+fn signal(text: &str) -> Result<String> {
+    let name = text.strip_prefix("SIG").unwrap_or(text);
+    let is_signal = !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'+' | b'-'));
+    if is_signal { Ok(text.to_owned()) } else { Err(invalid("stop-signal", text, "is not a signal, such as SIGTERM")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_checked() {
+        assert_eq!(parse_owner("0:100").unwrap(), (0, 100));
+        assert_eq!(words("cmd", r#"["a", "b c"]"#).unwrap(), ["a", "b c"]);
+        assert_eq!(words("cmd", "/bin/sh").unwrap(), ["/bin/sh"]);
+        assert_eq!(port("80").unwrap(), "80/tcp");
+        assert_eq!(port("53/udp").unwrap(), "53/udp");
+        assert_eq!(pair("env", "A=b=c").unwrap(), ("A".to_owned(), "b=c".to_owned()));
+        assert_eq!(signal("SIGRTMIN+3").unwrap(), "SIGRTMIN+3");
+        let errors = [
+            parse_owner("root:root").map(drop),
+            parse_owner("0").map(drop),
+            words("cmd", "a b").map(drop),
+            words("cmd", "[1]").map(drop),
+            port("0").map(drop),
+            port("80/http").map(drop),
+            pair("env", "=x").map(drop),
+            pair("env", "HOME").map(drop),
+            absolute("workdir", "tmp").map(drop),
+            signal("term").map(drop),
+        ];
+        for error in errors {
+            assert_eq!(error.unwrap_err().kind(), longshore_core::ErrorKind::InvalidOption);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `longshore export`.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anyhow::Result;
+use longshore_core::compose::compose;
+use longshore_core::tree::Patterns;
+use longshore_core::{
+    Budget, BuildResult, Cancel, Epoch, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendRegistry,
+    OutputSpec, Plan, Progress, Session, Source, Store,
+};
+
+use super::{edits, written};
+use crate::args::ExportArgs;
+use crate::exit_code::Code;
+use crate::progress;
+
+pub(crate) fn export(args: &ExportArgs, exporters: &ExporterRegistry, frontends: &FrontendRegistry) -> Result<()> {
+    let cancel = cancel_on_signal()?;
+    let display = progress::start(args.progress);
+    let progress = Progress::new(display.clone());
+    let mut session = Session::new(exporters, Store::Spool).with_progress(progress.clone()).with_cancel(cancel.clone());
+    if let Some(jobs) = args.jobs {
+        session = session.with_budget(Budget::new(jobs));
+    }
+    let resolved = session.resolve(&outputs(&args.outputs)?)?;
+    let cx = FrontendContext {
+        excludes: Patterns::new(&args.excludes)?,
+        owner: args.owner.as_deref().map(edits::parse_owner).transpose()?,
+        progress: progress.clone(),
+        cancel,
+    };
+    let result = build(args, frontends, &cx)?;
+    if args.dry_run {
+        display.finish();
+        return print_plans(&resolved.plan(&result)?);
+    }
+    let responses = resolved.export(&result);
+    display.finish();
+    let responses = responses.map_err(|failure| {
+        // What was published before the failure is not undone, so it is said.
+        display.summary(&failure.published);
+        failure.error
+    })?;
+    display.summary(&responses);
+    written::write_files(args, &responses)?;
+    Ok(())
+}
+
+fn outputs(texts: &[String]) -> Result<Vec<OutputSpec>, Error> {
+    texts.iter().filter_map(|text| OutputSpec::parse(text).transpose()).collect()
+}
+
+fn build(args: &ExportArgs, frontends: &FrontendRegistry, cx: &FrontendContext) -> Result<BuildResult, Error> {
+    let epoch = source_date_epoch()?;
+    let mut sources = Vec::new();
+    for text in &args.sources {
+        let source = Source::parse(text)?;
+        let images = frontends.open(&source, cx)?;
+        sources.push((source.platform, images));
+    }
+    let edits = edits::edits(args, cx)?;
+    Ok(BuildResult { images: compose(sources, &args.platforms, &edits, &cx.progress)?, epoch })
+}
+
+fn source_date_epoch() -> Result<Option<Epoch>, Error> {
+    const NAME: &str = "SOURCE_DATE_EPOCH";
+    match std::env::var(NAME) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => text.parse().map(Some).map_err(|error: Error| error.context(format!("invalid {NAME}"))),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(error) => Err(Error::option(format!("invalid {NAME}")).with_source(error)),
+    }
+}
+
+fn print_plans(plans: &[Plan]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    for plan in plans {
+        match plan.destination.as_str() {
+            "" => writeln!(out, "type={}", plan.kind)?,
+            destination => writeln!(out, "type={} to {destination}", plan.kind)?,
+        }
+        for line in &plan.lines {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Stops the run at the first signal. What does not listen, such as a write to a pipe that nobody
+/// reads, is ended soon after; the next run removes what is left over.
+fn cancel_on_signal() -> Result<Cancel> {
+    let cancel = Cancel::default();
+    let flag = cancel.clone();
+    ctrlc::set_handler(move || {
+        if !flag.is_cancelled() {
+            flag.cancel();
+            std::thread::sleep(Duration::from_millis(1500));
+        }
+        eprintln!("error: interrupted");
+        std::process::exit(Code::Interrupted as i32);
+    })
+    .map_err(|error| Error::new(ErrorKind::Other, "cannot listen to signals").with_source(error))?;
+    Ok(cancel)
+}

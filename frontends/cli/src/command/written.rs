@@ -1,0 +1,70 @@
+//! Files for programs: `--metadata-file` and `--iidfile`.
+
+
+use longshore_core::{Context, Error, ExportedImage, FileSink, Response, Result};
+use serde_json::{Map, Value, json};
+
+use crate::args::ExportArgs;
+
+/// Writes the files that were asked for, each at once.
+pub(super) fn write_files(args: &ExportArgs, responses: &[Response]) -> Result<()> {
+    if let Some(path) = &args.metadata_file {
+        let text = serde_json::to_vec_pretty(&metadata(responses))
+            .map_err(|error| Error::input("cannot write metadata as JSON").with_source(error))?;
+        write(path, &text)?;
+    }
+    if let Some(path) = &args.iidfile {
+        write(path, image_id(responses)?.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn write(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
+    let filled = FileSink::path(path)?.fill(|out| Ok(out.write_all(bytes)?));
+    filled.and_then(|filled| filled.publish()).attempt(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}
+
+/// BuildKit's flat map where the outputs agree on it, and what each output wrote.
+fn metadata(responses: &[Response]) -> Value {
+    let maps = responses.iter().map(|response| match &response.images[..] {
+        [image] => flat(image),
+        _ => Map::new(),
+    });
+    let agreed = maps.reduce(|mut agreed, map| {
+        agreed.retain(|key, value| map.get(key) == Some(value));
+        agreed
+    });
+    let mut metadata = agreed.unwrap_or_default();
+    metadata.insert("longshore.outputs".to_owned(), json!(responses));
+    Value::Object(metadata)
+}
+
+fn flat(image: &ExportedImage) -> Map<String, Value> {
+    let mut map = Map::new();
+    if let Some(config) = &image.config {
+        map.insert("containerimage.config.digest".to_owned(), json!(config));
+    }
+    map.insert("containerimage.descriptor".to_owned(), json!(image.root));
+    map.insert("containerimage.digest".to_owned(), json!(image.root.digest));
+    if !image.names.is_empty() {
+        map.insert("image.name".to_owned(), json!(image.names.join(",")));
+    }
+    map
+}
+
+/// The digest of the configuration, or of the index of several platforms.
+fn image_id(responses: &[Response]) -> Result<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for image in responses.iter().flat_map(|response| &response.images) {
+        let id = image.config.as_ref().unwrap_or(&image.root.digest).to_string();
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    match &ids[..] {
+        [id] => Ok(id.clone()),
+        ids => Err(Error::option(format!("--iidfile: the outputs hold {} different images", ids.len()))
+            .with_hint("--metadata-file has the digests of each")),
+    }
+}

@@ -1,0 +1,70 @@
+//! Progress on standard error: bars, lines or JSON.
+
+mod bars;
+mod plain;
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+
+use longshore_core::{Event, ProgressSink, Response};
+
+use crate::args::ProgressStyle;
+
+/// Shows events, and in the end what was written.
+pub(crate) trait Display: ProgressSink {
+    /// Takes what is not final from the screen.
+    fn finish(&self) {}
+
+    /// Says what was written, one line an image.
+    fn summary(&self, responses: &[Response]) {
+        for response in responses {
+            let to = response.destination.as_ref().map(|path| format!(" to {path}")).unwrap_or_default();
+            for image in &response.images {
+                let name = if image.names.is_empty() { String::new() } else { format!(" {}", image.names.join(", ")) };
+                eprintln!("exported{name} {}{to}", image.root.digest);
+            }
+        }
+    }
+}
+
+/// The display of a style.
+pub(crate) fn start(style: ProgressStyle) -> Arc<dyn Display> {
+    match style {
+        ProgressStyle::Auto if io::stderr().is_terminal() => Arc::new(bars::Bars::default()),
+        ProgressStyle::Tty => Arc::new(bars::Bars::default()),
+        ProgressStyle::Auto | ProgressStyle::Plain => Arc::new(plain::Plain::default()),
+        ProgressStyle::Json => Arc::new(Json),
+        ProgressStyle::Quiet => Arc::new(Quiet),
+    }
+}
+
+/// One JSON object a line.
+struct Json;
+
+impl ProgressSink for Json {
+    fn send(&self, event: Event) {
+        if let Ok(line) = serde_json::to_string(&event) {
+            // Nothing can be said to a reader that is gone.
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+    }
+}
+
+impl Display for Json {
+    fn summary(&self, responses: &[Response]) {
+        for response in responses {
+            let _ = writeln!(io::stderr(), "{}", serde_json::json!({"event": "exported", "response": response}));
+        }
+    }
+}
+
+/// Nothing but errors.
+struct Quiet;
+
+impl ProgressSink for Quiet {
+    fn send(&self, _: Event) {}
+}
+
+impl Display for Quiet {
+    fn summary(&self, _: &[Response]) {}
+}

@@ -1,0 +1,47 @@
+//! One line a step, for logs.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::HumanBytes;
+use longshore_core::{Event, Outcome, ProgressSink};
+
+use super::Display;
+
+#[derive(Default)]
+pub(super) struct Plain {
+    tasks: Mutex<HashMap<u64, (String, u64)>>,
+}
+
+impl ProgressSink for Plain {
+    fn send(&self, event: Event) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Started { task, name, .. } => {
+                tasks.insert(task, (name, 0));
+            }
+            Event::Advanced { task, bytes } => {
+                if let Some((_, done)) = tasks.get_mut(&task) {
+                    *done += bytes;
+                }
+            }
+            Event::Finished { task, outcome } => {
+                let Some((name, bytes)) = tasks.remove(&task) else { return };
+                match outcome {
+                    Outcome::Done(result) => eprintln!("{}", line(&name, &HumanBytes(bytes).to_string(), &result)),
+                    Outcome::Skipped(reason) => eprintln!("{}", line(&name, &reason, "")),
+                    // The error says why.
+                    Outcome::Failed => {}
+                }
+            }
+            Event::Warning { message } => eprintln!("warning: {message}"),
+            _ => {}
+        }
+    }
+}
+
+fn line(name: &str, how: &str, result: &str) -> String {
+    [name, how, result].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
+}
+
+impl Display for Plain {}

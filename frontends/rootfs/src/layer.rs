@@ -1,0 +1,94 @@
+//! Layers: directories and tar archives.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use longshore_core::archive::Reader;
+use longshore_core::compression::decoder;
+use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream, Whiteouts};
+use longshore_core::oci::History;
+use longshore_core::tree::Patterns;
+use longshore_core::{Context, Error, FrontendContext, Result};
+
+/// The layer that `PATH[:DEST]` is.
+///
+/// `DEST` is absolute, so a colon in `PATH` is only taken for the separator where a slash follows it.
+///
+/// # Errors
+/// A path that is not there, cannot be read, or is neither a directory nor a tar archive; a `DEST` with `..`.
+pub fn layer(text: &str, cx: &FrontendContext) -> Result<Layer> {
+    let (path, destination) = match text.rfind(":/") {
+        Some(at) if !Path::new(text).exists() => (&text[..at], Rules::parse_destination(&text[at + 1..])?),
+        _ => (text, Vec::new()),
+    };
+    let path = Path::new(path);
+    let found = path.metadata().attempt(|| format!("cannot read layer {}", path.display()))?;
+    // The path stays out: an image does not tell where it was made.
+    let step = match &*String::from_utf8_lossy(&destination) {
+        "" => "layer".to_owned(),
+        destination => format!("layer /{destination}"),
+    };
+    if found.is_dir() { directory(path, step, destination, cx) } else { archive(path, step, destination, cx) }
+}
+
+/// A directory as a layer.
+pub(crate) fn directory(path: &Path, step: String, destination: Vec<u8>, cx: &FrontendContext) -> Result<Layer> {
+    // Fails here, and not after other layers were made.
+    fs::read_dir(path).attempt(|| format!("cannot read {}", path.display()))?;
+    let mut excludes = dockerignore(path, cx)?;
+    excludes.extend(cx.excludes.clone());
+    let rules = Rules { owner: cx.owner, excludes, destination };
+    let source = DirSource { path: path.to_owned(), whiteouts: Whiteouts::Plain, rules };
+    Ok(Layer { source: LayerSource::Dir(source), history: history(step) })
+}
+
+fn archive(path: &Path, step: String, destination: Vec<u8>, cx: &FrontendContext) -> Result<Layer> {
+    let stream = FileStream { path: path.to_owned() };
+    let first = || -> Result<()> { Reader::new(decoder(stream.open()?)?.1).next_entry().map(drop) };
+    let readable = first();
+    readable.attempt(|| format!("layer {} is neither a directory nor a tar archive", path.display()))?;
+    let rules = Rules { owner: cx.owner, excludes: cx.excludes.clone(), destination };
+    let source = TarSource { stream: Arc::new(stream), diff_id: None, rules };
+    Ok(Layer { source: LayerSource::Tar(source), history: history(step) })
+}
+
+fn history(step: String) -> History {
+    History { created_by: Some(step), comment: Some("longshore".to_owned()), ..History::default() }
+}
+
+/// The patterns of the `.dockerignore` at the top of a directory.
+fn dockerignore(directory: &Path, cx: &FrontendContext) -> Result<Patterns> {
+    let path = directory.join(".dockerignore");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Patterns::default()),
+        Err(error) => return Err(error).attempt(|| format!("cannot read {}", path.display())),
+    };
+    let patterns = Patterns::parse_file(&text).attempt(|| format!("cannot read {}", path.display()))?;
+    if !patterns.is_empty() {
+        cx.progress.warn(format!("{} applies", path.display()));
+    }
+    Ok(patterns)
+}
+
+/// An archive in a file.
+#[derive(Debug)]
+struct FileStream {
+    path: PathBuf,
+}
+
+impl TarStream for FileStream {
+    fn open(&self) -> Result<Box<dyn Read + Send + '_>> {
+        let file = File::open(&self.path).attempt(|| format!("cannot open {}", self.path.display()))?;
+        if !file.metadata()?.is_file() {
+            return Err(Error::input(format!("{} is not a regular file, so it cannot be read twice", self.name())));
+        }
+        Ok(Box::new(file))
+    }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
