@@ -166,10 +166,17 @@ impl From<io::Error> for Error {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
                     _ => ErrorKind::Other,
                 };
-                Self::new(kind, foreign.to_string())
+                Self::new(kind, plain_words(&foreign.to_string()))
             }
         }
     }
+}
+
+/// The words of the system in the style of ours: lower case, without the number.
+fn plain_words(text: &str) -> String {
+    let text = text.find(" (os error").map_or(text, |at| &text[..at]);
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }
 
 impl From<rustix::io::Errno> for Error {
@@ -224,6 +231,6 @@ mod tests {
     #[test]
     fn a_full_disk_has_its_own_kind() {
         let error = Error::from(rustix::io::Errno::NOSPC);
-        assert_eq!(error.kind(), ErrorKind::NoSpace);
+        assert_eq!((error.kind(), error.message()), (ErrorKind::NoSpace, "no space left on device"));
     }
 }

@@ -213,7 +213,10 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
 
 impl Write for DirectoryWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
+        let count = match self.file.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            written => written.attempt(|| format!("cannot write {}", self.path.display()))?,
+        };
         self.hasher.update(&bytes[..count]);
         self.size += count as u64;
         Ok(count)

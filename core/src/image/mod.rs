@@ -21,6 +21,7 @@ use crate::epoch::Epoch;
 use crate::error::{Context, Error, Result};
 use crate::exporter::ExportContext;
 use crate::oci::{Descriptor, Digest, Index, Manifest, MediaType, Platform, json};
+use crate::progress::{Progress, Task};
 use crate::result::{Artifact, BuildResult, Built, Image, ImageContent};
 
 /// An image whose every blob is there to be copied.
@@ -52,6 +53,15 @@ pub enum Source<'a> {
     Store(&'a dyn ContentStore),
     /// What the image came with.
     Image(Arc<dyn Provider>),
+}
+
+impl ImageBlob<'_> {
+    /// Reports a copy of the blob, if it is one that people wait for: not a document of some hundred bytes.
+    pub fn task(&self, progress: &Progress) -> Option<Task> {
+        let Descriptor { media_type, digest, size, .. } = &self.descriptor;
+        let is_document = media_type.is_manifest() || media_type.is_index() || media_type.is_config();
+        (!is_document).then(|| progress.task(format!("write {digest}"), Some(*size)))
+    }
 }
 
 impl Source<'_> {

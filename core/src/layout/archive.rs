@@ -79,18 +79,18 @@ impl<'a> LayoutArchive<'a> {
 
 fn write_blob<W: Write>(tar: &mut Writer<W>, path: &str, blob: &ImageBlob<'_>, cx: &ExportContext<'_>) -> Result<()> {
     let descriptor = &blob.descriptor;
-    let task = cx.progress().task(format!("write {}", descriptor.digest), Some(descriptor.size));
+    let task = blob.task(cx.progress());
     let from = blob.provider.provider().open(&descriptor.digest, 0)?;
-    let mut from = Copying { from: Verified::new(from, descriptor), task: &task, cx };
+    let mut from = Copying { from: Verified::new(from, descriptor), task: task.as_ref(), cx };
     tar.append(&Entry::file(path, 0o444, descriptor.size), &mut from)?;
-    task.done("");
+    task.map(|task| task.done(""));
     Ok(())
 }
 
 /// Reports progress and stops when the run is cancelled.
 struct Copying<'a, R> {
     from: R,
-    task: &'a Task,
+    task: Option<&'a Task>,
     cx: &'a ExportContext<'a>,
 }
 
@@ -98,7 +98,7 @@ impl<R: Read> Read for Copying<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         self.cx.cancel().check()?;
         let count = self.from.read(buffer)?;
-        self.task.advance(count as u64);
+        self.task.inspect(|task| task.advance(count as u64));
         Ok(count)
     }
 }

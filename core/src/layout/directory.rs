@@ -59,16 +59,16 @@ impl LayoutDirectory {
             if !seen.insert(&descriptor.digest) {
                 continue;
             }
-            let task = cx.progress().task(format!("write {}", descriptor.digest), Some(descriptor.size));
+            let task = blob.task(cx.progress());
             if self.has(descriptor)? {
-                task.skipped("exists");
+                task.map(|task| task.skipped("exists"));
                 continue;
             }
             let path = staging.path().join(descriptor.digest.hex());
             let write = || -> Result<()> {
                 let file = File::create_new(&path)?;
                 let mut out = BufWriter::with_capacity(256 << 10, &file);
-                copy(blob.provider.provider(), descriptor, &mut out, cx.cancel(), Some(&task))?;
+                copy(blob.provider.provider(), descriptor, &mut out, cx.cancel(), task.as_ref())?;
                 out.flush()?;
                 drop(out);
                 file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o444))?;
@@ -77,7 +77,7 @@ impl LayoutDirectory {
             let written = write();
             written.attempt(|| format!("cannot write {} to {}", descriptor.digest, self.root.display()))?;
             staged.push(descriptor.clone());
-            task.done("");
+            task.map(|task| task.done(""));
         }
         Ok(StagedLayout { layout: self.clone(), staging, blobs: staged, cancel: cx.cancel().clone() })
     }

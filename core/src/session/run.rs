@@ -51,7 +51,8 @@ impl ResolvedSession {
             Store::Given(store) => Arc::as_ref(store),
             Store::Spool => {
                 let place = self.outputs.iter().find_map(|output| output.target.neighbour());
-                spool = Spool::new_in(&place.unwrap_or_else(std::env::temp_dir))?;
+                let place = place.unwrap_or_else(std::env::temp_dir);
+                spool = Spool::new_in(&place).attempt(|| "cannot keep layers beside the destination".to_owned())?;
                 &spool.store
             }
         };

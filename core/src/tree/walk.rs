@@ -280,3 +280,61 @@ impl Read for NodeFile {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn visited(root: &Path, patterns: &[&str]) -> Vec<String> {
+        let mut paths = Vec::new();
+        walk(root, &Patterns::new(patterns).unwrap(), &mut |node| {
+            paths.push(String::from_utf8_lossy(node.path()).into_owned());
+            Ok(())
+        })
+        .unwrap();
+        paths
+    }
+
+    #[test]
+    fn sorted_by_bytes_parents_first() {
+        let root = tempfile::tempdir().unwrap();
+        for file in ["b/z", "b-", "b.d/a", "a", "b/é", "Z"] {
+            fs::create_dir_all(root.path().join(file).parent().unwrap()).unwrap();
+            fs::write(root.path().join(file), "").unwrap();
+        }
+        assert_eq!(visited(root.path(), &[]), ["Z", "a", "b", "b/z", "b/é", "b-", "b.d", "b.d/a"]);
+        assert_eq!(visited(root.path(), &["b*", "!b/z"]), ["Z", "a", "b", "b/z"]);
+        assert_eq!(visited(root.path(), &["b/**"]), ["Z", "a", "b", "b-", "b.d", "b.d/a"]);
+    }
+
+    /// What `change` does to a file after the walk found it and before it is read.
+    fn reading_after(change: impl Fn(&Path)) -> Error {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, [1; 1000]).unwrap();
+        walk(root.path(), &Patterns::default(), &mut |node| {
+            change(&file);
+            Ok(node.open()?.read_to_end(&mut Vec::new()).map(drop)?)
+        })
+        .unwrap_err()
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_named() {
+        let cases: [(&str, fn(&Path)); 5] = [
+            ("vanished", |file| fs::remove_file(file).unwrap()),
+            ("changed its size", |file| fs::write(file, [1; 999]).unwrap()),
+            ("changed its size", |file| fs::write(file, [1; 1001]).unwrap()),
+            ("changed its size", |file| fs::write(file, [1; 500_000]).unwrap()),
+            ("was replaced", |file| {
+                fs::write(file.with_extension("new"), [1; 1000]).unwrap();
+                fs::rename(file.with_extension("new"), file).unwrap();
+            }),
+        ];
+        for (expected, change) in cases {
+            let error = reading_after(change);
+            assert!(error.message().contains("/file ") && error.message().contains(expected), "{expected}: {error}");
+        }
+    }
+}

@@ -1,1 +1,14 @@
+//! What tests of Longshore are made of, for its own crates and for exporters and stores of others.
+//!
+//! - [`sample`] makes trees, layers, images and results from a seed.
+//! - [`conformance`] proves the contracts of [`ContentStore`](longshore_core::content::ContentStore)
+//!   and [`Exporter`](longshore_core::Exporter) over any implementation.
+//! - [`validate`] checks what an exporter wrote, with readers of its own.
+//! - [`faults`] are inputs and outputs that fail when told to.
+//!
+//! It is test support: whatever cannot be set up panics and says what it was.
 
+pub mod conformance;
+pub mod faults;
+pub mod sample;
+pub mod validate;
