@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::content::{DirectoryStore, Durability};
 use crate::error::{Context, Result};
@@ -14,9 +15,46 @@ use crate::error::{Context, Result};
 /// What every temporary name begins with.
 const PREFIX: &str = ".longshore-tmp-";
 
+/// Removes every temporary file and directory of this process.
+///
+/// For programs that are about to exit without ending their threads, as after a signal; a write that
+/// is under way fails. Whatever is missed is left to the next run beside the same destination.
+pub fn discard_scratch() {
+    for path in std::mem::take(&mut *present()) {
+        let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+    }
+}
+
+/// What there is to discard.
+fn present() -> MutexGuard<'static, Vec<PathBuf>> {
+    static PRESENT: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    PRESENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lists a path for [`discard_scratch`] until it is dropped.
+#[derive(Debug)]
+struct Listed(PathBuf);
+
+impl Listed {
+    fn new(path: &Path) -> Self {
+        present().push(path.to_owned());
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        present().retain(|path| *path != self.0);
+    }
+}
+
 /// A temporary file that replaces a destination, or goes.
 #[derive(Debug)]
-pub(crate) struct ScratchFile(tempfile::NamedTempFile);
+pub(crate) struct ScratchFile {
+    file: tempfile::NamedTempFile,
+    #[expect(dead_code, reason = "held for what its drop does")]
+    listed: Listed,
+}
 
 impl ScratchFile {
     /// Makes a file in `directory`, which it must be able to be renamed within.
@@ -27,15 +65,13 @@ impl ScratchFile {
             let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o666).open(path)?;
             lock(file, path)
         };
-        tempfile::Builder::new()
-            .prefix(PREFIX)
-            .make_in(directory, open)
-            .map(Self)
-            .attempt(|| format!("cannot make a file in {}", directory.display()))
+        let file = tempfile::Builder::new().prefix(PREFIX).make_in(directory, open);
+        let file = file.attempt(|| format!("cannot make a file in {}", directory.display()))?;
+        Ok(Self { listed: Listed::new(file.path()), file })
     }
 
     pub(crate) fn file(&mut self) -> &mut File {
-        self.0.as_file_mut()
+        self.file.as_file_mut()
     }
 
     /// Replaces `destination`, once everything is on the medium. An existing file keeps its mode.
@@ -43,10 +79,10 @@ impl ScratchFile {
         let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty());
         let persist = || -> io::Result<()> {
             if let Ok(existing) = fs::metadata(destination) {
-                self.0.as_file().set_permissions(existing.permissions())?;
+                self.file.as_file().set_permissions(existing.permissions())?;
             }
-            self.0.as_file().sync_all()?;
-            self.0.persist(destination)?;
+            self.file.as_file().sync_all()?;
+            self.file.persist(destination)?;
             crate::content::sync_directory(parent.unwrap_or(Path::new(".")))
         };
         persist().attempt(|| format!("cannot write {}", destination.display()))
@@ -57,8 +93,8 @@ impl ScratchFile {
 #[derive(Debug)]
 pub(crate) struct ScratchDirectory {
     directory: tempfile::TempDir,
-    #[expect(dead_code, reason = "held for its lock")]
-    lock: File,
+    #[expect(dead_code, reason = "held for what their drops do")]
+    held: (File, Listed),
 }
 
 impl ScratchDirectory {
@@ -69,7 +105,7 @@ impl ScratchDirectory {
             loop {
                 let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
                 match lock(File::open(directory.path())?, directory.path()) {
-                    Ok(lock) => return Ok(Self { directory, lock }),
+                    Ok(lock) => return Ok(Self { held: (lock, Listed::new(directory.path())), directory }),
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     Err(error) => return Err(error),
                 }

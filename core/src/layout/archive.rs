@@ -83,7 +83,9 @@ fn write_blob<W: Write>(tar: &mut Writer<W>, path: &str, blob: &ImageBlob<'_>, c
     let from = blob.provider.provider().open(&descriptor.digest, 0)?;
     let mut from = Copying { from: Verified::new(from, descriptor), task: task.as_ref(), cx };
     tar.append(&Entry::file(path, 0o444, descriptor.size), &mut from)?;
-    task.map(|task| task.done(""));
+    if let Some(task) = task {
+        task.done("");
+    }
     Ok(())
 }
 

@@ -61,7 +61,9 @@ impl LayoutDirectory {
             }
             let task = blob.task(cx.progress());
             if self.has(descriptor)? {
-                task.map(|task| task.skipped("exists"));
+                if let Some(task) = task {
+                    task.skipped("exists");
+                }
                 continue;
             }
             let path = staging.path().join(descriptor.digest.hex());
@@ -77,7 +79,9 @@ impl LayoutDirectory {
             let written = write();
             written.attempt(|| format!("cannot write {} to {}", descriptor.digest, self.root.display()))?;
             staged.push(descriptor.clone());
-            task.map(|task| task.done(""));
+            if let Some(task) = task {
+                task.done("");
+            }
         }
         Ok(StagedLayout { layout: self.clone(), staging, blobs: staged, cancel: cx.cancel().clone() })
     }

@@ -8,6 +8,7 @@
 //!
 //! It is test support: whatever cannot be set up panics and says what it was.
 
+mod causes;
 pub mod conformance;
 pub mod faults;
 pub mod sample;

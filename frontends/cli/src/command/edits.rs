@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use longshore_core::compose::{Edits, RunEdits};
 use longshore_core::oci::{CONFIG_LIMIT, ImageConfig};
+use longshore_core::tree::Patterns;
 use longshore_core::{Context, Error, FrontendContext, Result};
 use longshore_frontend_rootfs::layer;
 
@@ -44,6 +45,11 @@ pub(super) fn parse_owner(text: &str) -> Result<(u32, u32)> {
     let number = |text: &str| text.parse::<u32>().ok().filter(|id| *id != u32::MAX);
     let owner = text.split_once(':').and_then(|(uid, gid)| Some((number(uid)?, number(gid)?)));
     owner.ok_or_else(|| invalid("owner", text, "is not UID:GID in numbers").with_hint("for root write --owner 0:0"))
+}
+
+/// Patterns of `.dockerignore`, which here are options and not a file.
+pub(super) fn parse_excludes(patterns: &[String]) -> Result<Patterns> {
+    Patterns::new(patterns).map_err(|error| Error::option(format!("--exclude: {}", error.message())).with_source(error))
 }
 
 fn invalid(flag: &str, text: &str, reason: &str) -> Error {

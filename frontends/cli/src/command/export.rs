@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use longshore_core::compose::compose;
-use longshore_core::tree::Patterns;
 use longshore_core::{
     Budget, BuildResult, Cancel, Epoch, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendRegistry,
-    OutputSpec, Plan, Progress, Session, Source, Store,
+    OutputSpec, Plan, Progress, Session, Source, Store, discard_scratch,
 };
 
 use super::{edits, written};
@@ -26,7 +25,7 @@ pub(crate) fn export(args: &ExportArgs, exporters: &ExporterRegistry, frontends:
     }
     let resolved = session.resolve(&outputs(&args.outputs)?)?;
     let cx = FrontendContext {
-        excludes: Patterns::new(&args.excludes)?,
+        excludes: edits::parse_excludes(&args.excludes)?,
         owner: args.owner.as_deref().map(edits::parse_owner).transpose()?,
         progress: progress.clone(),
         cancel,
@@ -98,6 +97,7 @@ fn cancel_on_signal() -> Result<Cancel> {
             flag.cancel();
             std::thread::sleep(Duration::from_millis(1500));
         }
+        discard_scratch();
         eprintln!("error: interrupted");
         std::process::exit(Code::Interrupted as i32);
     })

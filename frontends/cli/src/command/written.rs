@@ -1,6 +1,5 @@
 //! Files for programs: `--metadata-file` and `--iidfile`.
 
-
 use longshore_core::{Context, Error, ExportedImage, FileSink, Response, Result};
 use serde_json::{Map, Value, json};
 

@@ -1,0 +1,368 @@
+//! The contract of content stores.
+
+use std::io::{Read, Write};
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use longshore_core::ErrorKind;
+use longshore_core::content::{BlobInfo, BlobMeta, ContentStore, Origin};
+use longshore_core::oci::{Descriptor, Digest, DigestAlgorithm, Hasher, MediaType};
+
+use crate::sample::Random;
+
+/// Checks every line of the contract of [`ContentStore`]. `make` is called for each case and gives a
+/// store that has no blobs.
+///
+/// # Panics
+/// A case failed: the message names each that did.
+pub fn content_store(make: &dyn Fn() -> Arc<dyn ContentStore>) {
+    super::run("content store", CONTENT_CASES.iter().map(|(name, case)| (*name, || case(make().as_ref()))));
+}
+
+/// A case of [`content_store`], which gets a store without blobs.
+pub type ContentCheck = fn(&dyn ContentStore);
+
+/// The cases of [`content_store`], by name.
+pub const CONTENT_CASES: &[(&str, ContentCheck)] = &[
+    ("what is written is read back", what_is_written_is_read_back),
+    ("a blob opens at any byte", a_blob_opens_at_any_byte),
+    ("commit answers digest and size", commit_answers_digest_and_size),
+    ("nothing is visible before commit", nothing_is_visible_before_commit),
+    ("dropping a writer discards", dropping_a_writer_discards),
+    ("committing twice is one blob and merges", committing_twice_is_one_blob_and_merges),
+    ("another digest than expected is corrupt", another_digest_than_expected_is_corrupt),
+    ("another size than expected is corrupt", another_size_than_expected_is_corrupt),
+    ("a suspended writer is continued", a_suspended_writer_is_continued),
+    ("a suspended writer may be wrong", a_suspended_writer_may_be_wrong),
+    ("suspending without a digest discards", suspending_without_a_digest_discards),
+    ("what is not there is not found", what_is_not_there_is_not_found),
+    ("update merges", update_merges),
+    ("an empty blob is a blob", an_empty_blob_is_a_blob),
+    ("write sizes do not matter", write_sizes_do_not_matter),
+    ("sha512 is checked and addressed by", sha512_is_checked_and_addressed_by),
+    ("many threads write one blob", many_threads_write_one_blob),
+    ("many threads write one expected blob", many_threads_write_one_expected_blob),
+    ("many threads write many blobs", many_threads_write_many_blobs),
+    ("a local file is the blob", a_local_file_is_the_blob),
+    ("a lease keeps what it saw", a_lease_keeps_what_it_saw),
+];
+
+fn descriptor(bytes: &[u8]) -> Descriptor {
+    Descriptor::of(MediaType::from("application/octet-stream".to_owned()), bytes)
+}
+
+fn put(store: &dyn ContentStore, expected: Option<&Descriptor>, bytes: &[u8], meta: BlobMeta) -> BlobInfo {
+    let mut writer = store.ingest(expected).expect("ingest");
+    let from = usize::try_from(writer.offset()).expect("a small offset");
+    writer.write_all(&bytes[from..]).expect("write");
+    writer.commit(meta).expect("commit")
+}
+
+fn get(store: &dyn ContentStore, digest: &Digest, from: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    store.open(digest, from).expect("open").read_to_end(&mut bytes).expect("read");
+    bytes
+}
+
+fn assert_missing(store: &dyn ContentStore, digest: &Digest) {
+    assert_eq!(store.info(digest).expect("info"), None, "info of a blob that is not there");
+    let error = store.open(digest, 0).map(drop).expect_err("open of a blob that is not there");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+}
+
+fn what_is_written_is_read_back(store: &dyn ContentStore) {
+    for seed in 0..5 {
+        let bytes = Random::new(seed).bytes(10_000 * seed as usize + 7);
+        let info = put(store, None, &bytes, BlobMeta::default());
+        assert_eq!(get(store, &info.digest, 0), bytes);
+        assert_eq!(get(store, &info.digest, 0), bytes, "a second time");
+    }
+}
+
+fn a_blob_opens_at_any_byte(store: &dyn ContentStore) {
+    let bytes = Random::new(1).bytes(100_003);
+    let digest = put(store, None, &bytes, BlobMeta::default()).digest;
+    for from in [0, 1, 511, 65_536, 100_002, 100_003] {
+        assert!(get(store, &digest, from) == bytes[from as usize..], "from byte {from}");
+    }
+}
+
+fn commit_answers_digest_and_size(store: &dyn ContentStore) {
+    let info = put(store, None, b"{}", BlobMeta::default());
+    let expected = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    assert_eq!((info.digest.to_string().as_str(), info.size), (expected, 2));
+    assert_eq!(store.info(&info.digest).expect("info"), Some(info));
+}
+
+fn nothing_is_visible_before_commit(store: &dyn ContentStore) {
+    let bytes = Random::new(2).bytes(70_000);
+    let expected = descriptor(&bytes);
+    for expectation in [None, Some(&expected)] {
+        let mut writer = store.ingest(expectation).expect("ingest");
+        writer.write_all(&bytes).expect("write");
+        writer.flush().expect("flush");
+        assert_missing(store, &expected.digest);
+    }
+    put(store, None, &bytes, BlobMeta::default());
+    assert!(store.info(&expected.digest).expect("info").is_some());
+}
+
+fn dropping_a_writer_discards(store: &dyn ContentStore) {
+    let bytes = Random::new(3).bytes(70_000);
+    let expected = descriptor(&bytes);
+    for expectation in [None, Some(&expected)] {
+        let mut writer = store.ingest(expectation).expect("ingest");
+        writer.write_all(&bytes[..50_000]).expect("write");
+        drop(writer);
+        assert_missing(store, &expected.digest);
+        let writer = store.ingest(Some(&expected)).expect("ingest");
+        assert_eq!(writer.offset(), 0, "bytes of a writer that was dropped");
+    }
+}
+
+fn committing_twice_is_one_blob_and_merges(store: &dyn ContentStore) {
+    let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+    let origin = Origin { registry: "registry.example".to_owned(), repository: "a/b".to_owned() };
+    let meta = |references: &[&Digest]| BlobMeta {
+        references: references.iter().map(|digest| (*digest).clone()).collect(),
+        ..BlobMeta::default()
+    };
+    let first = put(store, None, b"twice", meta(&[&a]));
+    assert_eq!(first.meta, meta(&[&a]));
+    let again = BlobMeta { origins: vec![origin.clone()], ..meta(&[&a, &b]) };
+    let second = put(store, None, b"twice", again.clone());
+    assert_eq!((&second.digest, second.size, &second.meta), (&first.digest, first.size, &again));
+    let expected = descriptor(b"twice");
+    let third = put(store, Some(&expected), b"twice", BlobMeta { diff_id: Some(a.clone()), ..BlobMeta::default() });
+    let all = BlobMeta { diff_id: Some(a), ..again };
+    assert_eq!(third.meta, all, "a writer that says nothing takes nothing away");
+    assert_eq!(store.info(&first.digest).expect("info").map(|info| info.meta), Some(all));
+    assert_eq!(get(store, &first.digest, 0), b"twice");
+}
+
+fn commit_error(store: &dyn ContentStore, expected: &Descriptor, bytes: &[u8]) -> ErrorKind {
+    let mut writer = store.ingest(Some(expected)).expect("ingest");
+    assert_eq!(writer.offset(), 0, "bytes of a writer that failed");
+    // A store may refuse what is too long before its end.
+    match writer.write_all(bytes) {
+        Ok(()) => writer.commit(BlobMeta::default()).map(drop).expect_err("commit").kind(),
+        Err(error) => longshore_core::Error::from(error).kind(),
+    }
+}
+
+fn another_digest_than_expected_is_corrupt(store: &dyn ContentStore) {
+    let expected = descriptor(b"expected");
+    assert_eq!(commit_error(store, &expected, b"sidelong"), ErrorKind::Corrupt);
+    assert_missing(store, &expected.digest);
+    assert_missing(store, &Digest::of(b"sidelong"));
+    put(store, Some(&expected), b"expected", BlobMeta::default());
+}
+
+fn another_size_than_expected_is_corrupt(store: &dyn ContentStore) {
+    let bytes = b"expected";
+    for size in [0, 7, 9, u64::MAX] {
+        let wrong = Descriptor { size, ..descriptor(bytes) };
+        assert_eq!(commit_error(store, &wrong, bytes), ErrorKind::Corrupt, "size {size}");
+        assert_missing(store, &wrong.digest);
+    }
+    let expected = descriptor(bytes);
+    for bytes in [&b""[..], b"expect", b"expected and more"] {
+        assert_eq!(commit_error(store, &expected, bytes), ErrorKind::Corrupt, "{} bytes", bytes.len());
+        assert_missing(store, &expected.digest);
+    }
+}
+
+fn a_suspended_writer_is_continued(store: &dyn ContentStore) {
+    let bytes = Random::new(4).bytes(200_000);
+    let expected = descriptor(&bytes);
+    let mut until = 0;
+    for step in [1, 60_000, 60_000, 0] {
+        let mut writer = store.ingest(Some(&expected)).expect("ingest");
+        let from = writer.offset() as usize;
+        assert!([0, until].contains(&from), "offset {from} after {until} bytes");
+        until = from + step;
+        writer.write_all(&bytes[from..until]).expect("write");
+        assert_eq!(writer.offset() as usize, until);
+        writer.suspend().expect("suspend");
+        assert_missing(store, &expected.digest);
+    }
+    let info = put(store, Some(&expected), &bytes, BlobMeta::default());
+    assert_eq!((&info.digest, info.size), (&expected.digest, expected.size));
+    assert!(get(store, &expected.digest, 0) == bytes);
+}
+
+fn a_suspended_writer_may_be_wrong(store: &dyn ContentStore) {
+    let bytes = Random::new(5).bytes(50_000);
+    let expected = descriptor(&bytes);
+    // As long as it may be, and longer: neither can become the blob.
+    for garbage in [40_000, 60_000] {
+        let mut writer = store.ingest(Some(&expected)).expect("ingest");
+        if writer.write_all(&vec![7; garbage]).is_ok() {
+            writer.suspend().expect("suspend");
+        }
+        let mut writer = store.ingest(Some(&expected)).expect("ingest");
+        let from = writer.offset();
+        assert!(from <= expected.size, "there are {from} bytes of {}", expected.size);
+        writer.write_all(&bytes[from as usize..]).expect("write");
+        match writer.commit(BlobMeta::default()) {
+            Ok(_) => assert_eq!(from, 0, "garbage was committed"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt),
+        }
+    }
+    put(store, Some(&expected), &bytes, BlobMeta::default());
+    assert!(get(store, &expected.digest, 0) == bytes, "a later attempt starts anew");
+}
+
+fn suspending_without_a_digest_discards(store: &dyn ContentStore) {
+    let mut writer = store.ingest(None).expect("ingest");
+    writer.write_all(b"nobody can continue this").expect("write");
+    writer.suspend().expect("suspend");
+    assert_missing(store, &Digest::of(b"nobody can continue this"));
+}
+
+fn what_is_not_there_is_not_found(store: &dyn ContentStore) {
+    let digest = Digest::of(b"never written");
+    assert_missing(store, &digest);
+    let error = store.update(&digest, BlobMeta::default()).expect_err("update");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert!(error.message().contains(&digest.to_string()), "the error names the blob: {error}");
+    assert_missing(store, &digest);
+    if let Err(error) = store.local_file(&digest).map(|file| assert!(file.is_none(), "a file of nothing")) {
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    }
+}
+
+fn update_merges(store: &dyn ContentStore) {
+    let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+    let digest = put(store, None, b"updated", BlobMeta { references: vec![a.clone()], ..BlobMeta::default() }).digest;
+    let origin = Origin { registry: "registry.example".to_owned(), repository: "c".to_owned() };
+    let said = [
+        BlobMeta { diff_id: Some(b.clone()), ..BlobMeta::default() },
+        BlobMeta { references: vec![b.clone(), a.clone()], ..BlobMeta::default() },
+        BlobMeta { origins: vec![origin.clone()], ..BlobMeta::default() },
+        BlobMeta { origins: vec![origin.clone()], ..BlobMeta::default() },
+        BlobMeta::default(),
+    ];
+    for meta in said {
+        store.update(&digest, meta).expect("update");
+    }
+    let expected = BlobMeta { references: vec![a, b.clone()], diff_id: Some(b), origins: vec![origin] };
+    assert_eq!(store.info(&digest).expect("info").map(|info| info.meta), Some(expected));
+    assert_eq!(get(store, &digest, 0), b"updated");
+}
+
+fn an_empty_blob_is_a_blob(store: &dyn ContentStore) {
+    let expected = descriptor(b"");
+    for expectation in [None, Some(&expected)] {
+        let info = put(store, expectation, b"", BlobMeta::default());
+        assert_eq!((&info.digest, info.size), (&expected.digest, 0));
+        assert_eq!(get(store, &expected.digest, 0), b"");
+    }
+}
+
+fn write_sizes_do_not_matter(store: &dyn ContentStore) {
+    let bytes = Random::new(6).bytes(5_000_011);
+    let mut writer = store.ingest(None).expect("ingest");
+    let mut rest = &bytes[..];
+    let sizes = [1, 0, 13, 511, 513, 4_097, 65_535, 1 << 20];
+    for size in sizes.into_iter().cycle() {
+        let (now, later) = rest.split_at(rest.len().min(size));
+        writer.write_all(now).expect("write");
+        rest = later;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(writer.offset(), 5_000_011);
+    let info = writer.commit(BlobMeta::default()).expect("commit");
+    assert_eq!((info.digest.clone(), info.size), (Digest::of(&bytes), 5_000_011));
+    assert!(get(store, &info.digest, 0) == bytes);
+}
+
+fn sha512_is_checked_and_addressed_by(store: &dyn ContentStore) {
+    let mut hasher = Hasher::new(DigestAlgorithm::Sha512);
+    hasher.update(b"five hundred and twelve");
+    let expected = Descriptor { digest: hasher.finish(), ..descriptor(b"five hundred and twelve") };
+    assert_eq!(commit_error(store, &expected, b"FIVE HUNDRED AND TWELVE"), ErrorKind::Corrupt);
+    assert_missing(store, &expected.digest);
+    let info = put(store, Some(&expected), b"five hundred and twelve", BlobMeta::default());
+    assert_eq!(info.digest, expected.digest);
+    assert_eq!(get(store, &expected.digest, 5), b"hundred and twelve");
+}
+
+const THREADS: usize = 8;
+
+/// Runs `work` on several threads that begin at once.
+fn together(work: impl Fn(usize) + Sync) {
+    let start = Barrier::new(THREADS);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|number| {
+                let (start, work) = (&start, &work);
+                scope.spawn(move || {
+                    start.wait();
+                    work(number);
+                })
+            })
+            .collect();
+        for thread in threads {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+}
+
+fn many_threads_write_one_blob(store: &dyn ContentStore) {
+    let bytes = Random::new(7).bytes(300_000);
+    together(|number| {
+        let meta = BlobMeta { references: vec![Digest::of(&[number as u8])], ..BlobMeta::default() };
+        let info = put(store, None, &bytes, meta);
+        assert!(get(store, &info.digest, 0) == bytes, "visible at once");
+    });
+    let info = store.info(&Digest::of(&bytes)).expect("info").expect("the blob");
+    assert_eq!((info.size, info.meta.references.len()), (300_000, THREADS), "each said something");
+}
+
+fn many_threads_write_one_expected_blob(store: &dyn ContentStore) {
+    let bytes = Random::new(8).bytes(300_000);
+    let expected = descriptor(&bytes);
+    let mut started = store.ingest(Some(&expected)).expect("ingest");
+    started.write_all(&bytes[..100_000]).expect("write");
+    started.suspend().expect("suspend");
+    together(|_| {
+        let info = put(store, Some(&expected), &bytes, BlobMeta::default());
+        assert_eq!(info.digest, expected.digest);
+        assert!(get(store, &info.digest, 0) == bytes, "visible at once");
+    });
+}
+
+fn many_threads_write_many_blobs(store: &dyn ContentStore) {
+    let blob = |number: usize| Random::new(100 + number as u64).bytes(50_000);
+    together(|number| {
+        let info = put(store, None, &blob(number), BlobMeta::default());
+        assert_eq!(info.digest, Digest::of(&blob(number)));
+    });
+    for number in 0..THREADS {
+        assert!(get(store, &Digest::of(&blob(number)), 0) == blob(number));
+    }
+}
+
+fn a_local_file_is_the_blob(store: &dyn ContentStore) {
+    let bytes = Random::new(9).bytes(10_000);
+    let digest = put(store, None, &bytes, BlobMeta::default()).digest;
+    if let Some(mut file) = store.local_file(&digest).expect("local_file") {
+        let mut found = Vec::new();
+        file.read_to_end(&mut found).expect("read");
+        assert!(found == bytes);
+    }
+}
+
+fn a_lease_keeps_what_it_saw(store: &dyn ContentStore) {
+    let first = store.lease().expect("lease");
+    let second = store.lease().expect("a second lease beside it");
+    let digest = put(store, None, b"leased", BlobMeta::default()).digest;
+    drop(first);
+    assert_eq!(get(store, &digest, 0), b"leased");
+    drop(second);
+}

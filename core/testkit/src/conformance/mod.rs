@@ -1,0 +1,31 @@
+//! Suites over trait objects: what every implementation of a contract must pass, ours and others'.
+//!
+//! A test of an implementation is one call. All cases run; the panic names each that failed.
+
+mod content;
+mod exporter;
+mod listing;
+mod trial;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use content::{CONTENT_CASES, ContentCheck, content_store};
+pub use exporter::{EXPORTER_CASES, ExporterCase, ExporterCheck, exporter};
+pub use listing::{digest_of, listing_of};
+
+/// Runs each case and panics with the names of those that failed, and why.
+fn run<F: FnOnce()>(suite: &str, cases: impl Iterator<Item = (&'static str, F)>) {
+    let mut failed = Vec::new();
+    for (name, case) in cases {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(case)) {
+            failed.push(format!("- {name}: {}", message(panic.as_ref())));
+        }
+    }
+    assert!(failed.is_empty(), "{suite}: {} cases failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+}

@@ -1,0 +1,7 @@
+//! The test kit, tried on what core has.
+
+mod content_store;
+mod exporter;
+mod sample;
+mod tiny;
+mod validate;

@@ -1,0 +1,117 @@
+//! The smallest exporter there can be: one image into a layout, as an archive or a directory.
+
+use longshore_core::image::{ImageOptions, assemble};
+use longshore_core::layout::{LayoutArchive, LayoutDirectory, StagedLayout, entries};
+use longshore_core::oci::Descriptor;
+use longshore_core::options::{Attrs, Options, Visitor, describe, parse};
+use longshore_core::{
+    BuildResult, Destination, Error, ExportContext, ExportedImage, Exporter, ExporterInfo, ExporterInstance, Filled,
+    Needs, Output, Response, Result, Staged, Turn,
+};
+
+#[derive(Debug)]
+pub(crate) struct TinyExporter;
+
+#[derive(Debug, Default)]
+struct TinyOptions {
+    tar: Option<bool>,
+    image: ImageOptions,
+}
+
+impl Options for TinyOptions {
+    fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        visitor.option("tar", "Write an archive, not a directory", "true", &mut self.tar)?;
+        self.image.visit(visitor)
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.image.validate()
+    }
+}
+
+impl Exporter for TinyExporter {
+    fn info(&self) -> ExporterInfo {
+        let options = describe::<TinyOptions>();
+        ExporterInfo { kind: "tiny".into(), summary: "A layout, for tests".into(), options }
+    }
+
+    fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
+        Ok(Box::new(Tiny(parse("tiny", attrs)?)))
+    }
+}
+
+struct Tiny(TinyOptions);
+
+impl ExporterInstance for Tiny {
+    fn destination(&self) -> Destination {
+        if self.0.tar == Some(false) { Destination::Layout } else { Destination::File }
+    }
+
+    fn needs(&self, result: &BuildResult) -> Result<Needs> {
+        self.0.image.needs(result)
+    }
+
+    fn plan(&self, result: &BuildResult) -> Result<Vec<String>> {
+        Ok(vec![format!("{} images", result.images.len())])
+    }
+
+    fn export<'a>(
+        &'a self,
+        result: &'a BuildResult,
+        output: Output,
+        cx: &'a ExportContext<'a>,
+    ) -> Result<Box<dyn Staged + 'a>> {
+        let (mut all_entries, mut blobs, mut images) = (Vec::new(), Vec::new(), Vec::new());
+        for image in &result.images {
+            let assembled = assemble(image, result, &self.0.image, cx)?;
+            all_entries.extend(entries(&assembled, &image.names, None));
+            images.push(ExportedImage {
+                names: image.names.iter().map(ToString::to_string).collect(),
+                root: assembled.root,
+                config: assembled.config,
+            });
+            blobs.extend(assembled.blobs);
+        }
+        let medium = match output {
+            Output::File(sink) => {
+                let archive = LayoutArchive::new(all_entries, blobs)?;
+                Medium::File(sink.fill(move |out| archive.write(out, cx))?)
+            }
+            Output::Layout(path) => {
+                Medium::Layout(LayoutDirectory::new(&path).stage(&blobs, cx)?, all_entries, path.display().to_string())
+            }
+            Output::None | Output::Directory(_) => return Err(Error::option("no output for an image")),
+        };
+        Ok(Box::new(StagedTiny { medium, images }))
+    }
+}
+
+struct StagedTiny<'a> {
+    medium: Medium<'a>,
+    images: Vec<ExportedImage>,
+}
+
+enum Medium<'a> {
+    File(Filled<'a>),
+    Layout(StagedLayout, Vec<Descriptor>, String),
+}
+
+impl Staged for StagedTiny<'_> {
+    fn turn(&self) -> Turn {
+        match &self.medium {
+            Medium::File(filled) => filled.turn(),
+            Medium::Layout(..) => Turn::Local,
+        }
+    }
+
+    fn publish(self: Box<Self>) -> Result<Response> {
+        let destination = match self.medium {
+            Medium::File(filled) => filled.publish()?.map(|path| path.display().to_string()),
+            Medium::Layout(staged, entries, path) => {
+                staged.publish(entries)?;
+                Some(path)
+            }
+        };
+        Ok(Response { kind: "tiny".to_owned(), destination, images: self.images })
+    }
+}
