@@ -66,6 +66,7 @@ pub const EXPORTER_CASES: &[(&str, ExporterCheck)] = &[
     ("a corrupt blob leaves nothing", a_corrupt_blob_leaves_nothing),
     ("a cancelled run leaves nothing", a_cancelled_run_leaves_nothing),
     ("existing images pass verbatim", existing_images_pass_verbatim),
+    ("images keep their own layers", images_keep_their_own_layers),
 ];
 
 fn built(seed: u64) -> BuildResult {
@@ -271,7 +272,7 @@ fn small_tar() -> Vec<u8> {
 }
 
 fn a_failing_sibling_leaves_nothing(case: &ExporterCase<'_>) {
-    for options in ["delay=0", "delay=400", "at=publish"] {
+    for options in ["delay=0", "delay=300", "at=publish"] {
         over_nothing_and_over_something(case, |trial| {
             let failing = OutputSpec::parse(&format!("type=failing,{options}"));
             let failing = failing.expect("a good output").expect("an output");
@@ -352,4 +353,23 @@ fn existing_images_pass_verbatim(case: &ExporterCase<'_>) {
         let written = &response.images[0].root;
         assert_eq!((&written.digest, &written.media_type), (&root.digest, &root.media_type), "{options:?}");
     }
+}
+
+/// Taken apart, an image must not get layers of another one that was taken apart before it.
+fn images_keep_their_own_layers(case: &ExporterCase<'_>) {
+    let trial = Trial::new(case);
+    if !case.images || !info(&trial).options.iter().any(|option| option.key == "force-compression") {
+        return;
+    }
+    let roots = |trial: &Trial<'_>, seeds: &[u64]| {
+        let mut spec = trial.spec();
+        spec.attrs.take("force-compression");
+        spec.attrs.insert("force-compression", "true", None);
+        let images = seeds.iter().map(|seed| sample::existing(*seed, &ExistingOptions::default()));
+        let response = trial.export_all(&[spec], &sample::result(images.collect()), Manner::default()).remove(0);
+        response.images.into_iter().map(|image| image.root.digest).collect::<Vec<_>>()
+    };
+    let seeds = [1000, 2000, 3000, 4000];
+    let alone: Vec<_> = seeds.iter().flat_map(|seed| roots(&Trial::new(case), &[*seed])).collect();
+    assert_eq!(roots(&trial, &seeds), alone, "all in one run, and each alone");
 }

@@ -4,6 +4,7 @@ use longshore_core::oci::{Digest, ImageConfig, Platform};
 use oci_spec::image::ImageConfiguration;
 
 use super::Problems;
+use crate::causes::full;
 
 /// What a configuration says that others must agree with.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(super) fn read(bytes: &[u8], digest: &Digest, layers: usize, problems: &mut 
     let what = format!("config {digest}");
     let second = ImageConfiguration::from_reader(bytes);
     if let Err(error) = &second {
-        problems.add(format!("{what}: oci-spec cannot read it: {error}"));
+        problems.add(format!("{what}: oci-spec cannot read it: {}", full(&error)));
     }
     let config = problems.check(ImageConfig::parse(bytes), &what)?;
     let platform = problems.check(config.platform(), &what);

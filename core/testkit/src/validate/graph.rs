@@ -12,6 +12,7 @@ use oci_spec::image::{ImageIndex, ImageManifest};
 
 use super::layer::ReadLayer;
 use super::{Problems, Validated, ValidatedImage, ValidatedLayer, config, layer};
+use crate::causes::full;
 
 /// Deeper than this are no indexes that anybody makes.
 const DEEPEST: usize = 8;
@@ -71,7 +72,7 @@ impl<'a> Graph<'a> {
         let Some(bytes) = self.bytes(descriptor, MANIFEST_LIMIT) else { return };
         match ImageIndex::from_reader(&bytes[..]) {
             Ok(second) => self.compare_index(&what, &parse_index(descriptor, &bytes), &second),
-            Err(error) => self.problems.add(format!("{what}: oci-spec cannot read it: {error}")),
+            Err(error) => self.problems.add(format!("{what}: oci-spec cannot read it: {}", full(&error))),
         }
         let Some(index) = self.problems.check(parse_index(descriptor, &bytes), &what) else { return };
         let mut platforms = HashSet::new();
@@ -104,7 +105,7 @@ impl<'a> Graph<'a> {
         match (ImageManifest::from_reader(&bytes[..]), &parsed) {
             (Ok(second), Ok(own)) => self.compare_manifest(&what, own, &second),
             (Ok(_), Err(_)) => {}
-            (Err(error), _) => self.problems.add(format!("{what}: oci-spec cannot read it: {error}")),
+            (Err(error), _) => self.problems.add(format!("{what}: oci-spec cannot read it: {}", full(&error))),
         }
         let Some(manifest) = self.problems.check(parsed, &what) else { return };
         let is_attestation = descriptor.platform.as_ref().is_some_and(|platform| platform.os == "unknown");

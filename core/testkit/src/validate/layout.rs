@@ -15,6 +15,7 @@ use oci_spec::image::{ImageIndex, OciLayout};
 use super::graph::{Graph, hash};
 use super::names::is_ref_name;
 use super::{Problems, Validated};
+use crate::causes::full;
 
 /// Whether a layout may have blobs that its index does not lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +76,7 @@ fn version(root: &Path, problems: &mut Problems) {
     match OciLayout::from_reader(&bytes[..]) {
         Ok(layout) if layout.image_layout_version() == "1.0.0" => {}
         Ok(layout) => problems.add(format!("oci-layout: the version is `{}`", layout.image_layout_version())),
-        Err(error) => problems.add(format!("oci-layout: oci-spec cannot read it: {error}")),
+        Err(error) => problems.add(format!("oci-layout: oci-spec cannot read it: {}", full(&error))),
     }
 }
 
@@ -93,7 +94,7 @@ fn leftovers(root: &Path, problems: &mut Problems) {
 fn index(root: &Path, problems: &mut Problems) -> Vec<Descriptor> {
     let Some(bytes) = problems.check(fs::read(root.join("index.json")), "index.json") else { return Vec::new() };
     if let Err(error) = ImageIndex::from_reader(&bytes[..]) {
-        problems.add(format!("index.json: oci-spec cannot read it: {error}"));
+        problems.add(format!("index.json: oci-spec cannot read it: {}", full(&error)));
     }
     // Nothing references this index, so it only has to agree with itself.
     let descriptor = Descriptor::of(MediaType::INDEX, &bytes);

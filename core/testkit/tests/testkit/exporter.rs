@@ -1,12 +1,13 @@
 //! The suite of exporters over the smallest one.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use longshore_core::{ExporterRegistry, OutputSpec};
 use longshore_testkit::conformance::{self, ExporterCase};
 use longshore_testkit::validate;
 
-use crate::tiny::TinyExporter;
+use crate::tiny::{HastyExporter, TinyExporter};
 
 fn registry() -> ExporterRegistry {
     ExporterRegistry::default().with(TinyExporter)
@@ -34,4 +35,55 @@ fn directory() {
         images: true,
         check: &|place| drop(validate::layout_dir(&place.join("layout")).unwrap()),
     });
+}
+/// A suite that everything passes proves nothing.
+#[test]
+fn a_hasty_exporter_fails() {
+    let case = ExporterCase {
+        exporters: &|| ExporterRegistry::default().with(HastyExporter),
+        spec: &|place| OutputSpec::parse(&format!("type=hasty,dest={}/out", place.display())).unwrap().unwrap(),
+        images: false,
+        check: &|_| {},
+    };
+    let passes = ["resolving does no I/O", "odd images are exported", "the response says what was written"];
+    // Those that only exporters of images are asked.
+    let skipped = ["layers are read once", "existing images pass verbatim", "images keep their own layers"];
+    for (name, check) in conformance::EXPORTER_CASES {
+        let passed = catch_unwind(AssertUnwindSafe(|| check(&case))).is_ok();
+        assert_eq!(passed, passes.contains(name) || skipped.contains(name), "{name}");
+    }
+    let panic = catch_unwind(AssertUnwindSafe(|| conformance::exporter(&case))).unwrap_err();
+    let message = panic.downcast_ref::<String>().unwrap();
+    assert!(message.contains("- a failing sibling leaves nothing: "), "{message}");
+}
+#[test]
+fn probe_parents() {
+    conformance::exporter(&ExporterCase {
+        exporters: &registry,
+        spec: &|place| spec(place, "new/dir/image.tar", ""),
+        images: true,
+        check: &|place| drop(validate::layout_tar(&place.join("new/dir/image.tar")).unwrap()),
+    });
+}
+#[test]
+fn probe_parents_dir() {
+    conformance::exporter(&ExporterCase {
+        exporters: &registry,
+        spec: &|place| spec(place, "new/dir/image", ",tar=false"),
+        images: true,
+        check: &|place| drop(validate::layout_dir(&place.join("new/dir/image")).unwrap()),
+    });
+}
+#[test]
+fn probe_dangling() {
+    let place = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("target.tar", place.path().join("link.tar")).unwrap();
+    let registry = registry();
+    let result = longshore_testkit::sample::result(vec![longshore_testkit::sample::image(1, 1)]);
+    longshore_core::Session::new(&registry, longshore_core::Store::Spool)
+        .resolve(&[spec(place.path(), "link.tar", "")])
+        .unwrap()
+        .export(&result)
+        .unwrap();
+    panic!("{:#?}", conformance::listing_of(place.path()));
 }

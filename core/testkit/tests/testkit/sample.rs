@@ -37,11 +37,11 @@ fn golden_samples() {
         found,
         [
             ("tree", "bcc890673f5b"),
-            ("tar", "8372d1249e39"),
-            ("base tar", "c43a62d07548"),
+            ("tar", "90b07c49b179"),
+            ("base tar", "aa831e5f8d7d"),
             ("large tar", "1b96a7672fb7"),
-            ("existing", "1fa27e92ab7f"),
-            ("existing index", "1864b433e7cb"),
+            ("existing", "00b8a42b1412"),
+            ("existing index", "287c55a7505e"),
         ]
     );
 }

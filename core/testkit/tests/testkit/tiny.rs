@@ -115,3 +115,58 @@ impl Staged for StagedTiny<'_> {
         Ok(Response { kind: "tiny".to_owned(), destination, images: self.images })
     }
 }
+
+/// An exporter that breaks its contract: it shows what it wrote before everything has succeeded.
+#[derive(Debug)]
+pub(crate) struct HastyExporter;
+
+impl Exporter for HastyExporter {
+    fn info(&self) -> ExporterInfo {
+        ExporterInfo { kind: "hasty".into(), summary: "Too early.".into(), options: Vec::new() }
+    }
+
+    fn resolve(&self, _: &Attrs) -> Result<Box<dyn ExporterInstance>> {
+        Ok(Box::new(Hasty))
+    }
+}
+
+struct Hasty;
+
+impl ExporterInstance for Hasty {
+    fn destination(&self) -> Destination {
+        Destination::Directory
+    }
+
+    fn needs(&self, _: &BuildResult) -> Result<Needs> {
+        Ok(Needs::default())
+    }
+
+    fn plan(&self, _: &BuildResult) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn export<'a>(
+        &'a self,
+        _: &'a BuildResult,
+        output: Output,
+        _: &'a ExportContext<'a>,
+    ) -> Result<Box<dyn Staged + 'a>> {
+        let Output::Directory(path) = output else { return Err(Error::option("no directory")) };
+        std::fs::create_dir_all(&path)?;
+        let time = format!("{:?}", std::time::Instant::now());
+        std::fs::write(path.join("file"), time)?;
+        Ok(Box::new(StagedHasty(path.display().to_string())))
+    }
+}
+
+struct StagedHasty(String);
+
+impl Staged for StagedHasty {
+    fn turn(&self) -> Turn {
+        Turn::Local
+    }
+
+    fn publish(self: Box<Self>) -> Result<Response> {
+        Ok(Response { kind: "hasty".to_owned(), destination: Some(self.0), images: Vec::new() })
+    }
+}
