@@ -48,6 +48,29 @@ impl Drop for Listed {
     }
 }
 
+/// Directories that were made for a destination, which go again if nothing was put into them.
+#[derive(Debug, Default)]
+pub(crate) struct MadeDirectories(Vec<PathBuf>);
+
+impl MadeDirectories {
+    /// Makes `directory` and what is missing above it.
+    pub(crate) fn make(directory: &Path) -> Result<Self> {
+        let missing = directory.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+        let missing = Self(missing.map(Path::to_path_buf).collect());
+        fs::create_dir_all(directory).attempt(|| format!("cannot make {}", directory.display()))?;
+        Ok(missing)
+    }
+}
+
+impl Drop for MadeDirectories {
+    fn drop(&mut self) {
+        for directory in &self.0 {
+            // That it is not empty is how it is known to be used.
+            let _ = fs::remove_dir(directory);
+        }
+    }
+}
+
 /// A temporary file that replaces a destination, or goes.
 #[derive(Debug)]
 pub(crate) struct ScratchFile {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Result};
 use crate::exporter::Turn;
-use crate::scratch::ScratchFile;
+use crate::scratch::{MadeDirectories, ScratchFile};
 
 /// What an output writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
@@ -53,7 +53,7 @@ enum Target {
 pub struct Filled<'a>(State<'a>);
 
 enum State<'a> {
-    Written { file: ScratchFile, destination: PathBuf },
+    Written { file: ScratchFile, destination: PathBuf, parents: MadeDirectories },
     Waiting { target: Target, fill: Fill<'a> },
 }
 
@@ -72,12 +72,9 @@ impl FileSink {
     /// Those of looking at it.
     pub fn path(path: &Path) -> Result<Self> {
         match path.metadata() {
-            Ok(metadata) if metadata.is_file() => {
-                let path = path.canonicalize().attempt(|| format!("cannot find {}", path.display()))?;
-                Ok(Self(Target::Regular(path)))
-            }
+            Ok(metadata) if metadata.is_file() => Ok(Self(Target::Regular(follow(path)))),
             Ok(_) => Ok(Self(Target::Special(path.to_owned()))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self(Target::Regular(path.to_owned()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self(Target::Regular(follow(path)))),
             Err(error) => Err(error).attempt(|| format!("cannot look at {}", path.display())),
         }
     }
@@ -94,11 +91,20 @@ impl FileSink {
         };
         let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
-        std::fs::create_dir_all(parent).attempt(|| format!("cannot make {}", parent.display()))?;
+        let parents = MadeDirectories::make(parent)?;
         let mut file = ScratchFile::new_in(parent)?;
         write(file.file(), fill).attempt(|| format!("cannot write {}", destination.display()))?;
-        Ok(Filled(State::Written { file, destination }))
+        Ok(Filled(State::Written { file, destination, parents }))
     }
+}
+
+/// Where a path leads, also if nothing is there yet. Loops were found by whoever looked at it before.
+fn follow(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    while let Ok(target) = path.read_link() {
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path
 }
 
 fn write(to: impl Write, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
@@ -123,8 +129,9 @@ impl Filled<'_> {
     /// Those of the medium, and for a stream those of writing the content.
     pub fn publish(self) -> Result<Option<PathBuf>> {
         let (target, fill) = match self.0 {
-            State::Written { file, destination } => {
+            State::Written { file, destination, parents } => {
                 file.persist(&destination)?;
+                drop(parents);
                 return Ok(Some(destination));
             }
             State::Waiting { target, fill } => (target, fill),

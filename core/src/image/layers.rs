@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use super::{ImageBlob, ImageOptions, Source};
-use crate::error::{Error, ErrorKind, Result};
+use crate::compression::decoder;
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exporter::ExportContext;
-use crate::layer::{Layer, LayerSource};
-use crate::oci::{Descriptor, Digest};
+use crate::layer::{BlobSource, Layer, LayerSource};
+use crate::oci::{Descriptor, Digest, MediaType};
 use crate::result::Built;
 
 /// A layer that is ready to be listed and copied.
@@ -63,7 +64,7 @@ fn prepare_one<'a>(layer: &Arc<Layer>, options: &ImageOptions, cx: &'a ExportCon
     if let LayerSource::Blob(source) = &layer.source
         && !options.recompresses()
     {
-        let descriptor = Descriptor { media_type: source.descriptor.media_type.to_oci(), ..source.descriptor.clone() };
+        let descriptor = Descriptor { media_type: media_type(source)?, ..source.descriptor.clone() };
         let blob = ImageBlob { descriptor, provider: Source::Image(source.provider.clone()) };
         return Ok(PreparedLayer { blob, diff_id: source.diff_id.clone(), newest: None });
     }
@@ -74,4 +75,17 @@ fn prepare_one<'a>(layer: &Arc<Layer>, options: &ImageOptions, cx: &'a ExportCon
     let newest = made.newest.filter(|_| !matches!(layer.source, LayerSource::Blob(_)));
     let blob = ImageBlob { descriptor, provider: Source::Store(cx.store()) };
     Ok(PreparedLayer { blob, diff_id: made.diff_id, newest })
+}
+
+/// The media type of a layer that is kept. Docker says `tar.gzip` of layers that are not, so there the
+/// bytes decide.
+fn media_type(source: &BlobSource) -> Result<MediaType> {
+    let Descriptor { media_type, digest, .. } = &source.descriptor;
+    let twin = media_type.to_oci();
+    if twin == *media_type {
+        return Ok(twin);
+    }
+    let blob = source.provider.open(digest, 0);
+    let (algorithm, _) = blob.and_then(decoder).attempt(|| format!("cannot read layer {digest}"))?;
+    Ok(MediaType::layer(algorithm))
 }

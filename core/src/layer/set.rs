@@ -4,18 +4,33 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::make::Workshop;
-use super::{Layer, MadeLayer};
+use super::{Layer, LayerSource, MadeLayer};
 use crate::compression::Encoding;
 use crate::error::{Error, ErrorKind, Result};
+use crate::oci::Digest;
 
 /// The layers of a run and the encodings that its outputs said they need.
 #[derive(Debug)]
 pub(crate) struct LayerSet {
-    slots: Mutex<HashMap<usize, Arc<Slot>>>,
+    slots: Mutex<HashMap<Identity, Arc<Slot>>>,
     encodings: Vec<Encoding>,
 }
 
-type Slot = OnceLock<Result<MadeLayer>>;
+/// What makes two layers the same one.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Identity {
+    /// Its blob, whichever image it was found in.
+    Blob(Digest),
+    /// The address of a source that has no name of its own.
+    Address(usize),
+}
+
+#[derive(Debug)]
+struct Slot {
+    made: OnceLock<Result<MadeLayer>>,
+    /// Keeps the address from being used for another layer.
+    _layer: Arc<Layer>,
+}
 
 impl LayerSet {
     /// Expects to make layers in `encodings`, all at once.
@@ -28,12 +43,15 @@ impl LayerSet {
         if !self.encodings.contains(&wanted) {
             return Err(Error::new(ErrorKind::Other, format!("an exporter did not say that it needs {wanted:?}")));
         }
-        // The result keeps the layer alive for the whole run, so its address is its identity.
-        let identity = Arc::as_ptr(layer) as usize;
+        let identity = match &layer.source {
+            LayerSource::Blob(source) => Identity::Blob(source.descriptor.digest.clone()),
+            LayerSource::Dir(_) | LayerSource::Tar(_) => Identity::Address(Arc::as_ptr(layer) as usize),
+        };
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            slots.entry(identity).or_default().clone()
+            let new = || Arc::new(Slot { made: OnceLock::new(), _layer: layer.clone() });
+            slots.entry(identity).or_insert_with(new).clone()
         };
-        slot.get_or_init(|| workshop.make(layer, &self.encodings)).clone()
+        slot.made.get_or_init(|| workshop.make(layer, &self.encodings)).clone()
     }
 }

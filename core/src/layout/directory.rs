@@ -14,7 +14,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exporter::ExportContext;
 use crate::image::ImageBlob;
 use crate::oci::{Descriptor, Digest, Index, MANIFEST_LIMIT, json};
-use crate::scratch::{ScratchDirectory, ScratchFile};
+use crate::scratch::{MadeDirectories, ScratchDirectory, ScratchFile};
 
 /// How long a writer of the index waits for others. Each holds the lock for some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,9 +29,11 @@ pub struct LayoutDirectory {
 #[derive(Debug)]
 pub struct StagedLayout {
     layout: LayoutDirectory,
-    staging: ScratchDirectory,
     blobs: Vec<Descriptor>,
     cancel: Cancel,
+    staging: ScratchDirectory,
+    /// Dropped after what is in them.
+    _parents: MadeDirectories,
 }
 
 impl LayoutDirectory {
@@ -51,7 +53,8 @@ impl LayoutDirectory {
     /// # Errors
     /// A blob that is not what its descriptor says, and those of the medium.
     pub fn stage(&self, blobs: &[ImageBlob<'_>], cx: &ExportContext<'_>) -> Result<StagedLayout> {
-        let staging = ScratchDirectory::new_in(&self.staging_place()?)?;
+        let (place, parents) = self.staging_place()?;
+        let staging = ScratchDirectory::new_in(&place)?;
         let mut staged: Vec<Descriptor> = Vec::new();
         let mut seen = HashSet::new();
         for blob in blobs {
@@ -83,19 +86,18 @@ impl LayoutDirectory {
                 task.done("");
             }
         }
-        Ok(StagedLayout { layout: self.clone(), staging, blobs: staged, cancel: cx.cancel().clone() })
+        let cancel = cx.cancel().clone();
+        Ok(StagedLayout { layout: self.clone(), blobs: staged, cancel, staging, _parents: parents })
     }
 
     /// A directory on the file system of the layout: itself, or what it will be made in.
-    fn staging_place(&self) -> Result<PathBuf> {
-        let path = || format!("cannot make {}", self.root.display());
+    fn staging_place(&self) -> Result<(PathBuf, MadeDirectories)> {
         if self.root.is_dir() {
-            return Ok(self.root.clone());
+            return Ok((self.root.clone(), MadeDirectories::default()));
         }
         let parent = self.root.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
-        fs::create_dir_all(parent).attempt(path)?;
-        Ok(parent.to_owned())
+        Ok((parent.to_owned(), MadeDirectories::make(parent)?))
     }
 
     /// Whether the layout has a blob, of the right size: another size is what a crash left of it.
@@ -159,14 +161,15 @@ impl LayoutDirectory {
 }
 
 impl StagedLayout {
-    /// Moves the blobs into the layout and puts `entries` into its index, all at once.
+    /// Moves the blobs into the layout and puts `entries` into its index, all at once. Answers where
+    /// the layout is.
     ///
     /// Another process that writes to the same layout at the same time loses nothing, and neither do
     /// we: the index is read, changed and replaced under a lock.
     ///
     /// # Errors
     /// The lock is held too long; the medium fails. The index is then as it was.
-    pub fn publish(self, entries: Vec<Descriptor>) -> Result<()> {
+    pub fn publish(self, entries: Vec<Descriptor>) -> Result<PathBuf> {
         let root = &self.layout.root;
         let publish = || -> Result<()> {
             fs::create_dir_all(root)?;
@@ -181,7 +184,8 @@ impl StagedLayout {
             self.layout.write_document("index.json", &json::compact(&index)?)
         };
         let published = publish();
-        published.attempt(|| format!("cannot write to the layout {}", root.display()))
+        published.attempt(|| format!("cannot write to the layout {}", root.display()))?;
+        Ok(root.clone())
     }
 
     fn move_blobs(&self) -> Result<()> {

@@ -109,13 +109,15 @@ fn publish_all(
 ) -> Result<Vec<Response>, ExportFailure> {
     let mut order: Vec<_> = staged.into_iter().enumerate().collect();
     order.sort_by_key(|(_, staged)| staged.turn());
+    // From here on all or as much as possible becomes visible: a late signal does not tear a run.
+    cancel.check()?;
     let mut published = Vec::new();
     let mut failed = None;
     for (at, staged) in order {
         if failed.is_some() {
             break;
         }
-        let response = cancel.check().and_then(|()| staged.publish());
+        let response = staged.publish();
         let name = || outputs.get(at).map(ResolvedOutput::name).unwrap_or_default();
         match response.attempt(name) {
             Ok(response) => published.push((at, response)),

@@ -322,7 +322,8 @@ mod tests {
 
     #[test]
     fn a_file_that_changes_while_it_is_read_is_named() {
-        let cases: [(&str, fn(&Path)); 5] = [
+        type Change = fn(&Path);
+        let cases: [(&str, Change); 5] = [
             ("vanished", |file| fs::remove_file(file).unwrap()),
             ("changed its size", |file| fs::write(file, [1; 999]).unwrap()),
             ("changed its size", |file| fs::write(file, [1; 1001]).unwrap()),

@@ -35,10 +35,10 @@ impl<'a> Images<'a> {
 
     pub(crate) fn into_layout(self, root: PathBuf, cx: &'a ExportContext<'a>) -> Result<Box<dyn Staged + 'a>> {
         let (images, entries) = (self.exported(), self.entries(Some("latest")));
-        let layout = LayoutDirectory::new(&root);
+        let layout = LayoutDirectory::new(root);
         layout.check()?;
         let staged = layout.stage(&self.into_blobs(), cx)?;
-        Ok(Box::new(StagedDirectory { staged, entries, root, images }))
+        Ok(Box::new(StagedDirectory { staged, entries, images }))
     }
 
     fn exported(&self) -> Vec<ExportedImage> {
@@ -78,7 +78,6 @@ impl Staged for StagedArchive<'_> {
 struct StagedDirectory {
     staged: StagedLayout,
     entries: Vec<Descriptor>,
-    root: PathBuf,
     images: Vec<ExportedImage>,
 }
 
@@ -88,8 +87,7 @@ impl Staged for StagedDirectory {
     }
 
     fn publish(self: Box<Self>) -> Result<Response> {
-        self.staged.publish(self.entries)?;
-        let destination = Some(self.root.display().to_string());
+        let destination = Some(self.staged.publish(self.entries)?.display().to_string());
         Ok(Response { kind: TYPE.to_owned(), destination, images: self.images })
     }
 }

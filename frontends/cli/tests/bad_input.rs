@@ -134,7 +134,7 @@ fn each_mistake_has_its_words_and_changes_nothing() {
     work.write("tree/file", "content");
     work.write("reserved/.wh.file", "");
     work.write("out.tar", "what was there before");
-    work.write("cut.tar", &tar_header("file", 1000));
+    work.write("cut.tar", tar_header("file", 1000));
     let before = work.names();
     for (arguments, code, expected) in CASES {
         let ran = work.run(&[&["export", "--progress=quiet"], *arguments].concat());

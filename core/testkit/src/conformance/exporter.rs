@@ -23,7 +23,8 @@ pub struct ExporterCase<'a> {
     /// The exporter, alone or among others; the suite adds [`FailingExporter`](crate::faults::FailingExporter).
     pub exporters: &'a dyn Fn() -> ExporterRegistry,
     /// An output of it that goes into this directory, which is there and empty. No option may change
-    /// the bytes of an image that exists, or give it a name that only one image can have.
+    /// the bytes of an image that exists, or give it a name that only one image can have; every image
+    /// of the suite brings a name for `name=*`.
     pub spec: &'a dyn Fn(&Path) -> OutputSpec,
     /// Whether it writes images, and not the files in them.
     pub images: bool,
@@ -44,6 +45,14 @@ impl std::fmt::Debug for ExporterCase<'_> {
 /// A case failed: the message names each that did.
 pub fn exporter(case: &ExporterCase<'_>) {
     super::run("exporter", EXPORTER_CASES.iter().map(|(name, check)| (*name, || check(case))));
+}
+
+/// A result of `images`, each of which has a name.
+fn named(mut images: Vec<Image>) -> BuildResult {
+    for (at, image) in images.iter_mut().enumerate().filter(|(_, image)| image.names.is_empty()) {
+        image.names = vec![format!("registry.example/suite:{at}").parse().expect("a name")];
+    }
+    sample::result(images)
 }
 
 /// A case of [`exporter`].
@@ -70,13 +79,13 @@ pub const EXPORTER_CASES: &[(&str, ExporterCheck)] = &[
 ];
 
 fn built(seed: u64) -> BuildResult {
-    sample::result(vec![sample::image(seed, 3)])
+    named(vec![sample::image(seed, 3)])
 }
 
 /// A result whose layers have several blocks, of which one is read from `stream`.
 fn with_layer(stream: Arc<dyn longshore_core::layer::TarStream>) -> BuildResult {
     let layers = vec![sample::tar_layer(2, TarOptions::default()), sample::layer_of(stream)];
-    sample::result(vec![sample::image_of(layers)])
+    named(vec![sample::image_of(layers)])
 }
 
 fn large() -> Arc<LargeTar> {
@@ -180,10 +189,10 @@ fn odd_images_are_exported(case: &ExporterCase<'_>) {
         sample::multi_platform(5, 1),
     ];
     for image in images {
-        Trial::new(case).export(&sample::result(vec![image]), Manner::default());
+        Trial::new(case).export(&named(vec![image]), Manner::default());
     }
     if case.images {
-        Trial::new(case).export(&sample::result(vec![sample::multi_platform(6, 3)]), Manner::default());
+        Trial::new(case).export(&named(vec![sample::multi_platform(6, 3)]), Manner::default());
     }
 }
 
@@ -203,7 +212,7 @@ fn the_response_says_what_was_written(case: &ExporterCase<'_>) {
 }
 
 fn exporting_again_changes_nothing(case: &ExporterCase<'_>) {
-    for result in [built(1), sample::result(vec![sample::existing(1, &ExistingOptions::default())])] {
+    for result in [built(1), named(vec![sample::existing(1, &ExistingOptions::default())])] {
         let trial = Trial::new(case);
         let first = trial.export(&result, Manner::default());
         let listing = trial.listing();
@@ -216,7 +225,7 @@ fn exporting_again_changes_nothing(case: &ExporterCase<'_>) {
 fn jobs_and_stores_do_not_change_bytes(case: &ExporterCase<'_>) {
     let used = Arc::new(MemoryStore::default());
     let stores = [Store::Spool, Store::Given(used.clone()), Store::Given(used)];
-    let results = [with_layer(large()), sample::result(vec![sample::existing(2, &ExistingOptions::default())])];
+    let results = [with_layer(large()), named(vec![sample::existing(2, &ExistingOptions::default())])];
     for result in &results {
         let mut first = None;
         for (jobs, store) in [1, 2, 8].into_iter().zip(stores.clone()) {
@@ -262,7 +271,7 @@ fn layers_are_read_once(case: &ExporterCase<'_>) {
     }
     let tars = [CountingTar::new(large()), CountingTar::new(Arc::new(MemoryTar::new("small", small_tar())))];
     let layers = tars.iter().map(|tar| sample::layer_of(tar.clone())).collect();
-    trial.export_all(&specs, &sample::result(vec![sample::image_of(layers)]), Manner::default());
+    trial.export_all(&specs, &named(vec![sample::image_of(layers)]), Manner::default());
     let opens = tars.map(|tar| tar.opens());
     assert_eq!(opens, [1, 1], "how often each layer was opened for {} outputs", specs.len());
 }
@@ -310,7 +319,7 @@ fn a_corrupt_blob_leaves_nothing(case: &ExporterCase<'_>) {
             let provider = FaultyProvider::new(existing.provider.clone(), digest.clone(), fault);
             let image = Image::new(ImageContent::Existing(Existing { provider, ..existing.clone() }));
             let trial = Trial::new(case);
-            let error = trial.fail(&[trial.spec()], &sample::result(vec![image]), Manner::default());
+            let error = trial.fail(&[trial.spec()], &named(vec![image]), Manner::default());
             let expected = if fault == Fault::Missing { ErrorKind::NotFound } else { ErrorKind::Corrupt };
             assert_eq!(error.kind(), expected, "{fault:?} {digest}: {}", full(&error));
         }
@@ -347,7 +356,7 @@ fn existing_images_pass_verbatim(case: &ExporterCase<'_>) {
             return;
         }
         let trial = Trial::new(case);
-        let result = sample::result(vec![sample::existing(4, &options)]);
+        let result = named(vec![sample::existing(4, &options)]);
         let response = trial.export(&result, Manner::default());
         let root = &existing_of(&result.images[0]).root;
         let written = &response.images[0].root;
@@ -366,7 +375,7 @@ fn images_keep_their_own_layers(case: &ExporterCase<'_>) {
         spec.attrs.take("force-compression");
         spec.attrs.insert("force-compression", "true", None);
         let images = seeds.iter().map(|seed| sample::existing(*seed, &ExistingOptions::default()));
-        let response = trial.export_all(&[spec], &sample::result(images.collect()), Manner::default()).remove(0);
+        let response = trial.export_all(&[spec], &named(images.collect()), Manner::default()).remove(0);
         response.images.into_iter().map(|image| image.root.digest).collect::<Vec<_>>()
     };
     let seeds = [1000, 2000, 3000, 4000];

@@ -56,34 +56,3 @@ fn a_hasty_exporter_fails() {
     let message = panic.downcast_ref::<String>().unwrap();
     assert!(message.contains("- a failing sibling leaves nothing: "), "{message}");
 }
-#[test]
-fn probe_parents() {
-    conformance::exporter(&ExporterCase {
-        exporters: &registry,
-        spec: &|place| spec(place, "new/dir/image.tar", ""),
-        images: true,
-        check: &|place| drop(validate::layout_tar(&place.join("new/dir/image.tar")).unwrap()),
-    });
-}
-#[test]
-fn probe_parents_dir() {
-    conformance::exporter(&ExporterCase {
-        exporters: &registry,
-        spec: &|place| spec(place, "new/dir/image", ",tar=false"),
-        images: true,
-        check: &|place| drop(validate::layout_dir(&place.join("new/dir/image")).unwrap()),
-    });
-}
-#[test]
-fn probe_dangling() {
-    let place = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink("target.tar", place.path().join("link.tar")).unwrap();
-    let registry = registry();
-    let result = longshore_testkit::sample::result(vec![longshore_testkit::sample::image(1, 1)]);
-    longshore_core::Session::new(&registry, longshore_core::Store::Spool)
-        .resolve(&[spec(place.path(), "link.tar", "")])
-        .unwrap()
-        .export(&result)
-        .unwrap();
-    panic!("{:#?}", conformance::listing_of(place.path()));
-}

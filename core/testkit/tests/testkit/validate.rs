@@ -124,7 +124,7 @@ const CHANGES: &[(&str, &str, Change)] = &[
     ("a time that is none", "is not a time", |layout| {
         layout.change_config(|config| config["created"] = json!("yesterday"));
     }),
-    ("a file twice", "`a` is there twice", |layout| {
+    ("a file twice", "`./a` is there twice", |layout| {
         layout.change_layer(&[Entry::file("a", 0o644, 0), Entry::file("./a", 0o600, 0)]);
     }),
     ("a path that leads out", "`../a` leads out of the layer", |layout| {
