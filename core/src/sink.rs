@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Result};
-use crate::exporter::Turn;
+use crate::exporter::{ExportedImage, Response, Staged, Turn};
 use crate::scratch::{MadeDirectories, ScratchFile};
 
 /// What an output writes to.
@@ -14,8 +14,10 @@ use crate::scratch::{MadeDirectories, ScratchFile};
 pub enum Destination {
     /// Nothing that the host opens: an image store, a registry.
     None,
-    /// A file or a stream, such as standard output.
+    /// A file or a stream: standard output, where nothing else is said.
     File,
+    /// A file or a stream that has to be named, as standard output would surprise.
+    NamedFile,
     /// A directory in which several runs and tools put images.
     Layout,
     /// A directory of files.
@@ -148,6 +150,30 @@ impl Filled<'_> {
                 Ok(Some(path))
             }
         }
+    }
+}
+
+impl<'a> Filled<'a> {
+    /// The export of an exporter of type `kind` that is this file, with `images` in it.
+    pub fn staged(self, kind: &'static str, images: Vec<ExportedImage>) -> Box<dyn Staged + 'a> {
+        Box::new(StagedFile { filled: self, kind, images })
+    }
+}
+
+struct StagedFile<'a> {
+    filled: Filled<'a>,
+    kind: &'static str,
+    images: Vec<ExportedImage>,
+}
+
+impl Staged for StagedFile<'_> {
+    fn turn(&self) -> Turn {
+        self.filled.turn()
+    }
+
+    fn publish(self: Box<Self>) -> Result<Response> {
+        let destination = self.filled.publish()?.map(|path| path.display().to_string());
+        Ok(Response { kind: self.kind.to_owned(), destination, images: self.images })
     }
 }
 

@@ -4,10 +4,12 @@
 //! BuildKit gives it. The reader is strict where two readers could disagree about an archive.
 
 mod entry;
+mod file;
 mod read;
 mod write;
 
 pub use entry::{Entry, EntryKind};
+pub use file::TarFile;
 pub use read::Reader;
 pub use write::Writer;
 

@@ -5,7 +5,7 @@
 //! their own (CVE-2025-62518 and others: the size of a PAX header must win over the header's).
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use super::{BLOCK, Entry, EntryKind, PAX_XATTR, padding};
 use crate::error::{Error, ErrorKind, Result};
@@ -160,6 +160,17 @@ impl<R: Read> Reader<R> {
             device,
             xattrs: overrides.xattrs,
         })
+    }
+}
+
+impl<R: Read + Seek> Reader<R> {
+    /// Passes over the data of the current entry without reading it. Answers where in the input it begins.
+    pub(super) fn pass_over(&mut self) -> Result<u64> {
+        let offset = self.input.stream_position()?;
+        let end = offset.checked_add(self.left).and_then(|end| end.checked_add(self.padding as u64));
+        self.input.seek(SeekFrom::Start(end.ok_or_else(truncated)?))?;
+        (self.left, self.padding) = (0, 0);
+        Ok(offset)
     }
 }
 

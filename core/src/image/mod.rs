@@ -4,6 +4,7 @@ mod config;
 mod existing;
 mod graph;
 mod layers;
+mod named;
 mod options;
 mod plan;
 
@@ -13,12 +14,13 @@ use serde_json::Map;
 
 pub use existing::take_apart;
 pub use graph::{GraphLimits, walk};
+pub use named::{NamedImage, assemble_all};
 pub use options::ImageOptions;
 pub use plan::plan;
 
-use crate::content::{BlobMeta, ContentStore, Provider};
+use crate::content::{BlobMeta, ContentStore, Provider, read};
 use crate::epoch::Epoch;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exporter::ExportContext;
 use crate::oci::{Descriptor, Digest, Index, Manifest, MediaType, Platform, json};
 use crate::progress::{Progress, Task};
@@ -35,6 +37,20 @@ pub struct AssembledImage<'a> {
     pub referrers: Vec<Descriptor>,
     /// Every blob, each once, children before parents.
     pub blobs: Vec<ImageBlob<'a>>,
+}
+
+impl AssembledImage<'_> {
+    /// Reads a document of the image, verified.
+    ///
+    /// # Errors
+    /// One that is not of this image, is larger than `limit` bytes, or is not what its descriptor says.
+    pub fn read(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
+        let blob = self.blobs.iter().find(|blob| blob.descriptor.digest == *digest);
+        let missing =
+            || Error::new(ErrorKind::NotFound, format!("blob {digest} is not part of image {}", self.root.digest));
+        let blob = blob.ok_or_else(missing)?;
+        read(blob.provider.provider(), &blob.descriptor, limit)
+    }
 }
 
 /// A blob and who has it.

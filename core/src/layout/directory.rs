@@ -10,7 +10,7 @@ use super::lock::IndexLock;
 use super::{OCI_LAYOUT, names};
 use crate::cancel::Cancel;
 use crate::content::{copy, sync_directory};
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::error::{Context, Error, Result};
 use crate::exporter::ExportContext;
 use crate::image::ImageBlob;
 use crate::oci::{Descriptor, Digest, Index, MANIFEST_LIMIT, json};
@@ -134,22 +134,13 @@ impl LayoutDirectory {
     /// # Errors
     /// What is there is not a layout of version 1.
     pub fn check(&self) -> Result<()> {
-        #[derive(serde::Deserialize)]
-        struct Version {
-            #[serde(rename = "imageLayoutVersion")]
-            version: String,
-        }
         let path = self.root.join("oci-layout");
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error).attempt(|| format!("cannot read {}", path.display())),
         };
-        let version = serde_json::from_slice(&text).map(|layout: Version| layout.version);
-        if version.as_deref().ok() == Some("1.0.0") {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::Unsupported, format!("{} is not of version 1.0.0", path.display())))
+        super::check_version(&text).attempt(|| format!("cannot use {}", path.display()))
     }
 
     fn write_document(&self, name: &str, bytes: &[u8]) -> Result<()> {

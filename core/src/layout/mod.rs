@@ -5,10 +5,27 @@ mod archive;
 mod directory;
 mod lock;
 mod names;
+mod read;
 
 pub use archive::LayoutArchive;
 pub use directory::{LayoutDirectory, StagedLayout};
 pub use names::{entries, merge};
+pub use read::LayoutSource;
+
+use crate::error::{Error, ErrorKind, Result};
 
 /// The content of the file `oci-layout`.
 const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// Fails if the content of an `oci-layout` is of another version.
+fn check_version(oci_layout: &[u8]) -> Result<()> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        #[serde(rename = "imageLayoutVersion")]
+        version: String,
+    }
+    match serde_json::from_slice::<Version>(oci_layout) {
+        Ok(Version { version }) if version == "1.0.0" => Ok(()),
+        _ => Err(Error::new(ErrorKind::Unsupported, "the layout is not of version 1.0.0")),
+    }
+}

@@ -1,14 +1,19 @@
 //! The index of a layout: what images are called in it.
 
-use crate::image::AssembledImage;
-use crate::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, ImageName};
+use crate::image::NamedImage;
+use crate::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor};
 
 /// Annotation of a referrer in `index.json`: the manifest that it is about, a convention of containerd.
-const ANNOTATION_SUBJECT: &str = "io.containerd.manifest.subject";
+pub(super) const ANNOTATION_SUBJECT: &str = "io.containerd.manifest.subject";
 
-/// The entries of an image in `index.json`: one a name, or one with `default_tag` if there are no
-/// names; then its referrers.
-pub fn entries(image: &AssembledImage<'_>, names: &[ImageName], default_tag: Option<&str>) -> Vec<Descriptor> {
+/// The entries of images in `index.json`.
+///
+/// Each image has one a name, or one with `default_tag` if it has no names; then come its referrers.
+pub fn entries(images: &[NamedImage<'_>], default_tag: Option<&str>) -> Vec<Descriptor> {
+    images.iter().flat_map(|named| entries_of(named, default_tag)).collect()
+}
+
+fn entries_of(NamedImage { image, names }: &NamedImage<'_>, default_tag: Option<&str>) -> Vec<Descriptor> {
     let root = &image.root;
     let named = names.iter().map(|name| {
         root.clone().annotated(ANNOTATION_IMAGE_NAME, name.to_string()).annotated(ANNOTATION_REF_NAME, name.ref_name())

@@ -34,6 +34,13 @@ impl ImageName {
         self.0.digest()
     }
 
+    /// The name as Docker shows it: `alpine:3.20` for `docker.io/library/alpine:3.20`.
+    pub fn familiar(&self) -> String {
+        let full = self.to_string();
+        let short = full.strip_prefix("docker.io/").unwrap_or(&full);
+        short.strip_prefix("library/").filter(|_| full != short).unwrap_or(short).to_owned()
+    }
+
     /// What `org.opencontainers.image.ref.name` says: the tag, or the full name where there is none.
     pub fn ref_name(&self) -> String {
         match (self.digest(), self.tag()) {
@@ -76,6 +83,16 @@ mod tests {
         ] {
             let name: ImageName = text.parse().unwrap();
             assert_eq!((name.to_string().as_str(), name.ref_name().as_str()), (full, ref_name));
+            assert_eq!(name.familiar().parse::<ImageName>().unwrap(), name);
+        }
+    }
+
+    #[test]
+    fn familiar_names_are_what_docker_shows() {
+        for (text, familiar) in
+            [("alpine", "alpine:latest"), ("u/a:1", "u/a:1"), ("ghcr.io/library/a:1", "ghcr.io/library/a:1")]
+        {
+            assert_eq!(text.parse::<ImageName>().unwrap().familiar(), familiar);
         }
     }
 

@@ -32,11 +32,17 @@ impl Target {
         match (destination, dest) {
             (Destination::None, None) => Ok(Self::None),
             (Destination::None, Some(_)) => Err(refuse("it has no destination: leave out `dest`".to_owned())),
-            (Destination::File, None | Some(Dest::Stdout)) if io::stdout().is_terminal() => {
+            (Destination::NamedFile, None) => {
+                Err(refuse("it needs a destination".to_owned())
+                    .with_hint("add dest=FILE, or dest=- for standard output"))
+            }
+            (Destination::File | Destination::NamedFile, None | Some(Dest::Stdout)) if io::stdout().is_terminal() => {
                 Err(refuse("an archive is not written to a terminal".to_owned()).with_hint("add dest=FILE"))
             }
-            (Destination::File, None | Some(Dest::Stdout)) => Ok(Self::Stdout),
-            (Destination::File, Some(Dest::Path(path))) => check_file(path).map(|()| Self::File(path.clone())),
+            (Destination::File | Destination::NamedFile, None | Some(Dest::Stdout)) => Ok(Self::Stdout),
+            (Destination::File | Destination::NamedFile, Some(Dest::Path(path))) => {
+                check_file(path).map(|()| Self::File(path.clone()))
+            }
             (Destination::Layout, dest) => directory(dest).map(Self::Layout),
             (Destination::Directory, dest) => directory(dest).map(Self::Directory),
         }

@@ -2,77 +2,38 @@
 
 use std::path::PathBuf;
 
-use longshore_core::image::{AssembledImage, ImageBlob, ImageOptions, assemble as assemble_one};
+use longshore_core::image::{ImageBlob, NamedImage};
 use longshore_core::layout::{LayoutArchive, LayoutDirectory, StagedLayout, entries};
-use longshore_core::oci::{Descriptor, ImageName};
-use longshore_core::{BuildResult, ExportContext, ExportedImage, FileSink, Filled, Response, Result, Staged, Turn};
+use longshore_core::oci::Descriptor;
+use longshore_core::{ExportContext, ExportedImage, FileSink, Response, Result, Staged, Turn};
 
 use crate::TYPE;
 
-/// The images of a result, ready to be copied, with their names.
-pub(crate) struct Images<'a> {
-    images: Vec<(AssembledImage<'a>, Vec<ImageName>)>,
-}
-
-/// Makes every image of `result`.
-pub(crate) fn assemble<'a>(
-    result: &'a BuildResult,
-    options: &ImageOptions,
+pub(crate) fn archive<'a>(
+    images: Vec<NamedImage<'a>>,
+    sink: FileSink,
     cx: &'a ExportContext<'a>,
-) -> Result<Images<'a>> {
-    let named = result.images.iter().zip(options.names(result)?);
-    let images = named.map(|(image, names)| Ok((assemble_one(image, result, options, cx)?, names)));
-    Ok(Images { images: images.collect::<Result<_>>()? })
+) -> Result<Box<dyn Staged + 'a>> {
+    let exported = images.iter().map(NamedImage::exported).collect();
+    let archive = LayoutArchive::new(entries(&images, None), blobs(images))?;
+    Ok(sink.fill(move |out| archive.write(out, cx))?.staged(TYPE, exported))
 }
 
-impl<'a> Images<'a> {
-    pub(crate) fn into_archive(self, sink: FileSink, cx: &'a ExportContext<'a>) -> Result<Box<dyn Staged + 'a>> {
-        let images = self.exported();
-        let archive = LayoutArchive::new(self.entries(None), self.into_blobs())?;
-        let filled = sink.fill(move |out| archive.write(out, cx))?;
-        Ok(Box::new(StagedArchive { filled, images }))
-    }
-
-    pub(crate) fn into_layout(self, root: PathBuf, cx: &'a ExportContext<'a>) -> Result<Box<dyn Staged + 'a>> {
-        let (images, entries) = (self.exported(), self.entries(Some("latest")));
-        let layout = LayoutDirectory::new(root);
-        layout.check()?;
-        let staged = layout.stage(&self.into_blobs(), cx)?;
-        Ok(Box::new(StagedDirectory { staged, entries, images }))
-    }
-
-    fn exported(&self) -> Vec<ExportedImage> {
-        let exported = |(image, names): &(AssembledImage<'_>, Vec<ImageName>)| ExportedImage {
-            names: names.iter().map(ToString::to_string).collect(),
-            root: image.root.clone(),
-            config: image.config.clone(),
-        };
-        self.images.iter().map(exported).collect()
-    }
-
-    fn entries(&self, default_tag: Option<&str>) -> Vec<Descriptor> {
-        self.images.iter().flat_map(|(image, names)| entries(image, names, default_tag)).collect()
-    }
-
-    fn into_blobs(self) -> Vec<ImageBlob<'a>> {
-        self.images.into_iter().flat_map(|(image, _)| image.blobs).collect()
-    }
+pub(crate) fn directory<'a>(
+    images: Vec<NamedImage<'a>>,
+    root: PathBuf,
+    cx: &'a ExportContext<'a>,
+) -> Result<Box<dyn Staged + 'a>> {
+    let exported = images.iter().map(NamedImage::exported).collect();
+    let entries = entries(&images, Some("latest"));
+    let layout = LayoutDirectory::new(root);
+    layout.check()?;
+    let staged = layout.stage(&blobs(images), cx)?;
+    Ok(Box::new(StagedDirectory { staged, entries, images: exported }))
 }
 
-struct StagedArchive<'a> {
-    filled: Filled<'a>,
-    images: Vec<ExportedImage>,
-}
-
-impl Staged for StagedArchive<'_> {
-    fn turn(&self) -> Turn {
-        self.filled.turn()
-    }
-
-    fn publish(self: Box<Self>) -> Result<Response> {
-        let destination = self.filled.publish()?.map(|path| path.display().to_string());
-        Ok(Response { kind: TYPE.to_owned(), destination, images: self.images })
-    }
+fn blobs(images: Vec<NamedImage<'_>>) -> Vec<ImageBlob<'_>> {
+    images.into_iter().flat_map(|named| named.image.blobs).collect()
 }
 
 struct StagedDirectory {

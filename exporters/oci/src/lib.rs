@@ -60,10 +60,10 @@ impl ExporterInstance for OciInstance {
         output: Output,
         cx: &'a ExportContext<'a>,
     ) -> Result<Box<dyn Staged + 'a>> {
-        let images = export::assemble(result, &self.options.image, cx)?;
+        let images = image::assemble_all(result, &self.options.image, cx)?;
         match output {
-            Output::File(sink) => images.into_archive(sink, cx),
-            Output::Layout(root) => images.into_layout(root, cx),
+            Output::File(sink) => export::archive(images, sink, cx),
+            Output::Layout(root) => export::directory(images, root, cx),
             Output::None | Output::Directory(_) => {
                 Err(Error::new(ErrorKind::Other, "type=oci was given a destination that it did not ask for"))
             }

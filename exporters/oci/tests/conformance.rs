@@ -1,6 +1,6 @@
 //! The suites that every exporter passes.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! The example of a build tool that embeds Longshore does what it says.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 #[path = "../examples/embed.rs"]
 #[allow(dead_code)]

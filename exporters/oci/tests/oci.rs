@@ -1,6 +1,6 @@
 //! What only `type=oci` promises: bytes, names, and a directory that others use too.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;

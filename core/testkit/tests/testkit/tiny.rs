@@ -1,6 +1,6 @@
 //! The smallest exporter there can be: one image into a layout, as an archive or a directory.
 
-use longshore_core::image::{ImageOptions, assemble};
+use longshore_core::image::{ImageOptions, NamedImage, assemble};
 use longshore_core::layout::{LayoutArchive, LayoutDirectory, StagedLayout, entries};
 use longshore_core::oci::Descriptor;
 use longshore_core::options::{Attrs, Options, Visitor, describe, parse};
@@ -61,17 +61,14 @@ impl ExporterInstance for Tiny {
         output: Output,
         cx: &'a ExportContext<'a>,
     ) -> Result<Box<dyn Staged + 'a>> {
-        let (mut all_entries, mut blobs, mut images) = (Vec::new(), Vec::new(), Vec::new());
+        let mut named = Vec::new();
         for image in &result.images {
-            let assembled = assemble(image, result, &self.0.image, cx)?;
-            all_entries.extend(entries(&assembled, &image.names, None));
-            images.push(ExportedImage {
-                names: image.names.iter().map(ToString::to_string).collect(),
-                root: assembled.root,
-                config: assembled.config,
-            });
-            blobs.extend(assembled.blobs);
+            let names = image.names.clone();
+            named.push(NamedImage { image: assemble(image, result, &self.0.image, cx)?, names });
         }
+        let all_entries = entries(&named, None);
+        let images = named.iter().map(NamedImage::exported).collect();
+        let blobs: Vec<_> = named.into_iter().flat_map(|named| named.image.blobs).collect();
         let medium = match output {
             Output::File(sink) => {
                 let archive = LayoutArchive::new(all_entries, blobs)?;

@@ -1,0 +1,40 @@
+//! The images of a result, made and named: what every exporter of images begins with.
+
+use super::{AssembledImage, ImageOptions, assemble};
+use crate::error::Result;
+use crate::exporter::{ExportContext, ExportedImage};
+use crate::oci::ImageName;
+use crate::result::BuildResult;
+
+/// An image that is ready to be copied, and what it is called there.
+#[derive(Debug)]
+pub struct NamedImage<'a> {
+    /// The image.
+    pub image: AssembledImage<'a>,
+    /// Its names, in order; there may be none.
+    pub names: Vec<ImageName>,
+}
+
+impl NamedImage<'_> {
+    /// What a response says about it.
+    pub fn exported(&self) -> ExportedImage {
+        ExportedImage {
+            names: self.names.iter().map(ToString::to_string).collect(),
+            root: self.image.root.clone(),
+            config: self.image.config.clone(),
+        }
+    }
+}
+
+/// Assembles every image of `result`, in order.
+///
+/// # Errors
+/// As [`assemble`] and [`ImageOptions::names`].
+pub fn assemble_all<'a>(
+    result: &'a BuildResult,
+    options: &ImageOptions,
+    cx: &'a ExportContext<'a>,
+) -> Result<Vec<NamedImage<'a>>> {
+    let named = result.images.iter().zip(options.names(result)?);
+    named.map(|(image, names)| Ok(NamedImage { image: assemble(image, result, options, cx)?, names })).collect()
+}

@@ -1,0 +1,167 @@
+//! Layouts as sources: directories and archives.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::names::ANNOTATION_SUBJECT;
+use crate::archive::TarFile;
+use crate::content::Provider;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Digest, ImageName, Index, MANIFEST_LIMIT};
+use crate::result::{Existing, Image, ImageContent};
+
+/// A layout that is read: who has the blobs of its images.
+#[derive(Debug)]
+pub struct LayoutSource {
+    place: Place,
+    index: Index,
+}
+
+#[derive(Debug)]
+enum Place {
+    Directory(PathBuf),
+    Archive(TarFile),
+}
+
+impl LayoutSource {
+    /// Opens the layout in a directory.
+    ///
+    /// # Errors
+    /// Not a layout of version 1.0.0.
+    pub fn directory(path: &Path) -> Result<Self> {
+        Self::open(Place::Directory(path.to_owned())).attempt(|| format!("cannot read layout {}", path.display()))
+    }
+
+    /// Opens the layout in an archive.
+    ///
+    /// # Errors
+    /// Not a layout of version 1.0.0.
+    pub fn archive(tar: TarFile) -> Result<Self> {
+        Self::open(Place::Archive(tar))
+    }
+
+    fn open(place: Place) -> Result<Self> {
+        let layout = place.document("oci-layout").map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Error::input("not an OCI image layout: it has no `oci-layout`"),
+            _ => error,
+        })?;
+        super::check_version(&layout)?;
+        let index = place.document("index.json")?;
+        let index = serde_json::from_slice(&index)
+            .map_err(|error| Error::input("`index.json` is not an image index").with_source(error))?;
+        Ok(Self { place, index })
+    }
+
+    /// The images of the layout, or those that `reference` names: a tag, a full name or a digest.
+    ///
+    /// An image with several names is one image. What refers to an image comes with it.
+    ///
+    /// # Errors
+    /// A reference that names nothing, or different images.
+    pub fn images(self, reference: Option<&str>) -> Result<Vec<Image>> {
+        let source = Arc::new(self);
+        let mut images: IndexMap<&Digest, (Descriptor, Vec<ImageName>)> = IndexMap::new();
+        let is_wanted = |entry: &&Descriptor| reference.is_none_or(|reference| is_named(entry, reference));
+        let is_referrer = |entry: &Descriptor| entry.annotations.contains_key(ANNOTATION_SUBJECT);
+        for entry in source.index.manifests.iter().filter(|entry| !is_referrer(entry)).filter(is_wanted) {
+            let (_, names) = images.entry(&entry.digest).or_insert_with(|| (unnamed(entry), Vec::new()));
+            names.extend(name(entry).filter(|name| !names.contains(name)).into_iter().collect::<Vec<_>>());
+        }
+        if let Some(reference) = reference
+            && images.len() != 1
+        {
+            return Err(source.not_one(reference, images.len()));
+        }
+        let image = |(digest, (root, names)): (&Digest, (Descriptor, Vec<ImageName>))| {
+            let about = |entry: &&Descriptor| {
+                entry.annotations.get(ANNOTATION_SUBJECT).is_some_and(|subject| *subject == digest.to_string())
+            };
+            let referrers = source.index.manifests.iter().filter(about).map(unnamed).collect();
+            let existing = Existing { root, referrers, provider: source.clone() };
+            Image { names, ..Image::new(ImageContent::Existing(existing)) }
+        };
+        Ok(images.into_iter().map(image).collect())
+    }
+
+    fn not_one(&self, reference: &str, found: usize) -> Error {
+        let reference = reference.escape_debug();
+        if found > 1 {
+            return Error::option(format!("`{reference}` names {found} images of the layout"))
+                .with_hint("use a full name or a digest");
+        }
+        let known = |entry: &Descriptor| {
+            let annotation = |key| entry.annotations.get(key).cloned();
+            annotation(ANNOTATION_IMAGE_NAME)
+                .or_else(|| annotation(ANNOTATION_REF_NAME))
+                .unwrap_or_else(|| entry.digest.to_string())
+        };
+        let known: Vec<String> = self.index.manifests.iter().map(known).collect();
+        Error::new(ErrorKind::NotFound, format!("`{reference}` is not in the layout"))
+            .with_hint(format!("it has {}", known.join(", ")))
+    }
+}
+
+/// Whether a reference that a user wrote means an entry.
+fn is_named(entry: &Descriptor, reference: &str) -> bool {
+    let full = reference.parse::<ImageName>().map(|name| name.to_string()).unwrap_or_default();
+    let is = |key: &str, text: &str| entry.annotations.get(key).is_some_and(|value| value == text);
+    is(ANNOTATION_REF_NAME, reference)
+        || is(ANNOTATION_IMAGE_NAME, reference)
+        || is(ANNOTATION_IMAGE_NAME, &full)
+        || entry.digest.to_string() == reference
+}
+
+/// The full name of an entry, where it has one: a tag alone is none.
+fn name(entry: &Descriptor) -> Option<ImageName> {
+    let full = entry.annotations.get(ANNOTATION_IMAGE_NAME);
+    let tag = entry.annotations.get(ANNOTATION_REF_NAME).filter(|tag| tag.contains('/'));
+    full.or(tag)?.parse().ok()
+}
+
+/// An entry without what only its place in the index says.
+fn unnamed(entry: &Descriptor) -> Descriptor {
+    let mut entry = entry.clone();
+    for key in [ANNOTATION_REF_NAME, ANNOTATION_IMAGE_NAME, ANNOTATION_SUBJECT] {
+        entry.annotations.remove(key);
+    }
+    entry
+}
+
+impl Place {
+    fn document(&self, name: &str) -> Result<Vec<u8>> {
+        let directory = match self {
+            Self::Archive(tar) => return tar.document(name, MANIFEST_LIMIT),
+            Self::Directory(directory) => directory,
+        };
+        let path = directory.join(name);
+        let size = fs::metadata(&path).attempt(|| format!("cannot read {}", path.display()))?.len();
+        if size > MANIFEST_LIMIT {
+            return Err(Error::input(format!("{name} has {size} bytes, more than the limit of {MANIFEST_LIMIT}")));
+        }
+        fs::read(&path).attempt(|| format!("cannot read {}", path.display()))
+    }
+}
+
+impl Provider for LayoutSource {
+    fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {
+        let missing = || Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the layout"));
+        match &self.place {
+            Place::Archive(tar) => match tar.read(&digest.layout_path(), from) {
+                Err(error) if error.kind() == ErrorKind::NotFound => Err(missing()),
+                read => Ok(Box::new(read?)),
+            },
+            Place::Directory(directory) => match File::open(directory.join(digest.layout_path())) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
+                file => {
+                    let mut file = file.attempt(|| format!("cannot open blob {digest}"))?;
+                    file.seek(SeekFrom::Start(from))?;
+                    Ok(Box::new(file))
+                }
+            },
+        }
+    }
+}
