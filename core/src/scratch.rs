@@ -127,9 +127,10 @@ impl ScratchDirectory {
         let make = || -> io::Result<Self> {
             loop {
                 let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
-                match lock(File::open(directory.path())?, directory.path()) {
+                match File::open(directory.path()).and_then(|file| lock(file, directory.path())) {
                     Ok(lock) => return Ok(Self { held: (lock, Listed::new(directory.path())), directory }),
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    // A collector took it for left over before it was locked.
+                    Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -212,6 +213,25 @@ mod tests {
         assert!(alive.path().exists());
         drop((alive, also_alive));
         assert_eq!(names(parent.path()), ["theirs"]);
+    }
+
+    /// A collector removed directories that were made and not locked yet, and their makers gave up.
+    #[test]
+    fn makers_and_collectors_do_not_disturb_each_other() {
+        let parent = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let directory = ScratchDirectory::new_in(parent.path()).unwrap();
+                        let mut file = ScratchFile::new_in(parent.path()).unwrap();
+                        fs::write(directory.path().join("blob"), "x").unwrap();
+                        file.file().write_all(b"x").unwrap();
+                    }
+                });
+            }
+        });
+        assert!(names(parent.path()).is_empty());
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! What `longshore` offers: the only list of exporters and frontends.
 
 use longshore_core::{ExporterRegistry, FrontendRegistry};
+use longshore_exporter_docker::DockerExporter;
 use longshore_exporter_oci::OciExporter;
+use longshore_frontend_archive::ArchiveFrontend;
 use longshore_frontend_rootfs::RootfsFrontend;
 
 /// The exporters, in the order of the reference page.
 pub fn exporters() -> ExporterRegistry {
-    ExporterRegistry::default().with(OciExporter)
+    ExporterRegistry::default().with(DockerExporter).with(OciExporter)
 }
 
 /// The frontends, in the order of `--help`.
 pub fn frontends() -> FrontendRegistry {
-    FrontendRegistry::default().with(RootfsFrontend)
+    FrontendRegistry::default().with(RootfsFrontend).with(ArchiveFrontend)
 }

@@ -1,0 +1,67 @@
+#![doc = include_str!("../README.md")]
+
+mod export;
+mod manifest;
+mod options;
+
+use longshore_core::options::{Attrs, describe, parse};
+use longshore_core::{
+    BuildResult, Destination, Error, ErrorKind, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output,
+    Result, Staged, image,
+};
+use options::DockerOptions;
+
+const TYPE: &str = "docker";
+
+/// The exporter `type=docker`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DockerExporter;
+
+impl Exporter for DockerExporter {
+    fn info(&self) -> ExporterInfo {
+        ExporterInfo {
+            kind: TYPE.into(),
+            summary: "Tarball for docker load, which is an OCI image layout too".into(),
+            options: describe::<DockerOptions>(),
+        }
+    }
+
+    fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
+        Ok(Box::new(DockerInstance { options: parse(TYPE, attrs)? }))
+    }
+}
+
+#[derive(Debug)]
+struct DockerInstance {
+    options: DockerOptions,
+}
+
+impl ExporterInstance for DockerInstance {
+    fn destination(&self) -> Destination {
+        Destination::NamedFile
+    }
+
+    fn needs(&self, result: &BuildResult) -> Result<Needs> {
+        manifest::check_platforms(result, &self.options)?;
+        self.options.image.needs(result)
+    }
+
+    fn plan(&self, result: &BuildResult) -> Result<Vec<String>> {
+        image::plan(result, &self.options.image)
+    }
+
+    fn export<'a>(
+        &'a self,
+        result: &'a BuildResult,
+        output: Output,
+        cx: &'a ExportContext<'a>,
+    ) -> Result<Box<dyn Staged + 'a>> {
+        let images = image::assemble_all(result, &self.options.image, cx)?;
+        match output {
+            Output::File(sink) => export::archive(images, &self.options, sink, cx),
+            Output::None | Output::Layout(_) | Output::Directory(_) => {
+                Err(Error::new(ErrorKind::Other, "type=docker was given a destination that it did not ask for"))
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The readers: are they here, and in which version.
+
+use std::io::{self, Write};
+use std::process::Command;
+
+/// A program of another project.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// What it is called.
+    pub(crate) name: &'static str,
+    /// What is asked for its version.
+    program: &'static str,
+    needs_root: bool,
+}
+
+impl Peer {
+    const fn new(name: &'static str) -> Self {
+        Self { name, program: name, needs_root: false }
+    }
+
+    const fn root(name: &'static str, program: &'static str) -> Self {
+        Self { name, program, needs_root: true }
+    }
+}
+
+pub(crate) static SKOPEO: Peer = Peer::new("skopeo");
+pub(crate) static UMOCI: Peer = Peer::root("umoci", "umoci");
+pub(crate) static CONTAINERD: Peer = Peer::root("containerd", "containerd");
+pub(crate) static CTR: Peer = Peer::root("ctr", "ctr");
+pub(crate) static OCI_IMAGE_TOOL: Peer = Peer::new("oci-image-tool");
+pub(crate) static GZIP: Peer = Peer::new("gzip");
+pub(crate) static ZSTD: Peer = Peer::new("zstd");
+pub(crate) static TAR: Peer = Peer::new("tar");
+
+impl Peer {
+    /// Its version, as numbers only; nothing where it is not installed.
+    pub(crate) fn version(&self) -> Option<String> {
+        let output = Command::new(self.program).arg("--version").output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.split_whitespace().find_map(number)
+    }
+
+    /// Whether it can be asked. Where it cannot, the reason is said, and it is a failure if peers are required.
+    pub(crate) fn is_ready(&self) -> bool {
+        if self.version().is_none() {
+            return missing(&format!("{} is not installed", self.name));
+        }
+        if self.needs_root && !is_root() {
+            return missing(&format!("{} needs root", self.name));
+        }
+        true
+    }
+}
+
+/// The digits and dots that `word` begins with, if it is a version.
+fn number(word: &str) -> Option<String> {
+    let word = word.trim_start_matches('v');
+    let end = word.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(word.len());
+    let number = word[..end].trim_end_matches('.');
+    number.contains('.').then(|| number.to_owned())
+}
+
+/// Says that something is skipped and why, past the harness, which hides the output of tests that pass.
+///
+/// # Panics
+/// Where peers are required.
+pub(crate) fn missing(what: &str) -> bool {
+    assert!(std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "{what}");
+    let _ = writeln!(io::stderr(), "skipped: {what}");
+    false
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
