@@ -131,6 +131,17 @@ impl Error {
         &self.0.message
     }
 
+    /// The message and those of all causes, in one line.
+    pub fn with_causes(&self) -> String {
+        let mut line = self.message().to_owned();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            line = format!("{line}: {error}");
+            cause = error.source();
+        }
+        line
+    }
+
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()

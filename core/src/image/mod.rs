@@ -3,10 +3,12 @@
 mod config;
 mod existing;
 mod graph;
+mod inspect;
 mod layers;
 mod named;
 mod options;
 mod plan;
+mod verify;
 
 use std::sync::Arc;
 
@@ -14,9 +16,11 @@ use serde_json::Map;
 
 pub use existing::take_apart;
 pub use graph::{GraphLimits, walk};
+pub use inspect::{InspectedFile, InspectedLayer, InspectedManifest, Inspection, inspect};
 pub use named::{NamedImage, assemble_all};
 pub use options::ImageOptions;
 pub use plan::plan;
+pub use verify::verify;
 
 use crate::content::{BlobMeta, ContentStore, Provider, read};
 use crate::epoch::Epoch;

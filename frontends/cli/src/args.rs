@@ -20,20 +20,24 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Export(Box<ExportArgs>),
+    Inspect(InspectArgs),
+    Verify(VerifyArgs),
     Exporters(ExportersArgs),
     Completion(CompletionArgs),
 }
 
 /// Export sources to one or more outputs
 ///
-/// A source is `rootfs:DIR` (a directory, as one layer) or `scratch` (no layers). Prefixed with a
-/// platform, as in `linux/arm64=rootfs:DIR`, several sources make one multi-platform image.
+/// A source is `rootfs:DIR` (a directory, as one layer), `scratch` (no layers), `oci:DIR`,
+/// `oci-archive:FILE` or `docker-archive:FILE` (images that exist, selected with `:REF`; `-` reads
+/// standard input). Prefixed with a platform, as in `linux/arm64=rootfs:DIR`, several directories make
+/// one multi-platform image.
 ///
 /// Either all outputs are written, or none.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit_code::HELP)]
 pub(crate) struct ExportArgs {
-    /// What to export: [PLATFORM=]rootfs:DIR or [PLATFORM=]scratch
+    /// What to export: [PLATFORM=]SCHEME[:VALUE]
     #[arg(required = true, value_name = "SOURCE")]
     pub(crate) sources: Vec<String>,
 
@@ -140,6 +144,28 @@ pub(crate) enum ProgressStyle {
     Json,
     /// Errors only
     Quiet,
+}
+
+/// Show what images consist of: manifests, configuration, layers and their biggest files
+#[derive(Debug, clap::Args)]
+pub(crate) struct InspectArgs {
+    /// What to read, such as oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: String,
+
+    /// Write JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Check every digest, size, diffID and reference of images
+///
+/// All that is wrong is listed, one line a problem; the exit code is then 1.
+#[derive(Debug, clap::Args)]
+pub(crate) struct VerifyArgs {
+    /// What to read, such as oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: String,
 }
 
 /// List what can be written, and every option of it

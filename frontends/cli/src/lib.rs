@@ -28,6 +28,8 @@ pub fn run(exporters: ExporterRegistry, frontends: FrontendRegistry) -> ExitCode
     let args = Args::parse();
     let done = match &args.command {
         Command::Export(args) => command::export(args, &exporters, &frontends),
+        Command::Inspect(args) => command::inspect(args, &frontends),
+        Command::Verify(args) => command::verify(args, &frontends),
         Command::Exporters(args) => command::exporters(args, &exporters),
         Command::Completion(args) => command::completion(args),
     };

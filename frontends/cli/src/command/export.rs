@@ -1,22 +1,20 @@
 //! `longshore export`.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use anyhow::Result;
 use longshore_core::compose::compose;
 use longshore_core::{
-    Budget, BuildResult, Cancel, Epoch, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendRegistry,
-    OutputSpec, Plan, Progress, Session, Source, Store, discard_scratch,
+    Budget, BuildResult, Epoch, Error, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec, Plan, Progress,
+    Session, Source, Store,
 };
 
-use super::{edits, written};
+use super::{edits, signals, written};
 use crate::args::ExportArgs;
-use crate::exit_code::Code;
 use crate::progress;
 
 pub(crate) fn export(args: &ExportArgs, exporters: &ExporterRegistry, frontends: &FrontendRegistry) -> Result<()> {
-    let cancel = cancel_on_signal()?;
+    let cancel = signals::cancel_on_signal()?;
     let display = progress::start(args.progress);
     let progress = Progress::new(display.clone());
     let mut session = Session::new(exporters, Store::Spool).with_progress(progress.clone()).with_cancel(cancel.clone());
@@ -85,22 +83,4 @@ fn print_plans(plans: &[Plan]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Stops the run at the first signal. What does not listen, such as a write to a pipe that nobody
-/// reads, is ended soon after; the next run removes what is left over.
-fn cancel_on_signal() -> Result<Cancel> {
-    let cancel = Cancel::default();
-    let flag = cancel.clone();
-    ctrlc::set_handler(move || {
-        if !flag.is_cancelled() {
-            flag.cancel();
-            std::thread::sleep(Duration::from_millis(1500));
-        }
-        discard_scratch();
-        eprintln!("error: interrupted");
-        std::process::exit(Code::Interrupted as i32);
-    })
-    .map_err(|error| Error::new(ErrorKind::Other, "cannot listen to signals").with_source(error))?;
-    Ok(cancel)
 }

@@ -1,0 +1,162 @@
+//! Whether an image is what it says: every digest, size, diffID and reference.
+
+use std::collections::HashSet;
+use std::io::{self, Read};
+
+use super::GraphLimits;
+use crate::archive::Reader;
+use crate::cancel::Cancel;
+use crate::compression::decoder;
+use crate::content::{Provider, Verified, copy, read};
+use crate::error::{Error, ErrorKind, Result};
+use crate::oci::{
+    CONFIG_LIMIT, Descriptor, Digest, Hasher, ImageConfig, MANIFEST_LIMIT, Manifest, MediaType, parse_index,
+    parse_manifest,
+};
+use crate::progress::Progress;
+use crate::result::Existing;
+
+/// Reads all of an image and what refers to it; answers all that is wrong, one line a problem.
+///
+/// Each blob is read once. Digest and size of everything; media types against documents and against
+/// the bytes of layers; the number of layers, and each diffID, against the configuration; the platform
+/// of an index against the configurations; that layers are tar archives.
+///
+/// # Errors
+/// Only that someone asked to stop: whatever else fails is a problem of the image.
+pub fn verify(existing: &Existing, cancel: &Cancel, progress: &Progress) -> Result<Vec<String>> {
+    let provider = existing.provider.as_ref();
+    let mut verifier = Verifier { provider, cancel, progress, seen: HashSet::new(), problems: Vec::new() };
+    for root in [&existing.root].into_iter().chain(&existing.referrers) {
+        verifier.descriptor(root, 0)?;
+    }
+    Ok(verifier.problems)
+}
+
+struct Verifier<'a> {
+    provider: &'a dyn Provider,
+    cancel: &'a Cancel,
+    progress: &'a Progress,
+    seen: HashSet<Digest>,
+    problems: Vec<String>,
+}
+
+impl Verifier<'_> {
+    fn descriptor(&mut self, descriptor: &Descriptor, depth: usize) -> Result<()> {
+        self.cancel.check()?;
+        if !self.seen.insert(descriptor.digest.clone()) {
+            return Ok(());
+        }
+        let limit = GraphLimits::default().depth;
+        if depth > limit {
+            self.problems.push(format!("indexes within indexes, deeper than the limit of {limit}"));
+            return Ok(());
+        }
+        if descriptor.media_type.is_index() {
+            let index =
+                read(self.provider, descriptor, MANIFEST_LIMIT).and_then(|bytes| parse_index(descriptor, &bytes));
+            for child in self.note(index)?.iter().flat_map(|index| &index.manifests) {
+                self.descriptor(child, depth + 1)?;
+            }
+        } else if descriptor.media_type.is_manifest() {
+            let manifest =
+                read(self.provider, descriptor, MANIFEST_LIMIT).and_then(|bytes| parse_manifest(descriptor, &bytes));
+            if let Some(manifest) = self.note(manifest)? {
+                self.manifest(descriptor, &manifest)?;
+            }
+        } else {
+            self.blob(descriptor)?;
+        }
+        Ok(())
+    }
+
+    fn manifest(&mut self, descriptor: &Descriptor, manifest: &Manifest) -> Result<()> {
+        if !manifest.config.media_type.is_config() {
+            return [&manifest.config].into_iter().chain(&manifest.layers).try_for_each(|blob| self.blob(blob));
+        }
+        let config = read(self.provider, &manifest.config, CONFIG_LIMIT).and_then(|bytes| ImageConfig::parse(&bytes));
+        let diff_ids = match self.note(config)? {
+            Some(config) => self.config(descriptor, manifest, &config)?,
+            None => Vec::new(),
+        };
+        for (at, layer) in manifest.layers.iter().enumerate() {
+            if self.seen.insert(layer.digest.clone()) {
+                let checked = self.layer(layer, diff_ids.get(at));
+                self.note(checked)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn config(&mut self, descriptor: &Descriptor, manifest: &Manifest, config: &ImageConfig) -> Result<Vec<Digest>> {
+        let digest = &manifest.config.digest;
+        let own = self.note(config.platform())?;
+        if let (Some(own), Some(listed)) = (own, &descriptor.platform)
+            && !own.matches(listed)
+        {
+            self.problems.push(format!("config {digest} is for {own}, its index says {listed}"));
+        }
+        let diff_ids = self.note(config.diff_ids())?.unwrap_or_default();
+        let layers = manifest.layers.len();
+        if diff_ids.len() != layers {
+            let listed = diff_ids.len();
+            self.problems
+                .push(format!("config {digest} lists {listed} layers, manifest {} {layers}", descriptor.digest));
+        }
+        Ok(diff_ids)
+    }
+
+    fn blob(&mut self, descriptor: &Descriptor) -> Result<()> {
+        let copied = copy(self.provider, descriptor, &mut io::sink(), self.cancel, None);
+        self.note(copied).map(drop)
+    }
+
+    fn layer(&self, layer: &Descriptor, expected: Option<&Digest>) -> Result<()> {
+        let digest = &layer.digest;
+        let task = self.progress.task(format!("verify {digest}"), None);
+        let blob = Verified::new(self.provider.open(digest, 0)?, layer);
+        let (algorithm, tar) = decoder(blob)?;
+        let mut hashing = Hashing { inner: tar, hasher: Hasher::sha256(), cancel: self.cancel };
+        let mut reader = Reader::new(&mut hashing);
+        while let Some(entry) = reader.next_entry()? {
+            task.advance(entry.size);
+        }
+        reader.drain()?;
+        let found = hashing.hasher.finish();
+        if let Some(expected) = expected.filter(|expected| **expected != found) {
+            return Err(Error::corrupt(format!("layer {digest} has the diffID {found}, its config says {expected}")));
+        }
+        if layer.media_type.to_oci() != MediaType::layer(algorithm) && layer.media_type.layer_compression().is_some() {
+            return Err(Error::corrupt(format!("layer {digest} is {algorithm}, but a `{}`", layer.media_type)));
+        }
+        task.done("");
+        Ok(())
+    }
+
+    /// The value, or a note of why there is none.
+    fn note<T>(&mut self, checked: Result<T>) -> Result<Option<T>> {
+        match checked {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+            Err(error) => {
+                self.problems.push(error.with_causes());
+                Ok(None)
+            }
+        }
+    }
+}
+
+struct Hashing<'a, R> {
+    inner: R,
+    hasher: Hasher,
+    cancel: &'a Cancel,
+}
+
+impl<R: Read> Read for Hashing<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check()?;
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}

@@ -1,0 +1,90 @@
+//! `longshore inspect`.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use indicatif::HumanBytes;
+use longshore_core::image::{InspectedLayer, InspectedManifest, Inspection, inspect as inspect_one};
+use longshore_core::{
+    Cancel, Error, ErrorKind, Existing, FrontendContext, FrontendRegistry, Image, ImageContent, Source,
+};
+use serde_json::json;
+
+use super::signals;
+use crate::args::InspectArgs;
+
+pub(crate) fn inspect(args: &InspectArgs, frontends: &FrontendRegistry) -> Result<()> {
+    let cancel = signals::cancel_on_signal()?;
+    let images = open(&args.source, frontends, &cancel)?;
+    let inspected = images.iter().map(|(image, existing)| Ok((names(image), inspect_one(existing, &cancel)?)));
+    let inspected = inspected.collect::<Result<Vec<_>, Error>>()?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        let json = |(names, found): &(Vec<String>, Inspection)| json!({"names": names, "image": found});
+        let all: Vec<_> = inspected.iter().map(json).collect();
+        writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
+        return Ok(());
+    }
+    for (names, found) in &inspected {
+        write!(out, "{}", text(names, found))?;
+    }
+    Ok(())
+}
+
+/// The images of a source, all of which must exist.
+pub(super) fn open(text: &str, frontends: &FrontendRegistry, cancel: &Cancel) -> Result<Vec<(Image, Existing)>, Error> {
+    let cx = FrontendContext { cancel: cancel.clone(), ..FrontendContext::default() };
+    let images = frontends.open(&Source::parse(text)?, &cx)?.into_iter().map(|image| match &image.content {
+        ImageContent::Existing(existing) => {
+            let existing = existing.clone();
+            Ok((image, existing))
+        }
+        ImageContent::Built(_) => Err(Error::new(ErrorKind::Unsupported, format!("{text} is not an image yet"))
+            .with_hint("export it first, for example with -o type=oci,dest=app.tar")),
+    });
+    images.collect()
+}
+
+pub(super) fn names(image: &Image) -> Vec<String> {
+    image.names.iter().map(ToString::to_string).collect()
+}
+
+fn text(names: &[String], found: &Inspection) -> String {
+    let mut lines = vec![match names {
+        [] => "image without a name".to_owned(),
+        names => format!("image {}", names.join(", ")),
+    }];
+    lines.push(format!("  {}  {}", found.root.digest, found.root.media_type));
+    found.manifests.iter().for_each(|manifest| lines.extend(manifest_lines(manifest)));
+    lines.join("\n") + "\n"
+}
+
+fn manifest_lines(manifest: &InspectedManifest) -> Vec<String> {
+    let what = manifest.platform.as_ref().map_or_else(|| "artifact".to_owned(), ToString::to_string);
+    let mut lines = vec![format!("  {what}  {}", manifest.digest), format!("    config {}", manifest.config.digest)];
+    if let Some(image) = &manifest.image {
+        if let Ok(Some(created)) = image.created() {
+            lines.push(format!("      created {created}"));
+        }
+        let run = image.run_config().unwrap_or_default();
+        for key in ["Entrypoint", "Cmd", "User", "WorkingDir", "Env", "ExposedPorts", "Volumes", "Labels"] {
+            if let Ok(Some(value)) = run.get::<serde_json::Value>(key) {
+                lines.push(format!("      {key} {value}"));
+            }
+        }
+    }
+    manifest.layers.iter().for_each(|layer| lines.extend(layer_lines(layer)));
+    lines
+}
+
+fn layer_lines(layer: &InspectedLayer) -> Vec<String> {
+    let (size, content) = (HumanBytes(layer.size), HumanBytes(layer.content));
+    let compression =
+        layer.media_type.layer_compression().map_or_else(|| layer.media_type.to_string(), |a| a.to_string());
+    let mut lines =
+        vec![format!("    layer {}  {size} {compression}, {} files of {content}", layer.digest, layer.files)];
+    lines.extend(
+        layer.biggest.iter().map(|file| format!("      {:>10}  {}", HumanBytes(file.size).to_string(), file.path)),
+    );
+    lines
+}

@@ -1,0 +1,30 @@
+//! `longshore verify`.
+
+use std::io::{self, Write};
+
+use anyhow::{Result, bail};
+use longshore_core::image::verify as verify_one;
+use longshore_core::{FrontendRegistry, Progress};
+
+use super::{inspect, signals};
+use crate::args::VerifyArgs;
+
+pub(crate) fn verify(args: &VerifyArgs, frontends: &FrontendRegistry) -> Result<()> {
+    let cancel = signals::cancel_on_signal()?;
+    let mut out = io::stdout().lock();
+    let mut problems = 0;
+    for (image, existing) in inspect::open(&args.source, frontends, &cancel)? {
+        let found = verify_one(&existing, &cancel, &Progress::silent())?;
+        if found.is_empty() {
+            writeln!(out, "ok {} {}", existing.root.digest, inspect::names(&image).join(" "))?;
+        }
+        for problem in &found {
+            writeln!(out, "{problem}")?;
+        }
+        problems += found.len();
+    }
+    if problems > 0 {
+        bail!("{}: {problems} problem{}", args.source, if problems == 1 { "" } else { "s" });
+    }
+    Ok(())
+}
