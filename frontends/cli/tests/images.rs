@@ -154,7 +154,7 @@ fn a_tarball_of_the_old_docker_save() {
     work.ok(&["verify", "docker-archive:legacy.tar"]);
     work.ok(&["export", "docker-archive:legacy.tar:example.com/app:2", "-o", "type=oci,name=*,dest=as-is.tar"]);
     let found = images(&work, "as-is.tar");
-    assert_eq!(found.len(), 2, "one image with two names");
+    assert_eq!((found.len(), found[0].names.len()), (1, 2), "one image with two names");
     assert_eq!(found[0].layers.len(), 3);
     assert!(found[0].layers.iter().all(|layer| layer.digest == layer.diff_id), "layers are what they are");
     work.ok(&["export", "docker-archive:legacy.tar", "-o", "type=oci,dest=gzip.tar,force-compression=true"]);
