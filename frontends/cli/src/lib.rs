@@ -42,6 +42,11 @@ pub fn run(exporters: ExporterRegistry, frontends: FrontendRegistry) -> ExitCode
     }
 }
 
+/// Compiles and runs the exporter of the page that explains how to write one.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/writing-an-exporter.md")]
+struct WritingAnExporter;
+
 /// The page `docs/exporters.md` for these exporters.
 pub fn reference_page(exporters: &ExporterRegistry) -> String {
     command::reference_page(exporters)

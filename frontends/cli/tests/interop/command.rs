@@ -1,5 +1,6 @@
 //! The one place where other programs run.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Runs a program that must succeed, and returns what it printed.
@@ -9,8 +10,27 @@ pub(crate) fn run(command: &mut Command) -> String {
 
 /// Runs a program that may fail: then it returns what it printed on standard error.
 pub(crate) fn attempt(command: &mut Command) -> Result<String, String> {
-    let ran = command.stdin(Stdio::null()).env("LC_ALL", "C").output();
+    attempt_with(command, Stdio::null())
+}
+
+/// Runs a program that may fail, with an input.
+pub(crate) fn attempt_with(command: &mut Command, input: Stdio) -> Result<String, String> {
+    let ran = command.stdin(input).env("LC_ALL", "C").output();
     let output = ran.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+/// `longshore export` in a directory.
+pub(crate) fn longshore_export(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
+    command.current_dir(directory).env_remove("SOURCE_DATE_EPOCH").args(["export", "--progress=quiet"]);
+    command
+}
+
+/// skopeo, without the policy on signatures that a system may or may not have.
+pub(crate) fn skopeo(command: &str) -> Command {
+    let mut skopeo = Command::new("skopeo");
+    skopeo.args(["--insecure-policy", command]);
+    skopeo
 }

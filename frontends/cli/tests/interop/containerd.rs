@@ -52,13 +52,22 @@ impl Containerd {
 
     fn ctr(&self, namespace: &str) -> Command {
         let mut command = Command::new("ctr");
-        command.arg("--address").arg(self.state.path().join("socket")).args(["--namespace", namespace]);
+        command.arg("--address").arg(self.socket()).args(["--namespace", namespace]);
         command
     }
 
-    /// Imports an archive and unpacks it.
-    pub(crate) fn import(&self, namespace: &str, archive: &Path) {
-        run(self.ctr(namespace).args(["images", "import"]).args(SNAPSHOTTER).arg(archive));
+    /// Imports an archive, with all of its platforms, and unpacks what this machine can run.
+    pub(crate) fn import(&self, namespace: &str, archive: &Path) -> Result<String, String> {
+        attempt(self.ctr(namespace).args(["images", "import", "--all-platforms"]).args(SNAPSHOTTER).arg(archive))
+    }
+
+    /// Exports images of these names, with all of their platforms.
+    pub(crate) fn export(&self, namespace: &str, names: &[&str], archive: &Path) {
+        run(self.ctr(namespace).args(["images", "export", "--all-platforms"]).arg(archive).args(names));
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.state.path().join("socket")
     }
 
     /// The digest of the image `name`.
@@ -82,7 +91,7 @@ impl Containerd {
     }
 
     /// The directory of a snapshot.
-    fn directory(&self, namespace: &str, snapshot: &str) -> PathBuf {
+    pub(crate) fn directory(&self, namespace: &str, snapshot: &str) -> PathBuf {
         let view = format!("view-{snapshot}");
         run(self.snapshots(namespace).args(["view", &view, snapshot]));
         let mount = run(self.snapshots(namespace).args(["mounts", "/TARGET", &view]));

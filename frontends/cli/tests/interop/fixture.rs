@@ -3,13 +3,12 @@
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, makedev, mknodat};
 use serde_json::Value;
 
-use super::command::run;
+use super::command::{longshore_export, run};
 use super::peers::{is_root, missing};
 use super::tree::Tree;
 
@@ -48,17 +47,9 @@ fn base() -> Option<PathBuf> {
 
 impl Exported {
     fn new(base: PathBuf) -> Self {
-        let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let lock = File::create(parent.join("interop.lock")).unwrap();
-        lock.lock().unwrap();
-        let directory = parent.join("interop");
-        if directory.exists() {
-            fs::remove_dir_all(&directory).unwrap();
-        }
-        fs::create_dir(&directory).unwrap();
+        let (directory, lock) = fresh("interop");
         write_layer(&directory.join("layer"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
-        command.current_dir(&directory).env_remove("SOURCE_DATE_EPOCH").args(["export", "--progress=quiet"]);
+        let mut command = longshore_export(&directory);
         for compression in COMPRESSIONS {
             for dest in [format!("{compression}.tar"), format!("{compression},tar=false")] {
                 command.arg("-o").arg(format!("type=oci,name={NAME},compression={compression},dest={dest}"));
@@ -117,6 +108,19 @@ impl Exported {
         let [base, layer] = self.sources();
         base.with(layer)
     }
+}
+
+/// An empty directory that stays until the next run, and the lock under which it is this run's.
+pub(crate) fn fresh(name: &str) -> (PathBuf, File) {
+    let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let lock = File::create(parent.join(format!("{name}.lock"))).unwrap();
+    lock.lock().unwrap();
+    let directory = parent.join(name);
+    if directory.exists() {
+        fs::remove_dir_all(&directory).unwrap();
+    }
+    fs::create_dir(&directory).unwrap();
+    (directory, lock)
 }
 
 /// What a Debian tree has not, or not surely, and a directory that both have.

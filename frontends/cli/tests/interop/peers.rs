@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::process::Command;
 
+use super::dockerd;
+
 /// A program of another project.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -11,15 +13,17 @@ pub(crate) struct Peer {
     /// What is asked for its version.
     program: &'static str,
     needs_root: bool,
+    /// Tried once, where it may be unable to start in a place.
+    start: fn() -> Result<(), String>,
 }
 
 impl Peer {
     const fn new(name: &'static str) -> Self {
-        Self { name, program: name, needs_root: false }
+        Self { name, program: name, needs_root: false, start: || Ok(()) }
     }
 
     const fn root(name: &'static str, program: &'static str) -> Self {
-        Self { name, program, needs_root: true }
+        Self { name, program, needs_root: true, start: || Ok(()) }
     }
 }
 
@@ -28,6 +32,9 @@ pub(crate) static UMOCI: Peer = Peer::root("umoci", "umoci");
 pub(crate) static CONTAINERD: Peer = Peer::root("containerd", "containerd");
 pub(crate) static CTR: Peer = Peer::root("ctr", "ctr");
 pub(crate) static OCI_IMAGE_TOOL: Peer = Peer::new("oci-image-tool");
+pub(crate) static PODMAN: Peer = Peer::root("podman", "podman");
+pub(crate) static DOCKER: Peer = Peer::new("docker");
+pub(crate) static DOCKERD: Peer = Peer { start: dockerd::starts, ..Peer::root("dockerd", "dockerd") };
 pub(crate) static GZIP: Peer = Peer::new("gzip");
 pub(crate) static ZSTD: Peer = Peer::new("zstd");
 pub(crate) static TAR: Peer = Peer::new("tar");
@@ -47,6 +54,9 @@ impl Peer {
         }
         if self.needs_root && !is_root() {
             return missing(&format!("{} needs root", self.name));
+        }
+        if let Err(reason) = (self.start)() {
+            return missing(&format!("{} does not start: {reason}", self.name));
         }
         true
     }

@@ -1,0 +1,252 @@
+//! What each reader of small images is asked, and what must come of it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use longshore_core::oci::Digest;
+use serde_json::Value;
+
+use super::check::Verdict::{self, Reads};
+use super::command::{attempt, run, skopeo};
+use super::containerd::Containerd;
+use super::dockerd::Dockerd;
+use super::image::{Image, blob, read_json, referenced, text};
+use super::podman::Podman;
+use super::readers::{assert_same, assert_same_tree};
+use super::seeded::{Artifact, Contents, Form, Seeded};
+use super::tree::Tree;
+
+/// What a reader makes of each contents in each compression.
+type Verdicts = [[Verdict; 3]; 3];
+
+pub(crate) fn skopeo_directory(seeded: &Seeded) -> Verdicts {
+    seeded.ask(Form::Directory, |artifact| skopeo_copies(artifact, "oci"))
+}
+
+pub(crate) fn skopeo_archive(seeded: &Seeded) -> Verdicts {
+    seeded.ask(Form::Archive, |artifact| skopeo_copies(artifact, "oci-archive"))
+}
+
+/// It copies every blob of every platform as it is.
+fn skopeo_copies(artifact: &Artifact<'_>, transport: &str) -> Verdict {
+    for image in &artifact.images {
+        let copied = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let source = format!("{transport}:{}:{}", artifact.path.display(), image.tag());
+        run(skopeo("copy").args(["--quiet", "--all", &source]).arg(format!("dir:{}", copied.path().display())));
+        assert_same(&blob(&artifact.layout, &image.digest), &copied.path().join("manifest.json"));
+        let names = fs::read_dir(copied.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let names: BTreeSet<String> = names.filter(|name| name != "version" && name != "manifest.json").collect();
+        let digests = referenced(&artifact.layout, &image.digest);
+        let digests = digests.iter().map(|digest| digest.strip_prefix("sha256:").unwrap().to_owned());
+        let found = names.iter().map(|name| name.trim_end_matches(".manifest.json").to_owned());
+        assert_eq!(found.collect::<BTreeSet<_>>(), digests.collect::<BTreeSet<_>>(), "{source}");
+        for name in names {
+            let digest = format!("sha256:{}", name.trim_end_matches(".manifest.json"));
+            assert_same(&blob(&artifact.layout, &digest), &copied.path().join(name));
+        }
+    }
+    Reads
+}
+
+/// It makes a manifest of its own, and its layers are uncompressed.
+pub(crate) fn skopeo_docker_tar(seeded: &Seeded) -> Verdicts {
+    seeded.ask(Form::DockerTar, |artifact| {
+        for image in &artifact.images {
+            let copied = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            let source = format!("docker-archive:{}:{}", artifact.path.display(), image.name);
+            run(skopeo("copy").args(["--quiet", &source]).arg(format!("dir:{}", copied.path().display())));
+            let manifest = read_json(&copied.path().join("manifest.json"));
+            let layers = manifest["layers"].as_array().unwrap().iter().map(|layer| text(&layer["digest"]));
+            let layers: Vec<String> = layers.collect();
+            assert_eq!((&text(&manifest["config"]["digest"]), &layers), (&image.config, &image.diff_ids), "{source}");
+            for digest in layers.iter().chain([&image.config]) {
+                let bytes = fs::read(copied.path().join(digest.strip_prefix("sha256:").unwrap())).unwrap();
+                assert_eq!(Digest::of(&bytes).to_string(), *digest, "{source}");
+            }
+        }
+        Reads
+    })
+}
+
+pub(crate) fn umoci_directory(seeded: &Seeded) -> Verdicts {
+    seeded.ask(Form::Directory, |artifact| match (artifact.contents, artifact.compression) {
+        (Contents::TwoPlatforms, _) => umoci_unpacks(artifact, Some("tag is ambiguous")),
+        (_, "zstd") => umoci_unpacks(artifact, Some("blob is not correct mediatype")),
+        _ => umoci_unpacks(artifact, None),
+    })
+}
+
+pub(crate) fn umoci_archive(seeded: &Seeded) -> Verdicts {
+    seeded.ask(Form::Archive, |artifact| umoci_unpacks(artifact, Some("not a directory")))
+}
+
+pub(crate) fn umoci_docker_tar(seeded: &Seeded) -> Verdicts {
+    seeded.ask(Form::DockerTar, |artifact| umoci_unpacks(artifact, Some("not a directory")))
+}
+
+fn umoci_unpacks(artifact: &Artifact<'_>, known: Option<&'static str>) -> Verdict {
+    let outcome = artifact.images.iter().try_for_each(|image| {
+        let bundle = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let source = format!("{}:{}", artifact.path.display(), image.tag());
+        attempt(Command::new("umoci").args(["unpack", "--image", &source]).arg(bundle.path()))?;
+        artifact.assert_tree(image, Tree::read(&bundle.path().join("rootfs")));
+        Ok(())
+    });
+    artifact.verdict(outcome, known)
+}
+
+pub(crate) fn containerd_directory(seeded: &Seeded) -> Verdicts {
+    containerd_imports(seeded, Form::Directory, Some("is a directory"))
+}
+
+pub(crate) fn containerd_archive(seeded: &Seeded) -> Verdicts {
+    containerd_imports(seeded, Form::Archive, None)
+}
+
+pub(crate) fn containerd_docker_tar(seeded: &Seeded) -> Verdicts {
+    containerd_imports(seeded, Form::DockerTar, None)
+}
+
+fn containerd_imports(seeded: &Seeded, form: Form, known: Option<&'static str>) -> Verdicts {
+    let containerd = Containerd::start();
+    seeded.ask(form, |artifact| {
+        // Each namespace unpacks for itself.
+        let namespace = artifact.path.file_name().unwrap().to_str().unwrap();
+        let outcome = containerd.import(namespace, &artifact.path).map(|_| {
+            for image in &artifact.images {
+                assert_eq!(containerd.digest(namespace, &image.name), image.digest, "{namespace}");
+                artifact.assert_tree(image, Tree::read(&containerd.directory(namespace, &image.chain_id())));
+            }
+        });
+        artifact.verdict(outcome, known)
+    })
+}
+
+pub(crate) fn podman_directory(seeded: &Seeded) -> Verdicts {
+    let podman = Podman::new();
+    seeded.ask(Form::Directory, |artifact| podman_pulls(&podman, artifact, "oci"))
+}
+
+pub(crate) fn podman_archive_tag(seeded: &Seeded) -> Verdicts {
+    let podman = Podman::new();
+    seeded.ask(Form::Archive, |artifact| podman_pulls(&podman, artifact, "oci-archive"))
+}
+
+fn podman_pulls(podman: &Podman, artifact: &Artifact<'_>, transport: &str) -> Verdict {
+    for image in &artifact.images {
+        let source = format!("{transport}:{}:{}", artifact.path.display(), image.tag());
+        let id = podman.pull(&source).unwrap_or_else(|stderr| panic!("cannot pull {source}:\n{stderr}"));
+        // It names an image of a directory after the directory.
+        let name = if transport == "oci" { &id } else { &image.name };
+        let inspected = podman.inspect(name);
+        assert_loaded(&inspected, image);
+        assert_eq!(inspected["Digest"], image.digest.as_str(), "{source}");
+        artifact.assert_tree(image, Tree::read(&podman.unpacked(&id)));
+        podman.clear();
+    }
+    Reads
+}
+
+pub(crate) fn podman_archive(seeded: &Seeded) -> Verdicts {
+    let podman = Podman::new();
+    seeded.ask(Form::Archive, |artifact| {
+        let several = artifact.contents == Contents::ThreeImages;
+        let known = several.then_some("more than one image in oci, choose an image");
+        let verdict = artifact.verdict(podman_loads(&podman, artifact), known);
+        for image in artifact.images.iter().filter(|_| verdict == Reads) {
+            assert_eq!(podman.inspect(&image.name)["Digest"], image.digest.as_str(), "{image:?}");
+        }
+        podman.clear();
+        verdict
+    })
+}
+
+pub(crate) fn podman_docker_tar(seeded: &Seeded) -> Verdicts {
+    let podman = Podman::new();
+    seeded.ask(Form::DockerTar, |artifact| {
+        let verdict = artifact.verdict(podman_loads(&podman, artifact), None);
+        podman.clear();
+        verdict
+    })
+}
+
+fn podman_loads(podman: &Podman, artifact: &Artifact<'_>) -> Result<(), String> {
+    podman.load(&artifact.path)?;
+    for image in &artifact.images {
+        assert_loaded(&podman.inspect(&image.name), image);
+        artifact.assert_tree(image, Tree::read(&podman.unpacked(&image.name)));
+    }
+    Ok(())
+}
+
+/// What an image is, that a daemon was asked for by name.
+fn assert_loaded(inspected: &Value, image: &Image) {
+    let id = text(&inspected["Id"]);
+    assert_eq!(id.trim_start_matches("sha256:"), image.config.trim_start_matches("sha256:"), "{image:?}");
+    let layers: Vec<String> = inspected["RootFS"]["Layers"].as_array().unwrap().iter().map(text).collect();
+    assert_eq!(layers, image.diff_ids, "{image:?}");
+}
+
+pub(crate) fn dockerd_directory(seeded: &Seeded) -> Verdicts {
+    dockerd_loads(seeded, Form::Directory, |_| Some("is a directory"))
+}
+
+pub(crate) fn dockerd_archive(seeded: &Seeded) -> Verdicts {
+    dockerd_loads(seeded, Form::Archive, |_| Some("blobs/json: no such file or directory"))
+}
+
+pub(crate) fn dockerd_docker_tar(seeded: &Seeded) -> Verdicts {
+    dockerd_loads(seeded, Form::DockerTar, |compression| (compression == "zstd").then_some("invalid tar header"))
+}
+
+fn dockerd_loads(seeded: &Seeded, form: Form, known: fn(&str) -> Option<&'static str>) -> Verdicts {
+    let dockerd = Dockerd::start().unwrap();
+    seeded.ask(form, |artifact| {
+        let outcome = dockerd.load(&artifact.path).map(|()| {
+            for image in &artifact.images {
+                assert_loaded(&dockerd.inspect(&image.name), image);
+                dockerd.tree(&image.name, |tree| artifact.assert_tree(image, tree));
+            }
+        });
+        // The layers are the same in each compression: it would not read them again.
+        dockerd.clear();
+        artifact.verdict(outcome, known(artifact.compression))
+    })
+}
+
+pub(crate) fn oci_image_tool_directory(seeded: &Seeded) -> Verdicts {
+    seeded.ask(Form::Directory, |artifact| match (artifact.contents, artifact.compression) {
+        (Contents::ThreeImages, _) => oci_image_tool_validates(artifact, Some("is not unique")),
+        (_, "zstd") => oci_image_tool_validates(artifact, Some("invalid descriptor MediaType")),
+        _ => oci_image_tool_validates(artifact, None),
+    })
+}
+
+pub(crate) fn oci_image_tool_archive(seeded: &Seeded) -> Verdicts {
+    seeded.ask(Form::Archive, |artifact| oci_image_tool_validates(artifact, Some("unable to walk: end of walk")))
+}
+
+pub(crate) fn oci_image_tool_docker_tar(seeded: &Seeded) -> Verdicts {
+    seeded.ask(Form::DockerTar, |artifact| oci_image_tool_validates(artifact, Some("unable to walk: end of walk")))
+}
+
+fn oci_image_tool_validates(artifact: &Artifact<'_>, known: Option<&'static str>) -> Verdict {
+    let outcome = artifact.images.iter().try_for_each(|image| {
+        let mut command = Command::new("oci-image-tool");
+        command.args(["validate", "--type", "image", "--ref"]).arg(format!("name={}", image.tag()));
+        attempt(command.arg(&artifact.path)).map(drop)
+    });
+    artifact.verdict(outcome, known)
+}
+
+impl Artifact<'_> {
+    fn verdict(&self, outcome: Result<(), String>, known: Option<&'static str>) -> Verdict {
+        Verdict::of(outcome, known, &self.path.display().to_string())
+    }
+
+    fn assert_tree(&self, image: &Image, found: Tree) {
+        let what = format!("{} of {}", image.name, self.path.display());
+        assert_same_tree(&self.seeded.tree(image), &found.without_directory_times(), &what);
+    }
+}

@@ -1,0 +1,122 @@
+#!/bin/bash
+# Measures the command beside gzip, pigz, zstd and skopeo on a corpus of about 1 GB, and writes
+# docs/benchmarks.md. Ratios are of one run on one machine: each round runs every candidate once, and
+# the median round counts. `run.sh ROUNDS`; 3 without.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+rounds=${1:-3}
+work=$PWD/target/bench
+corpus=$work/corpus
+longshore=$PWD/target/release/longshore
+page=docs/benchmarks.md
+
+need() {
+	command -v "$1" >/dev/null || { echo "run.sh needs $1 (package $2)" >&2; exit 1; }
+}
+need pigz pigz
+need zstd zstd
+need skopeo skopeo
+[ -x /usr/bin/time ] || { echo "run.sh needs /usr/bin/time (package time)" >&2; exit 1; }
+
+make_corpus() {
+	[ ! -f "$corpus/done" ] || return 0
+	rm -rf "$corpus"
+	mkdir -p "$corpus"/{system,libraries,random,small}
+	cp -a "${LONGSHORE_TEST_TREE:-target/peers/minbase}/usr" "$corpus/system/"
+	# The libraries of the toolchain: what compiled images are full of.
+	cp -a "$(rustc --print sysroot)/lib" "$corpus/libraries/"
+	# A key stream does not compress, and is the same every time.
+	openssl enc -aes-128-ctr -nosalt -k longshore -pbkdf2 -in /dev/zero 2>/dev/null |
+		head -c $((256 << 20)) >"$corpus/random/file" || true
+	awk -v root="$corpus/small" 'BEGIN {
+		srand(1)
+		for (i = 0; i < 30000; i++) {
+			if (i % 100 == 0) { dir = root "/" int(i / 100); system("mkdir -p " dir) }
+			file = dir "/" i ".json"
+			lines = 1 + int(rand() * 40)
+			for (line = 0; line < lines; line++) printf "{\"id\": %d, \"value\": %.6f}\n", i, rand() > file
+			close(file)
+		}
+	}'
+	touch "$corpus/done"
+}
+
+# candidate NAME OUTPUT COMMAND: runs it once; notes wall seconds, CPU seconds, peak KiB and bytes written.
+candidate() {
+	local name=$1 output=$2 command=$3
+	rm -rf "$output"
+	sync
+	/usr/bin/time -f '%e %U %S %M' -o "$work/time" bash -c "set -o pipefail; $command" >/dev/null 2>"$work/log" ||
+		{ cat "$work/log" >&2; exit 1; }
+	awk -v name="$name" -v size="$(stat -c %s "$output")" \
+		'{ printf "%s\t%s\t%.2f\t%s\t%s\n", name, $1, $2 + $3, $4, size }' "$work/time" >>"$work/results"
+}
+
+layers="--layer system --layer libraries --layer random --layer small"
+round() {
+	cd "$corpus"
+	candidate "tar, gzip -6" "$work/a.tgz" "tar cf - system libraries random small | gzip -6 >$work/a.tgz"
+	candidate "tar, pigz -p2 -6" "$work/b.tgz" "tar cf - system libraries random small | pigz -p2 -6 >$work/b.tgz"
+	candidate "longshore, gzip" "$work/c.tar" "exec $longshore export scratch $layers --jobs 2 --progress quiet -o type=oci,dest=$work/c.tar"
+	candidate "tar, zstd -3 -T2" "$work/d.zst" "tar cf - system libraries random small | zstd -q -3 -T2 -o $work/d.zst"
+	candidate "longshore, zstd" "$work/e.tar" "exec $longshore export scratch $layers --jobs 2 --progress quiet -o type=oci,compression=zstd,dest=$work/e.tar"
+	candidate "tar alone" "$work/f.tar" "tar cf $work/f.tar system libraries random small"
+	candidate "longshore, uncompressed" "$work/g.tar" "exec $longshore export scratch $layers --jobs 2 --progress quiet -o type=oci,compression=uncompressed,dest=$work/g.tar"
+	candidate "skopeo, oci-archive to docker-archive" "$work/h.tar" "exec skopeo copy -q oci-archive:$work/c.tar docker-archive:$work/h.tar:app:1"
+	candidate "longshore, oci-archive to docker" "$work/i.tar" "exec $longshore export oci-archive:$work/c.tar --progress quiet -o type=docker,name=app:1,dest=$work/i.tar"
+	cd - >/dev/null
+}
+
+# median NAME COLUMN
+median() {
+	awk -F'\t' -v name="$1" -v column="$2" '$1 == name { print $column }' "$work/results" | sort -n |
+		awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)] }'
+}
+
+row() {
+	printf '| %s | %s | %s | %s | %s |\n' "$1" "$(median "$1" 2)" "$(median "$1" 3)" \
+		"$(($(median "$1" 4) / 1024))" "$(($(median "$1" 5) / 1000000))"
+}
+
+# ratio A B: how many times faster A is than B, by wall time and by CPU time.
+ratio() {
+	awk -v a="$(median "$1" 2)" -v b="$(median "$2" 2)" -v ac="$(median "$1" 3)" -v bc="$(median "$2" 3)" \
+		-v name="$1" -v other="$2" 'BEGIN { printf "| %s | %s | %.2f | %.2f |\n", name, other, b / a, bc / ac }'
+}
+
+make_corpus
+cargo build --release --quiet
+: >"$work/results"
+for _ in $(seq "$rounds"); do round; done
+
+sha=$(grep -qw sha_ni /proc/cpuinfo && echo with || echo without)
+{
+	cat <<PAGE
+# Benchmarks
+
+Written by \`testdata/bench/run.sh\`: one run of $rounds rounds on one machine ($(nproc) processors, $sha SHA
+instructions), medians. Only the ratios mean anything elsewhere. The corpus is $(($(du -sb --exclude=done "$corpus" | cut -f1) / 1000000)) MB in four layers: a Debian
+tree, the libraries of the Rust toolchain, 256 MiB that do not compress, 30,000 small files.
+
+What is measured is the whole process. Longshore hashes every byte: the tar stream, the blob, and the
+blob again while it is copied to its place. The others do not, so without SHA instructions a part of
+its time is spent on what they leave out.
+
+| candidate | wall, s | CPU, s | peak memory, MiB | written, MB |
+|---|---|---|---|---|
+PAGE
+	cut -f1 "$work/results" | awk '!seen[$0]++' | while read -r name; do row "$name"; done
+	cat <<PAGE
+
+Peak memory is of the largest process of a candidate.
+
+| | times as fast as | by wall time | by CPU time |
+|---|---|---|---|
+PAGE
+	ratio "longshore, gzip" "tar, gzip -6"
+	ratio "longshore, gzip" "tar, pigz -p2 -6"
+	ratio "longshore, zstd" "tar, zstd -3 -T2"
+	ratio "longshore, uncompressed" "tar alone"
+	ratio "longshore, oci-archive to docker" "skopeo, oci-archive to docker-archive"
+} >"$page"
+cat "$page"
