@@ -91,7 +91,8 @@ impl ImageOptions {
     /// Whether an existing image has to be taken apart. Of all options only those of this output
     /// count, not the epoch of the build.
     pub(crate) fn changes_bytes(&self) -> bool {
-        self.force_compression == Some(true) || self.source_date_epoch.is_some()
+        let sets_a_time = matches!(self.source_date_epoch, Some(EpochOption(Some(_))));
+        self.force_compression == Some(true) || sets_a_time
     }
 
     /// Whether a layer that exists as a blob is compressed anew.

@@ -96,6 +96,9 @@ pub(super) fn check_together<'a>(targets: impl Iterator<Item = &'a Target>) -> R
 }
 
 fn check_file(path: &Path) -> Result<()> {
+    if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(Error::option(format!("destination {} is a directory", path.display())));
+    }
     match path.metadata() {
         Ok(found) if found.is_dir() => Err(Error::option(format!("destination {} is a directory", path.display()))),
         // What is no regular file is written in place.

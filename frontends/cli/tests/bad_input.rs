@@ -63,6 +63,7 @@ const CASES: &[Case] = &[
         "error: type=oci: it needs a directory\nhint: add dest=DIRECTORY\n",
     ),
     (&["rootfs:tree", "-o", "type=oci,dest=tree"], 2, "error: destination tree is a directory\n"),
+    (&["rootfs:tree", "-o", "type=oci,dest=new/"], 2, "error: destination new/ is a directory\n"),
     (&["rootfs:tree", "-o", "type=oci,dest=out.tar,tar=false"], 2, "error: destination out.tar is a file\n"),
     (
         &["rootfs:tree", "-o", "type=oci,dest=tree/file/x"],

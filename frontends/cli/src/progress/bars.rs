@@ -69,5 +69,7 @@ impl Display for Bars {
     fn finish(&self) {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         bars.drain().for_each(|(_, bar)| bar.abandon());
+        // The summary or the error says what came of it.
+        let _ = self.all.clear();
     }
 }
