@@ -16,6 +16,9 @@ install_peers() {
 	need containerd containerd
 	need ctr containerd
 	need oci-image-tool oci-image-tool
+	need podman podman
+	need dockerd docker.io
+	need docker docker.io
 	need debootstrap debootstrap
 	need zstd zstd
 	need gzip gzip
@@ -23,8 +26,9 @@ install_peers() {
 	if [ -n "$missing" ]; then
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get update
+		# The tests start daemons of their own: those of the packages stay off, with systemd and without.
 		# shellcheck disable=SC2086 # One word a package.
-		apt-get install --yes --no-install-recommends $missing
+		SYSTEMD_OFFLINE=1 RUNLEVEL=1 apt-get install --yes --no-install-recommends $missing
 	fi
 }
 

@@ -75,8 +75,11 @@ fn an_existing_image_passes_through_verbatim() {
         let longshore_core::ImageContent::Existing(existing) = &image.content else { panic!("it exists") };
         let expected = existing.root.digest.clone();
         // None of these options changes bytes of an image that exists.
-        let responses =
-            export(vec![image], root.path(), "tar=false,name=app:1,compression=zstd,force-compression=false,source-date-epoch=");
+        let responses = export(
+            vec![image],
+            root.path(),
+            "tar=false,name=app:1,compression=zstd,force-compression=false,source-date-epoch=",
+        );
         assert_eq!(responses[0].images[0].root.digest, expected);
         assert_eq!(entries(root.path())[0].2, expected);
         assert_eq!(index(root.path()).manifests.len(), 2, "the referrer has an entry of its own");

@@ -1,5 +1,5 @@
 //! Readers of other projects are given what the command exports: a Debian tree and a layer of special
-//! files, in every compression, as archives and as directories.
+//! files, and small images in every form. What tools of other projects wrote comes back as it is.
 //!
 //! `sh testdata/test.sh` installs the readers and makes the tree. Without them a test says what is
 //! missing and passes, unless `LONGSHORE_REQUIRE_PEERS` is set.
@@ -10,14 +10,21 @@ mod interop {
     pub(crate) mod check;
     mod command;
     mod containerd;
+    mod dockerd;
     mod fixture;
+    mod image;
+    mod loaders;
+    pub(crate) mod matrix;
     pub(crate) mod page;
     mod peers;
+    mod podman;
     mod readers;
+    pub(crate) mod round_trips;
+    mod seeded;
     mod tree;
 }
 
-use interop::{check, page};
+use interop::{check, matrix, page, round_trips};
 
 #[test]
 fn skopeo_inspects_layouts() {
@@ -72,6 +79,146 @@ fn tar_lists_layers() {
 #[test]
 fn tar_lists_archives() {
     check::TAR_LISTS_ARCHIVES.holds();
+}
+
+#[test]
+fn skopeo_reads_every_directory() {
+    matrix::SKOPEO_DIRECTORY.holds();
+}
+
+#[test]
+fn skopeo_reads_every_archive() {
+    matrix::SKOPEO_ARCHIVE.holds();
+}
+
+#[test]
+fn skopeo_reads_every_docker_tar() {
+    matrix::SKOPEO_DOCKER_TAR.holds();
+}
+
+#[test]
+fn umoci_and_every_directory() {
+    matrix::UMOCI_DIRECTORY.holds();
+}
+
+#[test]
+fn umoci_and_archives() {
+    matrix::UMOCI_ARCHIVE.runs();
+}
+
+#[test]
+fn umoci_and_docker_tars() {
+    matrix::UMOCI_DOCKER_TAR.runs();
+}
+
+#[test]
+fn containerd_and_directories() {
+    matrix::CONTAINERD_DIRECTORY.runs();
+}
+
+#[test]
+fn containerd_reads_every_archive() {
+    matrix::CONTAINERD_ARCHIVE.holds();
+}
+
+#[test]
+fn containerd_reads_every_docker_tar() {
+    matrix::CONTAINERD_DOCKER_TAR.holds();
+}
+
+#[test]
+fn podman_reads_every_directory() {
+    matrix::PODMAN_DIRECTORY.holds();
+}
+
+#[test]
+fn podman_and_every_archive() {
+    matrix::PODMAN_ARCHIVE.holds();
+}
+
+#[test]
+fn podman_reads_each_tag_of_an_archive() {
+    matrix::PODMAN_ARCHIVE_TAG.holds();
+}
+
+#[test]
+fn podman_reads_every_docker_tar() {
+    matrix::PODMAN_DOCKER_TAR.holds();
+}
+
+#[test]
+fn dockerd_and_directories() {
+    matrix::DOCKERD_DIRECTORY.runs();
+}
+
+#[test]
+fn dockerd_and_archives() {
+    matrix::DOCKERD_ARCHIVE.runs();
+}
+
+#[test]
+fn dockerd_and_every_docker_tar() {
+    matrix::DOCKERD_DOCKER_TAR.holds();
+}
+
+#[test]
+fn oci_image_tool_and_every_directory() {
+    matrix::OCI_IMAGE_TOOL_DIRECTORY.holds();
+}
+
+#[test]
+fn oci_image_tool_and_archives() {
+    matrix::OCI_IMAGE_TOOL_ARCHIVE.runs();
+}
+
+#[test]
+fn oci_image_tool_and_docker_tars() {
+    matrix::OCI_IMAGE_TOOL_DOCKER_TAR.runs();
+}
+
+#[test]
+fn directories_of_skopeo_come_back() {
+    round_trips::SKOPEO_WRITES_DIRECTORIES.holds();
+}
+
+#[test]
+fn docker_tars_of_skopeo_come_back() {
+    round_trips::SKOPEO_WRITES_DOCKER_TARS.holds();
+}
+
+#[test]
+fn archives_of_podman_come_back() {
+    round_trips::PODMAN_SAVES_ARCHIVES.holds();
+}
+
+#[test]
+fn docker_tars_of_podman_come_back() {
+    round_trips::PODMAN_SAVES_DOCKER_TARS.holds();
+}
+
+#[test]
+fn docker_tars_of_dockerd_come_back() {
+    round_trips::DOCKERD_SAVES.holds();
+}
+
+#[test]
+fn archives_of_containerd_come_back() {
+    round_trips::CONTAINERD_EXPORTS.holds();
+}
+
+#[test]
+fn directories_of_umoci_come_back() {
+    round_trips::UMOCI_REPACKS.holds();
+}
+
+#[test]
+fn archives_compressed_with_gzip_come_back() {
+    round_trips::GZIP_COMPRESSES_ARCHIVES.holds();
+}
+
+#[test]
+fn archives_compressed_with_zstd_come_back() {
+    round_trips::ZSTD_COMPRESSES_ARCHIVES.holds();
 }
 
 #[test]

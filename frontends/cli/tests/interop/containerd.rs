@@ -93,8 +93,8 @@ impl Containerd {
     /// The directory of a snapshot.
     pub(crate) fn directory(&self, namespace: &str, snapshot: &str) -> PathBuf {
         let view = format!("view-{snapshot}");
-        run(self.snapshots(namespace).args(["view", &view, snapshot]));
-        let mount = run(self.snapshots(namespace).args(["mounts", "/TARGET", &view]));
+        // One command: as nothing refers to the view, it may be collected at once. What it shows may not.
+        let mount = run(self.snapshots(namespace).args(["view", "--target", "/TARGET", &view, snapshot]));
         let source = mount.strip_prefix("mount -t bind ").and_then(|rest| rest.split_once(" /TARGET "));
         PathBuf::from(source.unwrap_or_else(|| panic!("not a bind mount: {mount}")).0)
     }

@@ -54,7 +54,8 @@ fn read_image(layout: &Path, image: &Value) -> Image {
     }
     let config = text(&manifest["config"]["digest"]);
     assert!(image["config"].is_null() || image["config"] == config.as_str(), "{image} has {config}");
-    let diff_ids = read_json(&blob(layout, &config))["rootfs"]["diff_ids"].as_array().unwrap().iter().map(text).collect();
+    let diff_ids =
+        read_json(&blob(layout, &config))["rootfs"]["diff_ids"].as_array().unwrap().iter().map(text).collect();
     Image { name: text(&image["names"][0]), digest, config, diff_ids }
 }
 

@@ -217,6 +217,7 @@ fn dockerd_loads(seeded: &Seeded, form: Form, known: fn(&str) -> Option<&'static
 
 pub(crate) fn oci_image_tool_directory(seeded: &Seeded) -> Verdicts {
     seeded.ask(Form::Directory, |artifact| match (artifact.contents, artifact.compression) {
+        // In a directory that skopeo wrote, neither.
         (Contents::ThreeImages, _) => oci_image_tool_validates(artifact, Some("is not unique")),
         (_, "zstd") => oci_image_tool_validates(artifact, Some("invalid descriptor MediaType")),
         _ => oci_image_tool_validates(artifact, None),
@@ -224,11 +225,17 @@ pub(crate) fn oci_image_tool_directory(seeded: &Seeded) -> Verdicts {
 }
 
 pub(crate) fn oci_image_tool_archive(seeded: &Seeded) -> Verdicts {
-    seeded.ask(Form::Archive, |artifact| oci_image_tool_validates(artifact, Some("unable to walk: end of walk")))
+    seeded.ask(Form::Archive, oci_image_tool_walks)
 }
 
 pub(crate) fn oci_image_tool_docker_tar(seeded: &Seeded) -> Verdicts {
-    seeded.ask(Form::DockerTar, |artifact| oci_image_tool_validates(artifact, Some("unable to walk: end of walk")))
+    seeded.ask(Form::DockerTar, oci_image_tool_walks)
+}
+
+/// It takes the end of its own search of a tar archive, of anyone's, for an error.
+fn oci_image_tool_walks(artifact: &Artifact<'_>) -> Verdict {
+    let several = artifact.contents == Contents::ThreeImages;
+    oci_image_tool_validates(artifact, Some(if several { "is not unique" } else { "unable to walk: end of walk" }))
 }
 
 fn oci_image_tool_validates(artifact: &Artifact<'_>, known: Option<&'static str>) -> Verdict {

@@ -108,12 +108,8 @@ pub(crate) static PODMAN_DIRECTORY: OfSeeded = OfSeeded::new(
     loaders::podman_directory,
 );
 
-pub(crate) static PODMAN_ARCHIVE: OfSeeded = OfSeeded::new(
-    &[&PODMAN],
-    "archive",
-    "`podman load`: names, image IDs, digests, trees",
-    loaders::podman_archive,
-);
+pub(crate) static PODMAN_ARCHIVE: OfSeeded =
+    OfSeeded::new(&[&PODMAN], "archive", "`podman load`: names, image IDs, digests, trees", loaders::podman_archive);
 
 pub(crate) static PODMAN_ARCHIVE_TAG: OfSeeded = OfSeeded::new(
     &[&PODMAN],
@@ -148,5 +144,9 @@ pub(crate) static OCI_IMAGE_TOOL_DIRECTORY: OfSeeded = OfSeeded::new(
 pub(crate) static OCI_IMAGE_TOOL_ARCHIVE: OfSeeded =
     OfSeeded::new(&[&OCI_IMAGE_TOOL], "archive", "`oci-image-tool validate`", loaders::oci_image_tool_archive);
 
-pub(crate) static OCI_IMAGE_TOOL_DOCKER_TAR: OfSeeded =
-    OfSeeded::new(&[&OCI_IMAGE_TOOL], "docker tarball", "`oci-image-tool validate`", loaders::oci_image_tool_docker_tar);
+pub(crate) static OCI_IMAGE_TOOL_DOCKER_TAR: OfSeeded = OfSeeded::new(
+    &[&OCI_IMAGE_TOOL],
+    "docker tarball",
+    "`oci-image-tool validate`",
+    loaders::oci_image_tool_docker_tar,
+);

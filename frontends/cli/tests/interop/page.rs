@@ -1,20 +1,50 @@
-//! docs/interop.md: the verdicts as a table.
+//! docs/interop.md: the verdicts as tables.
 
-use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use super::check::{ALL, Check, Verdict};
-use super::fixture::{COMPRESSIONS, exported};
+use super::check::{OF_DEBIAN, Row};
+use super::fixture::COMPRESSIONS;
+use super::matrix::OF_SEEDED;
 use super::peers::missing;
+use super::round_trips::OF_OTHERS;
 
-const HEAD: &str = "\
+/// A table, and what is said before it.
+struct Table {
+    text: &'static str,
+    columns: [&'static str; 6],
+    rows: &'static [&'static dyn Row],
+}
+
+static TABLES: [Table; 3] = [
+    Table {
+        text: DEBIAN,
+        columns: ["reader", "of", "what it did", COMPRESSIONS[0], COMPRESSIONS[1], COMPRESSIONS[2]],
+        rows: &OF_DEBIAN,
+    },
+    Table {
+        text: SEEDED,
+        columns: ["reader", "of", "what it did, and what is right", "one image", "two platforms", "three images"],
+        rows: &OF_SEEDED,
+    },
+    Table {
+        text: OTHERS,
+        columns: ["tool", "wrote", "is the same", "one image", "two platforms", "three images"],
+        rows: &OF_OTHERS,
+    },
+];
+
+const DEBIAN: &str = "\
 <!-- Written by `LONGSHORE_BLESS=1 sh testdata/test.sh`. Do not edit. -->
 
 # Interoperability
 
-Readers of other projects are given one image in each compression, as `type=oci` writes it: an archive, and a
-directory with `tar=false`. The image is a Debian tree and a layer of special files over it: hard links, symbolic links,
+Tools of other projects are given what `longshore export` writes, and write what it reads.
+
+## A Debian tree
+
+Readers are given one image in each compression, as `type=oci` writes it: an archive, and a directory with
+`tar=false`. The image is a Debian tree and a layer of special files over it: hard links, symbolic links,
 a fifo, a device, a setuid file, a file with a capability, names that are long or not ASCII.
 
 The same tree has the same paths, types, modes, owners, sizes, contents, link targets, hard links, device numbers,
@@ -23,48 +53,52 @@ capabilities, and times to the second. Of containerd the times of directories ar
 
 ";
 
-/// Checks that the page says what the readers do, or writes it where `LONGSHORE_BLESS` is set. Other versions of them
-/// than those on the page are as good as missing.
+const SEEDED: &str = "
+## Every form of an image
+
+Small images of two layers, in three forms: the archive and the directory of `type=oci`, and the tarball of
+`type=docker`. Each is written in every compression, with one image, with an image for two platforms (of which readers
+that want one take that of their machine), and with three images that have names and tags of their own. Digests, image
+IDs, layers and names are those of `--metadata-file`; a tree is compared as above, without the times of directories.
+
+";
+
+const OTHERS: &str = "
+## What other tools wrote
+
+Images that went through other tools, exported again with `longshore export oci:…`, `oci-archive:…` or
+`docker-archive:…`; archives are read from a file and from standard input. podman makes a manifest of its own for an
+archive, and umoci one with a layer more: the digest is that one's. Docker's tarballs have no manifest to keep. skopeo
+writes one image into a tarball, podman one into an archive, and umoci takes no image for two platforms.
+
+";
+
+/// Checks that the page says what the tools do, or writes it where `LONGSHORE_BLESS` is set. Other versions of them than
+/// those on the page are as good as missing.
 pub(crate) fn is_current() {
-    if exported().is_none() {
-        return;
-    }
     // All are asked, so that all that are missing are named.
-    let verdicts: Vec<_> = ALL.iter().map(|check| check.verdicts()).collect();
-    let rows = ALL.iter().zip(verdicts).map(|(check, verdicts)| Some(row(check, verdicts?)));
-    let Some(rows) = rows.collect::<Option<Vec<String>>>() else { return };
-    let page = format!("{HEAD}{}{}", header(), rows.concat());
+    let tables: Vec<Option<String>> = TABLES.iter().map(Table::written).collect();
+    let Some(tables) = tables.into_iter().collect::<Option<Vec<String>>>() else { return };
+    let page = tables.concat();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/interop.md");
     if std::env::var_os("LONGSHORE_BLESS").is_some() {
         fs::write(&path, page).unwrap();
         return;
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    let mut readers = ALL.iter().map(|check| reader(check));
-    if let Some(other) = readers.find(|reader| !found.contains(&format!("| {reader} |"))) {
+    let mut peers = TABLES.iter().flat_map(|table| table.rows).map(|row| row.peer());
+    if let Some(other) = peers.find(|peer| !found.contains(&format!("| {peer} |"))) {
         missing(&format!("docs/interop.md is not about {other}: set LONGSHORE_BLESS=1 to write it"));
         return;
     }
-    assert!(found == page, "docs/interop.md is not what the readers do: set LONGSHORE_BLESS=1 to write it\n{page}");
+    assert!(found == page, "docs/interop.md is not what the tools do: set LONGSHORE_BLESS=1 to write it\n{page}");
 }
 
-fn header() -> String {
-    format!("| reader | of | what it did | {} |\n|---|---|---|---|---|---|\n", COMPRESSIONS.join(" | "))
-}
-
-fn row(check: &Check, verdicts: &[Verdict; 3]) -> String {
-    let mut row = format!("| {} | {} | {} |", reader(check), check.artifact, check.asked);
-    for verdict in verdicts {
-        match verdict {
-            Verdict::Reads => row.push_str(" reads |"),
-            Verdict::Refuses(words) => write!(row, " refuses: `{words}` |").unwrap(),
-            Verdict::Unasked => row.push_str(" – |"),
-        }
+impl Table {
+    /// Nothing where a row cannot be written.
+    fn written(&self) -> Option<String> {
+        let rows: Vec<Option<String>> = self.rows.iter().map(|row| row.row()).collect();
+        let rows = rows.into_iter().collect::<Option<Vec<String>>>()?;
+        Some(format!("{}| {} |\n{}\n{}", self.text, self.columns.join(" | "), "|---".repeat(6) + "|", rows.concat()))
     }
-    row.push('\n');
-    row
-}
-
-fn reader(check: &Check) -> String {
-    format!("{} {}", check.peers[0].name, check.peers[0].version().unwrap_or_default())
 }

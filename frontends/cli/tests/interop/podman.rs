@@ -20,8 +20,8 @@ impl Podman {
     /// podman with the driver that needs nothing of the file system.
     fn command(&self) -> Command {
         let mut command = Command::new("podman");
-        for (option, directory) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
-            command.arg(option).arg(self.0.path().join(directory));
+        for option in ["root", "runroot", "tmpdir", "network-config-dir"] {
+            command.arg(format!("--{option}")).arg(self.0.path().join(option));
         }
         command.args(["--storage-driver=vfs", "--events-backend=none", "--cgroup-manager=cgroupfs"]);
         command

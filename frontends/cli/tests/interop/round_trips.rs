@@ -1,0 +1,227 @@
+//! What other tools wrote, as a source: their archives and directories come back as they are.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::check::Verdict::{self, Returns, Unasked};
+use super::check::{Check, Row};
+use super::command::{attempt_with, longshore_export, run, skopeo};
+use super::containerd::Containerd;
+use super::dockerd::Dockerd;
+use super::image::{Image, images, read_json};
+use super::peers::{CONTAINERD, CTR, DOCKER, DOCKERD, GZIP, PODMAN, Peer, SKOPEO, UMOCI, ZSTD};
+use super::podman::Podman;
+use super::seeded::{Artifact, CONTENTS, Contents, Form, Seeded};
+
+type OfOthers = Check<Seeded, Verdict>;
+
+pub(crate) static OF_OTHERS: [&dyn Row; 9] = [
+    &SKOPEO_WRITES_DIRECTORIES,
+    &SKOPEO_WRITES_DOCKER_TARS,
+    &PODMAN_SAVES_ARCHIVES,
+    &PODMAN_SAVES_DOCKER_TARS,
+    &DOCKERD_SAVES,
+    &CONTAINERD_EXPORTS,
+    &UMOCI_REPACKS,
+    &GZIP_COMPRESSES_ARCHIVES,
+    &ZSTD_COMPRESSES_ARCHIVES,
+];
+
+const DIGEST: &str = "name, digest";
+const LAYERS: &str = "name, image ID, layers";
+
+const fn wrote(peers: &'static [&'static Peer], what: &'static str, same: &'static str, ask: Ask) -> OfOthers {
+    OfOthers::new(peers, what, same, ask)
+}
+
+type Ask = fn(&Seeded) -> [Verdict; 3];
+
+pub(crate) static SKOPEO_WRITES_DIRECTORIES: OfOthers =
+    wrote(&[&SKOPEO], "`skopeo copy --all oci: oci:`", DIGEST, skopeo_writes_directories);
+
+pub(crate) static SKOPEO_WRITES_DOCKER_TARS: OfOthers =
+    wrote(&[&SKOPEO], "`skopeo copy oci: docker-archive:`", LAYERS, skopeo_writes_docker_tars);
+
+pub(crate) static PODMAN_SAVES_ARCHIVES: OfOthers =
+    wrote(&[&PODMAN, &SKOPEO], "`podman save --format oci-archive`", DIGEST, podman_saves_archives);
+
+pub(crate) static PODMAN_SAVES_DOCKER_TARS: OfOthers =
+    wrote(&[&PODMAN], "`podman save --format docker-archive`", LAYERS, podman_saves_docker_tars);
+
+pub(crate) static DOCKERD_SAVES: OfOthers = wrote(&[&DOCKERD, &DOCKER], "`docker save`", LAYERS, dockerd_saves);
+
+pub(crate) static CONTAINERD_EXPORTS: OfOthers =
+    wrote(&[&CONTAINERD, &CTR], "`ctr images export --all-platforms`", DIGEST, containerd_exports);
+
+pub(crate) static UMOCI_REPACKS: OfOthers =
+    wrote(&[&UMOCI, &SKOPEO], "`umoci repack`", "digest, layers below", umoci_repacks);
+
+pub(crate) static GZIP_COMPRESSES_ARCHIVES: OfOthers =
+    wrote(&[&GZIP], "`gzip` of an archive", DIGEST, gzip_compresses_archives);
+
+pub(crate) static ZSTD_COMPRESSES_ARCHIVES: OfOthers =
+    wrote(&[&ZSTD], "`zstd` of an archive", DIGEST, zstd_compresses_archives);
+
+/// Has a tool write what is in an artifact, for each contents.
+fn ask(seeded: &Seeded, form: Form, write: impl Fn(&Artifact<'_>, &Path) -> Verdict) -> [Verdict; 3] {
+    CONTENTS.map(|contents| {
+        let directory = scratch();
+        write(&seeded.artifact(form, contents, "gzip"), directory.path())
+    })
+}
+
+fn scratch() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// What `longshore export` makes of a source that it is not told to change.
+fn exported(source: &str, name: &str, input: Stdio) -> Vec<Image> {
+    let directory = scratch();
+    let mut command = longshore_export(directory.path());
+    command.args([source, "--metadata-file", "metadata.json", "-o"]);
+    command.arg(format!("type=oci,tar=false,name={name},dest=layout"));
+    attempt_with(&mut command, input).unwrap_or_else(|stderr| panic!("cannot export {source}:\n{stderr}"));
+    let metadata = read_json(&directory.path().join("metadata.json"));
+    images(&directory.path().join("layout"), &metadata["longshore.outputs"][0])
+}
+
+/// The same images come back from `path`, and from standard input where it is a file.
+fn returns(scheme: &str, path: &Path, expected: &[Image]) -> Verdict {
+    let compare = |mut found: Vec<Image>| {
+        if scheme == "docker-archive" {
+            // There is no manifest to keep: the one that is made lists layers without compression.
+            found = found.iter().map(Image::without_digest).collect();
+        }
+        assert_eq!(found, expected, "{scheme}:{}", path.display());
+    };
+    compare(exported(&format!("{scheme}:{}", path.display()), "*", Stdio::null()));
+    if path.is_file() {
+        compare(exported(&format!("{scheme}:-"), "*", File::open(path).unwrap().into()));
+    }
+    Returns
+}
+
+fn without_digests(images: &[Image]) -> Vec<Image> {
+    images.iter().map(Image::without_digest).collect()
+}
+
+fn names(images: &[Image]) -> Vec<&str> {
+    images.iter().map(|image| image.name.as_str()).collect()
+}
+
+/// It writes one image at a time, with the full name that it is given.
+fn skopeo_writes_directories(seeded: &Seeded) -> [Verdict; 3] {
+    ask(seeded, Form::Directory, |artifact, directory| {
+        let layout = directory.join("layout");
+        for image in &artifact.images {
+            let source = format!("oci:{}:{}", artifact.path.display(), image.tag());
+            let target = format!("oci:{}:{}", layout.display(), image.name);
+            run(skopeo("copy").args(["--quiet", "--all", &source, &target]));
+        }
+        returns("oci", &layout, &artifact.images)
+    })
+}
+
+fn skopeo_writes_docker_tars(seeded: &Seeded) -> [Verdict; 3] {
+    ask(seeded, Form::Directory, |artifact, directory| {
+        let [image] = artifact.images.as_slice() else { return Unasked };
+        let archive = directory.join("legacy.tar");
+        let source = format!("oci:{}:{}", artifact.path.display(), image.tag());
+        let target = format!("docker-archive:{}:{}", archive.display(), image.name);
+        run(skopeo("copy").args(["--quiet", &source, &target]));
+        returns("docker-archive", &archive, &[image.without_digest()])
+    })
+}
+
+/// It compresses the layers anew, so the digest is another, but the one in its archive.
+fn podman_saves_archives(seeded: &Seeded) -> [Verdict; 3] {
+    ask(seeded, Form::Archive, |artifact, directory| {
+        let [image] = artifact.images.as_slice() else { return Unasked };
+        let podman = Podman::new();
+        podman.load(&artifact.path).unwrap();
+        let archive = directory.join("saved.tar");
+        podman.save("oci-archive", &[&image.name], &archive);
+        let digest = digest_in(&format!("oci-archive:{}", archive.display()));
+        returns("oci-archive", &archive, &[Image { digest, ..image.clone() }])
+    })
+}
+
+fn podman_saves_docker_tars(seeded: &Seeded) -> [Verdict; 3] {
+    ask(seeded, Form::DockerTar, |artifact, directory| {
+        let podman = Podman::new();
+        podman.load(&artifact.path).unwrap();
+        let archive = directory.join("saved.tar");
+        podman.save("docker-archive", &names(&artifact.images), &archive);
+        returns("docker-archive", &archive, &without_digests(&artifact.images))
+    })
+}
+
+fn dockerd_saves(seeded: &Seeded) -> [Verdict; 3] {
+    let dockerd = Dockerd::start().unwrap();
+    ask(seeded, Form::DockerTar, |artifact, directory| {
+        dockerd.load(&artifact.path).unwrap();
+        let archive = directory.join("saved.tar");
+        dockerd.save(&names(&artifact.images), &archive);
+        dockerd.clear();
+        returns("docker-archive", &archive, &without_digests(&artifact.images))
+    })
+}
+
+fn containerd_exports(seeded: &Seeded) -> [Verdict; 3] {
+    let containerd = Containerd::start();
+    ask(seeded, Form::Archive, |artifact, directory| {
+        let namespace = artifact.path.file_name().unwrap().to_str().unwrap();
+        containerd.import(namespace, &artifact.path).unwrap();
+        let archive = directory.join("exported.tar");
+        containerd.export(namespace, &names(&artifact.images), &archive);
+        returns("oci-archive", &archive, &artifact.images)
+    })
+}
+
+/// It adds a layer to the first image, which gets another tag.
+fn umoci_repacks(seeded: &Seeded) -> [Verdict; 3] {
+    ask(seeded, Form::Directory, |artifact, directory| {
+        if artifact.contents == Contents::TwoPlatforms {
+            return Unasked;
+        }
+        let [layout, bundle] = ["layout", "bundle"].map(|name| directory.join(name));
+        run(Command::new("cp").arg("-R").args([&artifact.path, &layout]));
+        let at = |tag: &str| format!("{}:{tag}", layout.display());
+        let first = &artifact.images[0];
+        run(Command::new("umoci").args(["unpack", "--image", &at(first.tag())]).arg(&bundle));
+        fs::write(bundle.join("rootfs/tree/added"), "by umoci").unwrap();
+        run(Command::new("umoci").args(["repack", "--image", &at("repacked")]).arg(&bundle));
+        let source = format!("oci:{}", at("repacked"));
+        let found = exported(&source, "example.com/repacked:v1", Stdio::null());
+        let [image] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(image.digest, digest_in(&source));
+        let [base, layer, _] = image.diff_ids.as_slice() else { panic!("{image:?}") };
+        assert_eq!([base, layer], [&first.diff_ids[0], &first.diff_ids[1]]);
+        Returns
+    })
+}
+
+/// What skopeo says that the digest of an image is.
+fn digest_in(source: &str) -> String {
+    run(skopeo("inspect").args(["--format", "{{.Digest}}", source])).trim_end().to_owned()
+}
+
+fn gzip_compresses_archives(seeded: &Seeded) -> [Verdict; 3] {
+    compresses_archives(seeded, "gzip", "gz")
+}
+
+fn zstd_compresses_archives(seeded: &Seeded) -> [Verdict; 3] {
+    compresses_archives(seeded, "zstd", "zst")
+}
+
+fn compresses_archives(seeded: &Seeded, program: &str, extension: &str) -> [Verdict; 3] {
+    ask(seeded, Form::Archive, |artifact, directory| {
+        let archive: PathBuf = directory.join("archive.tar");
+        fs::copy(&artifact.path, &archive).unwrap();
+        run(Command::new(program).arg("--quiet").arg(&archive));
+        returns("oci-archive", &archive.with_extension(format!("tar.{extension}")), &artifact.images)
+    })
+}
