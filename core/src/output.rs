@@ -77,7 +77,10 @@ impl OutputSpec {
             Error::option("invalid output: it has no type").with_hint("write type=oci,dest=FILE, for example")
         })?;
         if kind == "cacheonly" {
-            return Ok(None);
+            return match (dest, attrs.iter().next()) {
+                (None, None) => Ok(None),
+                _ => Err(Error::option("invalid output: type=cacheonly writes nothing, so it has no options")),
+            };
         }
         Ok(Some(Self { kind, dest, attrs }))
     }
@@ -220,6 +223,7 @@ mod tests {
             ("name=a,dest=b", "it has no type"),
             ("type=", "it has no type"),
             ("", "it is empty"),
+            ("type=cacheonly,dest=a", "type=cacheonly writes nothing, so it has no options"),
             ("type=oci,\nname=a", "a line break at column 10"),
         ] {
             let error = OutputSpec::parse(text).unwrap_err();

@@ -23,6 +23,8 @@ pub struct Reader<R> {
     /// Bytes of the current entry that were not read yet, and the padding after them.
     left: u64,
     padding: usize,
+    /// Whether anything was read.
+    started: bool,
 }
 
 /// What extension headers say about the next entry.
@@ -40,7 +42,7 @@ struct Overrides {
 impl<R: Read> Reader<R> {
     /// Starts to read an archive.
     pub fn new(input: R) -> Self {
-        Self { input, left: 0, padding: 0 }
+        Self { input, left: 0, padding: 0, started: false }
     }
 
     /// The next entry; what was not read of the one before is skipped. `None` at the end.
@@ -71,6 +73,11 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// Whether the input turned out to have no bytes at all. Known after the last entry.
+    pub fn is_empty(&self) -> bool {
+        !self.started
+    }
+
     /// Reads to the end of the input, past what follows the archive.
     ///
     /// # Errors
@@ -82,7 +89,7 @@ impl<R: Read> Reader<R> {
     }
 
     fn skip(&mut self) -> Result<()> {
-        let left = self.left + self.padding as u64;
+        let left = self.left.checked_add(self.padding as u64).ok_or_else(truncated)?;
         let skipped = io::copy(&mut (&mut self.input).take(left), &mut io::sink())?;
         (self.left, self.padding) = (0, 0);
         if skipped < left { Err(truncated()) } else { Ok(()) }
@@ -94,10 +101,15 @@ impl<R: Read> Reader<R> {
         match read_full(&mut self.input, &mut block)? {
             // An archive without its two empty blocks is complete to every reader.
             0 => return Ok(None),
-            BLOCK => {}
+            BLOCK => self.started = true,
             _ => return Err(truncated()),
         }
         if block.iter().all(|byte| *byte == 0) {
+            // One empty block followed by an entry: some readers stop here, others go on.
+            let second = read_full(&mut self.input, &mut block)?;
+            if block[..second].iter().any(|byte| *byte != 0) {
+                return Err(Error::input("the tar archive has an entry after an empty block"));
+            }
             return Ok(None);
         }
         let header = tar::Header::from_byte_slice(&block).clone();
@@ -246,7 +258,8 @@ fn apply(key: &[u8], value: &[u8], overrides: &mut Overrides) -> Option<Result<(
         b"path" | b"linkpath" if value.is_empty() || value.contains(&0) => return None,
         b"path" => overrides.path = Some(value.to_vec()),
         b"linkpath" => overrides.link = Some(value.to_vec()),
-        b"size" => overrides.size = Some(number(value)?),
+        // As in Go, a size is a signed number.
+        b"size" => overrides.size = Some(number(value).filter(|size| i64::try_from(*size).is_ok())?),
         b"uid" => overrides.uid = Some(number(value)?),
         b"gid" => overrides.gid = Some(number(value)?),
         b"mtime" => {
@@ -351,7 +364,10 @@ mod tests {
             fix_checksum(&mut bytes[..BLOCK]);
             bytes
         };
-        let cases: [(&str, Vec<u8>); 9] = [
+        let after_empty = [archive(b'0', b""), vec![0; BLOCK], archive(b'0', b"")].concat();
+        let cases: [(&str, Vec<u8>); 11] = [
+            ("after an empty block", after_empty),
+            ("malformed", archive(b'x', b"29 size=18446744073709551615\n")),
             ("wrong checksum", vec![b'x'; BLOCK]),
             ("ends early", vec![b'x'; 100]),
             ("ends early", archive(b'0', b"abc")[..BLOCK].to_vec()),

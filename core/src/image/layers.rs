@@ -41,6 +41,7 @@ pub(super) fn prepare<'a>(
             if failed {
                 // The others would only work for nothing.
                 next.store(usize::MAX / 2, Ordering::SeqCst);
+                cx.cancel().cancel();
             }
         }
     };
@@ -50,9 +51,12 @@ pub(super) fn prepare<'a>(
         }
         work();
     });
-    let mut slots = slots.into_iter().map(OnceLock::into_inner).collect::<Vec<_>>();
-    if let Some(error) = slots.iter_mut().find_map(|slot| slot.take_if(|prepared| prepared.is_err())) {
-        error?;
+    let slots = slots.into_iter().map(OnceLock::into_inner).collect::<Vec<_>>();
+    let mut errors: Vec<_> = slots.iter().flatten().filter_map(|prepared| prepared.as_ref().err()).collect();
+    // A layer that was cancelled because of another one's error says nothing new.
+    errors.sort_by_key(|error| error.kind() == ErrorKind::Cancelled);
+    if let Some(error) = errors.first() {
+        return Err((*error).clone());
     }
     let mut prepared = slots.into_iter().flatten().flatten();
     let take = |count| prepared.by_ref().take(count).collect();

@@ -45,7 +45,6 @@ impl DirectoryLayer<'_> {
         let path = self.source.rules.place(node.path());
         let mut entry = Entry { mtime: stat.st_mtime, ..Entry::new(path, EntryKind::File, stat.st_mode & 0o7777) };
         (entry.uid, entry.gid) = owner(&self.source.rules, (stat.st_uid, stat.st_gid));
-        self.newest = self.newest.max(Some(entry.mtime));
         if self.is_whiteout(node)? {
             return self.add_whiteout(node, entry);
         }
@@ -130,6 +129,7 @@ impl DirectoryLayer<'_> {
     }
 
     fn append(&mut self, node: &Node<'_>, entry: &Entry, data: &mut dyn Read) -> Result<()> {
+        self.newest = self.newest.max(Some(entry.mtime));
         self.tar.append(entry, data).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => Error::from(error).context(format!("cannot read {}", node.display())),
             _ => error.into(),

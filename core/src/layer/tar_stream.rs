@@ -28,6 +28,10 @@ pub(super) fn verbatim(input: impl Read, out: &mut dyn Write, cancel: &Cancel) -
         cancel.check()?;
         newest = newest.max(Some(entry.mtime));
     }
+    if reader.is_empty() {
+        // No reader takes an empty gzip stream for a layer.
+        return Err(Error::input("the tar archive is empty: it has not even its two empty blocks"));
+    }
     reader.drain()?;
     Ok(newest)
 }

@@ -30,7 +30,6 @@ pub struct LayoutDirectory {
 pub struct StagedLayout {
     layout: LayoutDirectory,
     blobs: Vec<Descriptor>,
-    cancel: Cancel,
     staging: ScratchDirectory,
     /// Dropped after what is in them.
     _parents: MadeDirectories,
@@ -86,8 +85,7 @@ impl LayoutDirectory {
                 task.done("");
             }
         }
-        let cancel = cx.cancel().clone();
-        Ok(StagedLayout { layout: self.clone(), blobs: staged, cancel, staging, _parents: parents })
+        Ok(StagedLayout { layout: self.clone(), blobs: staged, staging, _parents: parents })
     }
 
     /// A directory on the file system of the layout: itself, or what it will be made in.
@@ -129,11 +127,17 @@ impl LayoutDirectory {
             .map_err(|error| Error::input(format!("{} is not an image index", path.display())).with_source(error))
     }
 
-    /// Fails if the directory holds another version of the layout, or something else altogether.
+    /// Fails if what is there cannot be written to: another version of the layout, an index that cannot
+    /// be read, or something else where the blobs go.
     ///
     /// # Errors
     /// What is there is not a layout of version 1.
     pub fn check(&self) -> Result<()> {
+        let blobs = self.root.join("blobs");
+        if blobs.exists() && !blobs.is_dir() {
+            return Err(Error::input(format!("{} is not a directory", blobs.display())));
+        }
+        self.index()?;
         let path = self.root.join("oci-layout");
         let text = match fs::read(&path) {
             Ok(text) => text,
@@ -164,7 +168,8 @@ impl StagedLayout {
         let root = &self.layout.root;
         let publish = || -> Result<()> {
             fs::create_dir_all(root)?;
-            let _lock = IndexLock::acquire(root, PATIENCE, &self.cancel)?;
+            // Whatever is published is published whole: a late signal does not end the wait.
+            let _lock = IndexLock::acquire(root, PATIENCE, &Cancel::default())?;
             self.layout.check()?;
             let mut index = self.layout.index()?;
             names::merge(&mut index.manifests, entries);

@@ -183,7 +183,7 @@ pub fn parse<O: Options>(kind: &str, attrs: &Attrs) -> Result<O> {
         }
     }
     let mut options = O::default();
-    let mut parser = Parser { kind, left: attrs.clone(), known: Vec::new() };
+    let mut parser = Parser { kind, left: attrs.clone(), known: vec!["type".into(), "dest".into()] };
     options.visit(&mut parser)?;
     if let Some((key, attr)) = parser.left.iter().next() {
         let message = format!("type={kind} has no option `{}`{}", key.escape_debug(), at_column(attr.column));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::layout::LayoutDirectory;
 use crate::output::Dest;
 use crate::sink::{Destination, FileSink, Output};
 
@@ -43,7 +44,11 @@ impl Target {
             (Destination::File | Destination::NamedFile, Some(Dest::Path(path))) => {
                 check_file(path).map(|()| Self::File(path.clone()))
             }
-            (Destination::Layout, dest) => directory(dest).map(Self::Layout),
+            (Destination::Layout, dest) => {
+                let path = directory(dest)?;
+                check_layout(&path)?;
+                Ok(Self::Layout(path))
+            }
             (Destination::Directory, dest) => directory(dest).map(Self::Directory),
         }
     }
@@ -57,6 +62,19 @@ impl Target {
             Self::Layout(path) => Output::Layout(path.clone()),
             Self::Directory(path) => Output::Directory(path.clone()),
         })
+    }
+
+    /// Where it is, however it was written.
+    fn place(&self) -> Option<PathBuf> {
+        let path = match self {
+            Self::None | Self::Stdout => return None,
+            Self::File(path) | Self::Layout(path) | Self::Directory(path) => path,
+        };
+        let existing = existing(path);
+        let rest = path.strip_prefix(&existing).unwrap_or(path);
+        let place = existing.canonicalize().ok()?;
+        // Joining nothing would add a slash.
+        Some(if rest.as_os_str().is_empty() { place } else { place.join(rest) })
     }
 
     /// A directory that exists and is on the same file system as the destination, if it has one.
@@ -83,16 +101,25 @@ impl fmt::Display for Target {
 pub(super) fn check_together<'a>(targets: impl Iterator<Item = &'a Target>) -> Result<()> {
     let targets: Vec<&Target> = targets.collect();
     for (at, target) in targets.iter().enumerate() {
-        let message = match target {
-            _ if !targets[..at].contains(target) => continue,
-            Target::Stdout => "two outputs write to standard output".to_owned(),
-            Target::File(path) => format!("two outputs write to {}", path.display()),
-            // Layouts are made to be shared; directories say for themselves what may be replaced.
-            Target::None | Target::Layout(_) | Target::Directory(_) => continue,
-        };
-        return Err(Error::option(message).with_hint("give each its own dest"));
+        if let Some(message) = targets[..at].iter().find_map(|before| conflict(before, target)) {
+            return Err(Error::option(message).with_hint("give each its own dest"));
+        }
     }
     Ok(())
+}
+
+/// What is wrong with two outputs, if they cannot both be: layouts are made to be shared, and nothing
+/// else is.
+fn conflict(before: &Target, target: &Target) -> Option<String> {
+    match (before, target) {
+        (Target::Stdout, Target::Stdout) => return Some("two outputs write to standard output".to_owned()),
+        (Target::Layout(_), Target::Layout(_)) => return None,
+        _ => {}
+    }
+    let (one, other) = (before.place()?, target.place()?);
+    let is_file = |target: &Target| matches!(target, Target::File(_));
+    let within = (is_file(before) && other.starts_with(&one)) || (is_file(target) && one.starts_with(&other));
+    (one == other || within).then(|| format!("two outputs write to {target}"))
 }
 
 fn check_file(path: &Path) -> Result<()> {
@@ -112,6 +139,11 @@ fn check_directory(path: &Path) -> Result<()> {
         Ok(found) if !found.is_dir() => Err(Error::option(format!("destination {} is a file", path.display()))),
         _ => check_writable(&existing(path), path),
     }
+}
+
+fn check_layout(path: &Path) -> Result<()> {
+    check_directory(path)?;
+    LayoutDirectory::new(path).check().attempt(|| format!("cannot write to the layout {}", path.display()))
 }
 
 fn check_writable(existing: &Path, destination: &Path) -> Result<()> {

@@ -81,6 +81,24 @@ const CASES: &[Case] = &[
         "error: two outputs write to out.tar\nhint: give each its own dest\n",
     ),
     (
+        &["rootfs:tree", "-o", "type=oci,dest=new.tar", "-o", "type=oci,dest=./new.tar"],
+        2,
+        "error: two outputs write to ./new.tar\n",
+    ),
+    (
+        &[
+            "rootfs:tree",
+            "-o",
+            "type=oci,dest=new/a.tar",
+            "-o",
+            "type=oci,dest=new,tar=false",
+            "-o",
+            "type=oci,dest=new",
+        ],
+        2,
+        "error: two outputs write to new\n",
+    ),
+    (
         &["linux/arm64=rootfs:tree", "--platform", "linux/amd64", "-o", "type=oci,dest=out.tar"],
         3,
         "error: no image for platform linux/amd64\nhint: there are images for linux/arm64\n",
@@ -166,7 +184,7 @@ fn one_bad_output_of_three_leaves_none_of_the_three() {
     let outputs = ["type=oci,dest=a.tar", "type=oci,dest=new,tar=false", "type=oci,dest=layout,tar=false"];
     let ran = work.run(&["export", "rootfs:tree", "-o", outputs[0], "-o", outputs[1], "-o", outputs[2]]);
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
-    assert!(ran.stderr.contains("error: cannot export to type=oci,dest=layout\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("error: cannot write to the layout layout\n"), "{}", ran.stderr);
     assert_eq!(work.names(), before);
     assert_eq!(work.read("a.tar"), b"old");
 }
