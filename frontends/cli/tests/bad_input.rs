@@ -81,6 +81,16 @@ const CASES: &[Case] = &[
         "error: two outputs write to out.tar\nhint: give each its own dest\n",
     ),
     (
+        &["rootfs:tree", "scratch", "--iidfile", "id", "-o", "type=oci,dest=new.tar"],
+        2,
+        "error: --iidfile: there are 2 images\nhint: --metadata-file has the digests of each\n",
+    ),
+    (
+        &["rootfs:tree", "--metadata-file", "tree", "-o", "type=oci,dest=new.tar"],
+        2,
+        "error: tree is a directory, not a file to write\n",
+    ),
+    (
         &["rootfs:tree", "-o", "type=oci,dest=new.tar", "-o", "type=oci,dest=./new.tar"],
         2,
         "error: two outputs write to ./new.tar\n",

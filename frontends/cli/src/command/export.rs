@@ -29,6 +29,7 @@ pub(crate) fn export(args: &ExportArgs, exporters: &ExporterRegistry, frontends:
         cancel,
     };
     let result = build(args, frontends, &cx)?;
+    written::check(args, &result)?;
     if args.dry_run {
         display.finish();
         return print_plans(&resolved.plan(&result)?);

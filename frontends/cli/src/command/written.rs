@@ -1,9 +1,23 @@
 //! Files for programs: `--metadata-file` and `--iidfile`.
 
-use longshore_core::{Context, Error, ExportedImage, FileSink, Response, Result};
+use longshore_core::{BuildResult, Context, Error, ExportedImage, FileSink, Response, Result};
 use serde_json::{Map, Value, json};
 
 use crate::args::ExportArgs;
+
+/// Fails before anything is exported if the files cannot be what was asked for.
+pub(super) fn check(args: &ExportArgs, result: &BuildResult) -> Result<()> {
+    for path in [&args.metadata_file, &args.iidfile].into_iter().flatten() {
+        if path.is_dir() {
+            return Err(Error::option(format!("{} is a directory, not a file to write", path.display())));
+        }
+    }
+    if args.iidfile.is_some() && result.images.len() != 1 {
+        return Err(Error::option(format!("--iidfile: there are {} images", result.images.len()))
+            .with_hint("--metadata-file has the digests of each"));
+    }
+    Ok(())
+}
 
 /// Writes the files that were asked for, each at once.
 pub(super) fn write_files(args: &ExportArgs, responses: &[Response]) -> Result<()> {
