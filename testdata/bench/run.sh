@@ -94,7 +94,7 @@ sha=$(grep -qw sha_ni /proc/cpuinfo && echo with || echo without)
 	cat <<PAGE
 # Benchmarks
 
-Written by \`testdata/bench/run.sh\`: one run of $rounds rounds on one machine ($(nproc) processors, $sha SHA
+Written by \`testdata/bench/run.sh\`: one run on one machine, rounds: $rounds ($(nproc) processors, $sha SHA
 instructions), medians. Only the ratios mean anything elsewhere. The corpus is $(($(du -sb --exclude=done "$corpus" | cut -f1) / 1000000)) MB in four layers: a Debian
 tree, the libraries of the Rust toolchain, 256 MiB that do not compress, 30,000 small files.
 
