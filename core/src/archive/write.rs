@@ -134,15 +134,13 @@ impl Records {
             }
         }
         for (name, value) in &entry.xattrs {
-            records.add(PAX_XATTR, b"", false);
-            records.pax.remove(PAX_XATTR.as_bytes());
-            records.pax.insert([PAX_XATTR.as_bytes(), name].concat(), value.clone());
+            records.add([PAX_XATTR.as_bytes(), name].concat(), value, false);
         }
         records
     }
 
-    fn add(&mut self, key: &str, value: &[u8], ustar_is_enough: bool) {
-        self.pax.insert(key.as_bytes().to_vec(), value.to_vec());
+    fn add(&mut self, key: impl Into<Vec<u8>>, value: &[u8], ustar_is_enough: bool) {
+        self.pax.insert(key.into(), value.to_vec());
         self.ustar_is_enough &= ustar_is_enough;
     }
 }

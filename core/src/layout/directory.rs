@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::lock::IndexLock;
 use super::{OCI_LAYOUT, names};
-use crate::cancel::Cancel;
 use crate::content::{copy, sync_directory};
 use crate::error::{Context, Error, Result};
 use crate::exporter::ExportContext;
@@ -169,7 +168,7 @@ impl StagedLayout {
         let publish = || -> Result<()> {
             fs::create_dir_all(root)?;
             // Whatever is published is published whole: a late signal does not end the wait.
-            let _lock = IndexLock::acquire(root, PATIENCE, &Cancel::default())?;
+            let _lock = IndexLock::acquire(root, PATIENCE)?;
             self.layout.check()?;
             let mut index = self.layout.index()?;
             names::merge(&mut index.manifests, entries);

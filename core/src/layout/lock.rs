@@ -4,7 +4,6 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::cancel::Cancel;
 use crate::error::{Context, Error, ErrorKind, Result};
 
 /// The lock file. buildx locks the same one, so that both can write to a layout; it is never unlinked
@@ -17,12 +16,11 @@ pub(super) struct IndexLock(#[expect(dead_code, reason = "held for its lock")] F
 
 impl IndexLock {
     /// Waits for the lock of the layout in `root`, for at most `patience`.
-    pub(super) fn acquire(root: &Path, patience: Duration, cancel: &Cancel) -> Result<Self> {
+    pub(super) fn acquire(root: &Path, patience: Duration) -> Result<Self> {
         let path = root.join(NAME);
         let deadline = Instant::now() + patience;
         let mut pause = Duration::from_millis(1);
         loop {
-            cancel.check()?;
             let mut options = OpenOptions::new();
             options.create(true).truncate(false).write(true);
             let file = options.open(&path).attempt(|| format!("cannot open {}", path.display()))?;
@@ -53,7 +51,7 @@ mod tests {
     #[test]
     fn one_at_a_time_and_not_for_ever() {
         let root = tempfile::tempdir().unwrap();
-        let acquire = || IndexLock::acquire(root.path(), Duration::from_millis(20), &Cancel::default());
+        let acquire = || IndexLock::acquire(root.path(), Duration::from_millis(20));
         let held = acquire().unwrap();
         let error = acquire().unwrap_err();
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true));
