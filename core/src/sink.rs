@@ -3,8 +3,10 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::error::{Context, Result};
+use crate::content::ImageStore;
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exporter::{ExportedImage, Response, Staged, Turn};
 use crate::scratch::{MadeDirectories, ScratchFile};
 
@@ -12,8 +14,11 @@ use crate::scratch::{MadeDirectories, ScratchFile};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "lowercase")]
 pub enum Destination {
-    /// Nothing that the host opens: an image store, a registry.
+    /// Nothing that the host opens, such as a registry.
     None,
+    /// The names of the image store.
+    #[strum(serialize = "image store")]
+    ImageStore,
     /// A file or a stream: standard output, where nothing else is said.
     File,
     /// A file or a stream that has to be named, as standard output would surprise.
@@ -29,12 +34,29 @@ pub enum Destination {
 pub enum Output {
     /// Nothing.
     None,
+    /// The image store, whose content is the store of the run.
+    ImageStore(Arc<dyn ImageStore>),
     /// A file or a stream.
     File(FileSink),
     /// The path of a layout, which may not exist yet.
     Layout(PathBuf),
     /// The path of a directory, which may not exist yet.
     Directory(PathBuf),
+}
+
+impl Output {
+    /// The error of an exporter of type `kind` that was given another output than it asked for, which
+    /// is a mistake of the host.
+    pub fn unexpected(&self, kind: &str) -> Error {
+        let what = match self {
+            Self::None => "none",
+            Self::ImageStore(_) => "the image store",
+            Self::File(_) => "a file",
+            Self::Layout(_) => "a layout",
+            Self::Directory(_) => "a directory",
+        };
+        Error::new(ErrorKind::Other, format!("type={kind} was given a destination that it did not ask for: {what}"))
+    }
 }
 
 /// A file that is replaced at once, or a stream.

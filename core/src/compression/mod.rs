@@ -79,6 +79,16 @@ impl Encoding {
         self.level
     }
 
+    /// The encoder, its version and its parameters: all that decides the bytes of a layer it makes.
+    pub fn encoder(self) -> String {
+        let Self { algorithm, level } = self;
+        match algorithm {
+            Algorithm::Uncompressed => "tar".to_owned(),
+            Algorithm::Gzip => format!("{} level {level}", gzip::ENCODER),
+            Algorithm::Zstd => format!("{} level {level}", zstd::ENCODER),
+        }
+    }
+
     /// Bytes that are compressed as one, independent of all others; `None` where nothing is compressed.
     pub(crate) fn part(self) -> Option<usize> {
         match self.algorithm {

@@ -1,18 +1,20 @@
-//! A content store in memory, for tests and for images that are small by nature.
+//! A store in memory, for tests and for images that are small by nature.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::directory::{check_expected, not_found};
-use super::{BlobInfo, BlobMeta, BlobWriter, ContentStore, Lease, Provider};
-use crate::error::Result;
-use crate::oci::{Descriptor, Digest, Hasher};
+use super::{
+    BlobInfo, BlobMeta, BlobWriter, ContentStore, ImageStore, Lease, Provider, StoredImage, check_expected, not_found,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::oci::{Descriptor, Digest, Hasher, ImageName};
 
-/// A content store in memory. It keeps everything, so a lease is free.
+/// A store in memory. It keeps everything, so a lease is free.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     blobs: Mutex<Blobs>,
+    images: Mutex<BTreeMap<String, (ImageName, StoredImage)>>,
 }
 
 type Blobs = HashMap<Digest, (Arc<[u8]>, BlobMeta)>;
@@ -35,6 +37,14 @@ impl MemoryStore {
     fn blobs(&self) -> MutexGuard<'_, Blobs> {
         self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn names(&self) -> MutexGuard<'_, BTreeMap<String, (ImageName, StoredImage)>> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn info((digest, (bytes, meta)): (&Digest, &(Arc<[u8]>, BlobMeta))) -> BlobInfo {
+    BlobInfo { digest: digest.clone(), size: bytes.len() as u64, meta: meta.clone() }
 }
 
 impl Provider for MemoryStore {
@@ -48,12 +58,11 @@ impl Provider for MemoryStore {
 
 impl ContentStore for MemoryStore {
     fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>> {
-        let info = |(bytes, meta): &(Arc<[u8]>, BlobMeta)| BlobInfo {
-            digest: digest.clone(),
-            size: bytes.len() as u64,
-            meta: meta.clone(),
-        };
-        Ok(self.blobs().get(digest).map(info))
+        Ok(self.blobs().get_key_value(digest).map(info))
+    }
+
+    fn made(&self, diff_id: &Digest, encoder: &str) -> Result<Option<BlobInfo>> {
+        Ok(self.blobs().iter().find(|(_, (_, meta))| meta.is_made(diff_id, encoder)).map(info))
     }
 
     fn ingest(&self, expected: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>> {
@@ -66,6 +75,35 @@ impl ContentStore for MemoryStore {
 
     fn lease(&self) -> Result<Lease> {
         Ok(Lease::new(()))
+    }
+}
+
+impl ImageStore for MemoryStore {
+    fn image(&self, name: &ImageName) -> Result<Option<StoredImage>> {
+        Ok(self.names().get(&name.to_string()).map(|(_, image)| image.clone()))
+    }
+
+    fn images(&self) -> Result<Vec<(ImageName, StoredImage)>> {
+        Ok(self.names().values().cloned().collect())
+    }
+
+    fn tag(&self, images: &[(ImageName, StoredImage)]) -> Result<Vec<Option<StoredImage>>> {
+        let mut names = self.names();
+        for descriptor in images.iter().flat_map(|(_, image)| [&image.root].into_iter().chain(&image.referrers)) {
+            self.info(&descriptor.digest)?.ok_or_else(|| not_found(&descriptor.digest))?;
+        }
+        let replace = |(name, image): &(ImageName, StoredImage)| {
+            names.insert(name.to_string(), (name.clone(), image.clone())).map(|(_, before)| before)
+        };
+        Ok(images.iter().map(replace).collect())
+    }
+
+    fn untag(&self, untagged: &[ImageName]) -> Result<Vec<StoredImage>> {
+        let mut names = self.names();
+        if let Some(name) = untagged.iter().find(|name| !names.contains_key(&name.to_string())) {
+            return Err(Error::new(ErrorKind::NotFound, format!("image {name} is not in the store")));
+        }
+        Ok(untagged.iter().filter_map(|name| names.remove(&name.to_string())).map(|(_, image)| image).collect())
     }
 }
 

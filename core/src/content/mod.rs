@@ -4,6 +4,9 @@
 //! but a disk or memory. `longshore_testkit::conformance::content_store` proves every line of them.
 
 mod directory;
+mod files;
+mod images;
+mod live;
 mod memory;
 mod verify;
 
@@ -12,12 +15,15 @@ use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
 
-pub(crate) use directory::sync_directory;
-pub use directory::{DirectoryStore, Durability};
+pub use directory::DirectoryStore;
+pub(crate) use files::sync_directory;
+pub use files::{Amount, BlobFiles, Durability, IngestFile};
+pub use images::{ImageStore, StoredImage};
+pub use live::LiveFile;
 pub use memory::MemoryStore;
 pub use verify::{Verified, copy, read};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::oci::{Descriptor, Digest};
 
 /// Who can give the bytes of blobs: a store, a registry, an archive.
@@ -53,6 +59,15 @@ pub trait ContentStore: Provider {
     /// # Errors
     /// Those of the medium.
     fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>>;
+
+    /// The blob that an encoder made of the layer with `diff_id`, if it is there.
+    ///
+    /// Only what a writer said it [made](Made) counts, never a blob that came from elsewhere: what a
+    /// store holds must not decide what an image consists of.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn made(&self, diff_id: &Digest, encoder: &str) -> Result<Option<BlobInfo>>;
 
     /// Starts to write a blob, which appears on [`BlobWriter::commit`].
     ///
@@ -114,6 +129,8 @@ pub struct BlobMeta {
     pub references: Vec<Digest>,
     /// For a layer, the digest of its uncompressed tar stream.
     pub diff_id: Option<Digest>,
+    /// For a layer that was made here, what made it. Two levels may give the same bytes.
+    pub made: Vec<Made>,
     /// Repositories that have it, for mounts between repositories.
     pub origins: Vec<Origin>,
 }
@@ -122,8 +139,16 @@ impl BlobMeta {
     /// Adds what `other` says and this does not.
     pub fn merge(&mut self, other: Self) {
         extend(&mut self.references, other.references);
+        extend(&mut self.made, other.made);
         extend(&mut self.origins, other.origins);
         self.diff_id = other.diff_id.or_else(|| self.diff_id.take());
+    }
+}
+
+impl BlobMeta {
+    /// Whether `encoder` made it of the layer with `diff_id`.
+    pub fn is_made(&self, diff_id: &Digest, encoder: &str) -> bool {
+        self.diff_id.as_ref() == Some(diff_id) && self.made.iter().any(|made| made.encoder == encoder)
     }
 }
 
@@ -133,6 +158,16 @@ fn extend<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {
             list.push(item);
         }
     }
+}
+
+/// What made a layer of its uncompressed tar stream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Made {
+    /// The encoder, its version and its parameters: all that decides the bytes, as in
+    /// [`Encoding::encoder`](crate::compression::Encoding::encoder).
+    pub encoder: String,
+    /// The newest time of the files in it, in seconds since 1970; `None` if it has no files.
+    pub newest: Option<i64>,
 }
 
 /// A repository that a blob was fetched from or pushed to.
@@ -158,5 +193,23 @@ impl Lease {
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease").finish_non_exhaustive()
+    }
+}
+
+/// The error for a blob that is not there.
+pub(crate) fn not_found(digest: &Digest) -> Error {
+    Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the store"))
+}
+
+/// Fails if a blob is not what its writer expected.
+fn check_expected(expected: Option<&Descriptor>, digest: &Digest, size: u64) -> Result<()> {
+    match expected {
+        Some(expected) if expected.size != size => {
+            Err(Error::corrupt(format!("blob {} has {size} bytes, expected {}", expected.digest, expected.size)))
+        }
+        Some(expected) if expected.digest != *digest => {
+            Err(Error::corrupt(format!("blob {} has the digest {digest}", expected.digest)))
+        }
+        _ => Ok(()),
     }
 }

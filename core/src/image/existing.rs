@@ -39,9 +39,18 @@ pub fn take_apart(existing: &Existing, progress: &Progress) -> Result<Built> {
                 progress.warn(format!("{}: attestation {} is left out", root.digest, child.digest));
                 continue;
             }
-            let artifact = artifact(existing, child)?;
+            let artifact = match artifact(existing, child) {
+                Err(error) if error.kind() == ErrorKind::NotFound && index.manifests.len() > 1 => {
+                    progress.warn(format!("{}: manifest {} is not there and left out", root.digest, child.digest));
+                    continue;
+                }
+                artifact => artifact?,
+            };
             let platform = child.platform.clone().map_or_else(|| artifact.config.platform(), Ok)?;
             platforms.insert(platform, artifact);
+        }
+        if platforms.is_empty() && !index.manifests.is_empty() {
+            return Err(Error::new(ErrorKind::NotFound, "none of its manifests is there"));
         }
         Ok(Built::Platforms(platforms))
     };

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{AssembledImage, ImageBlob, Source};
 use crate::content::{Provider, read};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::oci::{Descriptor, Digest, MANIFEST_LIMIT, parse_index, parse_manifest};
 use crate::result::Existing;
 
@@ -24,27 +24,47 @@ impl Default for GraphLimits {
     }
 }
 
-/// All blobs below and including `root`, each once, children before parents.
+/// What is reachable from a root.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    /// The blobs, each once, children before parents.
+    pub blobs: Vec<GraphBlob>,
+    /// Manifests that an index lists and that are not there: platforms that were left out.
+    pub missing: Vec<Descriptor>,
+}
+
+/// A blob of a graph.
+#[derive(Debug, Clone)]
+pub struct GraphBlob {
+    /// The blob.
+    pub descriptor: Descriptor,
+    /// What it refers to; empty for what is no manifest or index.
+    pub references: Vec<Digest>,
+}
+
+/// All blobs below and including `root`.
 ///
-/// Manifests and indexes are read and verified; other blobs are not touched.
+/// Manifests and indexes are read and verified; other blobs are not touched. An index may list
+/// manifests that are not there, as tools write that copy one platform of several, but not only such.
 ///
 /// # Errors
 /// Documents that are missing, too large or not what their descriptors say; a graph beyond `limits`.
-pub fn walk(root: &Descriptor, provider: &dyn Provider, limits: GraphLimits) -> Result<Vec<Descriptor>> {
-    let mut walk = Walk { provider, limits, seen: HashSet::new(), found: Vec::new() };
-    walk.visit(root, 0).attempt(|| format!("cannot read image {}", root.digest))?;
-    Ok(walk.found)
+pub fn walk(root: &Descriptor, provider: &dyn Provider, limits: GraphLimits) -> Result<Graph> {
+    let mut walk = Walk { provider, limits, seen: HashSet::new(), graph: Graph::default() };
+    let walked = walk.read(root).and_then(|children| walk.visit(root, children, 0));
+    walked.attempt(|| format!("cannot read image {}", root.digest))?;
+    Ok(walk.graph)
 }
 
 struct Walk<'a> {
     provider: &'a dyn Provider,
     limits: GraphLimits,
     seen: HashSet<Digest>,
-    found: Vec<Descriptor>,
+    graph: Graph,
 }
 
 impl Walk<'_> {
-    fn visit(&mut self, descriptor: &Descriptor, depth: usize) -> Result<()> {
+    fn visit(&mut self, descriptor: &Descriptor, children: Vec<Descriptor>, depth: usize) -> Result<()> {
         if !self.seen.insert(descriptor.digest.clone()) {
             return Ok(());
         }
@@ -55,14 +75,33 @@ impl Walk<'_> {
         if depth > deepest {
             return Err(Error::input(format!("indexes within indexes, deeper than the limit of {deepest}")));
         }
-        for child in self.children(descriptor)? {
-            self.visit(&child, depth + 1)?;
+        let mut missing = Vec::new();
+        for child in &children {
+            // Read again it would say the same, and there may be very many ways to it.
+            if self.seen.contains(&child.digest) {
+                continue;
+            }
+            match self.read(child) {
+                Ok(children) => self.visit(child, children, depth + 1)?,
+                Err(error) if error.kind() == ErrorKind::NotFound => missing.push(child.clone()),
+                Err(error) => return Err(error),
+            }
         }
-        self.found.push(descriptor.clone());
+        if !missing.is_empty() && missing.len() == children.len() {
+            let listed = children.len();
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("none of the {listed} manifests of index {} is there", descriptor.digest),
+            ));
+        }
+        self.graph.missing.extend(missing);
+        let references = children.into_iter().map(|child| child.digest).collect();
+        self.graph.blobs.push(GraphBlob { descriptor: descriptor.clone(), references });
         Ok(())
     }
 
-    fn children(&self, descriptor: &Descriptor) -> Result<Vec<Descriptor>> {
+    /// What a document lists; nothing for what is no document, which is not read.
+    fn read(&self, descriptor: &Descriptor) -> Result<Vec<Descriptor>> {
         let document = || read(self.provider, descriptor, MANIFEST_LIMIT);
         if descriptor.media_type.is_index() {
             return Ok(parse_index(descriptor, &document()?)?.manifests);
@@ -84,10 +123,13 @@ pub(super) fn verbatim(existing: &Existing) -> Result<AssembledImage<'static>> {
     }
     let mut seen = HashSet::new();
     let mut blobs = Vec::new();
+    let mut missing = Vec::new();
     for top in [root].into_iter().chain(&existing.referrers) {
-        for descriptor in walk(top, provider, GraphLimits::default())? {
+        let graph = walk(top, provider, GraphLimits::default())?;
+        missing.extend(graph.missing);
+        for GraphBlob { descriptor, references } in graph.blobs {
             if seen.insert(descriptor.digest.clone()) {
-                blobs.push(ImageBlob { descriptor, provider: Source::Image(existing.provider.clone()) });
+                blobs.push(ImageBlob { descriptor, references, provider: Source::Image(existing.provider.clone()) });
             }
         }
     }
@@ -96,5 +138,5 @@ pub(super) fn verbatim(existing: &Existing) -> Result<AssembledImage<'static>> {
     } else {
         None
     };
-    Ok(AssembledImage { root: root.clone(), config, referrers: existing.referrers.clone(), blobs })
+    Ok(AssembledImage { root: root.clone(), config, referrers: existing.referrers.clone(), blobs, missing })
 }

@@ -7,7 +7,7 @@ use crate::archive::{EntryKind, Reader};
 use crate::cancel::Cancel;
 use crate::compression::decoder;
 use crate::content::{Verified, read};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::oci::{CONFIG_LIMIT, Descriptor, Digest, ImageConfig, MANIFEST_LIMIT, MediaType, Platform};
 use crate::oci::{parse_index, parse_manifest};
 use crate::result::Existing;
@@ -22,6 +22,9 @@ pub struct Inspection {
     pub root: Descriptor,
     /// Its manifests: one, or those of its index.
     pub manifests: Vec<InspectedManifest>,
+    /// What its index lists and is not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Descriptor>,
 }
 
 /// A manifest of an image.
@@ -78,9 +81,10 @@ pub struct InspectedFile {
 pub fn inspect(existing: &Existing, cancel: &Cancel) -> Result<Inspection> {
     let inspector = Inspector { existing, cancel };
     let mut manifests = Vec::new();
-    let inspected = inspector.visit(&existing.root, 0, &mut manifests);
+    let mut missing = Vec::new();
+    let inspected = inspector.visit(&existing.root, 0, &mut manifests, &mut missing);
     inspected.attempt(|| format!("cannot read image {}", existing.root.digest))?;
-    Ok(Inspection { root: existing.root.clone(), manifests })
+    Ok(Inspection { root: existing.root.clone(), manifests, missing })
 }
 
 struct Inspector<'a> {
@@ -93,14 +97,26 @@ impl Inspector<'_> {
         read(self.existing.provider.as_ref(), descriptor, limit)
     }
 
-    fn visit(&self, descriptor: &Descriptor, depth: usize, found: &mut Vec<InspectedManifest>) -> Result<()> {
+    fn visit(
+        &self,
+        descriptor: &Descriptor,
+        depth: usize,
+        found: &mut Vec<InspectedManifest>,
+        missing: &mut Vec<Descriptor>,
+    ) -> Result<()> {
         let GraphLimits { depth: deepest, blobs } = GraphLimits::default();
         if depth > deepest || found.len() > blobs {
             return Err(Error::input(format!("more than {blobs} manifests, or indexes deeper than {deepest}")));
         }
         if descriptor.media_type.is_index() {
             let index = parse_index(descriptor, &self.document(descriptor, MANIFEST_LIMIT)?)?;
-            return index.manifests.iter().try_for_each(|child| self.visit(child, depth + 1, found));
+            for child in &index.manifests {
+                match self.document(child, MANIFEST_LIMIT) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => missing.push(child.clone()),
+                    _ => self.visit(child, depth + 1, found, missing)?,
+                }
+            }
+            return Ok(());
         }
         if found.iter().any(|manifest| manifest.digest == descriptor.digest) {
             return Ok(());

@@ -69,7 +69,7 @@ fn prepare_one<'a>(layer: &Arc<Layer>, options: &ImageOptions, cx: &'a ExportCon
         && !options.recompresses()
     {
         let descriptor = Descriptor { media_type: media_type(source)?, ..source.descriptor.clone() };
-        let blob = ImageBlob { descriptor, provider: Source::Image(source.provider.clone()) };
+        let blob = ImageBlob { descriptor, references: Vec::new(), provider: Source::Image(source.provider.clone()) };
         return Ok(PreparedLayer { blob, diff_id: source.diff_id.clone(), newest: None });
     }
     let encoding = options.encoding()?;
@@ -77,7 +77,7 @@ fn prepare_one<'a>(layer: &Arc<Layer>, options: &ImageOptions, cx: &'a ExportCon
     let missing = || Error::new(ErrorKind::Other, format!("layer {} was not made in {encoding:?}", layer.name()));
     let descriptor = made.blob(encoding).cloned().ok_or_else(missing)?;
     let newest = made.newest.filter(|_| !matches!(layer.source, LayerSource::Blob(_)));
-    let blob = ImageBlob { descriptor, provider: Source::Store(cx.store()) };
+    let blob = ImageBlob { descriptor, references: Vec::new(), provider: Source::Store(cx.store()) };
     Ok(PreparedLayer { blob, diff_id: made.diff_id, newest })
 }
 

@@ -8,6 +8,7 @@ mod layers;
 mod named;
 mod options;
 mod plan;
+mod store;
 mod verify;
 
 use std::sync::Arc;
@@ -15,12 +16,13 @@ use std::sync::Arc;
 use serde_json::Map;
 
 pub use existing::take_apart;
-pub use graph::{GraphLimits, walk};
+pub use graph::{Graph, GraphBlob, GraphLimits, walk};
 pub use inspect::{InspectedFile, InspectedLayer, InspectedManifest, Inspection, inspect};
 pub use named::{NamedImage, assemble_all};
 pub use options::ImageOptions;
 pub use plan::plan;
-pub use verify::verify;
+pub use store::store;
+pub use verify::{Verification, verify};
 
 use crate::content::{BlobMeta, ContentStore, Provider, read};
 use crate::epoch::Epoch;
@@ -29,6 +31,7 @@ use crate::exporter::ExportContext;
 use crate::oci::{Descriptor, Digest, Index, Manifest, MediaType, Platform, json};
 use crate::progress::{Progress, Task};
 use crate::result::{Artifact, BuildResult, Built, Image, ImageContent};
+use layers::PreparedLayer;
 
 /// An image whose every blob is there to be copied.
 #[derive(Debug)]
@@ -41,6 +44,9 @@ pub struct AssembledImage<'a> {
     pub referrers: Vec<Descriptor>,
     /// Every blob, each once, children before parents.
     pub blobs: Vec<ImageBlob<'a>>,
+    /// Manifests that an index of it lists and that are not there. A destination that can lack them
+    /// leaves them out.
+    pub missing: Vec<Descriptor>,
 }
 
 impl AssembledImage<'_> {
@@ -62,6 +68,8 @@ impl AssembledImage<'_> {
 pub struct ImageBlob<'a> {
     /// The blob.
     pub descriptor: Descriptor,
+    /// What it refers to, if it is a manifest or an index.
+    pub references: Vec<Digest>,
     /// Who has it.
     pub provider: Source<'a>,
 }
@@ -76,11 +84,16 @@ pub enum Source<'a> {
 }
 
 impl ImageBlob<'_> {
-    /// Reports a copy of the blob, if it is one that people wait for: not a document of some hundred bytes.
+    /// Whether it is a manifest, an index or a configuration, of some hundred bytes.
+    pub fn is_document(&self) -> bool {
+        let media_type = &self.descriptor.media_type;
+        media_type.is_manifest() || media_type.is_index() || media_type.is_config()
+    }
+
+    /// Reports a copy of the blob, if it is one that people wait for: not a document.
     pub fn task(&self, progress: &Progress) -> Option<Task> {
-        let Descriptor { media_type, digest, size, .. } = &self.descriptor;
-        let is_document = media_type.is_manifest() || media_type.is_index() || media_type.is_config();
-        (!is_document).then(|| progress.task(format!("write {digest}"), Some(*size)))
+        let Descriptor { digest, size, .. } = &self.descriptor;
+        (!self.is_document()).then(|| progress.task(format!("write {digest}"), Some(*size)))
     }
 }
 
@@ -111,7 +124,7 @@ pub fn assemble<'a>(
     let taken_apart;
     let built = match &image.content {
         ImageContent::Built(built) => built,
-        ImageContent::Existing(existing) if !options.changes_bytes() => return graph::verbatim(existing),
+        ImageContent::Existing(existing) if !options.changes_bytes(existing) => return graph::verbatim(existing),
         ImageContent::Existing(existing) => {
             taken_apart = take_apart(existing, cx.progress())?;
             &taken_apart
@@ -119,7 +132,7 @@ pub fn assemble<'a>(
     };
     let epoch = options.epoch(result);
     let prepared = layers::prepare(built, options, cx)?;
-    let mut assembly = Assembly { cx, epoch, blobs: Vec::new() };
+    let mut assembly = Assembly { cx, options, epoch, blobs: Vec::new() };
     let mut prepared = prepared.into_iter();
     let mut next = || prepared.next().ok_or_else(|| Error::input("an image has no platforms"));
     let (root, config) = match built {
@@ -139,29 +152,33 @@ pub fn assemble<'a>(
             (assembly.index(manifests)?, None)
         }
     };
-    Ok(AssembledImage { root, config, referrers: Vec::new(), blobs: assembly.blobs })
+    Ok(AssembledImage { root, config, referrers: Vec::new(), blobs: assembly.blobs, missing: Vec::new() })
 }
 
-struct Assembly<'a> {
+struct Assembly<'a, 'o> {
     cx: &'a ExportContext<'a>,
+    options: &'o ImageOptions,
     epoch: Option<Epoch>,
     blobs: Vec<ImageBlob<'a>>,
 }
 
-impl<'a> Assembly<'a> {
+impl<'a> Assembly<'a, '_> {
     fn manifest(
         &mut self,
         artifact: &Artifact,
-        layers: Vec<layers::PreparedLayer<'a>>,
+        mut layers: Vec<PreparedLayer<'a>>,
     ) -> Result<(Descriptor, Descriptor, Platform)> {
         let config = config::complete(artifact, &layers, self.epoch, self.cx.progress())?;
         let platform = config.platform()?;
         let config = self.put(MediaType::CONFIG, &config.to_bytes()?, Vec::new())?;
+        for PreparedLayer { blob: ImageBlob { descriptor, .. }, .. } in &mut layers {
+            descriptor.media_type = self.options.media_type(descriptor.media_type.clone());
+        }
         let descriptors: Vec<Descriptor> = layers.iter().map(|layer| layer.blob.descriptor.clone()).collect();
         layers.into_iter().for_each(|layer| self.add(layer.blob));
         let manifest = Manifest {
             schema_version: 2,
-            media_type: Some(MediaType::MANIFEST),
+            media_type: Some(self.options.media_type(MediaType::MANIFEST)),
             artifact_type: None,
             config: config.clone(),
             layers: descriptors,
@@ -177,19 +194,22 @@ impl<'a> Assembly<'a> {
 
     fn index(&mut self, manifests: Vec<Descriptor>) -> Result<Descriptor> {
         let references = manifests.iter().map(|manifest| manifest.digest.clone()).collect();
-        self.put(MediaType::INDEX, &json::indented(&Index::new(manifests))?, references)
+        let media_type = Some(self.options.media_type(MediaType::INDEX));
+        let index = Index { media_type, ..Index::new(manifests) };
+        self.put(MediaType::INDEX, &json::indented(&index)?, references)
     }
 
+    /// Stores a document, given its OCI type.
     fn put(&mut self, media_type: MediaType, bytes: &[u8], references: Vec<Digest>) -> Result<Descriptor> {
-        let descriptor = Descriptor::of(media_type, bytes);
+        let descriptor = Descriptor::of(self.options.media_type(media_type), bytes);
         let store = || -> Result<()> {
             let mut writer = self.cx.store().ingest(None)?;
             writer.write_all(bytes)?;
-            writer.commit(BlobMeta { references, ..BlobMeta::default() }).map(drop)
+            writer.commit(BlobMeta { references: references.clone(), ..BlobMeta::default() }).map(drop)
         };
         let stored = store();
         stored.attempt(|| format!("cannot store {}", descriptor.media_type))?;
-        self.add(ImageBlob { descriptor: descriptor.clone(), provider: Source::Store(self.cx.store()) });
+        self.add(ImageBlob { descriptor: descriptor.clone(), references, provider: Source::Store(self.cx.store()) });
         Ok(descriptor)
     }
 

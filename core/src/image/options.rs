@@ -5,9 +5,9 @@ use crate::epoch::{Epoch, EpochOption};
 use crate::error::{Error, Result};
 use crate::exporter::Needs;
 use crate::layer::LayerSource;
-use crate::oci::ImageName;
+use crate::oci::{ImageName, MediaType};
 use crate::options::{Names, Options, Visitor};
-use crate::result::{BuildResult, Image, ImageContent};
+use crate::result::{BuildResult, Existing, Image, ImageContent};
 
 /// The options that every exporter of images has: what images are called, and what decides their
 /// bytes. Unset is not the default: only an option that is set takes an existing image apart.
@@ -17,6 +17,7 @@ pub struct ImageOptions {
     compression: Option<Algorithm>,
     compression_level: Option<i32>,
     force_compression: Option<bool>,
+    oci_mediatypes: Option<bool>,
     source_date_epoch: Option<EpochOption>,
 }
 
@@ -35,6 +36,12 @@ impl Options for ImageOptions {
             "Compress the layers of existing images anew, too",
             "false",
             &mut self.force_compression,
+        )?;
+        visitor.option(
+            "oci-mediatypes",
+            "Use OCI's media types; `false` uses Docker's",
+            "true; images that exist keep theirs",
+            &mut self.oci_mediatypes,
         )?;
         visitor.option(
             "source-date-epoch",
@@ -90,9 +97,17 @@ impl ImageOptions {
 
     /// Whether an existing image has to be taken apart. Of all options only those of this output
     /// count, not the epoch of the build.
-    pub(crate) fn changes_bytes(&self) -> bool {
+    pub(crate) fn changes_bytes(&self, existing: &Existing) -> bool {
         let sets_a_time = matches!(self.source_date_epoch, Some(EpochOption(Some(_))));
-        self.force_compression == Some(true) || sets_a_time
+        let root = &existing.root.media_type;
+        let changes_types =
+            self.oci_mediatypes.is_some_and(|oci| *root != if oci { root.to_oci() } else { root.to_docker() });
+        self.force_compression == Some(true) || sets_a_time || changes_types
+    }
+
+    /// The type that a document or a layer of an image that is made has, given its OCI type.
+    pub(super) fn media_type(&self, oci: MediaType) -> MediaType {
+        if self.oci_mediatypes == Some(false) { oci.to_docker() } else { oci }
     }
 
     /// Whether a layer that exists as a blob is compressed anew.

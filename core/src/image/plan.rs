@@ -25,7 +25,7 @@ pub fn plan(result: &BuildResult, options: &ImageOptions) -> Result<Vec<String>>
                 }
             }
             ImageContent::Existing(existing) => {
-                let how = if options.changes_bytes() { "assembled anew" } else { "as it is" };
+                let how = if options.changes_bytes(existing) { "assembled anew" } else { "as it is" };
                 lines.push(format!("image {}: {}, {how}", title(&names), existing.root.digest));
             }
         }

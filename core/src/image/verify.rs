@@ -16,7 +16,17 @@ use crate::oci::{
 use crate::progress::Progress;
 use crate::result::Existing;
 
-/// Reads all of an image and what refers to it; answers all that is wrong, one line a problem.
+/// What [`verify`] found.
+#[derive(Debug, Clone, Default)]
+pub struct Verification {
+    /// All that is wrong, one line a problem.
+    pub problems: Vec<String>,
+    /// Manifests that an index lists and that are not there. That is no problem by itself: tools that
+    /// copy one platform of several leave the others out.
+    pub missing: Vec<Descriptor>,
+}
+
+/// Reads all of an image and what refers to it; answers all that is wrong.
 ///
 /// Each blob is read once. Digest and size of everything; media types against documents and against
 /// the bytes of layers; the number of layers, and each diffID, against the configuration; the platform
@@ -24,13 +34,13 @@ use crate::result::Existing;
 ///
 /// # Errors
 /// Only that someone asked to stop: whatever else fails is a problem of the image.
-pub fn verify(existing: &Existing, cancel: &Cancel, progress: &Progress) -> Result<Vec<String>> {
+pub fn verify(existing: &Existing, cancel: &Cancel, progress: &Progress) -> Result<Verification> {
     let provider = existing.provider.as_ref();
-    let mut verifier = Verifier { provider, cancel, progress, seen: HashSet::new(), problems: Vec::new() };
+    let mut verifier = Verifier { provider, cancel, progress, seen: HashSet::new(), found: Verification::default() };
     for root in [&existing.root].into_iter().chain(&existing.referrers) {
         verifier.descriptor(root, 0)?;
     }
-    Ok(verifier.problems)
+    Ok(verifier.found)
 }
 
 struct Verifier<'a> {
@@ -38,7 +48,7 @@ struct Verifier<'a> {
     cancel: &'a Cancel,
     progress: &'a Progress,
     seen: HashSet<Digest>,
-    problems: Vec<String>,
+    found: Verification,
 }
 
 impl Verifier<'_> {
@@ -49,14 +59,14 @@ impl Verifier<'_> {
         }
         let limit = GraphLimits::default().depth;
         if depth > limit {
-            self.problems.push(format!("indexes within indexes, deeper than the limit of {limit}"));
+            self.found.problems.push(format!("indexes within indexes, deeper than the limit of {limit}"));
             return Ok(());
         }
         if descriptor.media_type.is_index() {
             let index =
                 read(self.provider, descriptor, MANIFEST_LIMIT).and_then(|bytes| parse_index(descriptor, &bytes));
-            for child in self.note(index)?.iter().flat_map(|index| &index.manifests) {
-                self.descriptor(child, depth + 1)?;
+            if let Some(index) = self.note(index)? {
+                self.children(descriptor, &index.manifests, depth)?;
             }
         } else if descriptor.media_type.is_manifest() {
             let manifest =
@@ -67,6 +77,27 @@ impl Verifier<'_> {
         } else {
             self.blob(descriptor)?;
         }
+        Ok(())
+    }
+
+    fn children(&mut self, index: &Descriptor, children: &[Descriptor], depth: usize) -> Result<()> {
+        let is_missing = |child: &&Descriptor| {
+            let read = read(self.provider, child, MANIFEST_LIMIT);
+            read.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        };
+        let missing: Vec<Descriptor> = children.iter().filter(is_missing).cloned().collect();
+        if !missing.is_empty() && missing.len() == children.len() {
+            self.found.problems.push(format!(
+                "none of the {} manifests of index {} is there",
+                missing.len(),
+                index.digest
+            ));
+            return Ok(());
+        }
+        for child in children.iter().filter(|child| !missing.contains(child)) {
+            self.descriptor(child, depth + 1)?;
+        }
+        self.found.missing.extend(missing);
         Ok(())
     }
 
@@ -94,13 +125,14 @@ impl Verifier<'_> {
         if let (Some(own), Some(listed)) = (own, &descriptor.platform)
             && !own.matches(listed)
         {
-            self.problems.push(format!("config {digest} is for {own}, its index says {listed}"));
+            self.found.problems.push(format!("config {digest} is for {own}, its index says {listed}"));
         }
         let diff_ids = self.note(config.diff_ids())?.unwrap_or_default();
         let layers = manifest.layers.len();
         if diff_ids.len() != layers {
             let listed = diff_ids.len();
-            self.problems
+            self.found
+                .problems
                 .push(format!("config {digest} lists {listed} layers, manifest {} {layers}", descriptor.digest));
         }
         Ok(diff_ids)
@@ -139,7 +171,7 @@ impl Verifier<'_> {
             Ok(value) => Ok(Some(value)),
             Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
             Err(error) => {
-                self.problems.push(error.with_causes());
+                self.found.problems.push(error.with_causes());
                 Ok(None)
             }
         }

@@ -13,7 +13,7 @@ use super::{BLOCK, Layer, LayerSource, directory, tar_stream};
 use crate::budget::{Budget, Permit};
 use crate::cancel::Cancel;
 use crate::compression::{Algorithm, Encoding, decoder};
-use crate::content::{BlobInfo, BlobMeta, ContentStore, Verified};
+use crate::content::{BlobInfo, BlobMeta, ContentStore, Made, Verified};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::oci::{Descriptor, Digest, Hasher, MediaType};
 use crate::progress::{Progress, Task};
@@ -45,9 +45,13 @@ pub(crate) struct Workshop<'a> {
 }
 
 impl Workshop<'_> {
-    /// Reads `layer` once and stores it in each of `encodings`.
+    /// Reads `layer` once and stores it in each of `encodings`, unless all of them were made before.
     pub(super) fn make(self, layer: &Layer, encodings: &[Encoding]) -> Result<MadeLayer> {
         let task = self.progress.task(format!("layer {}", layer.name()), None);
+        if let Some(made) = self.made_before(layer, encodings)? {
+            task.skipped("made before");
+            return Ok(made);
+        }
         let made = thread::scope(|scope| -> Result<MadeLayer> {
             let mut collectors: Vec<Collector<'_>> = Vec::new();
             for encoding in encodings {
@@ -83,6 +87,19 @@ impl Workshop<'_> {
         Ok(made)
     }
 
+    /// What this encoder made of a layer whose diffID is known. Blobs from elsewhere do not count.
+    fn made_before(self, layer: &Layer, encodings: &[Encoding]) -> Result<Option<MadeLayer>> {
+        let Some(diff_id) = known_diff_id(layer) else { return Ok(None) };
+        let mut found = MadeLayer { diff_id: diff_id.clone(), newest: None, blobs: Vec::new() };
+        for encoding in encodings {
+            let Some(info) = self.store.made(diff_id, &encoding.encoder())? else { return Ok(None) };
+            let mut made = info.meta.made.iter();
+            found.newest = made.find(|made| made.encoder == encoding.encoder()).and_then(|made| made.newest);
+            found.blobs.push((*encoding, descriptor(*encoding, &info)));
+        }
+        Ok(Some(found))
+    }
+
     fn write_tar(self, layer: &Layer, out: &mut Stream<'_>) -> Result<Option<i64>> {
         match &layer.source {
             LayerSource::Dir(source) => directory::write(source, out, self.progress, self.cancel),
@@ -108,23 +125,31 @@ impl Workshop<'_> {
             .ok_or_else(|| Error::new(ErrorKind::Other, "a layer was made in no encoding"))?;
         let mut described = Vec::new();
         for (encoding, info) in blobs {
-            let meta = BlobMeta { diff_id: Some(diff_id.clone()), ..BlobMeta::default() };
+            let made = vec![Made { encoder: encoding.encoder(), newest }];
+            let meta = BlobMeta { diff_id: Some(diff_id.clone()), made, ..BlobMeta::default() };
             self.store.update(&info.digest, meta)?;
-            let media_type = MediaType::layer(encoding.algorithm());
-            described.push((encoding, Descriptor::new(media_type, info.digest, info.size)));
+            described.push((encoding, descriptor(encoding, &info)));
         }
         Ok(MadeLayer { diff_id, newest, blobs: described })
     }
 }
 
-fn check_diff_id(layer: &Layer, found: &Digest) -> Result<()> {
-    let expected = match &layer.source {
+fn descriptor(encoding: Encoding, info: &BlobInfo) -> Descriptor {
+    Descriptor::new(MediaType::layer(encoding.algorithm()), info.digest.clone(), info.size)
+}
+
+/// The diffID that a layer must turn out to have.
+fn known_diff_id(layer: &Layer) -> Option<&Digest> {
+    match &layer.source {
         LayerSource::Dir(_) => None,
         LayerSource::Tar(source) if source.rules.is_identity() => source.diff_id.as_ref(),
         LayerSource::Tar(_) => None,
         LayerSource::Blob(source) => Some(&source.diff_id),
-    };
-    match expected {
+    }
+}
+
+fn check_diff_id(layer: &Layer, found: &Digest) -> Result<()> {
+    match known_diff_id(layer) {
         Some(expected) if expected != found => {
             Err(Error::corrupt(format!("layer {} has the diffID {found}, expected {expected}", layer.name())))
         }

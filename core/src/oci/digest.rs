@@ -1,6 +1,7 @@
 //! Content digests: a string that has passed [`Digest::from_str`] is safe as a path and as a URL.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use ring::digest::{Context, SHA256};
@@ -154,6 +155,18 @@ impl Hasher {
             State::Sha256(state) => digest(DigestAlgorithm::Sha256, state.finish().as_ref()),
             State::Sha512(state) => digest(DigestAlgorithm::Sha512, &state.finalize()),
         }
+    }
+}
+
+/// Takes in what is written.
+impl io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -54,6 +54,22 @@ impl MediaType {
         }
     }
 
+    /// Docker's twin of one of OCI's types; any other type as it is.
+    #[must_use]
+    pub fn to_docker(&self) -> Self {
+        if let Some(suffix) = self.0.strip_prefix(OCI_LAYER)
+            && self.layer_compression().is_some()
+        {
+            return Self(format!("{DOCKER_LAYER}{}", suffix.replace('+', ".")).into());
+        }
+        match self {
+            twin if *twin == Self::MANIFEST => Self::DOCKER_MANIFEST,
+            twin if *twin == Self::INDEX => Self::DOCKER_LIST,
+            twin if *twin == Self::CONFIG => Self::DOCKER_CONFIG,
+            other => other.clone(),
+        }
+    }
+
     /// The type as written in documents.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -110,6 +126,18 @@ impl fmt::Display for MediaType {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn twins_of_docker_lead_back() {
+        let layers = [Algorithm::Uncompressed, Algorithm::Gzip, Algorithm::Zstd].map(MediaType::layer);
+        for oci in [MediaType::MANIFEST, MediaType::INDEX, MediaType::CONFIG].into_iter().chain(layers) {
+            let docker = oci.to_docker();
+            assert!(docker.as_str().starts_with("application/vnd.docker."), "{docker}");
+            assert_eq!((docker.to_oci(), docker.layer_compression()), (oci.clone(), oci.layer_compression()));
+        }
+        let other = MediaType::from("application/vnd.in-toto+json".to_owned());
+        assert_eq!(other.to_docker(), other);
+    }
 
     #[test]
     fn layer_types_name_their_compression() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::cancel::Cancel;
-use crate::content::ContentStore;
+use crate::content::{ContentStore, ImageStore};
 use crate::error::{Context, Result};
 use crate::exporter::{ExporterInstance, Needs};
 use crate::output::OutputSpec;
@@ -38,6 +38,18 @@ pub enum Store {
     Spool,
     /// In this store, which keeps them.
     Given(Arc<dyn ContentStore>),
+    /// In this store, which keeps them and has names for images.
+    Images(Arc<dyn ImageStore>),
+}
+
+impl Store {
+    /// The names, where there are any.
+    pub fn images(&self) -> Option<&Arc<dyn ImageStore>> {
+        match self {
+            Self::Images(images) => Some(images),
+            Self::Spool | Self::Given(_) => None,
+        }
+    }
 }
 
 impl<'a> Session<'a> {
@@ -73,7 +85,8 @@ impl<'a> Session<'a> {
         let mut outputs = Vec::new();
         for spec in specs {
             let instance = self.registry.resolve(&spec.kind, &spec.attrs)?;
-            let target = Target::check(&spec.kind, instance.destination(), spec.dest.as_ref())?;
+            let images = self.store.images();
+            let target = Target::check(&spec.kind, instance.destination(), spec.dest.as_ref(), images)?;
             outputs.push(ResolvedOutput { kind: spec.kind.clone(), instance, target });
         }
         targets::check_together(outputs.iter().map(|output| &output.target))?;
@@ -137,7 +150,7 @@ impl ResolvedOutput {
     /// What it is, for the start of a message.
     fn name(&self) -> String {
         match &self.target {
-            Target::None => format!("cannot export to type={}", self.kind),
+            Target::None | Target::ImageStore(_) => format!("cannot export to type={}", self.kind),
             target => format!("cannot export to type={},dest={target}", self.kind),
         }
     }

@@ -49,6 +49,7 @@ impl ResolvedSession {
         let spool;
         let store: &dyn ContentStore = match &self.store {
             Store::Given(store) => Arc::as_ref(store),
+            Store::Images(images) => images.as_ref(),
             Store::Spool => {
                 let place = self.outputs.iter().find_map(|output| output.target.neighbour());
                 let place = place.unwrap_or_else(std::env::temp_dir);

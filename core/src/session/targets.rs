@@ -3,18 +3,21 @@
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Access, access};
 
+use crate::content::ImageStore;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::layout::LayoutDirectory;
 use crate::output::Dest;
 use crate::sink::{Destination, FileSink, Output};
 
 /// Where an output goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Target {
     None,
+    ImageStore(Arc<dyn ImageStore>),
     Stdout,
     File(PathBuf),
     Layout(PathBuf),
@@ -23,7 +26,12 @@ pub(super) enum Target {
 
 impl Target {
     /// Checks that `dest` is what an exporter of type `kind` needs, and that it can be written.
-    pub(super) fn check(kind: &str, destination: Destination, dest: Option<&Dest>) -> Result<Self> {
+    pub(super) fn check(
+        kind: &str,
+        destination: Destination,
+        dest: Option<&Dest>,
+        images: Option<&Arc<dyn ImageStore>>,
+    ) -> Result<Self> {
         let refuse = |reason: String| Error::option(format!("type={kind}: {reason}"));
         let directory = |dest: Option<&Dest>| match dest {
             Some(Dest::Path(path)) => check_directory(path).map(|()| path.clone()),
@@ -32,7 +40,14 @@ impl Target {
         };
         match (destination, dest) {
             (Destination::None, None) => Ok(Self::None),
-            (Destination::None, Some(_)) => Err(refuse("it has no destination: leave out `dest`".to_owned())),
+            (Destination::ImageStore, None) => match images {
+                Some(images) => Ok(Self::ImageStore(images.clone())),
+                None => Err(refuse("there is no image store in this run".to_owned())
+                    .with_hint("leave out --no-store, or choose a type with a file, such as type=oci,dest=FILE")),
+            },
+            (Destination::None | Destination::ImageStore, Some(_)) => {
+                Err(refuse("it has no destination: leave out `dest`".to_owned()))
+            }
             (Destination::NamedFile, None) => {
                 Err(refuse("it needs a destination".to_owned())
                     .with_hint("add dest=FILE, or dest=- for standard output"))
@@ -57,6 +72,7 @@ impl Target {
     pub(super) fn open(&self) -> Result<Output> {
         Ok(match self {
             Self::None => Output::None,
+            Self::ImageStore(images) => Output::ImageStore(images.clone()),
             Self::Stdout => Output::File(FileSink::stdout()),
             Self::File(path) => Output::File(FileSink::path(path)?),
             Self::Layout(path) => Output::Layout(path.clone()),
@@ -67,7 +83,7 @@ impl Target {
     /// Where it is, however it was written.
     fn place(&self) -> Option<PathBuf> {
         let path = match self {
-            Self::None | Self::Stdout => return None,
+            Self::None | Self::ImageStore(_) | Self::Stdout => return None,
             Self::File(path) | Self::Layout(path) | Self::Directory(path) => path,
         };
         let existing = existing(path);
@@ -80,7 +96,7 @@ impl Target {
     /// A directory that exists and is on the same file system as the destination, if it has one.
     pub(super) fn neighbour(&self) -> Option<PathBuf> {
         match self {
-            Self::None | Self::Stdout => None,
+            Self::None | Self::ImageStore(_) | Self::Stdout => None,
             Self::File(path) => path.metadata().map_or(true, |found| found.is_file()).then(|| existing(parent(path))),
             Self::Layout(path) | Self::Directory(path) => Some(existing(path)),
         }
@@ -91,6 +107,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => Ok(()),
+            Self::ImageStore(_) => f.write_str("the image store"),
             Self::Stdout => f.write_str("-"),
             Self::File(path) | Self::Layout(path) | Self::Directory(path) => path.display().fmt(f),
         }

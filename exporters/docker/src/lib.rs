@@ -6,8 +6,8 @@ mod options;
 
 use longshore_core::options::{Attrs, describe, parse};
 use longshore_core::{
-    BuildResult, Destination, Error, ErrorKind, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output,
-    Result, Staged, image,
+    BuildResult, Destination, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output, Result, Staged,
+    image,
 };
 use options::DockerOptions;
 
@@ -59,9 +59,7 @@ impl ExporterInstance for DockerInstance {
         let images = image::assemble_all(result, &self.options.image, cx)?;
         match output {
             Output::File(sink) => export::archive(images, &self.options, sink, cx),
-            Output::None | Output::Layout(_) | Output::Directory(_) => {
-                Err(Error::new(ErrorKind::Other, "type=docker was given a destination that it did not ask for"))
-            }
+            other => Err(other.unexpected(TYPE)),
         }
     }
 }

@@ -5,8 +5,8 @@ mod options;
 
 use longshore_core::options::{Attrs, describe, parse};
 use longshore_core::{
-    BuildResult, Destination, Error, ErrorKind, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output,
-    Result, Staged, image,
+    BuildResult, Destination, Error, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output, Result,
+    Staged, image,
 };
 use options::OciOptions;
 
@@ -64,9 +64,7 @@ impl ExporterInstance for OciInstance {
         match output {
             Output::File(sink) => export::archive(images, sink, cx),
             Output::Layout(root) => export::directory(images, root, cx),
-            Output::None | Output::Directory(_) => {
-                Err(Error::new(ErrorKind::Other, "type=oci was given a destination that it did not ask for"))
-            }
+            other => Err(other.unexpected(TYPE)),
         }
     }
 }

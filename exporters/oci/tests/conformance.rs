@@ -24,6 +24,7 @@ fn archive() {
         spec: &|root: &Path| spec(&format!("type=oci,name=*,dest={}", root.join("a.tar").display())),
         images: true,
         check: &|root: &Path| validate::layout_tar(&root.join("a.tar")).map(drop).unwrap(),
+        store: None,
     });
 }
 
@@ -34,5 +35,6 @@ fn directory() {
         spec: &|root: &Path| spec(&format!("type=oci,name=*,tar=false,dest={}", root.join("layout").display())),
         images: true,
         check: &|root: &Path| validate::layout_dir(&root.join("layout")).map(drop).unwrap(),
+        store: None,
     });
 }

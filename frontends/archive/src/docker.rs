@@ -135,15 +135,8 @@ fn layer(tar: &TarFile, path: &str, diff_id: Digest) -> Result<Descriptor> {
 
 fn hash(mut input: impl Read) -> Result<Digest> {
     let mut hasher = Hasher::sha256();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match input.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(count) => hasher.update(&buffer[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    io::copy(&mut input, &mut hasher)?;
+    Ok(hasher.finish())
 }
 
 /// A configuration whose name is a digest must have that digest: its name is the image ID.

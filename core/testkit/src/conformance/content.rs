@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use longshore_core::ErrorKind;
-use longshore_core::content::{BlobInfo, BlobMeta, ContentStore, Origin};
+use longshore_core::content::{BlobInfo, BlobMeta, ContentStore, Made, Origin};
 use longshore_core::oci::{Descriptor, Digest, DigestAlgorithm, Hasher, MediaType};
 
 use crate::sample::Random;
@@ -37,6 +37,8 @@ pub const CONTENT_CASES: &[(&str, ContentCheck)] = &[
     ("suspending without a digest discards", suspending_without_a_digest_discards),
     ("what is not there is not found", what_is_not_there_is_not_found),
     ("update merges", update_merges),
+    ("what was made is found", what_was_made_is_found),
+    ("what came from elsewhere was not made", what_came_from_elsewhere_was_not_made),
     ("an empty blob is a blob", an_empty_blob_is_a_blob),
     ("write sizes do not matter", write_sizes_do_not_matter),
     ("sha512 is checked and addressed by", sha512_is_checked_and_addressed_by),
@@ -246,9 +248,39 @@ fn update_merges(store: &dyn ContentStore) {
     for meta in said {
         store.update(&digest, meta).expect("update");
     }
-    let expected = BlobMeta { references: vec![a, b.clone()], diff_id: Some(b), origins: vec![origin] };
+    let expected =
+        BlobMeta { references: vec![a, b.clone()], diff_id: Some(b), made: Vec::new(), origins: vec![origin] };
     assert_eq!(store.info(&digest).expect("info").map(|info| info.meta), Some(expected));
     assert_eq!(get(store, &digest, 0), b"updated");
+}
+
+fn made(diff_id: &Digest, encoders: &[(&str, Option<i64>)]) -> BlobMeta {
+    let made = encoders.iter().map(|(encoder, newest)| Made { encoder: (*encoder).to_owned(), newest: *newest });
+    BlobMeta { diff_id: Some(diff_id.clone()), made: made.collect(), ..BlobMeta::default() }
+}
+
+fn what_was_made_is_found(store: &dyn ContentStore) {
+    let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+    let first = put(store, None, b"gzip of one", made(&one, &[("gzip 6", Some(-7))]));
+    let second = put(store, None, b"zstd of one", BlobMeta::default());
+    store.update(&second.digest, made(&one, &[("zstd 3", None)])).expect("update");
+    let third = put(store, None, b"gzip of other", made(&other, &[("gzip 6", Some(1)), ("gzip 7", Some(1))]));
+    let found = |diff_id: &Digest, encoder: &str| store.made(diff_id, encoder).expect("made");
+    let digest = |info: Option<BlobInfo>| info.map(|info| info.digest);
+    assert_eq!(found(&one, "gzip 6"), Some(first));
+    assert_eq!(digest(found(&one, "zstd 3")), Some(second.digest));
+    assert_eq!(digest(found(&other, "gzip 6")), Some(third.digest.clone()));
+    assert_eq!(digest(found(&other, "gzip 7")), Some(third.digest), "two encoders may make the same bytes");
+    for (diff_id, encoder) in [(&one, "gzip 7"), (&other, "zstd 3"), (&Digest::of(b"never"), "gzip 6"), (&one, "")] {
+        assert_eq!(found(diff_id, encoder), None, "{encoder}");
+    }
+}
+
+/// Or what a store holds would decide what an image consists of.
+fn what_came_from_elsewhere_was_not_made(store: &dyn ContentStore) {
+    let diff_id = Digest::of(b"one");
+    put(store, None, b"foreign", BlobMeta { diff_id: Some(diff_id.clone()), ..BlobMeta::default() });
+    assert_eq!(store.made(&diff_id, "gzip 6").expect("made"), None);
 }
 
 fn an_empty_blob_is_a_blob(store: &dyn ContentStore) {

@@ -11,7 +11,6 @@ use longshore_core::{
     Store,
 };
 
-use super::listing_of;
 use super::trial::{Manner, Trial};
 use crate::causes::full;
 use crate::faults::{Fault, FaultyProvider, HalfwayTar, ON_PURPOSE};
@@ -30,6 +29,23 @@ pub struct ExporterCase<'a> {
     pub images: bool,
     /// Checks what one export put into the directory, for example with [`validate`](crate::validate).
     pub check: &'a dyn Fn(&Path),
+    /// Where it keeps what it exports, if that is not the directory itself.
+    pub store: Option<StoreCase<'a>>,
+}
+
+impl std::fmt::Debug for StoreCase<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreCase").finish_non_exhaustive()
+    }
+}
+
+/// An exporter whose images go into a store, which the suite puts into the directory of the output.
+#[derive(Clone, Copy)]
+pub struct StoreCase<'a> {
+    /// Opens the store of this directory.
+    pub open: &'a dyn Fn(&Path) -> Store,
+    /// A line for each thing in that store that anyone can see, after a first one for the store.
+    pub visible: &'a dyn Fn(&Path) -> Vec<String>,
 }
 
 impl std::fmt::Debug for ExporterCase<'_> {
@@ -246,7 +262,7 @@ fn outputs_do_not_change_each_other(case: &ExporterCase<'_>) {
     for directory in ["one", "two", "three"] {
         let path = trial.place().join(directory);
         // The directory itself has other permissions than a temporary one.
-        assert_eq!(listing_of(&path)[1..], alone.listing()[1..], "{directory}");
+        assert_eq!(trial.listing_in(&path)[1..], alone.listing()[1..], "{directory}");
         (case.check)(&path);
     }
 }

@@ -4,6 +4,7 @@
 
 mod content;
 mod exporter;
+mod images;
 mod listing;
 mod trial;
 
@@ -11,7 +12,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use content::{CONTENT_CASES, ContentCheck, content_store};
-pub use exporter::{EXPORTER_CASES, ExporterCase, ExporterCheck, exporter};
+pub use exporter::{EXPORTER_CASES, ExporterCase, ExporterCheck, StoreCase, exporter};
+pub use images::{IMAGE_CASES, ImageCheck, image_store};
 pub use listing::{digest_of, listing_of};
 
 /// Runs each case and panics with the names of those that failed, and why.

@@ -41,7 +41,15 @@ impl<'a> Trial<'a> {
     }
 
     pub(super) fn listing(&self) -> Vec<String> {
-        listing_of(self.place())
+        self.listing_in(self.place())
+    }
+
+    /// What can be seen of an output that went into `directory`.
+    pub(super) fn listing_in(&self, directory: &Path) -> Vec<String> {
+        match self.case.store {
+            Some(store) => (store.visible)(directory),
+            None => listing_of(directory),
+        }
     }
 
     pub(super) fn spec(&self) -> OutputSpec {
@@ -57,7 +65,8 @@ impl<'a> Trial<'a> {
 
     pub(super) fn session(&self, manner: Manner) -> Session<'_> {
         let jobs = NonZeroUsize::new(manner.jobs).expect("at least one job");
-        Session::new(&self.registry, manner.store).with_budget(Budget::new(jobs)).with_cancel(manner.cancel)
+        let store = self.case.store.map_or(manner.store, |store| (store.open)(self.place()));
+        Session::new(&self.registry, store).with_budget(Budget::new(jobs)).with_cancel(manner.cancel)
     }
 
     /// Exports to the one output, checks what it wrote, and answers its response.

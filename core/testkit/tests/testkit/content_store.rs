@@ -9,6 +9,7 @@ use longshore_testkit::conformance;
 #[test]
 fn memory() {
     conformance::content_store(&|| Arc::new(MemoryStore::default()));
+    conformance::image_store(&|| Arc::new(MemoryStore::default()));
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn archive() {
         spec: &|place| spec(place, "image.tar", ""),
         images: true,
         check: &|place| drop(validate::layout_tar(&place.join("image.tar")).unwrap()),
+        store: None,
     });
 }
 
@@ -34,6 +35,7 @@ fn directory() {
         spec: &|place| spec(place, "layout", ",tar=false,compression=zstd"),
         images: true,
         check: &|place| drop(validate::layout_dir(&place.join("layout")).unwrap()),
+        store: None,
     });
 }
 /// A suite that everything passes proves nothing.
@@ -44,6 +46,7 @@ fn a_hasty_exporter_fails() {
         spec: &|place| OutputSpec::parse(&format!("type=hasty,dest={}/out", place.display())).unwrap().unwrap(),
         images: false,
         check: &|_| {},
+        store: None,
     };
     let passes = ["resolving does no I/O", "odd images are exported", "the response says what was written"];
     // Those that only exporters of images are asked.

@@ -77,7 +77,7 @@ impl ExporterInstance for Tiny {
             Output::Layout(path) => {
                 Medium::Layout(LayoutDirectory::new(&path).stage(&blobs, cx)?, all_entries, path.display().to_string())
             }
-            Output::None | Output::Directory(_) => return Err(Error::option("no output for an image")),
+            other => return Err(other.unexpected("tiny")),
         };
         Ok(Box::new(StagedTiny { medium, images }))
     }

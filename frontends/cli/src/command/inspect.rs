@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anyhow::Result;
 use indicatif::HumanBytes;
 use longshore_core::image::{InspectedLayer, InspectedManifest, Inspection, inspect as inspect_one};
+use longshore_core::oci::Descriptor;
 use longshore_core::{
     Cancel, Error, ErrorKind, Existing, FrontendContext, FrontendRegistry, Image, ImageContent, Source,
 };
@@ -56,7 +57,14 @@ fn text(names: &[String], found: &Inspection) -> String {
     }];
     lines.push(format!("  {}  {}", found.root.digest, found.root.media_type));
     found.manifests.iter().for_each(|manifest| lines.extend(manifest_lines(manifest)));
+    lines.extend(found.missing.iter().map(|missing| format!("  {}", not_there(missing))));
     lines.join("\n") + "\n"
+}
+
+/// What is said about a manifest that an index lists and that is not there.
+pub(super) fn not_there(missing: &Descriptor) -> String {
+    let what = missing.platform.as_ref().map_or_else(|| missing.media_type.to_string(), ToString::to_string);
+    format!("{what}  {} is not there", missing.digest)
 }
 
 fn manifest_lines(manifest: &InspectedManifest) -> Vec<String> {

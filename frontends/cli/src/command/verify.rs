@@ -15,13 +15,16 @@ pub(crate) fn verify(args: &VerifyArgs, frontends: &FrontendRegistry) -> Result<
     let mut problems = 0;
     for (image, existing) in inspect::open(&args.source, frontends, &cancel)? {
         let found = verify_one(&existing, &cancel, &Progress::silent())?;
-        if found.is_empty() {
+        if found.problems.is_empty() {
             writeln!(out, "ok {} {}", existing.root.digest, inspect::names(&image).join(" "))?;
         }
-        for problem in &found {
+        for missing in &found.missing {
+            writeln!(out, "{}", inspect::not_there(missing))?;
+        }
+        for problem in &found.problems {
             writeln!(out, "{problem}")?;
         }
-        problems += found.len();
+        problems += found.problems.len();
     }
     if problems > 0 {
         bail!("{}: {problems} problem{}", args.source, if problems == 1 { "" } else { "s" });

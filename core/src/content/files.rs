@@ -1,0 +1,268 @@
+//! Blobs as files: `blobs/<algorithm>/<hex>`, and `ingest` for those on their way.
+//!
+//! What every store on disk shares. Which blobs are visible, and what is known of them, is the
+//! store's own matter.
+
+use std::fs::{self, File};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::{LiveFile, check_expected};
+use crate::error::{Context, Error, Result};
+use crate::oci::{Descriptor, Digest, Hasher};
+
+/// The directories of blobs, one an algorithm.
+const ALGORITHMS: [&str; 2] = ["sha256", "sha512"];
+
+/// Whether blobs survive a loss of power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A committed blob and its name are on the medium.
+    Durable,
+    /// The directory is thrown away after the run, so nothing waits for the medium.
+    Scratch,
+}
+
+/// A directory of blobs.
+#[derive(Debug)]
+pub struct BlobFiles {
+    root: PathBuf,
+    durability: Durability,
+}
+
+/// How many files, and how many bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Amount {
+    /// Files.
+    pub count: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl Amount {
+    /// Adds a file.
+    pub fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
+}
+
+impl BlobFiles {
+    /// Opens the directory `root`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// Those of making directories.
+    pub fn open(root: impl Into<PathBuf>, durability: Durability) -> Result<Self> {
+        let root = root.into();
+        for directory in
+            ALGORITHMS.map(|algorithm| root.join("blobs").join(algorithm)).iter().chain([&root.join("ingest")])
+        {
+            fs::create_dir_all(directory).attempt(|| format!("cannot make {}", directory.display()))?;
+        }
+        Ok(Self { root, durability })
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        self.root.join(digest.layout_path())
+    }
+
+    /// The size of a blob's file in bytes; `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    pub fn size(&self, digest: &Digest) -> Result<Option<u64>> {
+        let path = self.path(digest);
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).attempt(|| format!("cannot look at {}", path.display())),
+        }
+    }
+
+    /// Opens a blob's file at byte `from`.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) if there is none.
+    pub fn read(&self, digest: &Digest, from: u64) -> Result<File> {
+        let path = self.path(digest);
+        let mut file = File::open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => super::not_found(digest),
+            _ => Error::from(error).context(format!("cannot open {}", path.display())),
+        })?;
+        file.seek(SeekFrom::Start(from)).attempt(|| format!("cannot read {}", path.display()))?;
+        Ok(file)
+    }
+
+    /// Every blob that has a file, with its size. Files that are called something else are passed over.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    pub fn list(&self) -> Result<Vec<(Digest, u64)>> {
+        let mut found = Vec::new();
+        for algorithm in ALGORITHMS {
+            let directory = self.root.join("blobs").join(algorithm);
+            for entry in fs::read_dir(&directory).attempt(|| format!("cannot list {}", directory.display()))? {
+                let entry = entry?;
+                let name = entry.file_name();
+                let digest = name.to_str().and_then(|hex| format!("{algorithm}:{hex}").parse().ok());
+                // What went in the meantime is not there.
+                if let (Some(digest), Ok(metadata)) = (digest, entry.metadata()) {
+                    found.push((digest, metadata.len()));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes a blob's file, if there is one.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    pub fn remove(&self, digest: &Digest) -> Result<()> {
+        let path = self.path(digest);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).attempt(|| format!("cannot remove {}", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What writers left behind that are no longer there; removed if `remove` says so.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    pub fn leftovers(&self, remove: bool) -> Result<Amount> {
+        let directory = self.root.join("ingest");
+        let mut found = Amount::default();
+        for entry in fs::read_dir(&directory).attempt(|| format!("cannot list {}", directory.display()))? {
+            let Some(leftover) = LiveFile::abandoned(&entry?.path()) else { continue };
+            found.add(leftover.file().metadata().map_or(0, |metadata| metadata.len()));
+            if !remove {
+                leftover.keep();
+            }
+        }
+        Ok(found)
+    }
+
+    /// Starts the file of a blob, or continues the one that an earlier writer of the same blob left.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    pub fn ingest(&self, expected: Option<&Descriptor>) -> Result<IngestFile> {
+        let directory = self.root.join("ingest");
+        let resumable = expected.map(|expected| LiveFile::open(directory.join(expected.digest.hex())));
+        let file = match resumable.transpose()?.flatten() {
+            Some(resumable) => resumable,
+            None => LiveFile::create(&directory, "new-")?,
+        };
+        let mut hasher = expected.map_or_else(Hasher::sha256, |expected| Hasher::new(expected.digest.algorithm()));
+        let size =
+            io::copy(&mut file.file(), &mut hasher).attempt(|| format!("cannot read {}", file.path().display()))?;
+        let mut ingest = IngestFile { file, hasher, size, expected: expected.cloned() };
+        if expected.is_some_and(|expected| size > expected.size) {
+            ingest.start_over()?;
+        }
+        Ok(ingest)
+    }
+
+    /// Makes what was written immutable and, in a durable store, waits until it is on the medium.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    pub fn finish(&self, ingest: &IngestFile) -> Result<()> {
+        let finish = || -> io::Result<()> {
+            ingest.file.file().set_permissions(PermissionsExt::from_mode(0o444))?;
+            if self.durability == Durability::Durable { ingest.file.file().sync_all() } else { Ok(()) }
+        };
+        finish().attempt(|| format!("cannot store {}", ingest.file.path().display()))
+    }
+
+    /// Makes what was written the file of its blob, in place of one that may be there.
+    ///
+    /// [`finish`](Self::finish) comes first: it waits for the medium, so that this is short.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    pub fn place(&self, ingest: IngestFile, digest: &Digest) -> Result<()> {
+        let to = self.path(digest);
+        let place = || -> Result<()> {
+            fs::rename(ingest.file.path(), &to)?;
+            if self.durability == Durability::Durable {
+                sync_directory(to.parent().unwrap_or(&self.root))?;
+            }
+            Ok(())
+        };
+        place().attempt(|| format!("cannot store {}", to.display()))?;
+        ingest.file.keep();
+        Ok(())
+    }
+}
+
+/// Makes the names in a directory survive a loss of power.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// The file of a blob on its way, locked. It goes when it is dropped, unless it was placed or kept.
+#[derive(Debug)]
+pub struct IngestFile {
+    file: LiveFile,
+    hasher: Hasher,
+    size: u64,
+    expected: Option<Descriptor>,
+}
+
+impl IngestFile {
+    /// Bytes that are there.
+    pub fn offset(&self) -> u64 {
+        self.size
+    }
+
+    /// Leaves the bytes for another [`BlobFiles::ingest`] of the same blob, if it is known which.
+    pub fn suspend(self) {
+        if self.expected.is_some() {
+            self.file.keep();
+        }
+    }
+
+    /// Checks what was written against what was expected; answers its digest and size.
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) if it is something else.
+    pub fn check(&self) -> Result<(Digest, u64)> {
+        let digest = self.hasher.clone().finish();
+        check_expected(self.expected.as_ref(), &digest, self.size)?;
+        Ok((digest, self.size))
+    }
+
+    /// Forgets what an earlier attempt left, as it cannot be the start of what is expected.
+    fn start_over(&mut self) -> Result<()> {
+        self.file.file().set_len(0).attempt(|| format!("cannot empty {}", self.file.path().display()))?;
+        self.hasher = self.expected.as_ref().map_or_else(Hasher::sha256, |e| Hasher::new(e.digest.algorithm()));
+        self.size = 0;
+        Ok(())
+    }
+}
+
+impl Write for IngestFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = match self.file.file().write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            written => written.attempt(|| format!("cannot write {}", self.file.path().display()))?,
+        };
+        self.hasher.update(&bytes[..count]);
+        self.size += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

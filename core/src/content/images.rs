@@ -1,0 +1,47 @@
+//! Names of images, in a store that has their content.
+
+use super::ContentStore;
+use crate::error::Result;
+use crate::oci::{Descriptor, ImageName};
+
+/// Names of images, and their content in the same store.
+///
+/// - A name keeps all that is reachable from its image, by the references that
+///   [`BlobMeta`](super::BlobMeta) says.
+/// - Any number of threads and, for a store on disk, processes may change names at once; each change is
+///   made as a whole or not at all.
+pub trait ImageStore: ContentStore {
+    /// The image that is called `name`; `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn image(&self, name: &ImageName) -> Result<Option<StoredImage>>;
+
+    /// All images, by their full names in order.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn images(&self) -> Result<Vec<(ImageName, StoredImage)>>;
+
+    /// Points each name at its image, all at once; answers what each pointed to before.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for an image whose root or referrers are not in the store.
+    fn tag(&self, images: &[(ImageName, StoredImage)]) -> Result<Vec<Option<StoredImage>>>;
+
+    /// Takes names away, all at once; answers what each pointed to. The content stays until it is
+    /// collected.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for a name that is not there; then none is taken away.
+    fn untag(&self, names: &[ImageName]) -> Result<Vec<StoredImage>>;
+}
+
+/// What a name points to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredImage {
+    /// The root: a manifest or an index.
+    pub root: Descriptor,
+    /// Manifests about it that travel with it: signatures, SBOMs.
+    pub referrers: Vec<Descriptor>,
+}

@@ -1,0 +1,84 @@
+//! Files that say by their lock that their process lives.
+//!
+//! The kernel drops the lock when a process dies, however it dies, so what it left can be told from
+//! what is in use.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Context, Error, Result};
+use crate::scratch::is_still;
+
+/// A file that is locked as long as this value lives, and then goes.
+#[derive(Debug)]
+pub struct LiveFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl LiveFile {
+    /// Makes a file in `directory` with a name of its own that begins with `prefix`.
+    ///
+    /// # Errors
+    /// Those of making it.
+    pub fn create(directory: &Path, prefix: &str) -> Result<Self> {
+        loop {
+            let file = tempfile::Builder::new().prefix(prefix).tempfile_in(directory);
+            let file = file.attempt(|| format!("cannot make a file in {}", directory.display()))?;
+            let (file, path) = file.into_parts();
+            // A collector may have taken it for left over before it was locked.
+            if file.try_lock().is_ok() && is_still(&file, &path) {
+                let path = path.keep().map_err(|error| Error::from(error.error))?;
+                return Ok(Self { path, file });
+            }
+        }
+    }
+
+    /// Opens the file at `path` to be appended to, and locks it; `None` if another one has it.
+    ///
+    /// # Errors
+    /// Those of opening it.
+    pub(super) fn open(path: PathBuf) -> Result<Option<Self>> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        let file = options.open(&path).attempt(|| format!("cannot open {}", path.display()))?;
+        let is_ours = file.try_lock().is_ok() && is_still(&file, &path);
+        if is_ours {
+            return Ok(Some(Self { path, file }));
+        }
+        Ok(None)
+    }
+
+    /// Locks what a process left that is gone; `None` if it lives, or nothing is there.
+    pub fn abandoned(path: &Path) -> Option<Self> {
+        let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(nofollow).open(path).ok()?;
+        let is_ours = file.try_lock().is_ok() && is_still(&file, path);
+        is_ours.then(|| Self { path: path.to_owned(), file })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Leaves it as it is, not locked any more.
+    pub fn keep(mut self) {
+        self.path = PathBuf::new();
+    }
+}
+
+impl Drop for LiveFile {
+    fn drop(&mut self) {
+        if !self.path.as_os_str().is_empty() {
+            // What cannot be removed now is found abandoned later.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! An image into a content store.
+
+use std::sync::Mutex;
+use std::thread;
+
+use super::{AssembledImage, ImageBlob};
+use crate::content::{BlobMeta, ContentStore, copy};
+use crate::error::{Context, ErrorKind, Result};
+use crate::exporter::ExportContext;
+
+/// Copies what `store` lacks of `image` into it, each blob verified, several at a time. A manifest or
+/// index follows when everything that it refers to is there.
+///
+/// # Errors
+/// A blob that is missing or not what its descriptor says, and those of the store.
+pub fn store(image: &AssembledImage<'_>, store: &dyn ContentStore, cx: &ExportContext<'_>) -> Result<()> {
+    let (documents, layers): (Vec<_>, Vec<_>) = image.blobs.iter().partition(|blob| blob.is_document());
+    let layers = Mutex::new(layers.into_iter());
+    let next = || layers.lock().ok().and_then(|mut layers| layers.next());
+    let work = || -> Result<()> {
+        while let Some(blob) = next() {
+            store_one(blob, store, cx).inspect_err(|_| cx.cancel().cancel())?;
+        }
+        Ok(())
+    };
+    let mut results: Vec<Result<()>> = thread::scope(|scope| {
+        let jobs: Vec<_> = (0..cx.budget().jobs().get()).map(|_| scope.spawn(work)).collect();
+        jobs.into_iter().map(|job| job.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    // A blob that was cancelled because of another one's error says nothing new.
+    results.sort_by_key(|result| result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Cancelled));
+    results.into_iter().collect::<Result<()>>()?;
+    documents.into_iter().try_for_each(|blob| store_one(blob, store, cx))
+}
+
+fn store_one(blob: &ImageBlob<'_>, store: &dyn ContentStore, cx: &ExportContext<'_>) -> Result<()> {
+    cx.cancel().check()?;
+    let descriptor = &blob.descriptor;
+    let meta = BlobMeta { references: blob.references.clone(), ..BlobMeta::default() };
+    let task = blob.task(cx.progress());
+    if store.info(&descriptor.digest)?.is_some() {
+        store.update(&descriptor.digest, meta)?;
+        task.into_iter().for_each(|task| task.skipped("exists"));
+        return Ok(());
+    }
+    let write = || -> Result<()> {
+        let mut writer = store.ingest(Some(descriptor))?;
+        copy(blob.provider.provider(), descriptor, &mut writer, cx.cancel(), task.as_ref())?;
+        writer.commit(meta).map(drop)
+    };
+    write().attempt(|| format!("cannot store {}", descriptor.digest))?;
+    task.into_iter().for_each(|task| task.done(""));
+    Ok(())
+}
