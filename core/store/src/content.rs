@@ -1,0 +1,198 @@
+//! Blobs: files that count once they have a row.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use longshore_core::content::{
+    BlobInfo, BlobMeta, BlobWriter, ContentStore, IngestFile, Lease, Made, Origin, Provider,
+};
+use longshore_core::oci::{Descriptor, Digest};
+use longshore_core::{Context, Error, ErrorKind, Result};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use crate::EmbeddedStore;
+use crate::database::{failed, now};
+
+impl Provider for EmbeddedStore {
+    fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {
+        Ok(Box::new(self.0.files.read(digest, from)?))
+    }
+
+    fn local_file(&self, digest: &Digest) -> Result<Option<File>> {
+        self.0.files.read(digest, 0).map(Some)
+    }
+}
+
+impl ContentStore for EmbeddedStore {
+    fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>> {
+        let find = |transaction: &Transaction<'_>| self.find(transaction, digest);
+        let found = match self.0.database.read(find) {
+            Ok(Some(_)) if !self.is_held(digest) => self.write_and_hold(digest, find),
+            found => found,
+        };
+        found.attempt(|| format!("cannot look for blob {digest}"))
+    }
+
+    fn made(&self, diff_id: &Digest, encoder: &str) -> Result<Option<BlobInfo>> {
+        let found = self.0.database.read(|transaction| {
+            let select = "SELECT digest FROM blobs JOIN made USING (digest) WHERE diff_id = ?1 AND encoder = ?2";
+            let found = transaction.query_row(select, [&diff_id.to_string(), encoder], |row| row.get::<_, String>(0));
+            found.optional().map_err(failed)
+        });
+        let digest = found.attempt(|| format!("cannot look for layer {diff_id}"))?;
+        digest.map_or(Ok(None), |digest| self.info(&parse(&digest)?))
+    }
+
+    fn ingest(&self, expected: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>> {
+        Ok(Box::new(Writer { store: self, file: self.0.files.ingest(expected)? }))
+    }
+
+    fn update(&self, digest: &Digest, meta: BlobMeta) -> Result<()> {
+        let updated = self.write_and_hold(digest, |transaction| {
+            let info = self.find(transaction, digest)?;
+            info.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the store")))?;
+            merge(transaction, digest, &meta)
+        });
+        match updated {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).attempt(|| format!("cannot update {digest}"))
+            }
+            updated => updated,
+        }
+    }
+
+    fn lease(&self) -> Result<Lease> {
+        self.begin_lease()
+    }
+}
+
+impl EmbeddedStore {
+    /// What is known of a blob. One whose file is gone or has another size is not there: it is written
+    /// again by whoever needs it.
+    pub(crate) fn find(&self, transaction: &Transaction<'_>, digest: &Digest) -> Result<Option<BlobInfo>> {
+        let key = digest.to_string();
+        let select = "SELECT size, diff_id FROM blobs WHERE digest = ?1";
+        let row = transaction
+            .query_row(select, [&key], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, Option<String>>(1)?)))
+            .optional()
+            .map_err(failed)?;
+        let Some((size, diff_id)) = row else { return Ok(None) };
+        if self.0.files.size(digest)? != Some(size) {
+            return Ok(None);
+        }
+        let references = rows(transaction, "SELECT child FROM edges WHERE parent = ?1 ORDER BY rowid", &key, |row| {
+            row.get::<_, String>(0)
+        })?;
+        let meta = BlobMeta {
+            references: references.iter().map(|text| parse(text)).collect::<Result<_>>()?,
+            diff_id: diff_id.map(|text| parse(&text)).transpose()?,
+            made: rows(
+                transaction,
+                "SELECT encoder, newest FROM made WHERE digest = ?1 ORDER BY rowid",
+                &key,
+                |row| Ok(Made { encoder: row.get(0)?, newest: row.get(1)? }),
+            )?,
+            origins: rows(
+                transaction,
+                "SELECT registry, repository FROM origins WHERE digest = ?1 ORDER BY rowid",
+                &key,
+                |row| Ok(Origin { registry: row.get(0)?, repository: row.get(1)? }),
+            )?,
+        };
+        Ok(Some(BlobInfo { digest: digest.clone(), size, meta }))
+    }
+
+    fn commit(&self, file: IngestFile, meta: &BlobMeta) -> Result<BlobInfo> {
+        let (digest, size) = file.check()?;
+        let is_there = |transaction: &Transaction<'_>| Ok(self.find(transaction, &digest)?.is_some());
+        let was_there = self.0.database.read(is_there)?;
+        if !was_there {
+            // The long wait for the medium is over before anybody has to wait for us.
+            self.0.files.finish(&file)?;
+        }
+        let committed = self.write_and_hold(&digest, |transaction| {
+            if !is_there(transaction)? {
+                if was_there {
+                    self.0.files.finish(&file)?;
+                }
+                self.0.files.place(file, &digest)?;
+                let insert = "INSERT INTO blobs (digest, size, used) VALUES (?1, ?2, ?3)
+                    ON CONFLICT (digest) DO UPDATE SET size = excluded.size";
+                transaction.execute(insert, params![digest.to_string(), size, now()]).map_err(failed)?;
+            }
+            merge(transaction, &digest, meta)?;
+            let not_there = || Error::new(ErrorKind::NotFound, format!("blob {digest} went while it was stored"));
+            self.find(transaction, &digest)?.ok_or_else(not_there)
+        });
+        committed.attempt(|| format!("cannot store blob {digest}"))
+    }
+}
+
+/// Adds what is known of a blob.
+fn merge(transaction: &Transaction<'_>, digest: &Digest, meta: &BlobMeta) -> Result<()> {
+    let key = digest.to_string();
+    let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
+        transaction.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(failed).map(drop)
+    };
+    for child in &meta.references {
+        run("INSERT OR IGNORE INTO edges (parent, child) VALUES (?1, ?2)", params![key, child.to_string()])?;
+    }
+    for Made { encoder, newest } in &meta.made {
+        run("INSERT OR IGNORE INTO made (digest, encoder, newest) VALUES (?1, ?2, ?3)", params![key, encoder, newest])?;
+    }
+    for Origin { registry, repository } in &meta.origins {
+        let insert = "INSERT OR IGNORE INTO origins (digest, registry, repository) VALUES (?1, ?2, ?3)";
+        run(insert, params![key, registry, repository])?;
+    }
+    match &meta.diff_id {
+        Some(diff_id) => run("UPDATE blobs SET diff_id = ?2 WHERE digest = ?1", params![key, diff_id.to_string()]),
+        None => Ok(()),
+    }
+}
+
+/// What a query about one thing answers.
+pub(crate) fn rows<T>(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    key: &str,
+    read: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>> {
+    let mut statement = transaction.prepare_cached(sql).map_err(failed)?;
+    let rows = statement.query_map([key], read).map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
+/// A digest that the database has.
+pub(crate) fn parse(text: &str) -> Result<Digest> {
+    text.parse().map_err(|error: Error| Error::corrupt("the database of the store is damaged").with_source(error))
+}
+
+struct Writer<'a> {
+    store: &'a EmbeddedStore,
+    file: IngestFile,
+}
+
+impl Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl BlobWriter for Writer<'_> {
+    fn offset(&self) -> u64 {
+        self.file.offset()
+    }
+
+    fn suspend(self: Box<Self>) -> Result<()> {
+        self.file.suspend();
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>, meta: BlobMeta) -> Result<BlobInfo> {
+        self.store.commit(self.file, &meta)
+    }
+}

@@ -1,0 +1,62 @@
+#![doc = include_str!("../README.md")]
+
+mod content;
+mod database;
+mod images;
+mod lease;
+mod prune;
+mod schema;
+mod usage;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use longshore_core::content::{BlobFiles, Durability};
+use longshore_core::oci::Digest;
+use longshore_core::{Context, Result};
+
+use database::Database;
+pub use prune::{PruneOptions, Pruned};
+pub use usage::Usage;
+
+/// A store in a directory, open. Clones are the same store.
+#[derive(Debug, Clone)]
+pub struct EmbeddedStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    files: BlobFiles,
+    database: Database,
+    /// The leases of this process, and what each of them is known to hold.
+    leases: Mutex<BTreeMap<i64, HashSet<Digest>>>,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in `root`, which is made if it is not there, for its owner alone.
+    ///
+    /// # Errors
+    /// Those of the medium; [`Unsupported`](longshore_core::ErrorKind::Unsupported) for a store that a
+    /// newer version made.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        Self::open_at(&root).attempt(|| format!("cannot open the store {}", root.display()))
+    }
+
+    fn open_at(root: &Path) -> Result<Self> {
+        if !root.exists() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+        }
+        fs::create_dir_all(root.join("leases"))?;
+        let files = BlobFiles::open(root, Durability::Durable)?;
+        let database = Database::open(root)?;
+        Ok(Self(Arc::new(Inner { files, database, leases: Mutex::default() })))
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        self.0.files.root()
+    }
+}

@@ -1,0 +1,80 @@
+//! The tables, and their version.
+
+use longshore_core::{Error, ErrorKind, Result};
+use rusqlite::Connection;
+
+use crate::database::failed;
+
+/// The version of [`TABLES`], in SQLite's `user_version`. A change of the tables raises it and adds
+/// the step from the one before to [`prepare`].
+const VERSION: i64 = 1;
+
+/// Digests are text, times are seconds since 1970, rows are in the order in which they were added.
+const TABLES: &str = "
+    -- A blob is visible when it has a row. `used` is when a run last wrote or found it.
+    CREATE TABLE blobs (
+        digest TEXT PRIMARY KEY,
+        size INTEGER NOT NULL,
+        diff_id TEXT,
+        used INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX blobs_of_layers ON blobs (diff_id) WHERE diff_id IS NOT NULL;
+    -- What a manifest or an index refers to; it need not be there.
+    CREATE TABLE edges (
+        parent TEXT NOT NULL REFERENCES blobs (digest) ON DELETE CASCADE,
+        child TEXT NOT NULL,
+        UNIQUE (parent, child)
+    ) STRICT;
+    CREATE TABLE made (
+        digest TEXT NOT NULL REFERENCES blobs (digest) ON DELETE CASCADE,
+        encoder TEXT NOT NULL,
+        newest INTEGER,
+        UNIQUE (digest, encoder)
+    ) STRICT;
+    CREATE TABLE origins (
+        digest TEXT NOT NULL REFERENCES blobs (digest) ON DELETE CASCADE,
+        registry TEXT NOT NULL,
+        repository TEXT NOT NULL,
+        UNIQUE (digest, registry, repository)
+    ) STRICT;
+    -- `root` and `referrers` are descriptors as JSON.
+    CREATE TABLE images (
+        name TEXT PRIMARY KEY,
+        root TEXT NOT NULL,
+        referrers TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    -- The digests of both, from which everything that a name keeps is reachable.
+    CREATE TABLE roots (
+        name TEXT NOT NULL REFERENCES images (name) ON DELETE CASCADE,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (name, digest)
+    ) STRICT, WITHOUT ROWID;
+    -- A lease lives as long as its file in `leases` is locked.
+    CREATE TABLE leases (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        file TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE leased (
+        lease INTEGER NOT NULL REFERENCES leases (id) ON DELETE CASCADE,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (lease, digest)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 1;
+";
+
+/// Makes the tables of a new database, and refuses one that a newer version made.
+pub(crate) fn prepare(connection: &mut Connection) -> Result<()> {
+    let version = || connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
+    match version().map_err(failed)? {
+        VERSION => Ok(()),
+        0 => {
+            let transaction = connection.transaction().map_err(failed)?;
+            transaction.execute_batch(TABLES).map_err(failed)?;
+            transaction.commit().map_err(failed)
+        }
+        newer => {
+            let message = format!("it has version {newer}, and this longshore knows versions up to {VERSION}");
+            Err(Error::new(ErrorKind::Unsupported, message).with_hint("use a newer longshore, or another --store"))
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! How much the store holds, and of what.
+
+use longshore_core::content::Amount;
+use longshore_core::{Context, Result};
+use rusqlite::Transaction;
+use serde::Serialize;
+
+use crate::EmbeddedStore;
+use crate::database::failed;
+use crate::prune::REACHABLE;
+
+/// How much a store holds. Each blob counts once, in the first line that it belongs to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// What names reach.
+    pub images: Amount,
+    /// What only runs reach that use it now, or that died since the last collection.
+    pub in_use: Amount,
+    /// Layers that were made here and that nothing reaches: `prune --keep-storage` keeps some.
+    pub made: Amount,
+    /// What else nothing reaches.
+    pub unused: Amount,
+    /// What writers left that died half-way.
+    pub leftovers: Amount,
+}
+
+impl Usage {
+    /// Everything.
+    pub fn total(&self) -> Amount {
+        let all = [self.images, self.in_use, self.made, self.unused, self.leftovers];
+        Amount { count: all.iter().map(|each| each.count).sum(), bytes: all.iter().map(|each| each.bytes).sum() }
+    }
+}
+
+impl EmbeddedStore {
+    /// How much it holds.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    pub fn usage(&self) -> Result<Usage> {
+        let usage = || -> Result<Usage> {
+            let mut usage = self.0.database.read(count)?;
+            usage.leftovers = self.0.files.leftovers(false)?;
+            Ok(usage)
+        };
+        usage().attempt(|| format!("cannot measure the store {}", self.root().display()))
+    }
+}
+
+fn count(transaction: &Transaction<'_>) -> Result<Usage> {
+    let select = format!(
+        "{REACHABLE}, named (digest) AS (
+            SELECT digest FROM roots UNION SELECT child FROM edges JOIN named ON parent = named.digest
+        )
+        SELECT CASE
+            WHEN digest IN named THEN 0
+            WHEN digest IN reachable THEN 1
+            WHEN EXISTS (SELECT 1 FROM made WHERE made.digest = blobs.digest) THEN 2
+            ELSE 3
+        END AS class, count(*), sum(size) FROM blobs GROUP BY class"
+    );
+    let mut select = transaction.prepare(&select).map_err(failed)?;
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, Amount { count: row.get(1)?, bytes: row.get(2)? }));
+    let mut usage = Usage::default();
+    for row in select.query_map([], row).map_err(failed)? {
+        let (class, amount) = row.map_err(failed)?;
+        match class {
+            0 => usage.images = amount,
+            1 => usage.in_use = amount,
+            2 => usage.made = amount,
+            _ => usage.unused = amount,
+        }
+    }
+    Ok(usage)
+}
