@@ -1,11 +1,13 @@
 //! Frontends: what was built, from where it is.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::cancel::Cancel;
+use crate::content::ImageStore;
 use crate::error::{Error, Result};
 use crate::oci::Platform;
 use crate::options::nearest;
@@ -36,6 +38,8 @@ pub struct SchemeInfo {
     pub syntax: Cow<'static, str>,
     /// What it is, in one line.
     pub summary: Cow<'static, str>,
+    /// Whether it reads the image store, which the host then puts into [`FrontendContext::images`].
+    pub image_store: bool,
 }
 
 /// A source as it was asked for: `[PLATFORM=]SCHEME[:VALUE]`.
@@ -82,6 +86,8 @@ pub struct FrontendContext {
     pub excludes: Patterns,
     /// The user and group that own every file.
     pub owner: Option<(u32, u32)>,
+    /// The image store of the run, if it has one: sources that name images in it read there.
+    pub images: Option<Arc<dyn ImageStore>>,
     /// Where to report what the user should know.
     pub progress: Progress,
     /// What says when to stop.
@@ -90,7 +96,13 @@ pub struct FrontendContext {
 
 impl Default for FrontendContext {
     fn default() -> Self {
-        Self { excludes: Patterns::default(), owner: None, progress: Progress::silent(), cancel: Cancel::default() }
+        Self {
+            excludes: Patterns::default(),
+            owner: None,
+            images: None,
+            progress: Progress::silent(),
+            cancel: Cancel::default(),
+        }
     }
 }
 
@@ -119,6 +131,11 @@ impl FrontendRegistry {
     /// What each scheme is.
     pub fn infos(&self) -> Vec<SchemeInfo> {
         self.frontends.iter().flat_map(|frontend| frontend.schemes()).collect()
+    }
+
+    /// Whether `source` is read from the image store. A scheme that nobody reads is not.
+    pub fn reads_image_store(&self, source: &Source) -> bool {
+        self.infos().iter().any(|info| info.scheme == source.scheme && info.image_store)
     }
 
     /// Opens `source` with the frontend of its scheme.

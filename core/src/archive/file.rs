@@ -51,11 +51,10 @@ impl TarFile {
             if offset + entry.size > length {
                 return Err(Error::input(format!("the tar archive ends within `{}`", entry.display())));
             }
-            let path = resolve(b"", &entry.path)?;
-            let found = match entry.kind {
-                EntryKind::File => Found::File { offset, size: entry.size },
-                EntryKind::HardLink => Found::Link(resolve(b"", &entry.link)?),
-                EntryKind::Symlink => Found::Link(symlink(&path, &entry)?),
+            let path = entry_path(&entry)?;
+            let found = match (entry.kind, link_target(&entry)?) {
+                (EntryKind::File, _) => Found::File { offset, size: entry.size },
+                (_, Some(target)) => Found::Link(target),
                 _ => Found::Other,
             };
             if entries.insert(path, found).is_some_and(|before| !matches!(before, Found::Other)) {
@@ -133,7 +132,26 @@ impl TarFile {
     }
 }
 
-/// Where a symbolic link points, from the top of the archive.
+/// Where a link points, from the top of the archive; `None` for what is no link.
+///
+/// # Errors
+/// It points outside of the archive.
+pub fn link_target(entry: &Entry) -> Result<Option<Vec<u8>>> {
+    match entry.kind {
+        EntryKind::HardLink => resolve(b"", &entry.link).map(Some),
+        EntryKind::Symlink => symlink(&entry_path(entry)?, entry).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The path of an entry from the top of the archive, without `.` and `..`.
+///
+/// # Errors
+/// It is outside of the archive.
+pub fn entry_path(entry: &Entry) -> Result<Vec<u8>> {
+    resolve(b"", &entry.path)
+}
+
 fn symlink(path: &[u8], entry: &Entry) -> Result<Vec<u8>> {
     let directory = path.iter().rposition(|byte| *byte == b'/').map_or(&b""[..], |at| &path[..at]);
     resolve(if entry.link.starts_with(b"/") { b"" } else { directory }, &entry.link)

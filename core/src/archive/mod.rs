@@ -9,7 +9,7 @@ mod read;
 mod write;
 
 pub use entry::{Entry, EntryKind};
-pub use file::TarFile;
+pub use file::{TarFile, entry_path, link_target};
 pub use read::Reader;
 pub use write::Writer;
 

@@ -115,7 +115,10 @@ impl Walk<'_> {
 }
 
 /// An existing image as it is.
-pub(super) fn verbatim(existing: &Existing) -> Result<AssembledImage<'static>> {
+///
+/// # Errors
+/// As [`walk`], and a root that is neither a manifest nor an index.
+pub fn verbatim(existing: &Existing) -> Result<AssembledImage<'static>> {
     let provider = existing.provider.as_ref();
     let root = &existing.root;
     if !(root.media_type.is_manifest() || root.media_type.is_index()) {

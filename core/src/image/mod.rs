@@ -16,12 +16,12 @@ use std::sync::Arc;
 use serde_json::Map;
 
 pub use existing::take_apart;
-pub use graph::{Graph, GraphBlob, GraphLimits, walk};
+pub use graph::{Graph, GraphBlob, GraphLimits, verbatim, walk};
 pub use inspect::{InspectedFile, InspectedLayer, InspectedManifest, Inspection, inspect};
 pub use named::{NamedImage, assemble_all};
 pub use options::ImageOptions;
 pub use plan::plan;
-pub use store::store;
+pub use store::{Storing, store};
 pub use verify::{Verification, verify};
 
 use crate::content::{BlobMeta, ContentStore, Provider, read};

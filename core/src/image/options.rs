@@ -65,6 +65,11 @@ impl ImageOptions {
         Encoding::new(self.compression.unwrap_or(Algorithm::Gzip), self.compression_level)
     }
 
+    /// Whether it says what images are called.
+    pub fn has_names(&self) -> bool {
+        self.name.is_some()
+    }
+
     /// What each image of `result` is called, in order.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ mod read;
 
 pub use archive::LayoutArchive;
 pub use directory::{LayoutDirectory, StagedLayout};
-pub use names::{entries, merge};
+pub use names::{ListedImage, entries, listed, merge};
 pub use read::LayoutSource;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -18,7 +18,10 @@ use crate::error::{Error, ErrorKind, Result};
 const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// Fails if the content of an `oci-layout` is of another version.
-fn check_version(oci_layout: &[u8]) -> Result<()> {
+///
+/// # Errors
+/// [`Unsupported`](ErrorKind::Unsupported) for all but version 1.0.0.
+pub fn check_version(oci_layout: &[u8]) -> Result<()> {
     #[derive(serde::Deserialize)]
     struct Version {
         #[serde(rename = "imageLayoutVersion")]

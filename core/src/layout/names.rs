@@ -1,10 +1,12 @@
 //! The index of a layout: what images are called in it.
 
+use indexmap::IndexMap;
+
 use crate::image::NamedImage;
-use crate::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor};
+use crate::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Digest, Index};
 
 /// Annotation of a referrer in `index.json`: the manifest that it is about, a convention of containerd.
-pub(super) const ANNOTATION_SUBJECT: &str = "io.containerd.manifest.subject";
+const ANNOTATION_SUBJECT: &str = "io.containerd.manifest.subject";
 
 /// The entries of images in `index.json`.
 ///
@@ -28,6 +30,56 @@ fn entries_of(NamedImage { image, names }: &NamedImage<'_>, default_tag: Option<
     let referrer = |referrer: &Descriptor| referrer.clone().annotated(ANNOTATION_SUBJECT, root.digest.to_string());
     entries.extend(image.referrers.iter().map(referrer));
     entries
+}
+
+/// An image as the index of a layout lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedImage {
+    /// Its root, without what only its place in the index says.
+    pub root: Descriptor,
+    /// Full names, as they are written there.
+    pub names: Vec<String>,
+    /// Tags without a name.
+    pub tags: Vec<String>,
+    /// Manifests about it that the index lists too.
+    pub referrers: Vec<Descriptor>,
+}
+
+/// The images of an index, or those with an entry that is `wanted`, in order. An image with several
+/// entries is one image.
+pub fn listed(index: &Index, wanted: impl Fn(&Descriptor) -> bool) -> Vec<ListedImage> {
+    let subject = |entry: &Descriptor| entry.annotations.get(ANNOTATION_SUBJECT).cloned();
+    let mut images: IndexMap<&Digest, ListedImage> = IndexMap::new();
+    for entry in index.manifests.iter().filter(|entry| subject(entry).is_none() && wanted(entry)) {
+        let image = images.entry(&entry.digest).or_insert_with(|| ListedImage {
+            root: unnamed(entry),
+            names: Vec::new(),
+            tags: Vec::new(),
+            referrers: Vec::new(),
+        });
+        let annotation = |key| entry.annotations.get(key).filter(|value| !value.is_empty());
+        let reference = annotation(ANNOTATION_REF_NAME);
+        // As containerd reads it: what has one of these is no tag.
+        let is_full = |reference: &&String| reference.contains(['/', ':', '@']);
+        match annotation(ANNOTATION_IMAGE_NAME).or_else(|| reference.filter(is_full)) {
+            Some(name) => image.names.push(name.clone()),
+            None => image.tags.extend(reference.cloned()),
+        }
+    }
+    for (digest, image) in &mut images {
+        let is_about = |entry: &&Descriptor| subject(entry).is_some_and(|subject| subject == digest.to_string());
+        image.referrers = index.manifests.iter().filter(is_about).map(unnamed).collect();
+    }
+    images.into_values().collect()
+}
+
+/// An entry without what only its place in the index says.
+fn unnamed(entry: &Descriptor) -> Descriptor {
+    let mut entry = entry.clone();
+    for key in [ANNOTATION_REF_NAME, ANNOTATION_IMAGE_NAME, ANNOTATION_SUBJECT] {
+        entry.annotations.remove(key);
+    }
+    entry
 }
 
 /// Puts `new` entries in place of those that have the same tag and name; all others stay.

@@ -5,9 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
-use super::names::ANNOTATION_SUBJECT;
+use super::names::{ListedImage, listed};
 use crate::archive::TarFile;
 use crate::content::Provider;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -64,27 +62,28 @@ impl LayoutSource {
     /// A reference that names nothing, or different images.
     pub fn images(self, reference: Option<&str>) -> Result<Vec<Image>> {
         let source = Arc::new(self);
-        let mut images: IndexMap<&Digest, (Descriptor, Vec<ImageName>)> = IndexMap::new();
-        let is_wanted = |entry: &&Descriptor| reference.is_none_or(|reference| is_named(entry, reference));
-        let is_referrer = |entry: &Descriptor| entry.annotations.contains_key(ANNOTATION_SUBJECT);
-        for entry in source.index.manifests.iter().filter(|entry| !is_referrer(entry)).filter(is_wanted) {
-            let (_, names) = images.entry(&entry.digest).or_insert_with(|| (unnamed(entry), Vec::new()));
-            names.extend(name(entry).filter(|name| !names.contains(name)).into_iter().collect::<Vec<_>>());
-        }
+        let images = listed(&source.index, |entry| reference.is_none_or(|reference| is_named(entry, reference)));
         if let Some(reference) = reference
             && images.len() != 1
         {
             return Err(source.not_one(reference, images.len()));
         }
-        let image = |(digest, (root, names)): (&Digest, (Descriptor, Vec<ImageName>))| {
-            let about = |entry: &&Descriptor| {
-                entry.annotations.get(ANNOTATION_SUBJECT).is_some_and(|subject| *subject == digest.to_string())
-            };
-            let referrers = source.index.manifests.iter().filter(about).map(unnamed).collect();
+        let image = |ListedImage { root, names, referrers, .. }: ListedImage| {
             let existing = Existing { root, referrers, provider: source.clone() };
-            Image { names, ..Image::new(ImageContent::Existing(existing)) }
+            let mut image = Image::new(ImageContent::Existing(existing));
+            for name in names.iter().filter_map(|name| name.parse::<ImageName>().ok()) {
+                if !image.names.contains(&name) {
+                    image.names.push(name);
+                }
+            }
+            image
         };
         Ok(images.into_iter().map(image).collect())
+    }
+
+    /// What its `index.json` says.
+    pub fn index(&self) -> &Index {
+        &self.index
     }
 
     fn not_one(&self, reference: &str, found: usize) -> Error {
@@ -113,22 +112,6 @@ fn is_named(entry: &Descriptor, reference: &str) -> bool {
         || is(ANNOTATION_IMAGE_NAME, reference)
         || is(ANNOTATION_IMAGE_NAME, &full)
         || entry.digest.to_string() == reference
-}
-
-/// The full name of an entry, where it has one: a tag alone is none.
-fn name(entry: &Descriptor) -> Option<ImageName> {
-    let full = entry.annotations.get(ANNOTATION_IMAGE_NAME);
-    let tag = entry.annotations.get(ANNOTATION_REF_NAME).filter(|tag| tag.contains('/'));
-    full.or(tag)?.parse().ok()
-}
-
-/// An entry without what only its place in the index says.
-fn unnamed(entry: &Descriptor) -> Descriptor {
-    let mut entry = entry.clone();
-    for key in [ANNOTATION_REF_NAME, ANNOTATION_IMAGE_NAME, ANNOTATION_SUBJECT] {
-        entry.annotations.remove(key);
-    }
-    entry
 }
 
 impl Place {

@@ -32,6 +32,16 @@ impl Value for bool {
     }
 }
 
+impl Value for String {
+    fn syntax() -> Cow<'static, str> {
+        "TEXT".into()
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        Ok(text.to_owned())
+    }
+}
+
 impl Value for i32 {
     fn syntax() -> Cow<'static, str> {
         "NUMBER".into()

@@ -24,10 +24,26 @@ pub(crate) struct DockerArchive {
 /// An image in `manifest.json`. What else Docker writes there says nothing new.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Item {
-    config: String,
-    repo_tags: Option<Vec<String>>,
+pub(crate) struct Item {
+    pub(crate) config: String,
+    pub(crate) repo_tags: Option<Vec<String>>,
     layers: Vec<String>,
+}
+
+/// Reads `manifest.json`.
+pub(crate) fn items(manifest: &[u8]) -> Result<Vec<Item>> {
+    let items: Option<Vec<Item>> = serde_json::from_slice(manifest)
+        .map_err(|error| Error::input("`manifest.json` is malformed").with_source(error))?;
+    items.ok_or_else(|| Error::input("`manifest.json` is `null`"))
+}
+
+/// A manifest that was made for an image, as Docker's format has none.
+pub(crate) struct MadeManifest {
+    pub(crate) root: Descriptor,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) config: Digest,
+    /// Its configuration and its layers.
+    pub(crate) references: Vec<Digest>,
 }
 
 /// Who has the blobs of an image: the tarball, and for the manifest that was made this value.
@@ -51,9 +67,7 @@ impl DockerArchive {
             }
             _ => error,
         })?;
-        let items: Option<Vec<Item>> = serde_json::from_slice(&manifest)
-            .map_err(|error| Error::input("`manifest.json` is malformed").with_source(error))?;
-        let items = items.ok_or_else(|| Error::input("`manifest.json` is `null`"))?;
+        let items = items(&manifest)?;
         Ok(Self { tar, items })
     }
 
@@ -82,6 +96,41 @@ impl DockerArchive {
 }
 
 impl Item {
+    /// Makes the manifest of an image with this configuration; `layer` finds the layer at a path, which
+    /// must turn out to have a diffID.
+    pub(crate) fn manifest(
+        &self,
+        config: &[u8],
+        mut layer: impl FnMut(&str, &Digest) -> Result<Descriptor>,
+    ) -> Result<MadeManifest> {
+        let parsed = ImageConfig::parse(config).attempt(|| format!("cannot read config `{}`", self.config))?;
+        let diff_ids = parsed.diff_ids()?;
+        if diff_ids.len() != self.layers.len() {
+            let (layers, listed) = (self.layers.len(), diff_ids.len());
+            let message = format!("config `{}` lists {listed} layers, `manifest.json` {layers}", self.config);
+            return Err(Error::input(message));
+        }
+        let layers = self.layers.iter().zip(&diff_ids);
+        let layers =
+            layers.map(|(path, diff_id)| layer(path, diff_id).attempt(|| format!("cannot read layer `{path}`")));
+        let layers: Vec<Descriptor> = layers.collect::<Result<_>>()?;
+        let config = Descriptor::of(MediaType::CONFIG, config);
+        check_name(&self.config, &config.digest)?;
+        let references = [&config].into_iter().chain(&layers).map(|blob| blob.digest.clone()).collect();
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(MediaType::MANIFEST),
+            artifact_type: None,
+            config: config.clone(),
+            layers,
+            subject: None,
+            annotations: std::collections::BTreeMap::new(),
+            unknown: serde_json::Map::new(),
+        };
+        let bytes = json::indented(&manifest)?;
+        Ok(MadeManifest { root: Descriptor::of(MediaType::MANIFEST, &bytes), bytes, config: config.digest, references })
+    }
+
     fn names(&self) -> Result<Vec<ImageName>> {
         let parse = |name: &String| name.parse::<ImageName>();
         self.repo_tags.iter().flatten().map(parse).collect::<Result<_>>().attempt(|| "`manifest.json`".to_owned())
@@ -90,37 +139,16 @@ impl Item {
 
 /// An image of the tarball, with a manifest that is made for it.
 fn image(tar: &Arc<TarFile>, item: &Item, config: Vec<u8>) -> Result<Image> {
-    let parsed = ImageConfig::parse(&config).attempt(|| format!("cannot read config `{}`", item.config))?;
-    let diff_ids = parsed.diff_ids()?;
-    if diff_ids.len() != item.layers.len() {
-        let (layers, listed) = (item.layers.len(), diff_ids.len());
-        return Err(Error::input(format!("config `{}` lists {listed} layers, `manifest.json` {layers}", item.config)));
-    }
     let mut found = HashMap::new();
-    let mut layers = Vec::new();
-    for (path, diff_id) in item.layers.iter().zip(diff_ids) {
-        let layer = layer(tar, path, diff_id).attempt(|| format!("cannot read layer `{path}`"))?;
-        found.insert(layer.digest.clone(), Found::At(path.clone()));
-        layers.push(layer);
-    }
-    let config_descriptor = Descriptor::of(MediaType::CONFIG, &config);
-    check_name(&item.config, &config_descriptor.digest)?;
-    let manifest = Manifest {
-        schema_version: 2,
-        media_type: Some(MediaType::MANIFEST),
-        artifact_type: None,
-        config: config_descriptor.clone(),
-        layers,
-        subject: None,
-        annotations: std::collections::BTreeMap::new(),
-        unknown: serde_json::Map::new(),
-    };
-    let manifest = json::indented(&manifest)?;
-    let root = Descriptor::of(MediaType::MANIFEST, &manifest);
-    found.insert(config_descriptor.digest, Found::Made(config));
-    found.insert(root.digest.clone(), Found::Made(manifest));
+    let made = item.manifest(&config, |path, diff_id| {
+        let layer = layer(tar, path, diff_id.clone())?;
+        found.insert(layer.digest.clone(), Found::At(path.to_owned()));
+        Ok(layer)
+    })?;
+    found.insert(made.config, Found::Made(config));
+    found.insert(made.root.digest.clone(), Found::Made(made.bytes));
     let provider = Arc::new(Blobs { tar: tar.clone(), found });
-    Ok(Image::new(ImageContent::Existing(Existing { root, referrers: Vec::new(), provider })))
+    Ok(Image::new(ImageContent::Existing(Existing { root: made.root, referrers: Vec::new(), provider })))
 }
 
 /// A layer of the tarball. One that is not compressed is its own tar stream, so its digest is known

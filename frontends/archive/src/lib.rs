@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod docker;
+mod import;
 mod source;
 
+pub use import::{Import, ImportName, Imported};
 pub use source::ArchiveFrontend;

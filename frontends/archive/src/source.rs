@@ -26,6 +26,7 @@ impl Frontend for ArchiveFrontend {
             scheme: scheme.into(),
             syntax: syntax.into(),
             summary: summary.into(),
+            image_store: false,
         };
         SCHEMES.map(info).into()
     }

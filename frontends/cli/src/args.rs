@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use longshore_core::oci::Platform;
@@ -15,11 +16,22 @@ use crate::exit_code;
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    /// Keep images and layers in this directory [default: $LONGSHORE_ROOT, else /var/lib/longshore for
+    /// root and $XDG_DATA_HOME/longshore for others]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Image store")]
+    pub(crate) store: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Export(Box<ExportArgs>),
+    Import(ImportArgs),
+    Images(ImagesArgs),
+    Tag(TagArgs),
+    Rm(RmArgs),
+    Prune(PruneArgs),
+    Du(DuArgs),
     Inspect(InspectArgs),
     Verify(VerifyArgs),
     Exporters(ExportersArgs),
@@ -28,9 +40,9 @@ pub(crate) enum Command {
 
 /// Export sources to one or more outputs
 ///
-/// A source is `rootfs:DIR` (a directory, as one layer), `scratch` (no layers), `oci:DIR`,
-/// `oci-archive:FILE` or `docker-archive:FILE` (images that exist, selected with `:REF`; `-` reads
-/// standard input). Prefixed with a platform, as in `linux/arm64=rootfs:DIR`, several directories make
+/// A source is `rootfs:DIR` (a directory, as one layer), `scratch` (no layers), `image:NAME` (in the
+/// image store), `oci:DIR`, `oci-archive:FILE` or `docker-archive:FILE` (images that exist, selected
+/// with `:REF`; `-` reads standard input). Prefixed with a platform, as in `linux/arm64=rootfs:DIR`, several directories make
 /// one multi-platform image.
 ///
 /// Either all outputs are written, or none.
@@ -67,6 +79,10 @@ pub(crate) struct ExportArgs {
     /// Threads that compress [default: one a processor]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// Keep layers beside the first destination, for this run only, and not in the image store
+    #[arg(long)]
+    pub(crate) no_store: bool,
 
     /// How to show progress, on standard error
     #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
@@ -146,10 +162,87 @@ pub(crate) enum ProgressStyle {
     Quiet,
 }
 
+/// Put images into the image store: an archive, which is read once, or a layout in a directory
+///
+/// An archive is an OCI layout or a tarball of docker save, compressed or not. Names move all at once,
+/// after everything is in the store and verified; what a name pointed to before is said.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportArgs {
+    /// An archive, a directory, or `-` for standard input
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+
+    /// Name of images that have none: each becomes NAME:TAG with its tag, or NAME@DIGEST. With a tag,
+    /// the name of the only image
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// How to show progress, on standard error
+    #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
+    pub(crate) progress: ProgressStyle,
+}
+
+/// List the images in the image store
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImagesArgs {
+    /// Write full names alone, one a line
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+
+    /// Write JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Give an image in the image store further names
+///
+/// A name that pointed to another image moves, which is said.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TagArgs {
+    /// The image
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: String,
+
+    /// Its new names
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+}
+
+/// Take names from images in the image store
+///
+/// Either all names go, or none. The content stays until `longshore prune`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RmArgs {
+    /// The names
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+}
+
+/// Remove from the image store what neither a name nor a running command needs
+#[derive(Debug, clap::Args)]
+pub(crate) struct PruneArgs {
+    /// Keep layers that were made here and that nothing needs, those used last first, up to this size,
+    /// such as 10GB [default: 0]
+    #[arg(long, value_name = "SIZE", default_value = "0", hide_default_value = true)]
+    pub(crate) keep_storage: ByteSize,
+
+    /// Only say what would go
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Show how much the image store holds, and of what
+#[derive(Debug, clap::Args)]
+pub(crate) struct DuArgs {
+    /// Write JSON, in bytes
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Show what images consist of: manifests, configuration, layers and their biggest files
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// What to read, such as oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
+    /// What to read: image:NAME, or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 
@@ -163,7 +256,7 @@ pub(crate) struct InspectArgs {
 /// All that is wrong is listed, one line a problem; the exit code is then 1.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
-    /// What to read, such as oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
+    /// What to read: image:NAME, or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 }

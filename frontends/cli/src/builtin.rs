@@ -2,16 +2,18 @@
 
 use longshore_core::{ExporterRegistry, FrontendRegistry};
 use longshore_exporter_docker::DockerExporter;
+use longshore_exporter_image::ImageExporter;
 use longshore_exporter_oci::OciExporter;
 use longshore_frontend_archive::ArchiveFrontend;
 use longshore_frontend_rootfs::RootfsFrontend;
+use longshore_frontend_store::StoreFrontend;
 
 /// The exporters, in the order of the reference page.
 pub fn exporters() -> ExporterRegistry {
-    ExporterRegistry::default().with(DockerExporter).with(OciExporter)
+    ExporterRegistry::default().with(DockerExporter).with(ImageExporter).with(OciExporter)
 }
 
 /// The frontends, in the order of `--help`.
 pub fn frontends() -> FrontendRegistry {
-    FrontendRegistry::default().with(RootfsFrontend).with(ArchiveFrontend)
+    FrontendRegistry::default().with(RootfsFrontend).with(ArchiveFrontend).with(StoreFrontend)
 }

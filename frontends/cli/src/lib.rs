@@ -15,6 +15,7 @@ mod command;
 mod exit_code;
 mod progress;
 mod report;
+mod store_root;
 
 use std::process::ExitCode;
 
@@ -22,14 +23,22 @@ use clap::Parser;
 use longshore_core::{ExporterRegistry, FrontendRegistry};
 
 use args::{Args, Command};
+use store_root::StoreRoot;
 
 /// Runs the command line of this process with these exporters and frontends.
 pub fn run(exporters: ExporterRegistry, frontends: FrontendRegistry) -> ExitCode {
     let args = Args::parse();
+    let root = StoreRoot::new(args.store);
     let done = match &args.command {
-        Command::Export(args) => command::export(args, &exporters, &frontends),
-        Command::Inspect(args) => command::inspect(args, &frontends),
-        Command::Verify(args) => command::verify(args, &frontends),
+        Command::Export(args) => command::export(args, &root, &exporters, &frontends),
+        Command::Import(args) => command::import(args, &root),
+        Command::Images(args) => command::images(args, &root),
+        Command::Tag(args) => command::tag(args, &root),
+        Command::Rm(args) => command::rm(args, &root),
+        Command::Prune(args) => command::prune(args, &root),
+        Command::Du(args) => command::du(args, &root),
+        Command::Inspect(args) => command::inspect(args, &root, &frontends),
+        Command::Verify(args) => command::verify(args, &root, &frontends),
         Command::Exporters(args) => command::exporters(args, &exporters),
         Command::Completion(args) => command::completion(args),
     };

@@ -56,7 +56,13 @@ fn commands_run_as_written() {
         prepare(&work);
         for command in commands(&page) {
             let mut shell = Command::new("sh");
-            let output = shell.args(["-euc", &command]).current_dir(work.root()).env("PATH", &path).output().unwrap();
+            let output = shell
+                .args(["-euc", &command])
+                .current_dir(work.root())
+                .env("PATH", &path)
+                .env("LONGSHORE_ROOT", work.store())
+                .output()
+                .unwrap();
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{}: {command}\n{stderr}", page.display());
             ran += 1;

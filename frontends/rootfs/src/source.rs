@@ -21,8 +21,14 @@ impl Frontend for RootfsFrontend {
                 scheme: "rootfs".into(),
                 syntax: "rootfs:DIR".into(),
                 summary: "a directory, as one layer".into(),
+                image_store: false,
             },
-            SchemeInfo { scheme: "scratch".into(), syntax: "scratch".into(), summary: "no layers".into() },
+            SchemeInfo {
+                scheme: "scratch".into(),
+                syntax: "scratch".into(),
+                summary: "no layers".into(),
+                image_store: false,
+            },
         ]
     }
 

@@ -1,6 +1,7 @@
 //! `longshore export`.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use anyhow::Result;
 use longshore_core::compose::compose;
@@ -12,20 +13,30 @@ use longshore_core::{
 use super::{edits, signals, written};
 use crate::args::ExportArgs;
 use crate::progress;
+use crate::store_root::StoreRoot;
 
-pub(crate) fn export(args: &ExportArgs, exporters: &ExporterRegistry, frontends: &FrontendRegistry) -> Result<()> {
+pub(crate) fn export(
+    args: &ExportArgs,
+    root: &StoreRoot,
+    exporters: &ExporterRegistry,
+    frontends: &FrontendRegistry,
+) -> Result<()> {
     let cancel = signals::cancel_on_signal()?;
     let display = progress::start(args.progress);
     let progress = Progress::new(display.clone());
-    let mut session = Session::new(exporters, Store::Spool).with_progress(progress.clone()).with_cancel(cancel.clone());
+    let specs = outputs(&args.outputs)?;
+    let store = open_store(args, &specs, root, exporters)?;
+    let images = store.images().cloned();
+    let mut session = Session::new(exporters, store).with_progress(progress.clone()).with_cancel(cancel.clone());
     if let Some(jobs) = args.jobs {
         session = session.with_budget(Budget::new(jobs));
     }
-    let resolved = session.resolve(&outputs(&args.outputs)?)?;
+    let resolved = session.resolve(&specs)?;
     let cx = FrontendContext {
         excludes: edits::parse_excludes(&args.excludes)?,
         owner: args.owner.as_deref().map(edits::parse_owner).transpose()?,
         progress: progress.clone(),
+        images,
         cancel,
     };
     let result = build(args, frontends, &cx)?;
@@ -48,6 +59,20 @@ pub(crate) fn export(args: &ExportArgs, exporters: &ExporterRegistry, frontends:
 
 fn outputs(texts: &[String]) -> Result<Vec<OutputSpec>, Error> {
     texts.iter().filter_map(|text| OutputSpec::parse(text).transpose()).collect()
+}
+
+/// The store of the run. Outputs that are not understood leave no store behind.
+fn open_store(
+    args: &ExportArgs,
+    specs: &[OutputSpec],
+    root: &StoreRoot,
+    exporters: &ExporterRegistry,
+) -> Result<Store, Error> {
+    specs.iter().try_for_each(|spec| exporters.resolve(&spec.kind, &spec.attrs).map(drop))?;
+    if args.no_store {
+        return Ok(Store::Spool);
+    }
+    Ok(Store::Images(Arc::new(root.open()?)))
 }
 
 fn build(args: &ExportArgs, frontends: &FrontendRegistry, cx: &FrontendContext) -> Result<BuildResult, Error> {

@@ -1,9 +1,11 @@
 //! `longshore inspect`.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use anyhow::Result;
 use indicatif::HumanBytes;
+use longshore_core::content::ImageStore;
 use longshore_core::image::{InspectedLayer, InspectedManifest, Inspection, inspect as inspect_one};
 use longshore_core::oci::Descriptor;
 use longshore_core::{
@@ -13,10 +15,11 @@ use serde_json::json;
 
 use super::signals;
 use crate::args::InspectArgs;
+use crate::store_root::StoreRoot;
 
-pub(crate) fn inspect(args: &InspectArgs, frontends: &FrontendRegistry) -> Result<()> {
+pub(crate) fn inspect(args: &InspectArgs, root: &StoreRoot, frontends: &FrontendRegistry) -> Result<()> {
     let cancel = signals::cancel_on_signal()?;
-    let images = open(&args.source, frontends, &cancel)?;
+    let images = open(&args.source, root, frontends, &cancel)?;
     let inspected = images.iter().map(|(image, existing)| Ok((names(image), inspect_one(existing, &cancel)?)));
     let inspected = inspected.collect::<Result<Vec<_>, Error>>()?;
     let mut out = io::stdout().lock();
@@ -33,9 +36,17 @@ pub(crate) fn inspect(args: &InspectArgs, frontends: &FrontendRegistry) -> Resul
 }
 
 /// The images of a source, all of which must exist.
-pub(super) fn open(text: &str, frontends: &FrontendRegistry, cancel: &Cancel) -> Result<Vec<(Image, Existing)>, Error> {
-    let cx = FrontendContext { cancel: cancel.clone(), ..FrontendContext::default() };
-    let images = frontends.open(&Source::parse(text)?, &cx)?.into_iter().map(|image| match &image.content {
+pub(super) fn open(
+    text: &str,
+    root: &StoreRoot,
+    frontends: &FrontendRegistry,
+    cancel: &Cancel,
+) -> Result<Vec<(Image, Existing)>, Error> {
+    let source = Source::parse(text)?;
+    let store = frontends.reads_image_store(&source).then(|| root.open()).transpose()?;
+    let images = store.map(|store| Arc::new(store) as Arc<dyn ImageStore>);
+    let cx = FrontendContext { images, cancel: cancel.clone(), ..FrontendContext::default() };
+    let images = frontends.open(&source, &cx)?.into_iter().map(|image| match &image.content {
         ImageContent::Existing(existing) => {
             let existing = existing.clone();
             Ok((image, existing))

@@ -1,16 +1,28 @@
 //! The commands, one a file.
 
 mod completion;
+mod du;
 mod edits;
 mod export;
 mod exporters;
+mod images;
+mod import;
 mod inspect;
+mod prune;
+mod rm;
 mod signals;
+mod tag;
 mod verify;
 mod written;
 
 pub(crate) use completion::completion;
+pub(crate) use du::du;
 pub(crate) use export::export;
 pub(crate) use exporters::{exporters, reference_page};
+pub(crate) use images::images;
+pub(crate) use import::import;
 pub(crate) use inspect::inspect;
+pub(crate) use prune::prune;
+pub(crate) use rm::rm;
+pub(crate) use tag::tag;
 pub(crate) use verify::verify;

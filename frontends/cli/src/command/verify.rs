@@ -8,12 +8,13 @@ use longshore_core::{FrontendRegistry, Progress};
 
 use super::{inspect, signals};
 use crate::args::VerifyArgs;
+use crate::store_root::StoreRoot;
 
-pub(crate) fn verify(args: &VerifyArgs, frontends: &FrontendRegistry) -> Result<()> {
+pub(crate) fn verify(args: &VerifyArgs, root: &StoreRoot, frontends: &FrontendRegistry) -> Result<()> {
     let cancel = signals::cancel_on_signal()?;
     let mut out = io::stdout().lock();
     let mut problems = 0;
-    for (image, existing) in inspect::open(&args.source, frontends, &cancel)? {
+    for (image, existing) in inspect::open(&args.source, root, frontends, &cancel)? {
         let found = verify_one(&existing, &cancel, &Progress::silent())?;
         if found.problems.is_empty() {
             writeln!(out, "ok {} {}", existing.root.digest, inspect::names(&image).join(" "))?;

@@ -1,6 +1,6 @@
 //! The one place where other programs run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Runs a program that must succeed, and returns what it printed.
@@ -24,7 +24,11 @@ pub(crate) fn attempt_with(command: &mut Command, input: Stdio) -> Result<String
 /// `longshore export` in a directory.
 pub(crate) fn longshore_export(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
-    command.current_dir(directory).env_remove("SOURCE_DATE_EPOCH").args(["export", "--progress=quiet"]);
+    command
+        .current_dir(directory)
+        .env_remove("SOURCE_DATE_EPOCH")
+        .env("LONGSHORE_ROOT", store_root())
+        .args(["export", "--progress=quiet"]);
     command
 }
 
@@ -33,4 +37,9 @@ pub(crate) fn skopeo(command: &str) -> Command {
     let mut skopeo = Command::new("skopeo");
     skopeo.args(["--insecure-policy", command]);
     skopeo
+}
+
+/// The image store of all these tests, which several processes use at the same time.
+pub(crate) fn store_root() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop-store")
 }

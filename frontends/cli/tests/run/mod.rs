@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// A temporary directory in which the command runs.
-pub struct Workdir(tempfile::TempDir);
+/// A temporary directory in which the command runs, and one for its image store.
+pub struct Workdir {
+    root: tempfile::TempDir,
+    store: tempfile::TempDir,
+}
 
 /// What a run of the command came to.
 #[derive(Debug)]
@@ -16,15 +19,20 @@ pub struct Ran {
 
 impl Workdir {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self { root: tempfile::tempdir().unwrap(), store: tempfile::tempdir().unwrap() }
     }
 
     pub fn path(&self, relative: &str) -> PathBuf {
-        self.0.path().join(relative)
+        self.root.path().join(relative)
+    }
+
+    /// Where the image store of the command is.
+    pub fn store(&self) -> &Path {
+        self.store.path()
     }
 
     pub fn root(&self) -> &Path {
-        self.0.path()
+        self.root.path()
     }
 
     pub fn write(&self, relative: &str, content: impl AsRef<[u8]>) {
@@ -51,6 +59,7 @@ impl Workdir {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
         command.args(arguments).current_dir(self.root()).stdin(Stdio::null()).env_remove("SOURCE_DATE_EPOCH");
+        command.env("LONGSHORE_ROOT", self.store());
         command
     }
 

@@ -1,0 +1,54 @@
+//! Where the images of a result go: into the image store, and then under their names.
+
+use std::sync::Arc;
+
+use longshore_core::content::{ImageStore, StoredImage};
+use longshore_core::image::{self, NamedImage, Storing};
+use longshore_core::oci::ImageName;
+use longshore_core::{ExportContext, ExportedImage, Response, Result, Staged, Turn};
+
+use crate::TYPE;
+use crate::options::StoreOptions;
+
+pub(crate) fn store<'a>(
+    images: Vec<NamedImage<'a>>,
+    options: &StoreOptions,
+    store: Arc<dyn ImageStore>,
+    cx: &'a ExportContext<'a>,
+) -> Result<Box<dyn Staged + 'a>> {
+    let mut staged = StagedNames { store, names: Vec::new(), images: Vec::new() };
+    let storing = Storing { jobs: cx.budget().jobs(), progress: cx.progress(), cancel: cx.cancel() };
+    for NamedImage { image, names } in images {
+        image::store(&image, staged.store.as_ref(), &storing)?;
+        let names = options.all_names(&names, &image.root.digest)?;
+        if names.is_empty() {
+            cx.progress().warn(format!("{} has no name: the next prune removes it", image.root.digest));
+        }
+        staged.images.push(ExportedImage {
+            names: names.iter().map(ToString::to_string).collect(),
+            root: image.root.clone(),
+            config: image.config.clone(),
+        });
+        let stored = StoredImage { root: image.root, referrers: image.referrers };
+        staged.names.extend(names.into_iter().map(|name| (name, stored.clone())));
+    }
+    Ok(Box::new(staged))
+}
+
+/// Images whose content is in the store, and the names that they get.
+struct StagedNames {
+    store: Arc<dyn ImageStore>,
+    names: Vec<(ImageName, StoredImage)>,
+    images: Vec<ExportedImage>,
+}
+
+impl Staged for StagedNames {
+    fn turn(&self) -> Turn {
+        Turn::Local
+    }
+
+    fn publish(self: Box<Self>) -> Result<Response> {
+        self.store.tag(&self.names)?;
+        Ok(Response { kind: TYPE.to_owned(), destination: None, images: self.images })
+    }
+}

@@ -1,0 +1,50 @@
+//! The suites that every exporter passes.
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use longshore_core::content::{ImageStore, copy};
+use longshore_core::image::{GraphLimits, walk};
+use longshore_core::{Cancel, ExporterRegistry, OutputSpec, Store};
+use longshore_exporter_image::ImageExporter;
+use longshore_store::EmbeddedStore;
+use longshore_testkit::conformance::{ExporterCase, StoreCase, exporter};
+
+/// The store of a run is in its directory; an output in a directory below uses that of the run.
+fn store_of(place: &Path) -> PathBuf {
+    let above = place.parent().map(|parent| parent.join("store")).filter(|store| store.exists());
+    above.unwrap_or_else(|| place.join("store"))
+}
+
+fn open(place: &Path) -> EmbeddedStore {
+    EmbeddedStore::open(store_of(place)).unwrap()
+}
+
+/// Every name, and every blob that it keeps.
+fn visible(place: &Path) -> Vec<String> {
+    let mut lines = vec!["store".to_owned()];
+    let store = open(place);
+    for (name, image) in store.images().unwrap() {
+        for root in [&image.root].into_iter().chain(&image.referrers) {
+            let blobs = walk(root, &store, GraphLimits::default()).unwrap().blobs;
+            for blob in &blobs {
+                copy(&store, &blob.descriptor, &mut std::io::sink(), &Cancel::default(), None).unwrap();
+            }
+            lines.extend(blobs.iter().map(|blob| format!("{name} {}", blob.descriptor.digest)));
+        }
+    }
+    lines
+}
+
+#[test]
+fn embedded_store() {
+    exporter(&ExporterCase {
+        exporters: &|| ExporterRegistry::default().with(ImageExporter),
+        spec: &|_: &Path| OutputSpec::parse("type=image,name=*").unwrap().unwrap(),
+        images: true,
+        check: &|place: &Path| assert!(visible(place).len() > 1, "nothing has a name"),
+        store: Some(StoreCase { open: &|place: &Path| Store::Images(Arc::new(open(place))), visible: &visible }),
+    });
+}

@@ -1,0 +1,40 @@
+//! The images of a tarball of `docker save` that was received and has no OCI layout.
+
+use longshore_core::content::{BlobMeta, StoredImage, read};
+use longshore_core::oci::{CONFIG_LIMIT, Descriptor, Digest, MediaType};
+use longshore_core::{Context, Error, Result};
+
+use super::receive::{Received, ReceivedFile};
+use super::{Arrived, Import};
+use crate::docker::{Item, MadeManifest, items};
+
+/// The images that `manifest.json` describes. Each gets a manifest, which Docker's format lacks.
+pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Vec<Arrived>> {
+    let items = items(received.document("manifest.json")?)?;
+    items.iter().map(|item| image(item, received, import)).collect()
+}
+
+fn image(item: &Item, received: &Received, import: &Import<'_>) -> Result<Arrived> {
+    let config = received.file(&item.config).attempt(|| "cannot read a config".to_owned())?;
+    let config = Descriptor::new(MediaType::CONFIG, config.digest.clone(), config.size);
+    let config =
+        read(import.store, &config, CONFIG_LIMIT).attempt(|| format!("cannot read config `{}`", item.config))?;
+    let layer = |path: &str, diff_id: &Digest| layer(received.file(path)?, diff_id);
+    let MadeManifest { root, bytes, references, .. } = item.manifest(&config, layer)?;
+    let mut writer = import.store.ingest(None)?;
+    writer.write_all(&bytes)?;
+    writer.commit(BlobMeta { references, ..BlobMeta::default() })?;
+    let image = StoredImage { root, referrers: Vec::new() };
+    let names = item.repo_tags.clone().unwrap_or_default();
+    Ok(Arrived { image, names, tags: Vec::new(), missing: Vec::new() })
+}
+
+/// A layer of the tarball. One that is not compressed is its own tar stream.
+fn layer(file: &ReceivedFile, diff_id: &Digest) -> Result<Descriptor> {
+    let ReceivedFile { digest, size, algorithm } = file;
+    let is_plain = *algorithm == longshore_core::compression::Algorithm::Uncompressed;
+    if is_plain && digest != diff_id {
+        return Err(Error::corrupt(format!("it has the diffID {digest}, its config says {diff_id}")));
+    }
+    Ok(Descriptor::new(MediaType::layer(*algorithm), digest.clone(), *size))
+}

@@ -1,0 +1,111 @@
+//! Archives into an image store, in one pass: also from a pipe, which cannot be read twice.
+
+mod docker;
+mod layout;
+mod names;
+mod receive;
+
+use std::io::Read;
+use std::path::Path;
+
+use longshore_core::content::{ImageStore, StoredImage};
+use longshore_core::oci::{Descriptor, ImageName};
+use longshore_core::{Cancel, Context, Error, Progress, Result};
+
+pub use names::ImportName;
+use receive::Received;
+
+/// What an import works with.
+#[derive(Debug, Clone, Copy)]
+pub struct Import<'a> {
+    /// Where the images go.
+    pub store: &'a dyn ImageStore,
+    /// What images are called that the archive gives no full name.
+    pub name: Option<&'a ImportName>,
+    /// Where to report what is under way.
+    pub progress: &'a Progress,
+    /// What says when to stop.
+    pub cancel: &'a Cancel,
+}
+
+/// A name that an import gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// The name.
+    pub name: ImageName,
+    /// What it points to now.
+    pub image: StoredImage,
+    /// What it pointed to before, if that was something else.
+    pub moved: Option<StoredImage>,
+    /// Manifests of other platforms that the archive does not have.
+    pub missing: Vec<Descriptor>,
+}
+
+/// An image whose content is in the store, and what the archive calls it.
+#[derive(Debug)]
+struct Arrived {
+    image: StoredImage,
+    /// Full names.
+    names: Vec<String>,
+    /// Tags without a name.
+    tags: Vec<String>,
+    missing: Vec<Descriptor>,
+}
+
+impl Import<'_> {
+    /// Imports the archive that `input` is: an OCI layout or a tarball of `docker save`, compressed or
+    /// not. It is read once, from its start to its end.
+    ///
+    /// Names move all at once, after everything is in the store and verified.
+    ///
+    /// # Errors
+    /// Not such an archive; one that ends early, in which a path stands twice, or whose blobs are not
+    /// what their paths say; an image without a name. No name changes then.
+    pub fn archive(&self, input: impl Read + Send) -> Result<Vec<Imported>> {
+        let _lease = self.store.lease()?;
+        let received = Received::read(input, self)?;
+        let arrived =
+            if received.is_layout() { layout::images(&received, self) } else { docker::images(&received, self) };
+        self.name_all(arrived?)
+    }
+
+    /// Imports the OCI layout in a directory.
+    ///
+    /// # Errors
+    /// As [`archive`](Self::archive).
+    pub fn directory(&self, path: &Path) -> Result<Vec<Imported>> {
+        let _lease = self.store.lease()?;
+        self.name_all(layout::directory(path, self)?)
+    }
+
+    fn name_all(&self, arrived: Vec<Arrived>) -> Result<Vec<Imported>> {
+        if arrived.is_empty() {
+            return Err(Error::input("there is no image in it"));
+        }
+        let is_only = arrived.len() == 1;
+        let mut imported = Vec::new();
+        for Arrived { image, names, tags, missing } in arrived {
+            for name in names::resolve(self.name, &names, &tags, &image.root.digest, is_only)? {
+                imported.push(Imported { name, image: image.clone(), moved: None, missing: missing.clone() });
+            }
+        }
+        refuse_two_for_one_name(&imported)?;
+        let pairs: Vec<_> = imported.iter().map(|each| (each.name.clone(), each.image.clone())).collect();
+        let before = self.store.tag(&pairs).attempt(|| "cannot name what was imported".to_owned())?;
+        for (imported, before) in imported.iter_mut().zip(before) {
+            imported.moved = before.filter(|before| before.root.digest != imported.image.root.digest);
+        }
+        Ok(imported)
+    }
+}
+
+fn refuse_two_for_one_name(imported: &[Imported]) -> Result<()> {
+    for (at, each) in imported.iter().enumerate() {
+        let same = imported[..at].iter().find(|before| before.name == each.name);
+        if let Some(before) = same.filter(|before| before.image.root.digest != each.image.root.digest) {
+            let (one, other) = (&before.image.root.digest, &each.image.root.digest);
+            return Err(Error::input(format!("`{}` names two images: {one} and {other}", each.name)));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! What imported images are called, as containerd's importer calls them.
+
+use longshore_core::oci::{Digest, ImageName};
+use longshore_core::{Context, Error, Result};
+
+/// What the user called the images of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportName {
+    /// A name without a tag, for all images: each gets the tag that the archive gives it, or its digest.
+    Base(String),
+    /// A name with a tag or digest, for the only image.
+    Exact(ImageName),
+}
+
+impl std::str::FromStr for ImportName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let name: ImageName = text.parse()?;
+        let last = text.rsplit('/').next().unwrap_or(text);
+        Ok(if last.contains([':', '@']) { Self::Exact(name) } else { Self::Base(text.to_owned()) })
+    }
+}
+
+/// The names of an image that the archive calls `names` and `tags`.
+pub(super) fn resolve(
+    given: Option<&ImportName>,
+    names: &[String],
+    tags: &[String],
+    digest: &Digest,
+    is_only: bool,
+) -> Result<Vec<ImageName>> {
+    let parse = |text: String| text.parse::<ImageName>().map_err(|error| Error::input(error.message().to_owned()));
+    let resolved: Result<Vec<ImageName>> = match given {
+        Some(ImportName::Exact(name)) if is_only => Ok(vec![name.clone()]),
+        Some(ImportName::Exact(name)) => {
+            return Err(Error::option(format!("`{name}` cannot be the name of several images"))
+                .with_hint("leave out the tag: each image gets that of the archive"));
+        }
+        _ if !names.is_empty() => names.iter().cloned().map(parse).collect(),
+        Some(ImportName::Base(base)) if tags.is_empty() => Ok(vec![parse(format!("{base}@{digest}"))?]),
+        Some(ImportName::Base(base)) => tags.iter().map(|tag| parse(format!("{base}:{tag}"))).collect(),
+        None => {
+            let what = match tags {
+                [] => "no name".to_owned(),
+                tags => format!("no name, only the tag {}", tags.join(", ").escape_debug()),
+            };
+            return Err(Error::option(format!("image {digest} has {what}")).with_hint("add --name NAME"));
+        }
+    };
+    let mut resolved = resolved.attempt(|| format!("cannot name image {digest}"))?;
+    let mut seen = Vec::new();
+    resolved.retain(|name| {
+        !seen.contains(name) && {
+            seen.push(name.clone());
+            true
+        }
+    });
+    Ok(resolved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(given: Option<&str>, names: &[&str], tags: &[&str], is_only: bool) -> Result<Vec<String>> {
+        let given = given.map(|text| text.parse().unwrap());
+        let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let names = resolve(given.as_ref(), &owned(names), &owned(tags), &Digest::of(b""), is_only)?;
+        Ok(names.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn names_of_the_archive_and_of_the_user() {
+        let digest = Digest::of(b"");
+        let by_digest = format!("docker.io/library/app@{digest}");
+        for (given, names, tags, expected) in [
+            (
+                None,
+                &["example.com/a:1", "example.com/a:1", "example.com/a:2"][..],
+                &[][..],
+                &["example.com/a:1", "example.com/a:2"][..],
+            ),
+            (Some("app"), &["example.com/a:1"], &["x"], &["example.com/a:1"]),
+            (Some("app"), &[], &["v1", "v2"], &["docker.io/library/app:v1", "docker.io/library/app:v2"]),
+            (Some("app"), &[], &[], &[&by_digest]),
+            (Some("localhost:5000/app"), &[], &["v1"], &["localhost:5000/app:v1"]),
+            (Some("app:2"), &["example.com/a:1"], &["v1"], &["docker.io/library/app:2"]),
+        ] {
+            assert_eq!(named(given, names, tags, true).unwrap(), expected, "{given:?} {names:?} {tags:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_name_is_refused() {
+        for (given, names, tags, is_only, expected) in [
+            (None, &[][..], &["v1"][..], true, "only the tag v1"),
+            (None, &[], &[], true, "no name"),
+            (Some("app:1"), &[], &["v1"], false, "several images"),
+            (None, &["UPPER"], &[], true, "cannot name image"),
+            (Some("app"), &[], &["a b"], true, "cannot name image"),
+        ] {
+            let error = named(given, names, tags, is_only).unwrap_err();
+            assert!(error.with_causes().contains(expected), "{expected}: {error}");
+        }
+    }
+}

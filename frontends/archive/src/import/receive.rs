@@ -1,0 +1,251 @@
+//! The one pass over an archive: every file that may be a blob goes into the store while it is read.
+//!
+//! What a file is for is known only at the end, because `index.json` and `manifest.json` may come last.
+//! Several blobs are hashed and written at the same time, each on a thread that gets its bytes from
+//! the one that reads the archive.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::Read;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, ScopedJoinHandle};
+
+use longshore_core::archive::{Entry, EntryKind, Reader, entry_path, link_target};
+use longshore_core::compression::{Algorithm, decoder, detect};
+use longshore_core::content::{BlobMeta, BlobWriter};
+use longshore_core::oci::{Descriptor, Digest, MANIFEST_LIMIT, MediaType};
+
+use longshore_core::{Context, Error, ErrorKind, Result, Task};
+
+use super::Import;
+
+/// Blobs that are written at the same time.
+const WRITERS: usize = 4;
+/// Bytes that are handed over at once, and how many such pieces a writer may be behind.
+const PIECE: usize = 1 << 20;
+const BEHIND: usize = 4;
+/// First bytes of a file, which say how it is compressed.
+const START: usize = 6;
+/// Links that are followed from one path to a file.
+const LINKS: usize = 16;
+/// Files and links in an archive. An image has some hundred.
+const ENTRIES: usize = 1_000_000;
+
+/// Documents that say what the other files are for. They are read, not stored.
+const DOCUMENTS: [&[u8]; 3] = [b"oci-layout", b"index.json", b"manifest.json"];
+
+/// What was in an archive. All blobs are in the store.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    documents: HashMap<Vec<u8>, Vec<u8>>,
+    files: HashMap<Vec<u8>, ReceivedFile>,
+    links: HashMap<Vec<u8>, Vec<u8>>,
+}
+
+/// A file of the archive that is in the store.
+#[derive(Debug, Clone)]
+pub(super) struct ReceivedFile {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    pub(super) algorithm: Algorithm,
+}
+
+impl Received {
+    /// Reads an archive to its end.
+    pub(super) fn read(input: impl Read + Send, import: &Import<'_>) -> Result<Self> {
+        let (_, input) = decoder(input)?;
+        let mut reader = Reader::new(input);
+        let mut received = Self::default();
+        thread::scope(|scope| -> Result<()> {
+            let mut writers: VecDeque<Writing<'_>> = VecDeque::new();
+            while let Some(entry) = reader.next_entry()? {
+                import.cancel.check()?;
+                let path = received.new_path(&entry)?;
+                if let Some(target) = link_target(&entry)? {
+                    received.links.insert(path, target);
+                } else if DOCUMENTS.contains(&&path[..]) {
+                    received.documents.insert(path, document(&entry, &mut reader)?);
+                } else if entry.kind == EntryKind::File && !is_idle(&path) {
+                    let expected = blob(&path, &entry)?;
+                    if let Some(file) = known(expected.as_ref(), &mut reader, import)? {
+                        received.files.insert(path, file);
+                        continue;
+                    }
+                    if writers.len() == WRITERS
+                        && let Some(writing) = writers.pop_front()
+                    {
+                        received.finish(writing)?;
+                    }
+                    let task = import.progress.task(format!("import {}", text(&path)), Some(entry.size));
+                    let (sender, pieces) = sync_channel(BEHIND);
+                    let store = import.store;
+                    let thread = scope.spawn(move || {
+                        let stored = write(pieces, store.ingest(expected.as_ref())?, &task)?;
+                        task.done("");
+                        Ok(stored)
+                    });
+                    let start = feed(&mut reader, &sender, import)?;
+                    writers.push_back(Writing { path, start, thread });
+                }
+            }
+            writers.into_iter().try_for_each(|writing| received.finish(writing))
+        })?;
+        reader.drain()?;
+        received.check()?;
+        Ok(received)
+    }
+
+    /// The path of an entry, which must not stand twice: readers would disagree which of them counts.
+    fn new_path(&self, entry: &Entry) -> Result<Vec<u8>> {
+        let path = entry_path(entry)?;
+        if self.documents.len() + self.files.len() + self.links.len() > ENTRIES {
+            return Err(Error::input(format!("the archive has more files than the limit of {ENTRIES}")));
+        }
+        let is_known =
+            self.documents.contains_key(&path) || self.links.contains_key(&path) || self.files.contains_key(&path);
+        if entry.kind != EntryKind::Directory && is_known {
+            return Err(Error::input(format!("duplicated {}: it stands twice in the archive", entry.display())));
+        }
+        Ok(path)
+    }
+
+    fn finish(&mut self, writing: Writing<'_>) -> Result<()> {
+        let Writing { path, start, thread } = writing;
+        let stored = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let (digest, size) = stored.attempt(|| format!("cannot import `{}`", text(&path)))?;
+        let algorithm = detect(&start)?;
+        self.files.insert(path, ReceivedFile { digest, size, algorithm });
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.documents.contains_key(&b"oci-layout"[..]) && !self.documents.contains_key(&b"index.json"[..]) {
+            return Err(Error::input("no index.json found: the layout is not complete"));
+        }
+        if self.documents.is_empty() {
+            return Err(Error::input("neither index.json nor manifest.json found: not an archive of images"));
+        }
+        Ok(())
+    }
+
+    /// Whether it is an OCI layout, which Docker's tarballs are too nowadays.
+    pub(super) fn is_layout(&self) -> bool {
+        self.documents.contains_key(&b"oci-layout"[..])
+    }
+
+    /// One of the documents at the top.
+    pub(super) fn document(&self, name: &str) -> Result<&[u8]> {
+        let missing = || Error::input(format!("no {name} found"));
+        self.documents.get(name.as_bytes()).map(Vec::as_slice).ok_or_else(missing)
+    }
+
+    /// The file at `path`, or where links lead from there.
+    pub(super) fn file(&self, path: &str) -> Result<&ReceivedFile> {
+        let entry = Entry::new(path, EntryKind::File, 0);
+        let mut at = &entry_path(&entry)?;
+        let missing = || Error::new(ErrorKind::NotFound, format!("`{}` is not in the archive", path.escape_debug()));
+        for _ in 0..LINKS {
+            match self.links.get(at) {
+                Some(target) => at = target,
+                None => return self.files.get(at).ok_or_else(missing),
+            }
+        }
+        Err(Error::input(format!("`{}` is a loop of links", path.escape_debug())))
+    }
+}
+
+/// A blob that a thread writes to the store.
+struct Writing<'scope> {
+    path: Vec<u8>,
+    /// Its first bytes.
+    start: Vec<u8>,
+    thread: ScopedJoinHandle<'scope, Result<(Digest, u64)>>,
+}
+
+enum Piece {
+    Bytes(Vec<u8>),
+    End,
+}
+
+/// A blob that the store has already: it was verified when it came, so its bytes are passed over.
+fn known(
+    expected: Option<&Descriptor>,
+    reader: &mut Reader<impl Read>,
+    import: &Import<'_>,
+) -> Result<Option<ReceivedFile>> {
+    let Some(Descriptor { digest, size, .. }) = expected else { return Ok(None) };
+    if import.store.info(digest)?.is_none_or(|info| info.size != *size) {
+        return Ok(None);
+    }
+    let mut start = Vec::new();
+    reader.by_ref().take(START as u64).read_to_end(&mut start)?;
+    import.progress.task(format!("import {digest}"), Some(*size)).skipped("exists");
+    Ok(Some(ReceivedFile { digest: digest.clone(), size: *size, algorithm: detect(&start)? }))
+}
+
+/// Hands the data of the current entry to its writer; answers its first bytes.
+fn feed(reader: &mut Reader<impl Read>, pieces: &SyncSender<Piece>, import: &Import<'_>) -> Result<Vec<u8>> {
+    let mut start = Vec::new();
+    loop {
+        import.cancel.check()?;
+        let mut bytes = Vec::with_capacity(PIECE);
+        reader.by_ref().take(PIECE as u64).read_to_end(&mut bytes)?;
+        if start.is_empty() {
+            start = bytes[..bytes.len().min(START)].to_vec();
+        }
+        let is_end = bytes.is_empty();
+        // A writer that is gone says why when it is joined.
+        if pieces.send(if is_end { Piece::End } else { Piece::Bytes(bytes) }).is_err() || is_end {
+            return Ok(start);
+        }
+    }
+}
+
+fn write(pieces: Receiver<Piece>, mut writer: Box<dyn BlobWriter + '_>, task: &Task) -> Result<(Digest, u64)> {
+    // What an earlier import left of this blob is there already.
+    let mut there = writer.offset();
+    for piece in pieces {
+        match piece {
+            Piece::Bytes(bytes) => {
+                let skipped = usize::try_from(there).unwrap_or(usize::MAX).min(bytes.len());
+                there -= skipped as u64;
+                writer.write_all(&bytes[skipped..])?;
+                task.advance(bytes.len() as u64);
+            }
+            Piece::End => return writer.commit(BlobMeta::default()).map(|info| (info.digest, info.size)),
+        }
+    }
+    // The archive ended, or the import: whoever reads it says why. Another import continues here.
+    writer.suspend()?;
+    Err(Error::cancelled())
+}
+
+/// What the path of a file says that it is; `None` for a path that is not a digest's.
+fn blob(path: &[u8], entry: &Entry) -> Result<Option<Descriptor>> {
+    let Some(name) = path.strip_prefix(b"blobs/") else { return Ok(None) };
+    let name = String::from_utf8_lossy(name);
+    let unexpected = || format!("unexpected blob name `{}`", entry.display());
+    let digest = name.split_once('/').filter(|(_, hex)| !hex.contains('/'));
+    let (algorithm, hex) = digest.ok_or_else(|| Error::input(unexpected()))?;
+    let digest: Digest = format!("{algorithm}:{hex}").parse().attempt(unexpected)?;
+    Ok(Some(Descriptor::new(MediaType::from("application/octet-stream".to_owned()), digest, entry.size)))
+}
+
+/// Files of Docker's tarballs that repeat what `manifest.json` says, in an older way.
+fn is_idle(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    path == b"repositories" || name == b"VERSION" || name == b"json"
+}
+
+fn document(entry: &Entry, reader: &mut impl Read) -> Result<Vec<u8>> {
+    if entry.size > MANIFEST_LIMIT {
+        let (name, size) = (entry.display(), entry.size);
+        return Err(Error::input(format!("{name} has {size} bytes, more than the limit of {MANIFEST_LIMIT}")));
+    }
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn text(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).escape_debug().to_string()
+}

@@ -1,0 +1,40 @@
+//! `longshore du`.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use indicatif::HumanBytes;
+use longshore_core::content::Amount;
+use serde_json::json;
+
+use crate::args::DuArgs;
+use crate::store_root::StoreRoot;
+
+pub(crate) fn du(args: &DuArgs, root: &StoreRoot) -> Result<()> {
+    let store = root.open()?;
+    let usage = store.usage()?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        let json = json!({"root": store.root(), "usage": usage, "total": usage.total()});
+        writeln!(out, "{}", serde_json::to_string_pretty(&json)?)?;
+        return Ok(());
+    }
+    let lines = [
+        ("images", usage.images),
+        ("in use by commands", usage.in_use),
+        ("made before, unused", usage.made),
+        ("unused", usage.unused),
+        ("half-written", usage.leftovers),
+        ("total", usage.total()),
+    ];
+    for (what, counted) in lines {
+        writeln!(out, "{what:<20} {}", amount(counted))?;
+    }
+    Ok(())
+}
+
+/// How much, for people.
+pub(super) fn amount(amount: Amount) -> String {
+    let noun = if amount.count == 1 { "blob" } else { "blobs" };
+    format!("{} {noun}, {}", amount.count, HumanBytes(amount.bytes))
+}

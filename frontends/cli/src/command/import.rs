@@ -1,0 +1,67 @@
+//! `longshore import`.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::Result;
+use longshore_core::{Context, Error, Progress};
+use longshore_frontend_archive::{Import, ImportName, Imported};
+
+use super::{inspect, signals};
+use crate::args::ImportArgs;
+use crate::progress;
+use crate::store_root::StoreRoot;
+
+pub(crate) fn import(args: &ImportArgs, root: &StoreRoot) -> Result<()> {
+    let cancel = signals::cancel_on_signal()?;
+    let name = args.name.as_deref().map(str::parse::<ImportName>).transpose().attempt(|| "--name".to_owned())?;
+    let display = progress::start(args.progress);
+    let progress = Progress::new(display.clone());
+    let source = Opened::new(&args.path).attempt(|| format!("cannot import {}", args.path.display()))?;
+    let store = root.open()?;
+    let import = Import { store: &store, name: name.as_ref(), progress: &progress, cancel: &cancel };
+    let imported = match source {
+        Opened::Directory => import.directory(&args.path),
+        Opened::Archive(file) => import.archive(file),
+        Opened::Stdin => import.archive(io::stdin()),
+    };
+    display.finish();
+    print(&imported.attempt(|| format!("cannot import {}", args.path.display()))?)?;
+    Ok(())
+}
+
+/// What is imported, opened before a store is made for it.
+enum Opened {
+    Directory,
+    Archive(File),
+    Stdin,
+}
+
+impl Opened {
+    fn new(path: &Path) -> Result<Self, Error> {
+        if path == Path::new("-") {
+            if io::stdin().is_terminal() {
+                return Err(Error::option("standard input is a terminal").with_hint("pipe an archive into it"));
+            }
+            return Ok(Self::Stdin);
+        }
+        let file = File::open(path)?;
+        Ok(if file.metadata()?.is_dir() { Self::Directory } else { Self::Archive(file) })
+    }
+}
+
+fn print(imported: &[Imported]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for Imported { name, image, moved, missing } in imported {
+        let digest = &image.root.digest;
+        match moved {
+            Some(before) => writeln!(out, "{name} {digest} (was {})", before.root.digest)?,
+            None => writeln!(out, "{name} {digest}")?,
+        }
+        for missing in missing {
+            writeln!(out, "  {}", inspect::not_there(missing))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! `longshore prune`.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use indicatif::HumanBytes;
+use longshore_store::{PruneOptions, Pruned};
+
+use super::du::amount;
+use crate::args::PruneArgs;
+use crate::store_root::StoreRoot;
+
+pub(crate) fn prune(args: &PruneArgs, root: &StoreRoot) -> Result<()> {
+    let options = PruneOptions { keep: args.keep_storage.as_u64(), dry_run: args.dry_run };
+    let pruned = root.open()?.prune(&options)?;
+    let mut out = io::stdout().lock();
+    for (digest, size) in &pruned.blobs {
+        writeln!(out, "{digest}  {}", HumanBytes(*size))?;
+    }
+    let Pruned { blobs, leftovers, kept } = &pruned;
+    if leftovers.count > 0 {
+        writeln!(out, "half-written: {}", amount(*leftovers))?;
+    }
+    if kept.count > 0 {
+        writeln!(out, "kept, though nothing needs it: {}", amount(*kept))?;
+    }
+    let done = if args.dry_run { "would remove" } else { "removed" };
+    let noun = if blobs.len() == 1 { "blob" } else { "blobs" };
+    writeln!(out, "{done} {} {noun}, {} in all", blobs.len(), HumanBytes(pruned.bytes()))?;
+    Ok(())
+}

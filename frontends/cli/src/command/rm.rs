@@ -1,0 +1,30 @@
+//! `longshore rm`.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use longshore_core::content::ImageStore;
+use longshore_core::oci::ImageName;
+use longshore_core::{Error, ErrorKind};
+
+use crate::args::RmArgs;
+use crate::store_root::StoreRoot;
+
+pub(crate) fn rm(args: &RmArgs, root: &StoreRoot) -> Result<()> {
+    let mut names: Vec<ImageName> = Vec::new();
+    for name in &args.names {
+        let name = name.parse()?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let images = root.open()?.untag(&names).map_err(|error: Error| match error.kind() {
+        ErrorKind::NotFound => error.with_hint("`longshore images` lists what is there; no name was removed"),
+        _ => error,
+    })?;
+    let mut out = io::stdout().lock();
+    for (name, image) in names.iter().zip(images) {
+        writeln!(out, "{name} {}", image.root.digest)?;
+    }
+    Ok(())
+}
