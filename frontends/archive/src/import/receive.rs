@@ -4,7 +4,7 @@
 //! Several blobs are hashed and written at the same time, each on a thread that gets its bytes from
 //! the one that reads the archive.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::Read;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
@@ -39,6 +39,8 @@ pub(super) struct Received {
     documents: HashMap<Vec<u8>, Vec<u8>>,
     files: HashMap<Vec<u8>, ReceivedFile>,
     links: HashMap<Vec<u8>, Vec<u8>>,
+    /// All paths, also of files that are still being written.
+    seen: HashSet<Vec<u8>>,
 }
 
 /// A file of the archive that is in the store.
@@ -95,15 +97,16 @@ impl Received {
     }
 
     /// The path of an entry, which must not stand twice: readers would disagree which of them counts.
-    fn new_path(&self, entry: &Entry) -> Result<Vec<u8>> {
+    fn new_path(&mut self, entry: &Entry) -> Result<Vec<u8>> {
         let path = entry_path(entry)?;
-        if self.documents.len() + self.files.len() + self.links.len() > ENTRIES {
-            return Err(Error::input(format!("the archive has more files than the limit of {ENTRIES}")));
+        if entry.kind == EntryKind::Directory {
+            return Ok(path);
         }
-        let is_known =
-            self.documents.contains_key(&path) || self.links.contains_key(&path) || self.files.contains_key(&path);
-        if entry.kind != EntryKind::Directory && is_known {
-            return Err(Error::input(format!("duplicated {}: it stands twice in the archive", entry.display())));
+        if !self.seen.insert(path.clone()) {
+            return Err(Error::input(format!("duplicated {}: it stands twice in the archive", text(&path))));
+        }
+        if self.seen.len() > ENTRIES {
+            return Err(Error::input(format!("the archive has more files than the limit of {ENTRIES}")));
         }
         Ok(path)
     }

@@ -1,0 +1,277 @@
+//! What stays and what goes.
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::thread;
+
+use longshore_core::ErrorKind;
+use longshore_core::content::{BlobInfo, BlobMeta, ContentStore, ImageStore, Made, Provider, StoredImage};
+use longshore_core::oci::{Descriptor, Digest, ImageName, MediaType};
+use longshore_store::{EmbeddedStore, PruneOptions, Pruned};
+
+fn open(root: &Path) -> EmbeddedStore {
+    EmbeddedStore::open(root).unwrap()
+}
+
+fn put(store: &EmbeddedStore, content: &str, references: &[&Digest]) -> Digest {
+    let references = references.iter().map(|digest| (*digest).clone()).collect();
+    put_with(store, content, BlobMeta { references, ..BlobMeta::default() }).digest
+}
+
+fn put_with(store: &EmbeddedStore, content: &str, meta: BlobMeta) -> BlobInfo {
+    let mut writer = store.ingest(None).unwrap();
+    writer.write_all(content.as_bytes()).unwrap();
+    writer.commit(meta).unwrap()
+}
+
+fn name(text: &str) -> ImageName {
+    text.parse().unwrap()
+}
+
+fn tag(store: &EmbeddedStore, text: &str, root: &Digest) {
+    let root = Descriptor::new(MediaType::MANIFEST, root.clone(), 1);
+    store.tag(&[(name(text), StoredImage { root, referrers: Vec::new() })]).unwrap();
+}
+
+/// An image of three blobs; answers its root.
+fn image(store: &EmbeddedStore, what: &str) -> Digest {
+    let layer = put(store, &format!("layer of {what}"), &[]);
+    let config = put(store, &format!("config of {what}"), &[]);
+    put(store, &format!("manifest of {what}"), &[&config, &layer, &Digest::of(b"of another platform")])
+}
+
+fn prune(store: &EmbeddedStore) -> Pruned {
+    store.prune(&PruneOptions::default()).unwrap()
+}
+
+fn count(store: &EmbeddedStore) -> usize {
+    ["sha256", "sha512"]
+        .map(|algorithm| fs::read_dir(store.root().join("blobs").join(algorithm)).unwrap().count())
+        .iter()
+        .sum()
+}
+
+#[test]
+fn what_a_name_reaches_stays() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path());
+    let (one, two) = (image(&store, "one"), image(&store, "two"));
+    let index = put(&store, "index", &[&one, &two]);
+    put(&store, "nobody's", &[]);
+    tag(&store, "app:1", &index);
+    tag(&store, "app:2", &one);
+    assert_eq!(prune(&store).blobs, [(Digest::of(b"nobody's"), 8)]);
+    store.untag(&[name("app:1")]).unwrap();
+    let gone = prune(&store);
+    assert_eq!((gone.blobs.len(), count(&store)), (4, 3), "the index and the second image: {gone:?}");
+    assert!(gone.blobs.iter().all(|(digest, _)| store.info(digest).unwrap().is_none()));
+    assert!(store.info(&one).unwrap().is_some());
+    store.untag(&[name("app:2")]).unwrap();
+    prune(&store);
+    assert_eq!(count(&store), 0);
+    assert_eq!(store.usage().unwrap().total().count, 0);
+}
+
+#[test]
+fn referrers_stay_as_long_as_the_name() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path());
+    let descriptor = |digest: Digest| Descriptor::new(MediaType::MANIFEST, digest, 1);
+    let (root, referrer) = (image(&store, "image"), image(&store, "signature"));
+    let stored = StoredImage { root: descriptor(root), referrers: vec![descriptor(referrer)] };
+    store.tag(&[(name("app:1"), stored)]).unwrap();
+    assert_eq!(prune(&store).blobs, []);
+    store.untag(&[name("app:1")]).unwrap();
+    assert_eq!(prune(&store).blobs.len(), 6);
+}
+
+#[test]
+fn a_dry_run_says_what_would_go_and_removes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path());
+    image(&store, "one");
+    fs::write(place.path().join("ingest/new-left-over"), "12345").unwrap();
+    let would = store.prune(&PruneOptions { dry_run: true, ..PruneOptions::default() }).unwrap();
+    assert_eq!((would.blobs.len(), would.leftovers.count, would.leftovers.bytes, count(&store)), (3, 1, 5, 3));
+    assert_eq!(prune(&store), would);
+    assert_eq!(count(&store), 0);
+}
+
+/// Written, found and reused under a lease: each stays until the lease ends, whoever prunes.
+#[test]
+fn what_a_run_uses_stays_until_it_ends() {
+    let place = tempfile::tempdir().unwrap();
+    let (store, other) = (open(place.path()), open(place.path()));
+    let found = image(&store, "found");
+    let written_before = put(&store, "written twice", &[]);
+    let lease = store.lease().unwrap();
+    store.info(&found).unwrap().unwrap();
+    put(&store, "written twice", &[]);
+    let written = put(&store, "written", &[]);
+    for store in [&other, &store] {
+        assert_eq!(prune(store).blobs, []);
+    }
+    assert_eq!(other.usage().unwrap().in_use.count, 5);
+    drop(lease);
+    assert_eq!(prune(&other).blobs.len(), 5);
+    for digest in [found, written_before, written] {
+        assert_eq!(store.info(&digest).unwrap(), None);
+    }
+}
+
+#[test]
+fn a_lease_does_not_keep_what_came_before_it() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path());
+    put(&store, "before", &[]);
+    let _lease = store.lease().unwrap();
+    assert_eq!(prune(&store).blobs, [(Digest::of(b"before"), 6)]);
+}
+
+#[test]
+fn two_leases_end_one_after_the_other() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path());
+    let first = store.lease().unwrap();
+    put(&store, "for both", &[]);
+    let second = store.lease().unwrap();
+    store.info(&Digest::of(b"for both")).unwrap().unwrap();
+    drop(first);
+    assert_eq!(prune(&store).blobs, []);
+    drop(second);
+    assert_eq!(prune(&store).blobs.len(), 1);
+}
+
+/// The lease of a process that was killed: its row is there, nobody holds its file.
+#[test]
+fn leases_of_dead_processes_keep_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path());
+    let lease = store.lease().unwrap();
+    put(&store, "of the dead", &[]);
+    let file = fs::read_dir(place.path().join("leases")).unwrap().next().unwrap().unwrap().path();
+    // Another file of that name is locked by nobody, and the lease never ends.
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, "").unwrap();
+    std::mem::forget(lease);
+    let other = open(place.path());
+    assert_eq!(prune(&other).blobs.len(), 1);
+    assert_eq!(fs::read_dir(place.path().join("leases")).unwrap().count(), 0);
+}
+
+#[test]
+fn made_layers_stay_up_to_a_size_those_used_last_first() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path());
+    let make = |content: &str| {
+        let made = vec![Made { encoder: "gzip".to_owned(), newest: None }];
+        let diff_id = Some(Digest::of(content.as_bytes()));
+        put_with(&store, content, BlobMeta { made, diff_id, ..BlobMeta::default() }).digest
+    };
+    let old = make("the old one, 25 bytes....");
+    put(&store, "foreign", &[]);
+    // Times are in seconds.
+    thread::sleep(std::time::Duration::from_millis(1100));
+    let new = make("the new one, 25 bytes....");
+    for (keep, expected) in [(60, vec![&old, &new]), (49, vec![&new]), (24, vec![])] {
+        let pruned = store.prune(&PruneOptions { keep, dry_run: false }).unwrap();
+        assert_eq!(pruned.kept.count, expected.len() as u64, "{keep}");
+        for digest in [&old, &new] {
+            assert_eq!(store.info(digest).unwrap().is_some(), expected.contains(&digest), "{keep} {digest}");
+        }
+    }
+    assert_eq!(store.made(&Digest::of(b"the new one, 25 bytes...."), "gzip").unwrap(), None);
+}
+
+/// A crash between the rename of a blob and its row; a blob that was cut or removed behind our back.
+#[test]
+fn files_and_rows_that_lost_each_other_heal() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path());
+    let [orphan, cut, gone] = ["orphan", "cut", "gone"].map(|content| Digest::of(content.as_bytes()));
+    let file = |digest: &Digest| place.path().join(digest.layout_path());
+    fs::write(file(&orphan), "orphan").unwrap();
+    assert_eq!(store.info(&orphan).unwrap(), None, "a file without a row is not there");
+    for content in ["cut", "gone"] {
+        put(&store, content, &[]);
+    }
+    fs::remove_file(file(&cut)).unwrap();
+    fs::write(file(&cut), "c").unwrap();
+    fs::remove_file(file(&gone)).unwrap();
+    for (digest, content) in [(&orphan, "orphan"), (&cut, "cut"), (&gone, "gone")] {
+        assert_eq!(store.info(digest).unwrap(), None, "{content}");
+        put(&store, content, &[]);
+        let mut text = String::new();
+        store.open(digest, 0).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!((text.as_str(), store.info(digest).unwrap().unwrap().size), (content, content.len() as u64));
+    }
+    fs::write(file(&Digest::of(b"left alone")), "left alone").unwrap();
+    fs::write(place.path().join("blobs/sha256/not-a-digest"), "").unwrap();
+    assert_eq!(prune(&store).blobs.len(), 4);
+    assert!(place.path().join("blobs/sha256/not-a-digest").exists(), "what is not ours stays");
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    drop(open(place.path()));
+    let database = rusqlite::Connection::open(place.path().join("store.db")).unwrap();
+    database.pragma_update(None, "user_version", 7).unwrap();
+    drop(database);
+    let error = EmbeddedStore::open(place.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.with_causes().contains("version 7"), "{}", error.with_causes());
+    fs::write(place.path().join("store.db"), "not a database at all, but long enough to be one").unwrap();
+    for suffix in ["-wal", "-shm"] {
+        let _ = fs::remove_file(place.path().join(format!("store.db{suffix}")));
+    }
+    assert_eq!(EmbeddedStore::open(place.path()).unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+/// Several connections, as several processes have them: writers of the same and of other blobs, names
+/// that come and go, and a collector that never rests.
+#[test]
+fn collecting_takes_nothing_that_is_in_use() {
+    const ROUNDS: usize = 25;
+    let place = tempfile::tempdir().unwrap();
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for writer in 0..4 {
+            let (root, done) = (place.path(), &done);
+            scope.spawn(move || {
+                let store = open(root);
+                for round in 0..ROUNDS {
+                    let lease = store.lease().unwrap();
+                    let shared = image(&store, "shared");
+                    let own = image(&store, &format!("{writer} {round}"));
+                    let index = put(&store, &format!("index {writer} {round}"), &[&shared, &own]);
+                    tag(&store, &format!("app{writer}:{}", round % 3), &index);
+                    drop(lease);
+                }
+                done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            });
+        }
+        let store = open(place.path());
+        while done.load(std::sync::atomic::Ordering::SeqCst) < 4 {
+            prune(&store);
+        }
+    });
+    let store = open(place.path());
+    prune(&store);
+    let images = store.images().unwrap();
+    assert_eq!(images.len(), 12);
+    for (name, image) in images {
+        let mut left = vec![image.root.digest];
+        let mut seen = 0;
+        while let Some(digest) = left.pop().filter(|digest| *digest != Digest::of(b"of another platform")) {
+            let info = store.info(&digest).unwrap().unwrap_or_else(|| panic!("{name}: {digest} is gone"));
+            left.extend(info.meta.references.into_iter().filter(|child| *child != Digest::of(b"of another platform")));
+            seen += 1;
+        }
+        assert_eq!(seen, 7, "{name}");
+    }
+    assert_eq!(store.usage().unwrap().unused.count + store.usage().unwrap().in_use.count, 0);
+}
