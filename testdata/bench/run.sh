@@ -1,5 +1,5 @@
 #!/bin/bash
-# Measures the command beside gzip, pigz, zstd and skopeo on a corpus of about 1 GB, and writes
+# Measures the command beside gzip, pigz, zstd, skopeo and containerd on a corpus of about 1 GB, and writes
 # docs/benchmarks.md. Ratios are of one run on one machine: each round runs every candidate once, and
 # the median round counts. `run.sh ROUNDS`; 3 without.
 set -euo pipefail
@@ -16,6 +16,9 @@ need() {
 need pigz pigz
 need zstd zstd
 need skopeo skopeo
+need containerd containerd
+need ctr containerd
+[ "$(id -u)" = 0 ] || { echo "run.sh needs to be root, for containerd" >&2; exit 1; }
 [ -x /usr/bin/time ] || { echo "run.sh needs /usr/bin/time (package time)" >&2; exit 1; }
 
 make_corpus() {
@@ -41,30 +44,72 @@ make_corpus() {
 	touch "$corpus/done"
 }
 
+# A containerd of its own, with nothing but content and names.
+state=$(mktemp -d)
+start_containerd() {
+	rm -rf "$work/containerd"
+	cat >"$state/config.toml" <<-CONFIG
+		version = 2
+		root = "$work/containerd"
+		state = "$state/state"
+		disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+		[grpc]
+		address = "$state/socket"
+		[ttrpc]
+		address = "$state/ttrpc"
+	CONFIG
+	containerd --config "$state/config.toml" >"$state/log" 2>&1 &
+	trap "kill $!; rm -rf $state" EXIT
+	for _ in $(seq 100); do
+		! ctr --address "$state/socket" version >/dev/null 2>&1 || return 0
+		sleep 0.1
+	done
+	cat "$state/log" >&2
+	exit 1
+}
+ctr="ctr --address $state/socket"
+
 # candidate NAME OUTPUT COMMAND: runs it once; notes wall seconds, CPU seconds, peak KiB and bytes written.
 candidate() {
 	local name=$1 output=$2 command=$3
-	rm -rf "$output"
+	# The root of a daemon stays.
+	[ "$output" = "$work/containerd" ] || rm -rf "$output"
 	sync
 	/usr/bin/time -f '%e %U %S %M' -o "$work/time" bash -c "set -o pipefail; $command" >/dev/null 2>"$work/log" ||
 		{ cat "$work/log" >&2; exit 1; }
-	awk -v name="$name" -v size="$(stat -c %s "$output")" \
+	awk -v name="$name" -v size="$(du -sb "$output" | cut -f1)" \
 		'{ printf "%s\t%s\t%.2f\t%s\t%s\n", name, $1, $2 + $3, $4, size }' "$work/time" >>"$work/results"
 }
 
 layers="--layer system --layer libraries --layer random --layer small"
 round() {
 	cd "$corpus"
+	export LONGSHORE_ROOT=$work/export-store
+	rm -rf "$LONGSHORE_ROOT"
 	candidate "tar, gzip -6" "$work/a.tgz" "tar cf - system libraries random small | gzip -6 >$work/a.tgz"
 	candidate "tar, pigz -p2 -6" "$work/b.tgz" "tar cf - system libraries random small | pigz -p2 -6 >$work/b.tgz"
-	candidate "longshore, gzip" "$work/c.tar" "exec $longshore export scratch $layers --jobs 2 --progress quiet -o type=oci,dest=$work/c.tar"
+	candidate "longshore, gzip" "$work/c.tar" "exec $longshore export scratch $layers --jobs 2 --no-store --progress quiet -o type=oci,dest=$work/c.tar"
 	candidate "tar, zstd -3 -T2" "$work/d.zst" "tar cf - system libraries random small | zstd -q -3 -T2 -o $work/d.zst"
-	candidate "longshore, zstd" "$work/e.tar" "exec $longshore export scratch $layers --jobs 2 --progress quiet -o type=oci,compression=zstd,dest=$work/e.tar"
+	candidate "longshore, zstd" "$work/e.tar" "exec $longshore export scratch $layers --jobs 2 --no-store --progress quiet -o type=oci,compression=zstd,dest=$work/e.tar"
 	candidate "tar alone" "$work/f.tar" "tar cf $work/f.tar system libraries random small"
-	candidate "longshore, uncompressed" "$work/g.tar" "exec $longshore export scratch $layers --jobs 2 --progress quiet -o type=oci,compression=uncompressed,dest=$work/g.tar"
+	candidate "longshore, uncompressed" "$work/g.tar" "exec $longshore export scratch $layers --jobs 2 --no-store --progress quiet -o type=oci,compression=uncompressed,dest=$work/g.tar"
 	candidate "skopeo, oci-archive to docker-archive" "$work/h.tar" "exec skopeo copy -q oci-archive:$work/c.tar docker-archive:$work/h.tar:app:1"
-	candidate "longshore, oci-archive to docker" "$work/i.tar" "exec $longshore export oci-archive:$work/c.tar --progress quiet -o type=docker,name=app:1,dest=$work/i.tar"
+	candidate "longshore, oci-archive to docker" "$work/i.tar" "exec $longshore export oci-archive:$work/c.tar --no-store --progress quiet -o type=docker,name=app:1,dest=$work/i.tar"
+	candidate "longshore, gzip, through the store" "$work/c.tar" "exec $longshore export scratch $layers --jobs 2 --progress quiet -o type=oci,name=example.com/app:1,dest=$work/c.tar"
+	stores
 	cd - >/dev/null
+}
+
+# The image of the corpus into a store that has nothing of it, from a pipe, and out again.
+stores() {
+	$ctr images rm --sync example.com/app:1 >/dev/null 2>&1 || true
+	candidate "ctr images import --no-unpack" "$work/containerd" "cat $work/c.tar | $ctr images import --no-unpack -"
+	candidate "skopeo copy, oci-archive to oci" "$work/skopeo" "cat $work/c.tar | skopeo copy -q oci-archive:/dev/stdin oci:$work/skopeo:1"
+	candidate "longshore import" "$work/store" "cat $work/c.tar | $longshore import - --store $work/store --progress quiet"
+	candidate "ctr images export" "$work/j.tar" "exec $ctr images export $work/j.tar example.com/app:1"
+	candidate "skopeo copy, oci to oci-archive" "$work/k.tar" "exec skopeo copy -q oci:$work/skopeo:1 oci-archive:$work/k.tar:1"
+	candidate "longshore, image to oci" "$work/l.tar" "exec $longshore export image:example.com/app:1 --store $work/store --progress quiet -o type=oci,name=*,dest=$work/l.tar"
+	cmp "$work/c.tar" "$work/l.tar"
 }
 
 # median NAME COLUMN
@@ -86,6 +131,7 @@ ratio() {
 
 make_corpus
 cargo build --release --quiet
+start_containerd
 : >"$work/results"
 for _ in $(seq "$rounds"); do round; done
 
@@ -108,7 +154,9 @@ PAGE
 	cut -f1 "$work/results" | awk '!seen[$0]++' | while read -r name; do row "$name"; done
 	cat <<PAGE
 
-Peak memory is of the largest process of a candidate.
+Peak memory is of the largest process of a candidate. Of \`ctr\` only the client is counted, by time and memory: what
+containerd does for it is in the wall time alone. Imports read a pipe, into a store that has nothing of the image;
+what leaves the store is compared with what came in.
 
 | | times as fast as | by wall time | by CPU time |
 |---|---|---|---|
@@ -118,5 +166,10 @@ PAGE
 	ratio "longshore, zstd" "tar, zstd -3 -T2"
 	ratio "longshore, uncompressed" "tar alone"
 	ratio "longshore, oci-archive to docker" "skopeo, oci-archive to docker-archive"
+	ratio "longshore, gzip, through the store" "longshore, gzip"
+	ratio "longshore import" "ctr images import --no-unpack"
+	ratio "longshore import" "skopeo copy, oci-archive to oci"
+	ratio "longshore, image to oci" "ctr images export"
+	ratio "longshore, image to oci" "skopeo copy, oci to oci-archive"
 } >"$page"
 cat "$page"

@@ -35,7 +35,7 @@ fn an_image_gets_the_names_that_the_options_say() {
         ("name=app:1,name-canonical=true", &["docker.io/library/app:1", "docker.io/library/app:1@DIGEST"]),
         ("name=app:1,dangling-name-prefix=cache", &["docker.io/library/app:1", "docker.io/library/cache@DIGEST"]),
         (
-            "name=app:1,dangling-name-prefix=cache,name-canonical",
+            "name=app:1,dangling-name-prefix=cache,name-canonical=true",
             &["docker.io/library/app:1", "docker.io/library/cache@DIGEST", "docker.io/library/app:1@DIGEST"],
         ),
         ("dangling-name-prefix=cache,name-canonical=true", &["docker.io/library/cache@DIGEST"]),

@@ -237,9 +237,11 @@ fn an_unreadable_file_is_named() {
     mode("binary", 0o755);
     mode("tree/secret", 0o000);
     mode("", 0o777);
+    std::fs::set_permissions(work.store(), PermissionsExt::from_mode(0o777)).unwrap();
     // Root reads everything, so the command runs as somebody else: from a copy that they can reach.
     let mut command = std::process::Command::new(work.path("binary"));
     command.args(["export", "rootfs:tree", "-o", "type=oci,dest=out.tar"]).current_dir(work.root());
+    command.env("LONGSHORE_ROOT", work.store());
     if rustix::process::geteuid().is_root() {
         command.uid(65_534).gid(65_534);
     }

@@ -207,6 +207,11 @@ fn archives_of_containerd_come_back() {
 }
 
 #[test]
+fn archives_of_one_platform_of_containerd_come_back() {
+    round_trips::CONTAINERD_EXPORTS_ONE_PLATFORM.holds();
+}
+
+#[test]
 fn directories_of_umoci_come_back() {
     round_trips::UMOCI_REPACKS.holds();
 }

@@ -23,12 +23,15 @@ pub(crate) fn attempt_with(command: &mut Command, input: Stdio) -> Result<String
 
 /// `longshore export` in a directory.
 pub(crate) fn longshore_export(directory: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
+    let mut command = longshore(directory);
+    command.args(["export", "--progress=quiet"]);
     command
-        .current_dir(directory)
-        .env_remove("SOURCE_DATE_EPOCH")
-        .env("LONGSHORE_ROOT", store_root())
-        .args(["export", "--progress=quiet"]);
+}
+
+/// `longshore` in a directory.
+pub(crate) fn longshore(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
+    command.current_dir(directory).env_remove("SOURCE_DATE_EPOCH").env("LONGSHORE_ROOT", store_root());
     command
 }
 

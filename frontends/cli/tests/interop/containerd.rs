@@ -61,9 +61,9 @@ impl Containerd {
         attempt(self.ctr(namespace).args(["images", "import", "--all-platforms"]).args(SNAPSHOTTER).arg(archive))
     }
 
-    /// Exports images of these names, with all of their platforms.
-    pub(crate) fn export(&self, namespace: &str, names: &[&str], archive: &Path) {
-        run(self.ctr(namespace).args(["images", "export", "--all-platforms"]).arg(archive).args(names));
+    /// Exports images of these names.
+    pub(crate) fn export(&self, namespace: &str, options: &[&str], names: &[&str], archive: &Path) {
+        run(self.ctr(namespace).args(["images", "export"]).args(options).arg(archive).args(names));
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

@@ -67,7 +67,8 @@ const OTHERS: &str = "
 ## What other tools wrote
 
 Images that went through other tools, exported again with `longshore export oci:…`, `oci-archive:…` or
-`docker-archive:…`; archives are read from a file and from standard input. podman makes a manifest of its own for an
+`docker-archive:…`, and again through the image store: `longshore import`, `verify`, `export image:…`. Archives are read
+from a file and from standard input. podman makes a manifest of its own for an
 archive, and umoci one with a layer more: the digest is that one's. Docker's tarballs have no manifest to keep. skopeo
 writes one image into a tarball, podman one into an archive, and umoci takes no image for two platforms.
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::check::Verdict::{self, Returns, Unasked};
 use super::check::{Check, Row};
-use super::command::{attempt_with, longshore_export, run, skopeo};
+use super::command::{attempt_with, longshore, longshore_export, run, skopeo};
 use super::containerd::Containerd;
 use super::dockerd::Dockerd;
 use super::image::{Image, images, read_json};
@@ -18,13 +18,14 @@ use super::seeded::{Artifact, CONTENTS, Contents, Form, Seeded};
 
 type OfOthers = Check<Seeded, Verdict>;
 
-pub(crate) static OF_OTHERS: [&dyn Row; 9] = [
+pub(crate) static OF_OTHERS: [&dyn Row; 10] = [
     &SKOPEO_WRITES_DIRECTORIES,
     &SKOPEO_WRITES_DOCKER_TARS,
     &PODMAN_SAVES_ARCHIVES,
     &PODMAN_SAVES_DOCKER_TARS,
     &DOCKERD_SAVES,
     &CONTAINERD_EXPORTS,
+    &CONTAINERD_EXPORTS_ONE_PLATFORM,
     &UMOCI_REPACKS,
     &GZIP_COMPRESSES_ARCHIVES,
     &ZSTD_COMPRESSES_ARCHIVES,
@@ -55,6 +56,9 @@ pub(crate) static DOCKERD_SAVES: OfOthers = wrote(&[&DOCKERD, &DOCKER], "`docker
 
 pub(crate) static CONTAINERD_EXPORTS: OfOthers =
     wrote(&[&CONTAINERD, &CTR], "`ctr images export --all-platforms`", DIGEST, containerd_exports);
+
+pub(crate) static CONTAINERD_EXPORTS_ONE_PLATFORM: OfOthers =
+    wrote(&[&CONTAINERD, &CTR], "`ctr images export`", DIGEST, containerd_exports_one_platform);
 
 pub(crate) static UMOCI_REPACKS: OfOthers =
     wrote(&[&UMOCI, &SKOPEO], "`umoci repack`", "digest, layers below", umoci_repacks);
@@ -98,10 +102,37 @@ fn returns(scheme: &str, path: &Path, expected: &[Image]) -> Verdict {
         assert_eq!(found, expected, "{scheme}:{}", path.display());
     };
     compare(exported(&format!("{scheme}:{}", path.display()), "*", Stdio::null()));
+    compare(imported(path, Stdio::null()));
     if path.is_file() {
         compare(exported(&format!("{scheme}:-"), "*", File::open(path).unwrap().into()));
+        compare(imported(Path::new("-"), File::open(path).unwrap().into()));
     }
     Returns
+}
+
+/// What leaves the image store after `longshore import`.
+fn imported(path: &Path, input: Stdio) -> Vec<Image> {
+    let directory = scratch();
+    let longshore = |arguments: &[&str], input: Stdio| {
+        let mut command = longshore(directory.path());
+        command.env("LONGSHORE_ROOT", directory.path().join("store")).args(arguments);
+        attempt_with(&mut command, input).unwrap_or_else(|stderr| panic!("{arguments:?}:\n{stderr}"))
+    };
+    let names = longshore(&["import", "--progress=quiet", path.to_str().unwrap()], input);
+    let names = names.lines().filter(|line| !line.starts_with(' ')).map(|line| line.split(' ').next().unwrap());
+    let mut found = Vec::new();
+    for name in names {
+        let source = format!("image:{name}");
+        let verified = longshore(&["verify", &source], Stdio::null());
+        assert!(verified.starts_with("ok sha256:"), "{verified}");
+        let output = "type=oci,tar=false,name=*,dest=layout";
+        let metadata = ["--metadata-file", "metadata.json"];
+        longshore(&["export", &source, metadata[0], metadata[1], "-o", output], Stdio::null());
+        let metadata = read_json(&directory.path().join("metadata.json"));
+        found.extend(images(&directory.path().join("layout"), &metadata["longshore.outputs"][0]));
+    }
+    found.sort();
+    found
 }
 
 fn without_digests(images: &[Image]) -> Vec<Image> {
@@ -171,12 +202,21 @@ fn dockerd_saves(seeded: &Seeded) -> [Verdict; 3] {
 }
 
 fn containerd_exports(seeded: &Seeded) -> [Verdict; 3] {
+    containerd_exports_with(seeded, &["--all-platforms"])
+}
+
+/// Of two platforms it writes the one of this machine; the index still lists the other.
+fn containerd_exports_one_platform(seeded: &Seeded) -> [Verdict; 3] {
+    containerd_exports_with(seeded, &[])
+}
+
+fn containerd_exports_with(seeded: &Seeded, options: &[&str]) -> [Verdict; 3] {
     let containerd = Containerd::start();
     ask(seeded, Form::Archive, |artifact, directory| {
         let namespace = artifact.path.file_name().unwrap().to_str().unwrap();
         containerd.import(namespace, &artifact.path).unwrap();
         let archive = directory.join("exported.tar");
-        containerd.export(namespace, &names(&artifact.images), &archive);
+        containerd.export(namespace, options, &names(&artifact.images), &archive);
         returns("oci-archive", &archive, &artifact.images)
     })
 }
@@ -200,8 +240,22 @@ fn umoci_repacks(seeded: &Seeded) -> [Verdict; 3] {
         assert_eq!(image.digest, digest_in(&source));
         let [base, layer, _] = image.diff_ids.as_slice() else { panic!("{image:?}") };
         assert_eq!([base, layer], [&first.diff_ids[0], &first.diff_ids[1]]);
+        repacked_is_imported(&layout, image);
         Returns
     })
+}
+
+/// Its layout has tags and no names, so that the import needs one.
+fn repacked_is_imported(layout: &Path, image: &Image) {
+    let directory = scratch();
+    let root = directory.path().join("store");
+    let names = run(longshore(directory.path())
+        .env("LONGSHORE_ROOT", root)
+        .arg("import")
+        .arg(layout)
+        .args(["--name", "example.com/other"]));
+    let line = format!("example.com/other:repacked {}", image.digest);
+    assert!(names.lines().any(|name| name == line), "{line} is not in\n{names}");
 }
 
 /// What skopeo says that the digest of an image is.
