@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use crate::image::NamedImage;
-use crate::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Digest, Index};
+use crate::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Digest, ImageName, Index};
 
 /// Annotation of a referrer in `index.json`: the manifest that it is about, a convention of containerd.
 const ANNOTATION_SUBJECT: &str = "io.containerd.manifest.subject";
@@ -57,13 +57,9 @@ pub fn listed(index: &Index, wanted: impl Fn(&Descriptor) -> bool) -> Vec<Listed
             tags: Vec::new(),
             referrers: Vec::new(),
         });
-        let annotation = |key| entry.annotations.get(key).filter(|value| !value.is_empty());
-        let reference = annotation(ANNOTATION_REF_NAME);
-        // As containerd reads it: what has one of these is no tag.
-        let is_full = |reference: &&String| reference.contains(['/', ':', '@']);
-        match annotation(ANNOTATION_IMAGE_NAME).or_else(|| reference.filter(is_full)) {
-            Some(name) => image.names.push(name.clone()),
-            None => image.tags.extend(reference.cloned()),
+        match name_or_tag(entry) {
+            (Some(name), _) => image.names.push(name),
+            (None, tag) => image.tags.extend(tag),
         }
     }
     for (digest, image) in &mut images {
@@ -71,6 +67,21 @@ pub fn listed(index: &Index, wanted: impl Fn(&Descriptor) -> bool) -> Vec<Listed
         image.referrers = index.manifests.iter().filter(is_about).map(unnamed).collect();
     }
     images.into_values().collect()
+}
+
+/// What an entry is called: a full name, or a tag alone.
+fn name_or_tag(entry: &Descriptor) -> (Option<String>, Option<String>) {
+    let annotation = |key| entry.annotations.get(key).filter(|value| !value.is_empty()).cloned();
+    let (name, reference) = (annotation(ANNOTATION_IMAGE_NAME), annotation(ANNOTATION_REF_NAME));
+    // As containerd reads it: what has one of these is no tag.
+    let is_full = |reference: &String| reference.contains(['/', ':', '@']);
+    let tag = reference.clone().filter(|reference| !is_full(reference));
+    // umoci gives a copy of an entry another tag, and leaves it the name of what it was copied from.
+    let is_stale = |name: &String| {
+        let named = name.parse::<ImageName>().ok();
+        tag.is_some() && named.is_some_and(|named| named.digest().is_none() && named.tag() != tag.as_deref())
+    };
+    (name.filter(|name| !is_stale(name)).or_else(|| reference.filter(is_full)), tag)
 }
 
 /// An entry without what only its place in the index says.
@@ -110,6 +121,23 @@ mod tests {
             entry.annotations.extend(value.map(|value| (key.to_owned(), value.to_owned())));
         }
         entry
+    }
+
+    #[test]
+    fn entries_are_listed_by_name_or_by_tag() {
+        let full = "example.com/app:v1";
+        for (tag, name, expected) in [
+            (Some("v1"), Some(full), (&[full][..], &[][..])),
+            (None, Some(full), (&[full], &[])),
+            (Some(full), None, (&[full], &[])),
+            (Some("v1"), None, (&[], &["v1"])),
+            (Some("copy"), Some(full), (&[], &["copy"])),
+            (None, None, (&[], &[])),
+        ] {
+            let images = listed(&Index::new(vec![entry("1", tag, name)]), |_| true);
+            let found = [&images[0].names, &images[0].tags].map(|list| list.join(","));
+            assert_eq!(found, [expected.0.join(","), expected.1.join(",")], "{tag:?} {name:?}");
+        }
     }
 
     #[test]
