@@ -3,6 +3,7 @@
 //! Contracts first; [`DirectoryStore`] and [`MemoryStore`] are the implementations that need nothing
 //! but a disk or memory. `longshore_testkit::conformance::content_store` proves every line of them.
 
+mod ahead;
 mod directory;
 mod files;
 mod images;
@@ -15,13 +16,14 @@ use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
 
+pub use ahead::read_ahead;
 pub use directory::DirectoryStore;
 pub(crate) use files::sync_directory;
 pub use files::{Amount, BlobFiles, Durability, IngestFile};
 pub use images::{ImageStore, StoredImage};
 pub use live::LiveFile;
 pub use memory::MemoryStore;
-pub use verify::{Verified, copy, read};
+pub use verify::{Verified, copy, copy_to_writer, read};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::oci::{Descriptor, Digest};

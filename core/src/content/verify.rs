@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use super::Provider;
+use super::{BlobWriter, Provider};
 use crate::cancel::Cancel;
 use crate::error::{Context, Error, Result};
 use crate::oci::{Descriptor, Hasher};
@@ -87,7 +87,36 @@ pub fn copy(
     cancel: &Cancel,
     task: Option<&Task>,
 ) -> Result<()> {
-    let mut from = Verified::new(provider.open(&descriptor.digest, 0)?, descriptor);
+    let from = Verified::new(provider.open(&descriptor.digest, 0)?, descriptor);
+    copy_from(from, descriptor, to, cancel, task)
+}
+
+/// Copies a blob to a writer that expects it, and so verifies it itself; from where an earlier attempt
+/// ended.
+///
+/// # Errors
+/// Those of the provider and of the writer. A blob that is not what `descriptor` says cannot be committed.
+pub fn copy_to_writer(
+    provider: &dyn Provider,
+    descriptor: &Descriptor,
+    to: &mut dyn BlobWriter,
+    cancel: &Cancel,
+    task: Option<&Task>,
+) -> Result<()> {
+    let from = to.offset();
+    task.inspect(|task| task.advance(from));
+    // One byte more than there should be is enough to see that there are too many.
+    let left = (descriptor.size - from.min(descriptor.size)).saturating_add(1);
+    copy_from(provider.open(&descriptor.digest, from)?.take(left), descriptor, to, cancel, task)
+}
+
+fn copy_from(
+    mut from: impl Read,
+    descriptor: &Descriptor,
+    to: &mut (impl Write + ?Sized),
+    cancel: &Cancel,
+    task: Option<&Task>,
+) -> Result<()> {
     let mut buffer = vec![0; 256 << 10];
     loop {
         cancel.check()?;

@@ -6,7 +6,7 @@ use std::thread;
 
 use super::{AssembledImage, ImageBlob, Source};
 use crate::cancel::Cancel;
-use crate::content::{BlobMeta, ContentStore, copy};
+use crate::content::{BlobMeta, ContentStore, copy_to_writer};
 use crate::error::{Context, ErrorKind, Result};
 use crate::progress::Progress;
 
@@ -64,7 +64,7 @@ fn store_one(blob: &ImageBlob<'_>, store: &dyn ContentStore, cx: &Storing<'_>) -
     let task = blob.task(cx.progress);
     let write = || -> Result<()> {
         let mut writer = store.ingest(Some(descriptor))?;
-        copy(blob.provider.provider(), descriptor, &mut writer, cx.cancel, task.as_ref())?;
+        copy_to_writer(blob.provider.provider(), descriptor, writer.as_mut(), cx.cancel, task.as_ref())?;
         writer.commit(meta).map(drop)
     };
     write().attempt(|| format!("cannot store {}", descriptor.digest))?;

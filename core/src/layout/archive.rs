@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 
 use super::OCI_LAYOUT;
 use crate::archive::{Entry, EntryKind, Writer};
-use crate::content::Verified;
+use crate::content::{Verified, read_ahead};
 use crate::error::{Context, Result};
 use crate::exporter::ExportContext;
 use crate::image::ImageBlob;
@@ -81,8 +81,10 @@ fn write_blob<W: Write>(tar: &mut Writer<W>, path: &str, blob: &ImageBlob<'_>, c
     let descriptor = &blob.descriptor;
     let task = blob.task(cx.progress());
     let from = blob.provider.provider().open(&descriptor.digest, 0)?;
-    let mut from = Copying { from: Verified::new(from, descriptor), task: task.as_ref(), cx };
-    tar.append(&Entry::file(path, 0o444, descriptor.size), &mut from)?;
+    let from = Copying { from: Verified::new(from, descriptor), task: task.as_ref(), cx };
+    let entry = Entry::file(path, 0o444, descriptor.size);
+    // Hashing takes longer than writing: together they take as long as hashing alone.
+    read_ahead(from, |mut from| Ok(tar.append(&entry, &mut from)?))?;
     if let Some(task) = task {
         task.done("");
     }
