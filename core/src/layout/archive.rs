@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::sync::atomic::AtomicBool;
+use std::thread;
 
 use super::OCI_LAYOUT;
+use super::checks::Checks;
 use crate::archive::{Entry, EntryKind, Writer};
 use crate::content::{Verified, read_ahead};
 use crate::error::{Context, Result};
@@ -54,6 +57,18 @@ impl<'a> LayoutArchive<'a> {
     /// # Errors
     /// A blob that is not what its descriptor says: then what was written must not be used.
     pub fn write(&self, out: &mut dyn Write, cx: &ExportContext<'_>) -> Result<()> {
+        let blobs = self.records.values().filter_map(|record| match record {
+            Record::Blob(blob) => Some(blob),
+            _ => None,
+        });
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let checks = Checks::start(scope, blobs, cx.budget().jobs().get(), &stop)?;
+            self.write_records(out, &checks, cx)
+        })
+    }
+
+    fn write_records(&self, out: &mut dyn Write, checks: &Checks<'_>, cx: &ExportContext<'_>) -> Result<()> {
         let mut tar = Writer::new(out);
         for (path, record) in &self.records {
             cx.cancel().check()?;
@@ -66,7 +81,7 @@ impl<'a> LayoutArchive<'a> {
                     tar.append(&Entry::file(path.as_str(), *mode, bytes.len() as u64), &mut &bytes[..])
                 }
                 Record::Blob(blob) => {
-                    write_blob(&mut tar, path, blob, cx)?;
+                    write_blob(&mut tar, path, blob, checks, cx)?;
                     Ok(())
                 }
             }
@@ -77,14 +92,27 @@ impl<'a> LayoutArchive<'a> {
     }
 }
 
-fn write_blob<W: Write>(tar: &mut Writer<W>, path: &str, blob: &ImageBlob<'_>, cx: &ExportContext<'_>) -> Result<()> {
+fn write_blob<W: Write>(
+    tar: &mut Writer<W>,
+    path: &str,
+    blob: &ImageBlob<'_>,
+    checks: &Checks<'_>,
+    cx: &ExportContext<'_>,
+) -> Result<()> {
     let descriptor = &blob.descriptor;
     let task = blob.task(cx.progress());
     let from = blob.provider.provider().open(&descriptor.digest, 0)?;
-    let from = Copying { from: Verified::new(from, descriptor), task: task.as_ref(), cx };
+    let mut from = Copying { from, task: task.as_ref(), cx };
     let entry = Entry::file(path, 0o444, descriptor.size);
-    // Hashing takes longer than writing: together they take as long as hashing alone.
-    read_ahead(from, |mut from| Ok(tar.append(&entry, &mut from)?))?;
+    if checks.covers(&descriptor.digest) {
+        let appended = tar.append(&entry, &mut from);
+        // A blob that is cut is corrupt, which says more than that it ended early.
+        checks.result(&descriptor.digest).transpose()?;
+        appended?;
+    } else {
+        // Hashing takes longer than writing: together they take as long as hashing alone.
+        read_ahead(Verified::new(from, descriptor), |mut from| Ok(tar.append(&entry, &mut from)?))?;
+    }
     if let Some(task) = task {
         task.done("");
     }

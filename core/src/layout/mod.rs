@@ -2,6 +2,7 @@
 //! archive.
 
 mod archive;
+mod checks;
 mod directory;
 mod lock;
 mod names;

@@ -317,6 +317,33 @@ fn kill_9_at_any_time() {
     assert_eq!(["blobs/sha256", "ingest", "leases"].map(files), [0, 0, 0]);
 }
 
+/// A blob that changed in the store never leaves it: small or large, changed or cut.
+#[test]
+fn what_rotted_in_the_store_does_not_leave_it() {
+    for size in [1000, 3 << 20] {
+        let work = prepared();
+        work.write("tree/random", Random::new(1).bytes(size));
+        work.ok(&["export", "rootfs:tree", "-o", "type=image,name=app:1"]);
+        let blobs = std::fs::read_dir(work.store().join("blobs/sha256")).unwrap();
+        let blobs = blobs.map(|entry| entry.unwrap().path());
+        let layer = blobs.max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+        let good = std::fs::read(&layer).unwrap();
+        let mut flipped = good.clone();
+        flipped[good.len() / 2] ^= 1;
+        for (bad, expected) in [(&flipped[..], "has the digest"), (&good[..good.len() - 1], "bytes")] {
+            std::fs::remove_file(&layer).unwrap();
+            std::fs::write(&layer, bad).unwrap();
+            for output in ["type=oci,dest=old.tar", "type=docker,dest=old.tar", "type=oci,dest=layout,tar=false"] {
+                work.write("old.tar", "old");
+                let before = work.names();
+                let ran = work.run(&["export", "image:app:1", "-o", output]);
+                assert!(ran.code == Some(3) && ran.stderr.contains(expected), "{output}: {}", ran.stderr);
+                assert_eq!((work.names(), &work.read("old.tar")[..]), (before, &b"old"[..]));
+            }
+        }
+    }
+}
+
 #[test]
 fn where_the_store_is() {
     let work = prepared();
