@@ -1,6 +1,6 @@
 //! Decompression, by what the bytes are and not by what a media type says.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use super::Algorithm;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -44,7 +44,26 @@ pub fn decoder<'a>(input: impl Read + Send + 'a) -> Result<(Algorithm, Box<dyn R
             Box::new(decoder)
         }
     };
-    Ok((algorithm, reader))
+    Ok((algorithm, Box::new(Decompressed { reader, algorithm })))
+}
+
+/// Says of what a decoder cannot read that it is corrupt; what the input says passes as it is.
+struct Decompressed<R> {
+    reader: R,
+    algorithm: Algorithm,
+}
+
+impl<R: Read> Read for Decompressed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer).map_err(|error| {
+            let is_of_input =
+                error.raw_os_error().is_some() || error.get_ref().is_some_and(|error| error.is::<Error>());
+            if is_of_input || error.kind() == io::ErrorKind::Interrupted {
+                return error;
+            }
+            Error::corrupt(format!("the {} data is damaged or cut", self.algorithm)).with_source(error).into()
+        })
+    }
 }
 
 #[cfg(test)]

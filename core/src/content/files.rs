@@ -55,10 +55,16 @@ impl BlobFiles {
     /// Those of making directories.
     pub fn open(root: impl Into<PathBuf>, durability: Durability) -> Result<Self> {
         let root = root.into();
+        let is_new = !root.join("ingest").exists();
         for directory in
             ALGORITHMS.map(|algorithm| root.join("blobs").join(algorithm)).iter().chain([&root.join("ingest")])
         {
             fs::create_dir_all(directory).attempt(|| format!("cannot make {}", directory.display()))?;
+        }
+        if is_new && durability == Durability::Durable {
+            for directory in [root.join("blobs"), root.clone()] {
+                sync_directory(&directory).attempt(|| format!("cannot make {}", directory.display()))?;
+            }
         }
         Ok(Self { root, durability })
     }
@@ -145,7 +151,7 @@ impl BlobFiles {
             let Some(leftover) = LiveFile::abandoned(&entry?.path()) else { continue };
             found.add(leftover.file().metadata().map_or(0, |metadata| metadata.len()));
             if !remove {
-                leftover.keep();
+                drop(leftover.keep());
             }
         }
         Ok(found)
@@ -172,16 +178,14 @@ impl BlobFiles {
         Ok(ingest)
     }
 
-    /// Makes what was written immutable and, in a durable store, waits until it is on the medium.
+    /// In a durable store, waits until what was written is on the medium.
     ///
     /// # Errors
     /// Those of the medium.
     pub fn finish(&self, ingest: &IngestFile) -> Result<()> {
-        let finish = || -> io::Result<()> {
-            ingest.file.file().set_permissions(PermissionsExt::from_mode(0o444))?;
-            if self.durability == Durability::Durable { ingest.file.file().sync_all() } else { Ok(()) }
-        };
-        finish().attempt(|| format!("cannot store {}", ingest.file.path().display()))
+        let is_durable = self.durability == Durability::Durable;
+        let finished = if is_durable { ingest.file.file().sync_all() } else { Ok(()) };
+        finished.attempt(|| format!("cannot store {}", ingest.file.path().display()))
     }
 
     /// Makes what was written the file of its blob, in place of one that may be there.
@@ -192,16 +196,19 @@ impl BlobFiles {
     /// Those of the medium.
     pub fn place(&self, ingest: IngestFile, digest: &Digest) -> Result<()> {
         let to = self.path(digest);
+        let IngestFile { file, .. } = ingest;
+        fs::rename(file.path(), &to).attempt(|| format!("cannot store {}", to.display()))?;
+        // Its old name may be another writer's from now on.
+        let file = file.keep();
         let place = || -> Result<()> {
-            fs::rename(ingest.file.path(), &to)?;
+            // Not before: a file that may be continued must be writable.
+            file.set_permissions(PermissionsExt::from_mode(0o444))?;
             if self.durability == Durability::Durable {
                 sync_directory(to.parent().unwrap_or(&self.root))?;
             }
             Ok(())
         };
-        place().attempt(|| format!("cannot store {}", to.display()))?;
-        ingest.file.keep();
-        Ok(())
+        place().attempt(|| format!("cannot store {}", to.display()))
     }
 }
 
@@ -228,7 +235,7 @@ impl IngestFile {
     /// Leaves the bytes for another [`BlobFiles::ingest`] of the same blob, if it is known which.
     pub fn suspend(self) {
         if self.expected.is_some() {
-            self.file.keep();
+            drop(self.file.keep());
         }
     }
 

@@ -1,7 +1,7 @@
 //! Names of images, in a store that has their content.
 
 use super::ContentStore;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::oci::{Descriptor, ImageName};
 
 /// Names of images, and their content in the same store.
@@ -26,7 +26,8 @@ pub trait ImageStore: ContentStore {
     /// Points each name at its image, all at once; answers what each pointed to before.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) for an image whose root or referrers are not in the store.
+    /// [`NotFound`](crate::ErrorKind::NotFound) for an image whose root or referrers are not in the store;
+    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for a name with the digest of another image.
     fn tag(&self, images: &[(ImageName, StoredImage)]) -> Result<Vec<Option<StoredImage>>>;
 
     /// Takes names away, all at once; answers what each pointed to. The content stays until it is
@@ -35,6 +36,19 @@ pub trait ImageStore: ContentStore {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for a name that is not there; then none is taken away.
     fn untag(&self, names: &[ImageName]) -> Result<Vec<StoredImage>>;
+}
+
+/// Fails if a name says that it is for another image.
+///
+/// # Errors
+/// [`InvalidOption`](crate::ErrorKind::InvalidOption) for a name with another digest than the root's.
+pub fn check_name(name: &ImageName, root: &Descriptor) -> Result<()> {
+    match name.digest() {
+        Some(digest) if digest != root.digest.to_string() => {
+            Err(Error::option(format!("`{name}` cannot be the name of an image with the digest {}", root.digest)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a name points to.

@@ -4,8 +4,10 @@
 //! what is in use.
 
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Context, Error, Result};
 use crate::scratch::is_still;
@@ -13,8 +15,9 @@ use crate::scratch::is_still;
 /// A file that is locked as long as this value lives, and then goes.
 #[derive(Debug)]
 pub struct LiveFile {
+    /// Empty once it is kept.
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
 }
 
 impl LiveFile {
@@ -30,7 +33,7 @@ impl LiveFile {
             // A collector may have taken it for left over before it was locked.
             if file.try_lock().is_ok() && is_still(&file, &path) {
                 let path = path.keep().map_err(|error| Error::from(error.error))?;
-                return Ok(Self { path, file });
+                return Ok(Self { path, file: Arc::new(file) });
             }
         }
     }
@@ -42,10 +45,14 @@ impl LiveFile {
     pub(super) fn open(path: PathBuf) -> Result<Option<Self>> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
-        let file = options.open(&path).attempt(|| format!("cannot open {}", path.display()))?;
+        let file = match options.open(&path) {
+            // A file that is finished is read-only, so whoever finished it has it still.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && path.exists() => return Ok(None),
+            file => file.attempt(|| format!("cannot open {}", path.display()))?,
+        };
         let is_ours = file.try_lock().is_ok() && is_still(&file, &path);
         if is_ours {
-            return Ok(Some(Self { path, file }));
+            return Ok(Some(Self { path, file: Arc::new(file) }));
         }
         Ok(None)
     }
@@ -55,7 +62,7 @@ impl LiveFile {
         let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
         let file = OpenOptions::new().read(true).custom_flags(nofollow).open(path).ok()?;
         let is_ours = file.try_lock().is_ok() && is_still(&file, path);
-        is_ours.then(|| Self { path: path.to_owned(), file })
+        is_ours.then(|| Self { path: path.to_owned(), file: Arc::new(file) })
     }
 
     /// Where it is.
@@ -68,9 +75,10 @@ impl LiveFile {
         &self.file
     }
 
-    /// Leaves it as it is, not locked any more.
-    pub fn keep(mut self) {
+    /// Leaves it as it is. The lock ends with the file that is answered.
+    pub fn keep(mut self) -> Arc<File> {
         self.path = PathBuf::new();
+        self.file.clone()
     }
 }
 

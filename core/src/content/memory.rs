@@ -5,7 +5,8 @@ use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    BlobInfo, BlobMeta, BlobWriter, ContentStore, ImageStore, Lease, Provider, StoredImage, check_expected, not_found,
+    BlobInfo, BlobMeta, BlobWriter, ContentStore, ImageStore, Lease, Provider, StoredImage, check_expected, check_name,
+    not_found,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::oci::{Descriptor, Digest, Hasher, ImageName};
@@ -89,6 +90,7 @@ impl ImageStore for MemoryStore {
 
     fn tag(&self, images: &[(ImageName, StoredImage)]) -> Result<Vec<Option<StoredImage>>> {
         let mut names = self.names();
+        images.iter().try_for_each(|(name, image)| check_name(name, &image.root))?;
         for descriptor in images.iter().flat_map(|(_, image)| [&image.root].into_iter().chain(&image.referrers)) {
             self.info(&descriptor.digest)?.ok_or_else(|| not_found(&descriptor.digest))?;
         }

@@ -20,7 +20,7 @@ pub use ahead::read_ahead;
 pub use directory::DirectoryStore;
 pub(crate) use files::sync_directory;
 pub use files::{Amount, BlobFiles, Durability, IngestFile};
-pub use images::{ImageStore, StoredImage};
+pub use images::{ImageStore, StoredImage, check_name};
 pub use live::LiveFile;
 pub use memory::MemoryStore;
 pub use verify::{Verified, copy, copy_to_writer, read};

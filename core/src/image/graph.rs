@@ -83,7 +83,9 @@ impl Walk<'_> {
             }
             match self.read(child) {
                 Ok(children) => self.visit(child, children, depth + 1)?,
-                Err(error) if error.kind() == ErrorKind::NotFound => missing.push(child.clone()),
+                Err(error) if error.kind() == ErrorKind::NotFound && descriptor.media_type.is_index() => {
+                    missing.push(child.clone());
+                }
                 Err(error) => return Err(error),
             }
         }

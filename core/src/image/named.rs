@@ -3,7 +3,7 @@
 use super::{AssembledImage, ImageOptions, assemble};
 use crate::error::Result;
 use crate::exporter::{ExportContext, ExportedImage};
-use crate::oci::ImageName;
+use crate::oci::{Descriptor, ImageName};
 use crate::result::BuildResult;
 
 /// An image that is ready to be copied, and what it is called there.
@@ -36,5 +36,13 @@ pub fn assemble_all<'a>(
     cx: &'a ExportContext<'a>,
 ) -> Result<Vec<NamedImage<'a>>> {
     let named = result.images.iter().zip(options.names(result)?);
-    named.map(|(image, names)| Ok(NamedImage { image: assemble(image, result, options, cx)?, names })).collect()
+    let named = named.map(|(image, names)| {
+        let image = assemble(image, result, options, cx)?;
+        for Descriptor { digest, platform, .. } in &image.missing {
+            let platform = platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
+            cx.progress().warn(format!("{}: manifest {digest}{platform} is not there and left out", image.root.digest));
+        }
+        Ok(NamedImage { image, names })
+    });
+    named.collect()
 }

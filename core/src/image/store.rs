@@ -7,7 +7,7 @@ use std::thread;
 use super::{AssembledImage, ImageBlob, Source};
 use crate::cancel::Cancel;
 use crate::content::{BlobMeta, ContentStore, copy_to_writer};
-use crate::error::{Context, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::progress::Progress;
 
 /// What storing an image works with.
@@ -28,6 +28,7 @@ pub struct Storing<'a> {
 /// A blob that is missing or not what its descriptor says, and those of the store.
 pub fn store(image: &AssembledImage<'_>, store: &dyn ContentStore, cx: &Storing<'_>) -> Result<()> {
     let (documents, layers): (Vec<_>, Vec<_>) = image.blobs.iter().partition(|blob| blob.is_document());
+    let layer_count = layers.len();
     let layers = Mutex::new(layers.into_iter());
     let next = || layers.lock().ok().and_then(|mut layers| layers.next());
     let work = || -> Result<()> {
@@ -37,7 +38,8 @@ pub fn store(image: &AssembledImage<'_>, store: &dyn ContentStore, cx: &Storing<
         Ok(())
     };
     let mut results: Vec<Result<()>> = thread::scope(|scope| {
-        let jobs: Vec<_> = (0..cx.jobs.get()).map(|_| scope.spawn(work)).collect();
+        let threads = cx.jobs.get().min(layer_count);
+        let jobs: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         jobs.into_iter().map(|job| job.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
     // A blob that was cancelled because of another one's error says nothing new.
@@ -52,6 +54,10 @@ fn store_one(blob: &ImageBlob<'_>, store: &dyn ContentStore, cx: &Storing<'_>) -
     let meta = BlobMeta { references: blob.references.clone(), ..BlobMeta::default() };
     let present = store.info(&descriptor.digest)?;
     if let Some(present) = present {
+        if present.size != descriptor.size {
+            let (digest, size) = (&descriptor.digest, descriptor.size);
+            return Err(Error::corrupt(format!("blob {digest} has {} bytes, expected {size}", present.size)));
+        }
         if !meta.references.iter().all(|child| present.meta.references.contains(child)) {
             store.update(&descriptor.digest, meta)?;
         }
@@ -62,12 +68,18 @@ fn store_one(blob: &ImageBlob<'_>, store: &dyn ContentStore, cx: &Storing<'_>) -
         return Ok(());
     }
     let task = blob.task(cx.progress);
-    let write = || -> Result<()> {
+    let write = || -> Result<bool> {
         let mut writer = store.ingest(Some(descriptor))?;
+        let is_continued = writer.offset() > 0;
         copy_to_writer(blob.provider.provider(), descriptor, writer.as_mut(), cx.cancel, task.as_ref())?;
-        writer.commit(meta).map(drop)
+        match writer.commit(meta.clone()) {
+            // What an earlier attempt left was not its start.
+            Err(error) if error.kind() == ErrorKind::Corrupt && is_continued => Ok(false),
+            committed => committed.map(|_| true),
+        }
     };
-    write().attempt(|| format!("cannot store {}", descriptor.digest))?;
+    let written = write().and_then(|written| if written { Ok(true) } else { write() });
+    written.attempt(|| format!("cannot store {}", descriptor.digest))?;
     task.into_iter().for_each(|task| task.done(""));
     Ok(())
 }

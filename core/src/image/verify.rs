@@ -94,7 +94,8 @@ impl Verifier<'_> {
             ));
             return Ok(());
         }
-        for child in children.iter().filter(|child| !missing.contains(child)) {
+        let absent: HashSet<&Digest> = missing.iter().map(|child| &child.digest).collect();
+        for child in children.iter().filter(|child| !absent.contains(&child.digest)) {
             self.descriptor(child, depth + 1)?;
         }
         self.found.missing.extend(missing);

@@ -15,10 +15,12 @@ use crate::database::{failed, now};
 
 impl Provider for EmbeddedStore {
     fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {
+        self.check_row(digest)?;
         Ok(Box::new(self.0.files.read(digest, from)?))
     }
 
     fn local_file(&self, digest: &Digest) -> Result<Option<File>> {
+        self.check_row(digest)?;
         self.0.files.read(digest, 0).map(Some)
     }
 }
@@ -67,6 +69,15 @@ impl ContentStore for EmbeddedStore {
 }
 
 impl EmbeddedStore {
+    /// Fails for a blob without a row: a file alone may be one that a collector is about to remove.
+    fn check_row(&self, digest: &Digest) -> Result<()> {
+        let has_row = self.0.database.read(|transaction| has_row(transaction, digest));
+        match has_row.attempt(|| format!("cannot look for blob {digest}"))? {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the store"))),
+        }
+    }
+
     /// What is known of a blob. One whose file is gone or has another size is not there: it is written
     /// again by whoever needs it.
     pub(crate) fn find(&self, transaction: &Transaction<'_>, digest: &Digest) -> Result<Option<BlobInfo>> {
@@ -148,6 +159,11 @@ fn merge(transaction: &Transaction<'_>, digest: &Digest, meta: &BlobMeta) -> Res
         Some(diff_id) => run("UPDATE blobs SET diff_id = ?2 WHERE digest = ?1", params![key, diff_id.to_string()]),
         None => Ok(()),
     }
+}
+
+pub(crate) fn has_row(transaction: &Transaction<'_>, digest: &Digest) -> Result<bool> {
+    let mut select = transaction.prepare_cached("SELECT 1 FROM blobs WHERE digest = ?1").map_err(failed)?;
+    Ok(select.query_row([digest.to_string()], |_| Ok(())).optional().map_err(failed)?.is_some())
 }
 
 /// What a query about one thing answers.

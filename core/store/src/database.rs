@@ -20,14 +20,22 @@ impl Database {
     pub(crate) fn open(root: &Path) -> Result<Self> {
         // Two processes that both turn a new database into one with a write-ahead log fail at once
         // instead of waiting for each other.
-        let lock = File::create(root.join("open.lock")).attempt(|| "cannot lock it".to_owned())?;
-        lock.lock()?;
+        let path = root.join("open.lock");
+        let lock = File::create(&path).and_then(|file| file.lock().map(|()| file));
+        let lock = lock.attempt(|| format!("cannot lock {}", path.display()))?;
         let mut connection = Connection::open(root.join("store.db")).map_err(failed)?;
         connection.busy_timeout(PATIENCE).map_err(failed)?;
-        for (pragma, value) in [("journal_mode", "WAL"), ("synchronous", "FULL"), ("foreign_keys", "ON")] {
+        let mode: String =
+            connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
+        if mode != "wal" {
+            let message = format!("{} is on a file system where processes cannot share memory", root.display());
+            return Err(Error::new(ErrorKind::Unsupported, message).with_hint("use a directory on a local disk"));
+        }
+        for (pragma, value) in [("synchronous", "FULL"), ("foreign_keys", "ON")] {
             connection.pragma_update(None, pragma, value).map_err(failed)?;
         }
         schema::prepare(&mut connection)?;
+        drop(lock);
         Ok(Self(Mutex::new(connection)))
     }
 
@@ -44,6 +52,13 @@ impl Database {
     /// same time. What fails changes nothing.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         self.run(TransactionBehavior::Immediate, work)
+    }
+
+    /// Changes the database and takes all of it back: what would come of it.
+    pub(crate) fn rehearse<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        work(&transaction)
     }
 
     fn run<T>(&self, behavior: TransactionBehavior, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
@@ -70,8 +85,14 @@ pub(crate) fn failed(error: rusqlite::Error) -> Error {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Unavailable,
         _ => ErrorKind::Other,
     };
-    let failed = Error::new(kind, "the database of the store").with_source(error);
-    if kind == ErrorKind::Unavailable { failed.retryable() } else { failed }
+    let failed = Error::new(kind, "store.db cannot be used").with_source(error);
+    match kind {
+        ErrorKind::Unavailable => failed.retryable(),
+        ErrorKind::Corrupt => {
+            failed.with_hint("store.db is damaged; the blobs beside it are files that are named by their digests")
+        }
+        _ => failed,
+    }
 }
 
 /// The time, in seconds since 1970. It decides what is collected first, never what is exported.

@@ -1,6 +1,6 @@
 //! Names of images.
 
-use longshore_core::content::{ImageStore, StoredImage};
+use longshore_core::content::{ImageStore, StoredImage, check_name};
 use longshore_core::oci::{Descriptor, ImageName};
 use longshore_core::{Context, Error, ErrorKind, Result};
 use rusqlite::{Transaction, params};
@@ -56,6 +56,7 @@ impl EmbeddedStore {
         name: &ImageName,
         image: &StoredImage,
     ) -> Result<Option<StoredImage>> {
+        check_name(name, &image.root)?;
         let before = find(transaction, name)?;
         let key = name.to_string();
         let replace = "INSERT OR REPLACE INTO images (name, root, referrers) VALUES (?1, ?2, ?3)";

@@ -4,6 +4,7 @@
 //! a lease of a dead process is told from one that is in use, and no clock is needed.
 
 use std::collections::HashSet;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
@@ -82,14 +83,23 @@ impl Drop for Held {
     }
 }
 
-/// Removes the leases of processes that are gone.
-pub(crate) fn end_dead_leases(transaction: &Transaction<'_>, directory: &Path) -> Result<()> {
+/// Removes the leases of processes that are gone, and their files, which a dry run leaves.
+pub(crate) fn end_dead_leases(transaction: &Transaction<'_>, directory: &Path, dry_run: bool) -> Result<()> {
+    let is_dead = |path: &Path| match LiveFile::abandoned(path) {
+        Some(file) => {
+            if dry_run {
+                drop(file.keep());
+            }
+            true
+        }
+        // Whatever else is the matter with it, it may be in use.
+        None => matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound),
+    };
     let mut select = transaction.prepare("SELECT id, file FROM leases").map_err(failed)?;
     let leases = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))).map_err(failed)?;
     let leases = leases.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     for (id, file) in &leases {
-        let path = directory.join(file);
-        if !path.exists() || LiveFile::abandoned(&path).is_some() {
+        if is_dead(&directory.join(file)) {
             transaction.execute("DELETE FROM leases WHERE id = ?1", [id]).map_err(failed)?;
         }
     }
@@ -97,7 +107,7 @@ pub(crate) fn end_dead_leases(transaction: &Transaction<'_>, directory: &Path) -
     for entry in directory.read_dir().attempt(|| format!("cannot list {}", directory.display()))?.flatten() {
         let name = entry.file_name();
         if !leases.iter().any(|(_, file)| **file == *name) {
-            drop(LiveFile::abandoned(&entry.path()));
+            is_dead(&entry.path());
         }
     }
     Ok(())

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use longshore_core::content::Amount;
 use longshore_core::oci::Digest;
 use longshore_core::{Context, Result};
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::Transaction;
 
 use crate::EmbeddedStore;
-use crate::content::parse;
+use crate::content::{has_row, parse};
 use crate::database::failed;
 use crate::lease::end_dead_leases;
 
@@ -86,22 +86,21 @@ impl EmbeddedStore {
     /// afterwards does not find it. A dry run only answers which.
     fn forget(&self, options: &PruneOptions, pruned: &mut Pruned) -> Result<HashSet<Digest>> {
         let directory = self.root().join("leases");
-        self.0.database.write(|transaction| {
-            end_dead_leases(transaction, &directory)?;
+        let forget = |transaction: &Transaction<'_>| {
+            end_dead_leases(transaction, &directory, options.dry_run)?;
             let mut gone = HashSet::new();
             for blob in loose(transaction)? {
                 if blob.is_made && pruned.kept.bytes + blob.size <= options.keep {
                     pruned.kept.add(blob.size);
                     continue;
                 }
-                if !options.dry_run {
-                    let delete = "DELETE FROM blobs WHERE digest = ?1";
-                    transaction.execute(delete, [blob.digest.to_string()]).map_err(failed)?;
-                }
+                let delete = "DELETE FROM blobs WHERE digest = ?1";
+                transaction.execute(delete, [blob.digest.to_string()]).map_err(failed)?;
                 gone.insert(blob.digest);
             }
             Ok(gone)
-        })
+        };
+        if options.dry_run { self.0.database.rehearse(forget) } else { self.0.database.write(forget) }
     }
 
     fn has_row(&self, digest: &Digest) -> Result<bool> {
@@ -127,11 +126,6 @@ impl EmbeddedStore {
         }
         Ok(removed)
     }
-}
-
-fn has_row(transaction: &Transaction<'_>, digest: &Digest) -> Result<bool> {
-    let mut select = transaction.prepare_cached("SELECT 1 FROM blobs WHERE digest = ?1").map_err(failed)?;
-    Ok(select.query_row([digest.to_string()], |_| Ok(())).optional().map_err(failed)?.is_some())
 }
 
 /// What nothing reaches, the one that was used last first.

@@ -44,47 +44,46 @@ impl Options for StoreOptions {
         visitor.option("dangling-name-empty-only", only, "false", &mut self.dangling_name_empty_only)?;
         let as_buildkit = "The same, as BuildKit spells it";
         visitor.option("danging-name-empty-only", as_buildkit, "false", &mut self.danging_name_empty_only)?;
-        visitor.option("unpack", "Unpack the layers, too; not there yet", "false", &mut self.unpack)?;
-        visitor.option(
-            "push",
-            "Push the image to the registries of its names; not there yet",
-            "false",
-            &mut self.push,
-        )?;
-        let by_digest = "Push the image without its tag; not there yet";
+        visitor.option("unpack", "Refused: layers are not unpacked yet", "false", &mut self.unpack)?;
+        visitor.option("push", "Refused: nothing is pushed yet", "false", &mut self.push)?;
+        let by_digest = "Refused: nothing is pushed yet";
         visitor.option("push-by-digest", by_digest, "false", &mut self.push_by_digest)?;
-        let insecure = "Push over plain HTTP, or to whoever answers; not there yet";
+        let insecure = "Refused: nothing is pushed yet";
         visitor.option("registry.insecure", insecure, "false", &mut self.registry_insecure)?;
-        let rewrite = "Cut the times of files to the epoch; not there yet";
+        let rewrite = "Refused: times of files are not rewritten yet";
         visitor.option("rewrite-timestamp", rewrite, "false", &mut self.rewrite_timestamp)?;
-        let inline = "Attach attestations that are inline only; there are none yet";
+        let inline = "Refused: there are no attestations yet";
         visitor.option("attestation-inline", inline, "false", &mut self.attestation_inline)?;
-        let artifact = "Attach attestations as OCI artifacts; there are none yet";
+        let artifact = "Refused: there are no attestations yet";
         visitor.option("oci-artifact", artifact, "false", &mut self.oci_artifact)?;
-        let foreign = "Keep layers that may not be distributed as they are, where layers change; not there yet";
+        let foreign = "Refused: such layers are not kept apart yet";
         visitor.option("prefer-nondist-layers", foreign, "false", &mut self.prefer_nondist_layers)
     }
 
     fn validate(&self) -> Result<()> {
         self.image.validate()?;
+        self.refuse_what_is_not_there()?;
         if let Some(prefix) = &self.dangling_name_prefix {
-            dangling_name(prefix, &Digest::of(b""))
-                .map_err(|error| Error::option(format!("dangling-name-prefix: {}", error.message())))?;
+            dangling_name(prefix, &Digest::of(b"")).map_err(|_| {
+                Error::option(format!("dangling-name-prefix: `{}` cannot be a name", prefix.escape_debug()))
+            })?;
+        }
+        if let (Some(one), Some(other)) = (self.dangling_name_empty_only, self.danging_name_empty_only)
+            && one != other
+        {
+            return Err(Error::option("dangling-name-empty-only and danging-name-empty-only say different things")
+                .with_hint("write one of them"));
         }
         if self.is_dangling_only_when_empty() && self.dangling_name_prefix.is_none() {
             return Err(Error::option("dangling-name-empty-only without a prefix does nothing")
                 .with_hint("add dangling-name-prefix=PREFIX"));
         }
-        self.validate_push()?;
-        if !self.is_stored() && self.unpack == Some(true) {
-            return Err(Error::option("unpack=true needs the image store").with_hint("leave out store=false"));
-        }
-        if !self.is_stored() && self.push != Some(true) {
+        if !self.is_stored() {
             return Err(
                 Error::option("store=false without push=true exports nothing").with_hint("leave out store=false")
             );
         }
-        self.refuse_what_is_not_there()
+        Ok(())
     }
 }
 
@@ -118,28 +117,13 @@ impl StoreOptions {
         self.dangling_name_empty_only.or(self.danging_name_empty_only) == Some(true)
     }
 
-    fn validate_push(&self) -> Result<()> {
-        if self.push == Some(true) {
-            if !self.image.has_names() {
-                return Err(Error::option("push=true without a name").with_hint("add name=NAME"));
-            }
-            return Ok(());
-        }
-        for (key, value) in [("push-by-digest", self.push_by_digest), ("registry.insecure", self.registry_insecure)] {
-            if value == Some(true) {
-                return Err(
-                    Error::option(format!("{key}=true without push=true does nothing")).with_hint("add push=true")
-                );
-            }
-        }
-        Ok(())
-    }
-
     /// Options of BuildKit whose part is not built: set, they must not be passed over in silence.
     fn refuse_what_is_not_there(&self) -> Result<()> {
         let options = [
             ("unpack", self.unpack, "unpacking"),
             ("push", self.push, "pushing"),
+            ("push-by-digest", self.push_by_digest, "pushing"),
+            ("registry.insecure", self.registry_insecure, "pushing"),
             ("rewrite-timestamp", self.rewrite_timestamp, "rewriting times of files"),
             ("attestation-inline", self.attestation_inline, "attaching attestations"),
             ("oci-artifact", self.oci_artifact, "attaching attestations"),

@@ -113,13 +113,18 @@ fn referrers_travel_along() {
 #[test]
 fn options_that_do_not_fit_are_refused_before_the_build() {
     let cases = [
-        ("push=true", ErrorKind::InvalidOption, "push=true without a name", "add name=NAME"),
         ("store=false", ErrorKind::InvalidOption, "exports nothing", "leave out store=false"),
-        ("unpack=true,store=false", ErrorKind::InvalidOption, "needs the image store", "leave out store=false"),
-        ("push-by-digest=true", ErrorKind::InvalidOption, "without push=true", "add push=true"),
-        ("registry.insecure=true", ErrorKind::InvalidOption, "without push=true", "add push=true"),
         ("dangling-name-empty-only=true", ErrorKind::InvalidOption, "without a prefix", "dangling-name-prefix"),
-        ("dangling-name-prefix=UPPER", ErrorKind::InvalidOption, "dangling-name-prefix: image name", ""),
+        (
+            "dangling-name-prefix=a,dangling-name-empty-only=true,danging-name-empty-only=false",
+            ErrorKind::InvalidOption,
+            "different things",
+            "write one",
+        ),
+        ("dangling-name-prefix=UPPER", ErrorKind::InvalidOption, "dangling-name-prefix: `UPPER`", ""),
+        ("push=true", ErrorKind::Unsupported, "pushing is not supported yet", "leave out push"),
+        ("push-by-digest=true", ErrorKind::Unsupported, "pushing is not supported yet", "leave out push-by-digest"),
+        ("registry.insecure=true", ErrorKind::Unsupported, "pushing is not supported yet", "registry.insecure"),
         ("name=app:1,push=true", ErrorKind::Unsupported, "pushing is not supported yet", "leave out push"),
         ("name=app:1,unpack=true", ErrorKind::Unsupported, "unpacking is not supported yet", "leave out unpack"),
         ("rewrite-timestamp=true", ErrorKind::Unsupported, "rewriting times", "leave out rewrite-timestamp"),

@@ -151,7 +151,7 @@ fn names_are_made_of_tags_and_digests() {
     let by_digest = format!("docker.io/library/app@{}", one.root.digest);
     assert_eq!(names(&import(&store, &files, Some("app")).unwrap()), [&by_digest, "docker.io/library/app:v2"]);
     let error = import(&MemoryStore::default(), &files, None).unwrap_err();
-    assert_eq!((error.kind(), error.hint()), (ErrorKind::InvalidOption, Some("add --name NAME")));
+    assert_eq!((error.kind(), error.hint()), (ErrorKind::InvalidInput, Some("add --name NAME")));
     let error = import(&MemoryStore::default(), &files, Some("app:1")).unwrap_err();
     assert!(error.message().contains("several images"), "{error}");
 }
@@ -335,6 +335,43 @@ fn an_archive_that_ends_early_is_refused_at_every_byte() {
         assert_eq!(store.images().unwrap(), []);
     }
     assert!(import_from(&MemoryStore::default(), &archive[..last], None).is_ok());
+}
+
+/// A good image stays good when an archive with more of it is cut, and a good archive is imported after.
+#[test]
+fn a_cut_import_leaves_no_manifest_without_its_layers() {
+    let image = existing(1, &ExistingOptions { platforms: 2, ..ExistingOptions::default() });
+    let graph = walk(&image.root, image.provider.as_ref(), GraphLimits::default()).unwrap();
+    let [first, second] = &graph.blobs.last().unwrap().references[..] else { panic!("two platforms") };
+    let full = layout(&[&image], vec![image.root.clone().annotated(NAME, "app:1")]);
+    let store = std::sync::Arc::new(MemoryStore::default());
+    let partial = without(&full, &second.layout_path());
+    let imported = import(store.as_ref(), &partial, None).unwrap();
+    // Documents first, as archives may have them, and then the end.
+    let mut cut = full.clone();
+    cut.sort_by_key(|(path, content)| (!path.starts_with("blobs"), content.len()));
+    let bytes = tar(&cut);
+    import_from(store.as_ref(), &bytes[..bytes.len() / 2], None).unwrap_err();
+    assert_eq!(store.info(second).unwrap(), None, "a manifest without its layers");
+    assert!(store.info(first).unwrap().is_some());
+    assert_whole(&store, &imported[0]);
+    assert_eq!(import(store.as_ref(), &full, None).unwrap()[0].missing, []);
+}
+
+/// What a store has already does not make an archive true.
+#[test]
+fn an_archive_that_lies_about_known_blobs_is_refused() {
+    let layers = vec![Algorithm::Uncompressed];
+    let big = existing(7, &ExistingOptions { layers, ..ExistingOptions::default() });
+    let good = layout(&[&big], vec![big.root.clone().annotated(NAME, "app:1")]);
+    let store = MemoryStore::default();
+    import(&store, &good, None).unwrap();
+    for (path, content) in good.iter().filter(|(path, _)| path.starts_with("blobs/")) {
+        let mut lie = content.clone();
+        lie[0] ^= 1;
+        let error = import(&store, &replaced(&good, path, |_| lie.clone()), None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{path}: {}", error.with_causes());
+    }
 }
 
 /// The error of a reader comes out, not that of the writers that it left alone.

@@ -12,7 +12,7 @@ use crate::exit_code;
 
 /// Exports what a build made.
 #[derive(Debug, Parser)]
-#[command(name = "longshore", version, about, after_help = exit_code::HELP, max_term_width = 100)]
+#[command(name = "longshore", version, about = "Exports what a build made, and keeps images with no daemon", after_help = exit_code::HELP, max_term_width = 100)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -73,31 +73,31 @@ pub(crate) struct ExportArgs {
     pub(crate) config: ConfigArgs,
 
     /// Export only these platforms of a source [default: all that it has]
-    #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
+    #[arg(long = "platform", help_heading = "Run", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platforms: Vec<Platform>,
 
     /// Threads that compress [default: one a processor]
-    #[arg(long, value_name = "N")]
+    #[arg(long, help_heading = "Run", value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
 
     /// Keep layers beside the first destination, for this run only, and not in the image store
-    #[arg(long)]
+    #[arg(long, help_heading = "Image store")]
     pub(crate) no_store: bool,
 
     /// How to show progress, on standard error
-    #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
+    #[arg(long, value_enum, default_value_t, help_heading = "Run", value_name = "STYLE")]
     pub(crate) progress: ProgressStyle,
 
     /// Write digests and names as JSON to a file, as buildx does
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Run", value_name = "FILE")]
     pub(crate) metadata_file: Option<PathBuf>,
 
     /// Write the image ID to a file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Run", value_name = "FILE")]
     pub(crate) iidfile: Option<PathBuf>,
 
     /// Check everything that can be checked without reading layers, and say what would be written
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub(crate) dry_run: bool,
 }
 
@@ -167,13 +167,14 @@ pub(crate) enum ProgressStyle {
 /// An archive is an OCI layout or a tarball of docker save, compressed or not. Names move all at once,
 /// after everything is in the store and verified; what a name pointed to before is said.
 #[derive(Debug, clap::Args)]
+#[command(after_help = exit_code::HELP)]
 pub(crate) struct ImportArgs {
     /// An archive, a directory, or `-` for standard input
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
 
-    /// Name of images that have none: each becomes NAME:TAG with its tag, or NAME@DIGEST. With a tag,
-    /// the name of the only image
+    /// NAME:TAG names the only image, whatever the archive calls it. NAME alone names images without a
+    /// full name, with the tag that the archive gives them, or NAME@DIGEST
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
@@ -184,6 +185,7 @@ pub(crate) struct ImportArgs {
 
 /// List the images in the image store
 #[derive(Debug, clap::Args)]
+#[command(after_help = exit_code::HELP)]
 pub(crate) struct ImagesArgs {
     /// Write full names alone, one a line
     #[arg(long, short, conflicts_with = "json")]
@@ -198,6 +200,7 @@ pub(crate) struct ImagesArgs {
 ///
 /// A name that pointed to another image moves, which is said.
 #[derive(Debug, clap::Args)]
+#[command(after_help = exit_code::HELP)]
 pub(crate) struct TagArgs {
     /// The image
     #[arg(value_name = "IMAGE")]
@@ -212,6 +215,7 @@ pub(crate) struct TagArgs {
 ///
 /// Either all names go, or none. The content stays until `longshore prune`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = exit_code::HELP)]
 pub(crate) struct RmArgs {
     /// The names
     #[arg(required = true, value_name = "NAME")]
@@ -220,19 +224,26 @@ pub(crate) struct RmArgs {
 
 /// Remove from the image store what neither a name nor a running command needs
 #[derive(Debug, clap::Args)]
+#[command(after_help = exit_code::HELP)]
 pub(crate) struct PruneArgs {
     /// Keep layers that were made here and that nothing needs, those used last first, up to this size,
     /// such as 10GB [default: 0]
-    #[arg(long, value_name = "SIZE", default_value = "0", hide_default_value = true)]
-    pub(crate) keep_storage: ByteSize,
+    #[arg(long, value_name = "SIZE", default_value = "0", hide_default_value = true, value_parser = size)]
+    pub(crate) keep_storage: u64,
 
     /// Only say what would go
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
 
+/// A size as people write it, in bytes.
+fn size(text: &str) -> Result<u64, String> {
+    text.parse::<ByteSize>().map(|size| size.as_u64()).map_err(|_| "expected a size such as 500MB or 10GiB".to_owned())
+}
+
 /// Show how much the image store holds, and of what
 #[derive(Debug, clap::Args)]
+#[command(after_help = exit_code::HELP)]
 pub(crate) struct DuArgs {
     /// Write JSON, in bytes
     #[arg(long)]

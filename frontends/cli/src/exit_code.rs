@@ -19,7 +19,7 @@ pub(crate) const HELP: &str = "\
 Exit codes:
     0  done
     1  another error
-    2  a bad option or destination; nothing was read or written
+    2  a bad option or destination; nothing was exported
     3  a source that is missing, corrupt, or not what it should be
     4  no permission, no space, or something is busy
   130  interrupted";

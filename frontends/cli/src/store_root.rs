@@ -3,7 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use longshore_core::{Context, Error, Result};
+use longshore_core::{Context, Error, ErrorKind, Result};
 use longshore_store::EmbeddedStore;
 
 /// What says where the store is instead of `--store`.
@@ -26,6 +26,20 @@ impl StoreRoot {
             Some(_) => error,
             None => error.with_hint(format!("choose another directory with --store or {VARIABLE}")),
         })
+    }
+
+    /// Opens the store if it is there. One that was named with `--store` must be.
+    pub(crate) fn open_existing(&self) -> Result<Option<EmbeddedStore>> {
+        let path = self.path()?;
+        if path.join("store.db").exists() {
+            return self.open().map(Some);
+        }
+        match &self.0 {
+            Some(path) => {
+                Err(Error::new(ErrorKind::NotFound, format!("there is no image store in {}", path.display())))
+            }
+            None => Ok(None),
+        }
     }
 
     fn path(&self) -> Result<PathBuf> {

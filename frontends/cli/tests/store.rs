@@ -139,7 +139,8 @@ fn names_are_listed_added_and_taken_away() {
     assert_eq!(stdout(&work, &["images", "--quiet"]), "");
     work.ok(&["export", "rootfs:tree", "-o", "type=image,name=b:1"]);
     work.ok(&["export", "rootfs:etc", "-o", "type=image,name=a:1"]);
-    assert_eq!(stdout(&work, &["tag", "b:1", "c:1", "example.com/d"]), "");
+    let tagged = stdout(&work, &["tag", "b:1", "c:1", "example.com/d"]);
+    assert!(tagged.starts_with("docker.io/library/c:1 sha256:") && tagged.lines().count() == 2, "{tagged}");
     let quiet = stdout(&work, &["images", "-q"]);
     assert_eq!(
         quiet.lines().collect::<Vec<_>>(),
@@ -152,7 +153,7 @@ fn names_are_listed_added_and_taken_away() {
 
     let ran = work.run(&["rm", "a:1", "nobody:1"]);
     assert_eq!(ran.code, Some(3));
-    assert!(ran.stderr.contains("nobody:1 is not in the store"), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: no name was removed\n  caused by: image docker.io/library/nobody:1 is not"));
     let ran = work.run(&["tag", "nobody:1", "x:1"]);
     assert!(ran.code == Some(3) && ran.stderr.contains("nobody:1 is not in the store"), "{}", ran.stderr);
     let ran = work.run(&["export", "image:bb:1", "-o", "type=oci,dest=x.tar"]);
@@ -292,6 +293,38 @@ fn many_processes_lose_nothing() {
     assert_eq!((used.total(), used.total().count), (used.images, 2 + 2 * (PROCESSES * EXPORTS) as u64));
 }
 
+/// Whoever is not root cannot open a file for writing that is read-only: what is finished is no more to
+/// be continued.
+#[test]
+fn many_processes_of_an_ordinary_user_import_the_same() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let work = prepared();
+    work.write("tree/random", Random::new(1).bytes(3 << 20));
+    work.ok(&["export", "rootfs:tree", "--no-store", "-o", "type=oci,name=app:1,dest=a.tar"]);
+    work.ok(&["export", "rootfs:tree", "--no-store", "-o", "type=oci,name=app:1,dest=layout,tar=false"]);
+    work.write("binary", std::fs::read(env!("CARGO_BIN_EXE_longshore")).unwrap());
+    let open = |path: &std::path::Path| std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
+    [&work.path("binary"), work.root(), work.store()].into_iter().for_each(open);
+    for round in 0..3 {
+        let root = work.store().join(round.to_string());
+        let start = |source: &&str| {
+            let mut command = Command::new(work.path("binary"));
+            command.args(["import", source, "--progress=quiet"]).current_dir(work.root());
+            command.env("LONGSHORE_ROOT", &root).stdout(Stdio::null()).stderr(Stdio::piped());
+            if rustix::process::geteuid().is_root() {
+                command.uid(65_534).gid(65_534);
+            }
+            command.spawn().unwrap()
+        };
+        let children: Vec<_> = ["a.tar", "layout", "a.tar", "layout", "a.tar", "layout"].iter().map(start).collect();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
 /// Killed at any time, a run leaves a store that opens, whose images are whole, and that prunes clean.
 #[test]
 fn kill_9_at_any_time() {
@@ -361,7 +394,12 @@ fn where_the_store_is() {
     }
     work.write("file", "");
     let ran = work.run(&["images", "--store", "file"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("there is no image store in file"), "{}", ran.stderr);
+    let image = ["export", "rootfs:tree", "--store", "file", "-o", "type=image,name=a:1"];
+    let ran = work.run(&image);
     assert!(ran.code != Some(0) && ran.stderr.contains("cannot open the store file"), "{}", ran.stderr);
+    let archive = ["export", "rootfs:tree", "--store", "file", "-o", "type=oci,dest=spooled.tar"];
+    assert!(work.ok(&archive).stderr.contains("warning: cannot open the store file"), "no need to fail");
     let ran = work.run(&["export", "rootfs:tree", "--no-store", "-o", "type=image,name=a:1"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("hint: leave out --no-store"), "{}", ran.stderr);
     let ran = work.run(&["export", "image:a:1", "--no-store", "-o", "type=oci,dest=x.tar"]);
@@ -371,5 +409,7 @@ fn where_the_store_is() {
     // Other sources need none.
     work.ok(&["export", "rootfs:tree", "--no-store", "--store", "none", "-o", "type=oci,name=a:1,dest=a.tar"]);
     work.ok(&["inspect", "oci-archive:a.tar", "--store", "none"]);
+    work.ok(&["export", "rootfs:tree", "--store", "none", "--dry-run", "-o", "type=oci,name=a:1,dest=b.tar"]);
+    assert_eq!(work.run(&["images", "--store", "none"]).code, Some(3));
     assert!(!work.path("none").exists());
 }

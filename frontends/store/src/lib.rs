@@ -26,10 +26,13 @@ impl Frontend for StoreFrontend {
     }
 
     fn open(&self, source: &Source, cx: &FrontendContext) -> Result<Vec<Image>> {
+        if source.value.is_empty() {
+            return Err(Error::option("`image:` without a name"));
+        }
         let name: ImageName = source.value.parse()?;
         let store = cx.images.as_ref().ok_or_else(|| {
             Error::option(format!("image:{name}: there is no image store in this run"))
-                .with_hint("leave out --no-store")
+                .with_hint("leave out --no-store, or import an image first")
         })?;
         let lease = store.lease()?;
         let StoredImage { root, referrers } = store.image(&name)?.map_or_else(|| Err(missing(&name, store)), Ok)?;

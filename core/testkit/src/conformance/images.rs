@@ -27,6 +27,7 @@ pub const IMAGE_CASES: &[(&str, ImageCheck)] = &[
     ("images are in the order of their names", images_are_in_the_order_of_their_names),
     ("a name moves and says from where", a_name_moves_and_says_from_where),
     ("a name without content is refused", a_name_without_content_is_refused),
+    ("a name with another digest is refused", a_name_with_another_digest_is_refused),
     ("several names move at once or not at all", several_names_move_at_once_or_not_at_all),
     ("names are taken away at once or not at all", names_are_taken_away_at_once_or_not_at_all),
     ("many threads name images", many_threads_name_images),
@@ -100,6 +101,16 @@ fn a_name_without_content_is_refused(store: &dyn ImageStore) {
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
         assert_eq!(store.images().expect("images"), []);
     }
+}
+
+fn a_name_with_another_digest_is_refused(store: &dyn ImageStore) {
+    let image = stored(store, "one");
+    let own = format!("app@{}", image.root.digest);
+    let other = format!("app@{}", missing().root.digest);
+    store.tag(&[(name(&own), image.clone())]).expect("tag");
+    let error = store.tag(&[(name(&other), image)]).expect_err("tag");
+    assert_eq!(error.kind(), ErrorKind::InvalidOption, "{error}");
+    assert_eq!(names(store).len(), 1);
 }
 
 fn several_names_move_at_once_or_not_at_all(store: &dyn ImageStore) {

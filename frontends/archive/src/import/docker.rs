@@ -1,9 +1,11 @@
 //! The images of a tarball of `docker save` that was received and has no OCI layout.
 
 use longshore_core::content::{BlobMeta, StoredImage, read};
+use longshore_core::image::GraphBlob;
 use longshore_core::oci::{CONFIG_LIMIT, Descriptor, Digest, MediaType};
 use longshore_core::{Context, Error, Result};
 
+use super::layout::Arriving;
 use super::receive::{Received, ReceivedFile};
 use super::{Arrived, Import};
 use crate::docker::{Item, MadeManifest, items};
@@ -15,12 +17,19 @@ pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Vec<Arr
 }
 
 fn image(item: &Item, received: &Received, import: &Import<'_>) -> Result<Arrived> {
+    let arriving = Arriving { received, import };
     let config = received.file(&item.config).attempt(|| "cannot read a config".to_owned())?;
     let config = Descriptor::new(MediaType::CONFIG, config.digest.clone(), config.size);
-    let config =
-        read(import.store, &config, CONFIG_LIMIT).attempt(|| format!("cannot read config `{}`", item.config))?;
-    let layer = |path: &str, diff_id: &Digest| layer(received.file(path)?, diff_id);
-    let MadeManifest { root, bytes, references, .. } = item.manifest(&config, layer)?;
+    let bytes = read(&arriving, &config, CONFIG_LIMIT).attempt(|| format!("cannot read config `{}`", item.config))?;
+    let mut layers = Vec::new();
+    let MadeManifest { root, bytes, references, .. } = item.manifest(&bytes, |path, diff_id| {
+        let layer = layer(received.file(path)?, diff_id)?;
+        layers.push(layer.clone());
+        Ok(layer)
+    })?;
+    for descriptor in layers.into_iter().chain([config]) {
+        arriving.store(&GraphBlob { descriptor, references: Vec::new() })?;
+    }
     let mut writer = import.store.ingest(None)?;
     writer.write_all(&bytes)?;
     writer.commit(BlobMeta { references, ..BlobMeta::default() })?;

@@ -1,13 +1,14 @@
 //! The images of an OCI layout that was received, or that is in a directory.
 
+use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
 use longshore_core::content::{BlobMeta, Provider, StoredImage};
-use longshore_core::image::{Graph, GraphLimits, Storing, store, verbatim, walk};
+use longshore_core::image::{GraphBlob, GraphLimits, Storing, store, verbatim, walk};
 use longshore_core::layout::{LayoutSource, ListedImage, listed};
-use longshore_core::oci::Index;
+use longshore_core::oci::{Descriptor, Digest, Index};
 use longshore_core::{Context, Error, ErrorKind, Existing, Result};
 
 use super::receive::Received;
@@ -16,40 +17,26 @@ use super::{Arrived, Import};
 /// Blobs of a directory that are copied at the same time.
 const JOBS: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
 
-/// The images of a layout whose blobs are in the store.
+/// The images of a layout that was received.
 pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Vec<Arrived>> {
     longshore_core::layout::check_version(received.document("oci-layout")?)?;
     let index: Index = serde_json::from_slice(received.document("index.json")?)
         .map_err(|error| Error::input("`index.json` is not an image index").with_source(error))?;
-    listed(&index, |_| true).into_iter().map(|image| arrived(image, import)).collect()
+    listed(&index, |_| true).into_iter().map(|image| arrived(image, received, import)).collect()
 }
 
-/// Notes what the documents of an image refer to, and that all of it is there.
-fn arrived(image: ListedImage, import: &Import<'_>) -> Result<Arrived> {
+/// Stores the documents of an image after what they refer to, and fails if something is missing.
+fn arrived(image: ListedImage, received: &Received, import: &Import<'_>) -> Result<Arrived> {
     let mut missing = Vec::new();
+    let arriving = Arriving { received, import };
     for root in [&image.root].into_iter().chain(&image.referrers) {
-        let graph = walk(root, &AsProvider(import), GraphLimits::default()).map_err(not_in_archive)?;
-        record(&graph, import).attempt(|| format!("cannot import image {}", root.digest))?;
+        let graph = walk(root, &arriving, GraphLimits::default()).map_err(not_in_archive)?;
+        let stored = graph.blobs.iter().try_for_each(|blob| arriving.store(blob));
+        stored.map_err(not_in_archive).attempt(|| format!("cannot import image {}", root.digest))?;
         missing.extend(graph.missing);
     }
     let ListedImage { root, referrers, names, tags } = image;
     Ok(Arrived { image: StoredImage { root, referrers }, names, tags, missing })
-}
-
-fn record(graph: &Graph, import: &Import<'_>) -> Result<()> {
-    for blob in &graph.blobs {
-        let digest = &blob.descriptor.digest;
-        let missing = || Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the archive"));
-        let info = import.store.info(digest)?.ok_or_else(missing)?;
-        if info.size != blob.descriptor.size {
-            let (found, size) = (info.size, blob.descriptor.size);
-            return Err(Error::corrupt(format!("blob {digest} has {found} bytes, expected {size}")));
-        }
-        if !blob.references.is_empty() {
-            import.store.update(digest, BlobMeta { references: blob.references.clone(), ..BlobMeta::default() })?;
-        }
-    }
-    Ok(())
 }
 
 fn not_in_archive(error: Error) -> Error {
@@ -60,13 +47,52 @@ fn not_in_archive(error: Error) -> Error {
     }
 }
 
-/// The store of an import, as who has blobs.
+/// What an import has of an archive: layers in the store, small files in memory.
 #[derive(Debug)]
-struct AsProvider<'a>(&'a Import<'a>);
+pub(super) struct Arriving<'a> {
+    pub(super) received: &'a Received,
+    pub(super) import: &'a Import<'a>,
+}
 
-impl Provider for AsProvider<'_> {
-    fn open(&self, digest: &longshore_core::oci::Digest, from: u64) -> Result<Box<dyn std::io::Read + Send + '_>> {
-        self.0.store.open(digest, from)
+impl Arriving<'_> {
+    /// Stores a blob with what it refers to, which is there by now, or finds it stored.
+    pub(super) fn store(&self, blob: &GraphBlob) -> Result<()> {
+        let GraphBlob { descriptor: Descriptor { digest, size, .. }, references } = blob;
+        let store = self.import.store;
+        let meta = BlobMeta { references: references.clone(), ..BlobMeta::default() };
+        let found = match (store.info(digest)?, self.received.kept(digest)) {
+            (Some(info), _) => {
+                if !references.iter().all(|child| info.meta.references.contains(child)) {
+                    store.update(digest, meta)?;
+                }
+                info.size
+            }
+            (None, Some(bytes)) => {
+                let expected = Descriptor { size: bytes.len() as u64, ..blob.descriptor.clone() };
+                let mut writer = store.ingest(Some(&expected))?;
+                if writer.offset() > 0 {
+                    drop(writer);
+                    writer = store.ingest(Some(&expected))?;
+                }
+                writer.write_all(bytes)?;
+                writer.commit(meta)?.size
+            }
+            (None, None) => {
+                return Err(Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the archive")));
+            }
+        };
+        if found != *size {
+            return Err(Error::corrupt(format!("blob {digest} has {found} bytes, expected {size}")));
+        }
+        Ok(())
+    }
+}
+
+impl Provider for Arriving<'_> {
+    fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {
+        let Some(bytes) = self.received.kept(digest) else { return self.import.store.open(digest, from) };
+        let from = usize::try_from(from).unwrap_or(usize::MAX).min(bytes.len());
+        Ok(Box::new(&bytes[from..]))
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn resolve(
     let resolved: Result<Vec<ImageName>> = match given {
         Some(ImportName::Exact(name)) if is_only => Ok(vec![name.clone()]),
         Some(ImportName::Exact(name)) => {
-            return Err(Error::option(format!("`{name}` cannot be the name of several images"))
+            return Err(Error::input(format!("`{name}` cannot be the name of several images"))
                 .with_hint("leave out the tag: each image gets that of the archive"));
         }
         _ if !names.is_empty() => names.iter().cloned().map(parse).collect(),
@@ -45,7 +45,7 @@ pub(super) fn resolve(
                 [] => "no name".to_owned(),
                 tags => format!("no name, only the tag {}", tags.join(", ").escape_debug()),
             };
-            return Err(Error::option(format!("image {digest} has {what}")).with_hint("add --name NAME"));
+            return Err(Error::input(format!("image {digest} has {what}")).with_hint("add --name NAME"));
         }
     };
     let mut resolved = resolved.attempt(|| format!("cannot name image {digest}"))?;

@@ -11,8 +11,8 @@ use std::thread::{self, ScopedJoinHandle};
 
 use longshore_core::archive::{Entry, EntryKind, Reader, entry_path, link_target};
 use longshore_core::compression::{Algorithm, decoder, detect};
-use longshore_core::content::{BlobMeta, BlobWriter};
-use longshore_core::oci::{Descriptor, Digest, MANIFEST_LIMIT, MediaType};
+use longshore_core::content::{BlobMeta, ImageStore};
+use longshore_core::oci::{Descriptor, Digest, DigestAlgorithm, Hasher, MANIFEST_LIMIT, MediaType};
 
 use longshore_core::{Context, Error, ErrorKind, Result, Task};
 
@@ -25,25 +25,36 @@ const PIECE: usize = 1 << 20;
 const BEHIND: usize = 4;
 /// First bytes of a file, which say how it is compressed.
 const START: usize = 6;
+/// Largest file that may be kept: a manifest or a configuration, but not a layer that people wait for.
+const SMALL: u64 = 1 << 20;
 /// Links that are followed from one path to a file.
 const LINKS: usize = 16;
 /// Files and links in an archive. An image has some hundred.
 const ENTRIES: usize = 1_000_000;
+/// Bytes of their paths.
+const PATHS: usize = 64 << 20;
+/// Bytes of small files that are kept in memory until it is known what they are.
+const KEPT: u64 = 64 << 20;
 
 /// Documents that say what the other files are for. They are read, not stored.
 const DOCUMENTS: [&[u8]; 3] = [b"oci-layout", b"index.json", b"manifest.json"];
 
-/// What was in an archive. All blobs are in the store.
+/// What was in an archive. What may be a layer is in the store.
 #[derive(Debug, Default)]
 pub(super) struct Received {
     documents: HashMap<Vec<u8>, Vec<u8>>,
     files: HashMap<Vec<u8>, ReceivedFile>,
     links: HashMap<Vec<u8>, Vec<u8>>,
-    /// All paths, also of files that are still being written.
+    /// All paths, also of files that are still being written, and the bytes that they have.
     seen: HashSet<Vec<u8>>,
+    path_bytes: usize,
+    /// Small files that may be documents. They are stored with what they refer to, when that is there:
+    /// an import that ends early leaves no manifest without its layers.
+    kept: HashMap<Digest, Vec<u8>>,
+    kept_bytes: u64,
 }
 
-/// A file of the archive that is in the store.
+/// A file of the archive that is in the store, or kept.
 #[derive(Debug, Clone)]
 pub(super) struct ReceivedFile {
     pub(super) digest: Digest,
@@ -68,8 +79,8 @@ impl Received {
                     received.documents.insert(path, document(&entry, &mut reader)?);
                 } else if entry.kind == EntryKind::File && !is_idle(&path) {
                     let expected = blob(&path, &entry)?;
-                    if let Some(file) = known(expected.as_ref(), &mut reader, import)? {
-                        received.files.insert(path, file);
+                    if received.may_keep(&entry) {
+                        received.keep(path, expected.as_ref(), &entry, &mut reader)?;
                         continue;
                     }
                     if writers.len() == WRITERS
@@ -80,11 +91,7 @@ impl Received {
                     let task = import.progress.task(format!("import {}", text(&path)), Some(entry.size));
                     let (sender, pieces) = sync_channel(BEHIND);
                     let store = import.store;
-                    let thread = scope.spawn(move || {
-                        let stored = write(pieces, store.ingest(expected.as_ref())?, &task)?;
-                        task.done("");
-                        Ok(stored)
-                    });
+                    let thread = scope.spawn(move || write(pieces, expected.as_ref(), store, task));
                     let start = feed(&mut reader, &sender, import)?;
                     writers.push_back(Writing { path, start, thread });
                 }
@@ -105,10 +112,51 @@ impl Received {
         if !self.seen.insert(path.clone()) {
             return Err(Error::input(format!("duplicated {}: it stands twice in the archive", text(&path))));
         }
+        self.path_bytes += path.len();
+        if self.path_bytes > PATHS {
+            return Err(Error::input(format!("the paths in the archive have more bytes than the limit of {PATHS}")));
+        }
         if self.seen.len() > ENTRIES {
             return Err(Error::input(format!("the archive has more files than the limit of {ENTRIES}")));
         }
         Ok(path)
+    }
+
+    /// Whether a file may be a document, and there is room for it.
+    fn may_keep(&self, entry: &Entry) -> bool {
+        entry.size <= SMALL && self.kept_bytes + entry.size <= KEPT
+    }
+
+    /// Keeps a small file, verified.
+    fn keep(
+        &mut self,
+        path: Vec<u8>,
+        expected: Option<&Descriptor>,
+        entry: &Entry,
+        reader: &mut impl Read,
+    ) -> Result<()> {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes)?;
+        let algorithm = expected.map_or(DigestAlgorithm::Sha256, |expected| expected.digest.algorithm());
+        let mut hasher = Hasher::new(algorithm);
+        hasher.update(&bytes);
+        let digest = match expected {
+            Some(expected) => {
+                is_what_it_says(expected, hasher).attempt(|| format!("cannot import `{}`", text(&path)))?;
+                expected.digest.clone()
+            }
+            None => hasher.finish(),
+        };
+        let algorithm = detect(&bytes[..bytes.len().min(START)])?;
+        self.files.insert(path, ReceivedFile { digest: digest.clone(), size: entry.size, algorithm });
+        self.kept_bytes += entry.size;
+        self.kept.insert(digest, bytes);
+        Ok(())
+    }
+
+    /// A small file that is not in the store yet.
+    pub(super) fn kept(&self, digest: &Digest) -> Option<&[u8]> {
+        self.kept.get(digest).map(Vec::as_slice)
     }
 
     fn finish(&mut self, writing: Writing<'_>) -> Result<()> {
@@ -169,57 +217,87 @@ enum Piece {
     End,
 }
 
-/// A blob that the store has already: it was verified when it came, so its bytes are passed over.
-fn known(
-    expected: Option<&Descriptor>,
-    reader: &mut Reader<impl Read>,
-    import: &Import<'_>,
-) -> Result<Option<ReceivedFile>> {
-    let Some(Descriptor { digest, size, .. }) = expected else { return Ok(None) };
-    if import.store.info(digest)?.is_none_or(|info| info.size != *size) {
-        return Ok(None);
-    }
-    let mut start = Vec::new();
-    reader.by_ref().take(START as u64).read_to_end(&mut start)?;
-    import.progress.task(format!("import {digest}"), Some(*size)).skipped("exists");
-    Ok(Some(ReceivedFile { digest: digest.clone(), size: *size, algorithm: detect(&start)? }))
-}
-
 /// Hands the data of the current entry to its writer; answers its first bytes.
 fn feed(reader: &mut Reader<impl Read>, pieces: &SyncSender<Piece>, import: &Import<'_>) -> Result<Vec<u8>> {
     let mut start = Vec::new();
     loop {
         import.cancel.check()?;
         let mut bytes = Vec::with_capacity(PIECE);
-        reader.by_ref().take(PIECE as u64).read_to_end(&mut bytes)?;
+        let read = reader.by_ref().take(PIECE as u64).read_to_end(&mut bytes);
         if start.is_empty() {
             start = bytes[..bytes.len().min(START)].to_vec();
         }
-        let is_end = bytes.is_empty();
+        let is_end = bytes.is_empty() && read.is_ok();
         // A writer that is gone says why when it is joined.
         if pieces.send(if is_end { Piece::End } else { Piece::Bytes(bytes) }).is_err() || is_end {
             return Ok(start);
         }
+        read?;
     }
 }
 
-fn write(pieces: Receiver<Piece>, mut writer: Box<dyn BlobWriter + '_>, task: &Task) -> Result<(Digest, u64)> {
-    // What an earlier import left of this blob is there already.
-    let mut there = writer.offset();
+/// Stores what is fed. What the store has already is only checked: an archive that lies is refused
+/// whatever came before it.
+fn write(
+    pieces: Receiver<Piece>,
+    expected: Option<&Descriptor>,
+    store: &dyn ImageStore,
+    task: Task,
+) -> Result<(Digest, u64)> {
+    if let Some(expected) = expected
+        && store.info(&expected.digest)?.is_some()
+    {
+        check(pieces, expected, &task)?;
+        task.skipped("exists");
+        return Ok((expected.digest.clone(), expected.size));
+    }
+    let mut writer = store.ingest(expected)?;
+    if writer.offset() > 0 {
+        // All bytes come by in any case, so those that an earlier import left need not be trusted.
+        drop(writer);
+        writer = store.ingest(expected)?;
+    }
     for piece in pieces {
         match piece {
             Piece::Bytes(bytes) => {
-                let skipped = usize::try_from(there).unwrap_or(usize::MAX).min(bytes.len());
-                there -= skipped as u64;
-                writer.write_all(&bytes[skipped..])?;
+                writer.write_all(&bytes)?;
                 task.advance(bytes.len() as u64);
             }
-            Piece::End => return writer.commit(BlobMeta::default()).map(|info| (info.digest, info.size)),
+            Piece::End => {
+                let info = writer.commit(BlobMeta::default())?;
+                task.done("");
+                return Ok((info.digest, info.size));
+            }
         }
     }
-    // The archive ended, or the import: whoever reads it says why. Another import continues here.
-    writer.suspend()?;
-    Err(Error::cancelled())
+    Err(ended())
+}
+
+fn check(pieces: Receiver<Piece>, expected: &Descriptor, task: &Task) -> Result<()> {
+    let mut hasher = Hasher::new(expected.digest.algorithm());
+    for piece in pieces {
+        match piece {
+            Piece::Bytes(bytes) => {
+                hasher.update(&bytes);
+                task.advance(bytes.len() as u64);
+            }
+            Piece::End => return is_what_it_says(expected, hasher),
+        }
+    }
+    Err(ended())
+}
+
+fn is_what_it_says(expected: &Descriptor, hasher: Hasher) -> Result<()> {
+    let found = hasher.finish();
+    if found == expected.digest {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!("blob {} has the digest {found}", expected.digest)))
+}
+
+/// The archive ended, or the import: whoever reads it says why.
+fn ended() -> Error {
+    Error::cancelled()
 }
 
 /// What the path of a file says that it is; `None` for a path that is not a digest's.

@@ -5,24 +5,24 @@ use std::io::{self, Write};
 use anyhow::Result;
 use indicatif::HumanBytes;
 use longshore_core::content::Amount;
+use longshore_store::Usage;
 use serde_json::json;
 
 use crate::args::DuArgs;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn du(args: &DuArgs, root: &StoreRoot) -> Result<()> {
-    let store = root.open()?;
-    let usage = store.usage()?;
+    let usage = root.open_existing()?.map_or_else(|| Ok(Usage::default()), |store| store.usage())?;
     let mut out = io::stdout().lock();
     if args.json {
-        let json = json!({"root": store.root(), "usage": usage, "total": usage.total()});
+        let json = json!({"usage": usage, "total": usage.total()});
         writeln!(out, "{}", serde_json::to_string_pretty(&json)?)?;
         return Ok(());
     }
     let lines = [
         ("images", usage.images),
         ("in use by commands", usage.in_use),
-        ("made before, unused", usage.made),
+        ("layers made before", usage.made),
         ("unused", usage.unused),
         ("half-written", usage.leftovers),
         ("total", usage.total()),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use longshore_core::compose::compose;
 use longshore_core::{
-    Budget, BuildResult, Epoch, Error, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec, Plan, Progress,
-    Session, Source, Store,
+    Budget, BuildResult, Destination, Epoch, Error, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec,
+    Plan, Progress, Session, Source, Store,
 };
 
 use super::{edits, signals, written};
@@ -25,7 +25,7 @@ pub(crate) fn export(
     let display = progress::start(args.progress);
     let progress = Progress::new(display.clone());
     let specs = outputs(&args.outputs)?;
-    let store = open_store(args, &specs, root, exporters)?;
+    let store = open_store(args, &specs, root, exporters, frontends, &progress)?;
     let images = store.images().cloned();
     let mut session = Session::new(exporters, store).with_progress(progress.clone()).with_cancel(cancel.clone());
     if let Some(jobs) = args.jobs {
@@ -61,18 +61,37 @@ fn outputs(texts: &[String]) -> Result<Vec<OutputSpec>, Error> {
     texts.iter().filter_map(|text| OutputSpec::parse(text).transpose()).collect()
 }
 
-/// The store of the run. Outputs that are not understood leave no store behind.
+/// The store of the run. Outputs that are not understood leave no store behind, and a run that needs no
+/// image store does without one that cannot be opened.
 fn open_store(
     args: &ExportArgs,
     specs: &[OutputSpec],
     root: &StoreRoot,
     exporters: &ExporterRegistry,
+    frontends: &FrontendRegistry,
+    progress: &Progress,
 ) -> Result<Store, Error> {
     specs.iter().try_for_each(|spec| exporters.resolve(&spec.kind, &spec.attrs).map(drop))?;
     if args.no_store {
         return Ok(Store::Spool);
     }
-    Ok(Store::Images(Arc::new(root.open()?)))
+    let sources = args.sources.iter().map(|text| Source::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let is_source = sources.iter().any(|source| frontends.reads_image_store(source));
+    let is_destination = specs.iter().try_fold(false, |is_one, spec| -> Result<bool, Error> {
+        let destination = exporters.resolve(&spec.kind, &spec.attrs)?.destination();
+        Ok(is_one || destination == Destination::ImageStore)
+    })?;
+    if args.dry_run && !is_source && !is_destination {
+        return Ok(Store::Spool);
+    }
+    match root.open() {
+        Ok(store) => Ok(Store::Images(Arc::new(store))),
+        Err(error) if is_source || is_destination => Err(error),
+        Err(error) => {
+            progress.warn(format!("{}: layers are kept for this run only", error.with_causes()));
+            Ok(Store::Spool)
+        }
+    }
 }
 
 fn build(args: &ExportArgs, frontends: &FrontendRegistry, cx: &FrontendContext) -> Result<BuildResult, Error> {

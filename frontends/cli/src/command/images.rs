@@ -14,14 +14,18 @@ use crate::args::ImagesArgs;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn images(args: &ImagesArgs, root: &StoreRoot) -> Result<()> {
-    let store = root.open()?;
-    let images = store.images()?;
+    let store = root.open_existing()?;
+    let images = store.as_ref().map_or_else(|| Ok(Vec::new()), ImageStore::images)?;
     let mut out = io::stdout().lock();
     if args.quiet {
         images.iter().try_for_each(|(name, _)| writeln!(out, "{name}"))?;
         return Ok(());
     }
-    let described = images.iter().map(|(name, image)| Described::new(name, image, &store)).collect::<Vec<_>>();
+    let described: Vec<_> = images
+        .iter()
+        .zip(store.iter().cycle())
+        .map(|((name, image), store)| Described::new(name, image, store))
+        .collect();
     if args.json {
         let all: Vec<Value> = described.iter().map(Described::json).collect();
         writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;

@@ -15,10 +15,11 @@ use crate::store_root::StoreRoot;
 
 pub(crate) fn import(args: &ImportArgs, root: &StoreRoot) -> Result<()> {
     let cancel = signals::cancel_on_signal()?;
-    let name = args.name.as_deref().map(str::parse::<ImportName>).transpose().attempt(|| "--name".to_owned())?;
+    let name =
+        args.name.as_deref().map(str::parse::<ImportName>).transpose().attempt(|| "invalid --name".to_owned())?;
     let display = progress::start(args.progress);
     let progress = Progress::new(display.clone());
-    let source = Opened::new(&args.path).attempt(|| format!("cannot import {}", args.path.display()))?;
+    let source = Opened::new(&args.path).attempt(|| format!("cannot import {}", shown(&args.path)))?;
     let store = root.open()?;
     let import = Import { store: &store, name: name.as_ref(), progress: &progress, cancel: &cancel };
     let imported = match source {
@@ -27,8 +28,12 @@ pub(crate) fn import(args: &ImportArgs, root: &StoreRoot) -> Result<()> {
         Opened::Stdin => import.archive(io::stdin()),
     };
     display.finish();
-    print(&imported.attempt(|| format!("cannot import {}", args.path.display()))?)?;
+    print(&imported.attempt(|| format!("cannot import {}", shown(&args.path)))?)?;
     Ok(())
+}
+
+fn shown(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 /// What is imported, opened before a store is made for it.
@@ -42,7 +47,7 @@ impl Opened {
     fn new(path: &Path) -> Result<Self, Error> {
         if path == Path::new("-") {
             if io::stdin().is_terminal() {
-                return Err(Error::option("standard input is a terminal").with_hint("pipe an archive into it"));
+                return Err(Error::option("it is a terminal").with_hint("pipe an archive into it"));
             }
             return Ok(Self::Stdin);
         }

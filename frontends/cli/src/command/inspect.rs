@@ -43,7 +43,7 @@ pub(super) fn open(
     cancel: &Cancel,
 ) -> Result<Vec<(Image, Existing)>, Error> {
     let source = Source::parse(text)?;
-    let store = frontends.reads_image_store(&source).then(|| root.open()).transpose()?;
+    let store = frontends.reads_image_store(&source).then(|| root.open_existing()).transpose()?.flatten();
     let images = store.map(|store| Arc::new(store) as Arc<dyn ImageStore>);
     let cx = FrontendContext { images, cancel: cancel.clone(), ..FrontendContext::default() };
     let images = frontends.open(&source, &cx)?.into_iter().map(|image| match &image.content {

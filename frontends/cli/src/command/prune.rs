@@ -11,15 +11,15 @@ use crate::args::PruneArgs;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn prune(args: &PruneArgs, root: &StoreRoot) -> Result<()> {
-    let options = PruneOptions { keep: args.keep_storage.as_u64(), dry_run: args.dry_run };
-    let pruned = root.open()?.prune(&options)?;
+    let options = PruneOptions { keep: args.keep_storage, dry_run: args.dry_run };
+    let pruned = root.open_existing()?.map_or_else(|| Ok(Pruned::default()), |store| store.prune(&options))?;
     let mut out = io::stdout().lock();
     for (digest, size) in &pruned.blobs {
         writeln!(out, "{digest}  {}", HumanBytes(*size))?;
     }
     let Pruned { blobs, leftovers, kept } = &pruned;
     if leftovers.count > 0 {
-        writeln!(out, "half-written: {}", amount(*leftovers))?;
+        writeln!(out, "half-written by commands that died: {}", HumanBytes(leftovers.bytes))?;
     }
     if kept.count > 0 {
         writeln!(out, "kept, though nothing needs it: {}", amount(*kept))?;

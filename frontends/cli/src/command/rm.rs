@@ -18,8 +18,11 @@ pub(crate) fn rm(args: &RmArgs, root: &StoreRoot) -> Result<()> {
             names.push(name);
         }
     }
-    let images = root.open()?.untag(&names).map_err(|error: Error| match error.kind() {
-        ErrorKind::NotFound => error.with_hint("`longshore images` lists what is there; no name was removed"),
+    let Some(store) = root.open_existing()? else {
+        return Err(Error::new(ErrorKind::NotFound, "there is no image in the store").into());
+    };
+    let images = store.untag(&names).map_err(|error: Error| match error.kind() {
+        ErrorKind::NotFound => error.context("no name was removed").with_hint("`longshore images` lists what is there"),
         _ => error,
     })?;
     let mut out = io::stdout().lock();

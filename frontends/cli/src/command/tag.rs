@@ -13,18 +13,20 @@ use crate::store_root::StoreRoot;
 pub(crate) fn tag(args: &TagArgs, root: &StoreRoot) -> Result<()> {
     let source: ImageName = args.image.parse()?;
     let names = args.names.iter().map(|name| name.parse()).collect::<Result<Vec<ImageName>, Error>>()?;
-    let store = root.open()?;
+    let store = root.open_existing()?;
     let missing = || {
         Error::new(ErrorKind::NotFound, format!("image {source} is not in the store"))
             .with_hint("`longshore images` lists what is there")
     };
+    let store = store.ok_or_else(missing)?;
     let image = store.image(&source)?.ok_or_else(missing)?;
     let tagged: Vec<_> = names.into_iter().map(|name| (name, image.clone())).collect();
     let before = store.tag(&tagged)?;
     let mut out = io::stdout().lock();
     for ((name, image), before) in tagged.iter().zip(before) {
-        if let Some(before) = before.filter(|before| before.root.digest != image.root.digest) {
-            writeln!(out, "{name} {} (was {})", image.root.digest, before.root.digest)?;
+        match before.filter(|before| before.root.digest != image.root.digest) {
+            Some(before) => writeln!(out, "{name} {} (was {})", image.root.digest, before.root.digest)?,
+            None => writeln!(out, "{name} {}", image.root.digest)?,
         }
     }
     Ok(())
