@@ -27,6 +27,7 @@ mod scratch;
 mod session;
 mod sink;
 pub mod tree;
+pub mod unpack;
 
 pub use budget::{Budget, Permit};
 pub use cancel::{Cancel, Guard};
@@ -40,6 +41,6 @@ pub use output::{Dest, OutputSpec};
 pub use progress::{Event, Outcome, Progress, ProgressSink, Task};
 pub use registry::ExporterRegistry;
 pub use result::{Artifact, BuildResult, Built, Existing, Image, ImageContent};
-pub use scratch::discard_scratch;
+pub use scratch::{ScratchDirectory, discard_scratch};
 pub use session::{ExportFailure, Plan, ResolvedSession, Session, Store};
 pub use sink::{Destination, FileSink, Filled, Output};

@@ -112,17 +112,20 @@ impl ScratchFile {
     }
 }
 
-/// A temporary directory that goes with everything in it.
+/// A temporary directory that goes with everything in it, or with its process.
 #[derive(Debug)]
-pub(crate) struct ScratchDirectory {
+pub struct ScratchDirectory {
     directory: tempfile::TempDir,
     #[expect(dead_code, reason = "held for what their drops do")]
     held: (File, Listed),
 }
 
 impl ScratchDirectory {
-    /// Makes a directory in `parent`.
-    pub(crate) fn new_in(parent: &Path) -> Result<Self> {
+    /// Makes a directory in `parent`, and removes those that dead processes left there.
+    ///
+    /// # Errors
+    /// Those of making it.
+    pub fn new_in(parent: &Path) -> Result<Self> {
         collect(parent);
         let make = || -> io::Result<Self> {
             loop {
@@ -138,7 +141,8 @@ impl ScratchDirectory {
         make().attempt(|| format!("cannot make a directory in {}", parent.display()))
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         self.directory.path()
     }
 }

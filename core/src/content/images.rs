@@ -3,6 +3,7 @@
 use super::ContentStore;
 use crate::error::{Error, Result};
 use crate::oci::{Descriptor, ImageName};
+use crate::unpack::Snapshots;
 
 /// Names of images, and their content in the same store.
 ///
@@ -36,6 +37,11 @@ pub trait ImageStore: ContentStore {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for a name that is not there; then none is taken away.
     fn untag(&self, names: &[ImageName]) -> Result<Vec<StoredImage>>;
+
+    /// The snapshots of images in this store, if it has any.
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        None
+    }
 }
 
 /// Fails if a name says that it is for another image.

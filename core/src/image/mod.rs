@@ -9,6 +9,7 @@ mod named;
 mod options;
 mod plan;
 mod store;
+mod unpacked;
 mod verify;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use named::{NamedImage, assemble_all};
 pub use options::ImageOptions;
 pub use plan::plan;
 pub use store::{Storing, store};
+pub use unpacked::{ImageLayers, layers_for};
 pub use verify::{Verification, verify};
 
 use crate::content::{BlobMeta, ContentStore, Provider, read};

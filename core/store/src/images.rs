@@ -2,6 +2,7 @@
 
 use longshore_core::content::{ImageStore, StoredImage, check_name};
 use longshore_core::oci::{Descriptor, ImageName};
+use longshore_core::unpack::Snapshots;
 use longshore_core::{Context, Error, ErrorKind, Result};
 use rusqlite::{Transaction, params};
 
@@ -46,6 +47,10 @@ impl ImageStore for EmbeddedStore {
             };
             names.iter().map(untag_one).collect()
         })
+    }
+
+    fn snapshots(&self) -> Option<&dyn Snapshots> {
+        Some(self)
     }
 }
 

@@ -6,6 +6,7 @@ mod images;
 mod lease;
 mod prune;
 mod schema;
+mod snapshots;
 mod usage;
 
 use std::collections::{BTreeMap, HashSet};
@@ -50,6 +51,7 @@ impl EmbeddedStore {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         }
         fs::create_dir_all(root.join("leases"))?;
+        fs::create_dir_all(root.join(snapshots::DIRECTORY))?;
         let files = BlobFiles::open(root, Durability::Durable)?;
         let database = Database::open(root)?;
         Ok(Self(Arc::new(Inner { files, database, leases: Mutex::default() })))

@@ -38,6 +38,8 @@ pub struct Pruned {
     pub blobs: Vec<(Digest, u64)>,
     /// What writers left that died half-way.
     pub leftovers: Amount,
+    /// Snapshots, with the size of their files.
+    pub snapshots: Amount,
     /// Layers that nothing refers to and that stay, as [`PruneOptions::keep`] says.
     pub kept: Amount,
 }
@@ -45,7 +47,7 @@ pub struct Pruned {
 impl Pruned {
     /// Bytes of all that went.
     pub fn bytes(&self) -> u64 {
-        self.blobs.iter().map(|(_, size)| size).sum::<u64>() + self.leftovers.bytes
+        self.blobs.iter().map(|(_, size)| size).sum::<u64>() + self.leftovers.bytes + self.snapshots.bytes
     }
 }
 
@@ -75,6 +77,7 @@ impl EmbeddedStore {
             pruned.blobs.sort();
             if !options.dry_run {
                 pruned.blobs = self.remove_files(pruned.blobs)?;
+                self.remove_snapshots()?;
             }
             pruned.leftovers = self.0.files.leftovers(!options.dry_run)?;
             Ok(pruned)
@@ -88,6 +91,7 @@ impl EmbeddedStore {
         let directory = self.root().join("leases");
         let forget = |transaction: &Transaction<'_>| {
             end_dead_leases(transaction, &directory, options.dry_run)?;
+            pruned.snapshots = self.forget_snapshots(transaction)?;
             let mut gone = HashSet::new();
             for blob in loose(transaction)? {
                 if blob.is_made && pruned.kept.bytes + blob.size <= options.keep {

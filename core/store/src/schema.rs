@@ -59,6 +59,19 @@ const TABLES: &str = "
         digest TEXT NOT NULL,
         PRIMARY KEY (lease, digest)
     ) STRICT, WITHOUT ROWID;
+    -- A snapshot is there when it has a row; its directory is `fs/<id>`. `size` is that of its files.
+    CREATE TABLE snapshots (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        chain_id TEXT NOT NULL UNIQUE,
+        parent TEXT,
+        size INTEGER NOT NULL
+    ) STRICT;
+    -- The uppermost snapshot of an image, by its configuration.
+    CREATE TABLE unpacked (
+        config TEXT NOT NULL REFERENCES blobs (digest) ON DELETE CASCADE,
+        chain_id TEXT NOT NULL,
+        PRIMARY KEY (config, chain_id)
+    ) STRICT, WITHOUT ROWID;
     PRAGMA user_version = 1;
 ";
 

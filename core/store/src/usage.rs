@@ -20,6 +20,8 @@ pub struct Usage {
     pub made: Amount,
     /// What else nothing reaches.
     pub unused: Amount,
+    /// Snapshots, whatever needs them: their number, and the size of their files.
+    pub snapshots: Amount,
     /// What writers left that died half-way.
     pub leftovers: Amount,
 }
@@ -27,7 +29,7 @@ pub struct Usage {
 impl Usage {
     /// Everything.
     pub fn total(&self) -> Amount {
-        let all = [self.images, self.in_use, self.made, self.unused, self.leftovers];
+        let all = [self.images, self.in_use, self.made, self.unused, self.snapshots, self.leftovers];
         Amount { count: all.iter().map(|each| each.count).sum(), bytes: all.iter().map(|each| each.bytes).sum() }
     }
 }
@@ -71,5 +73,6 @@ fn count(transaction: &Transaction<'_>) -> Result<Usage> {
             _ => usage.unused = amount,
         }
     }
+    usage.snapshots = EmbeddedStore::count_snapshots(transaction)?;
     Ok(usage)
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use longshore_core::content::{ImageStore, StoredImage};
-use longshore_core::image::{self, NamedImage, Storing};
-use longshore_core::oci::ImageName;
-use longshore_core::{ExportContext, ExportedImage, Response, Result, Staged, Turn};
+use longshore_core::content::{ImageStore, Provider, StoredImage};
+use longshore_core::image::{self, AssembledImage, NamedImage, Storing};
+use longshore_core::oci::{ImageName, Platform};
+use longshore_core::unpack::{Unpacking, chain_ids, unpack_snapshots};
+use longshore_core::{Error, ErrorKind, Existing, ExportContext, ExportedImage, Response, Result, Staged, Turn};
 
 use crate::TYPE;
 use crate::options::StoreOptions;
@@ -20,6 +21,9 @@ pub(crate) fn store<'a>(
     let storing = Storing { jobs: cx.budget().jobs(), progress: cx.progress(), cancel: cx.cancel() };
     for NamedImage { image, names } in images {
         image::store(&image, staged.store.as_ref(), &storing)?;
+        if options.is_unpacked() {
+            unpack(&image, &staged.store, cx)?;
+        }
         let names = options.all_names(&names, &image.root.digest)?;
         if names.is_empty() {
             cx.progress().warn(format!("{} has no name: the next prune removes it", image.root.digest));
@@ -33,6 +37,29 @@ pub(crate) fn store<'a>(
         staged.names.extend(names.into_iter().map(|name| (name, stored.clone())));
     }
     Ok(Box::new(staged))
+}
+
+/// Makes the snapshots of an image for this machine.
+fn unpack(image: &AssembledImage<'_>, store: &Arc<dyn ImageStore>, cx: &ExportContext<'_>) -> Result<()> {
+    let snapshots = store.snapshots().ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, "unpack=true: the image store has no snapshots")
+            .with_hint("leave out unpack")
+    })?;
+    let provider: Arc<dyn Provider> = store.clone();
+    let existing = Existing { root: image.root.clone(), referrers: Vec::new(), provider };
+    let layers = match image::layers_for(&existing, &Platform::host(), cx.progress()) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            cx.progress().warn(format!("{}: not unpacked: {}", image.root.digest, error.with_causes()));
+            return Ok(());
+        }
+        layers => layers?,
+    };
+    let unpacking = Unpacking { jobs: cx.budget().jobs(), progress: cx.progress(), cancel: cx.cancel() };
+    unpack_snapshots(&layers.layers, snapshots, &unpacking)?;
+    match chain_ids(layers.layers.iter().map(|layer| &layer.diff_id)).last() {
+        Some(top) => snapshots.keep(&layers.config, top),
+        None => Ok(()),
+    }
 }
 
 /// Images whose content is in the store, and the names that they get.

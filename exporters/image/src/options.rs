@@ -44,7 +44,7 @@ impl Options for StoreOptions {
         visitor.option("dangling-name-empty-only", only, "false", &mut self.dangling_name_empty_only)?;
         let as_buildkit = "The same, as BuildKit spells it";
         visitor.option("danging-name-empty-only", as_buildkit, "false", &mut self.danging_name_empty_only)?;
-        visitor.option("unpack", "Refused: layers are not unpacked yet", "false", &mut self.unpack)?;
+        visitor.option("unpack", "Unpack the layers for this machine, too", "false", &mut self.unpack)?;
         visitor.option("push", "Refused: nothing is pushed yet", "false", &mut self.push)?;
         let by_digest = "Refused: nothing is pushed yet";
         visitor.option("push-by-digest", by_digest, "false", &mut self.push_by_digest)?;
@@ -78,6 +78,12 @@ impl Options for StoreOptions {
             return Err(Error::option("dangling-name-empty-only without a prefix does nothing")
                 .with_hint("add dangling-name-prefix=PREFIX"));
         }
+        if !self.is_stored() && self.is_unpacked() {
+            return Err(Error::option("unpack=true needs the image store").with_hint("leave out store=false"));
+        }
+        if self.is_unpacked() && !self.image.has_names() && self.dangling_name_prefix.is_none() {
+            return Err(Error::option("unpack=true without a name would keep nothing").with_hint("add name=NAME"));
+        }
         if !self.is_stored() {
             return Err(
                 Error::option("store=false without push=true exports nothing").with_hint("leave out store=false")
@@ -91,6 +97,11 @@ impl StoreOptions {
     /// Whether the image goes into the image store.
     pub(crate) fn is_stored(&self) -> bool {
         self.store.unwrap_or(true)
+    }
+
+    /// Whether the layers are unpacked.
+    pub(crate) fn is_unpacked(&self) -> bool {
+        self.unpack.unwrap_or(false)
     }
 
     /// All names of an image with `digest` that is to be called `names`.
@@ -120,7 +131,6 @@ impl StoreOptions {
     /// Options of BuildKit whose part is not built: set, they must not be passed over in silence.
     fn refuse_what_is_not_there(&self) -> Result<()> {
         let options = [
-            ("unpack", self.unpack, "unpacking"),
             ("push", self.push, "pushing"),
             ("push-by-digest", self.push_by_digest, "pushing"),
             ("registry.insecure", self.registry_insecure, "pushing"),

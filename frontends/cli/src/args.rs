@@ -29,6 +29,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     Images(ImagesArgs),
     Tag(TagArgs),
+    Unpack(UnpackArgs),
     Rm(RmArgs),
     Prune(PruneArgs),
     Du(DuArgs),
@@ -209,6 +210,38 @@ pub(crate) struct TagArgs {
     /// Its new names
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
+}
+
+/// Unpack an image of the image store: a directory a layer, for overlayfs, or the whole in one directory
+///
+/// Without --to or --mount the options of `mount -t overlay` are written to standard output. What is
+/// mounted is read-only; add upperdir and workdir to write to it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit_code::HELP)]
+pub(crate) struct UnpackArgs {
+    /// The image
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Mount it there, read-only
+    #[arg(long, value_name = "DIR", conflicts_with = "to")]
+    pub(crate) mount: Option<PathBuf>,
+
+    /// Write all files into a directory, which is not there or empty, instead
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+
+    /// The platform of the image [default: that of this machine]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
+
+    /// Layers that are read at the same time [default: one a processor]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// How to show progress, on standard error
+    #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
+    pub(crate) progress: ProgressStyle,
 }
 
 /// Take names from images in the image store

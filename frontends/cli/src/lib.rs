@@ -34,6 +34,7 @@ pub fn run(exporters: ExporterRegistry, frontends: FrontendRegistry) -> ExitCode
         Command::Import(args) => command::import(args, &root),
         Command::Images(args) => command::images(args, &root),
         Command::Tag(args) => command::tag(args, &root),
+        Command::Unpack(args) => command::unpack(args, &root, &frontends),
         Command::Rm(args) => command::rm(args, &root),
         Command::Prune(args) => command::prune(args, &root),
         Command::Du(args) => command::du(args, &root),

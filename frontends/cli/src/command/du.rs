@@ -24,6 +24,7 @@ pub(crate) fn du(args: &DuArgs, root: &StoreRoot) -> Result<()> {
         ("in use by commands", usage.in_use),
         ("layers made before", usage.made),
         ("unused", usage.unused),
+        ("unpacked layers", usage.snapshots),
         ("half-written", usage.leftovers),
         ("total", usage.total()),
     ];

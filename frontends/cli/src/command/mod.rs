@@ -12,6 +12,7 @@ mod prune;
 mod rm;
 mod signals;
 mod tag;
+mod unpack;
 mod verify;
 mod written;
 
@@ -25,4 +26,5 @@ pub(crate) use inspect::inspect;
 pub(crate) use prune::prune;
 pub(crate) use rm::rm;
 pub(crate) use tag::tag;
+pub(crate) use unpack::unpack;
 pub(crate) use verify::verify;

@@ -17,7 +17,10 @@ pub(crate) fn prune(args: &PruneArgs, root: &StoreRoot) -> Result<()> {
     for (digest, size) in &pruned.blobs {
         writeln!(out, "{digest}  {}", HumanBytes(*size))?;
     }
-    let Pruned { blobs, leftovers, kept } = &pruned;
+    let Pruned { blobs, leftovers, snapshots, kept } = &pruned;
+    if snapshots.count > 0 {
+        writeln!(out, "unpacked layers: {}, {}", snapshots.count, HumanBytes(snapshots.bytes))?;
+    }
     if leftovers.count > 0 {
         writeln!(out, "half-written by commands that died: {}", HumanBytes(leftovers.bytes))?;
     }

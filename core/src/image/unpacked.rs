@@ -1,0 +1,64 @@
+//! What unpacking an image needs of it: its layers for one platform.
+
+use std::sync::Arc;
+
+use crate::content::read;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::image::take_apart;
+use crate::layer::{BlobSource, LayerSource};
+use crate::oci::{Descriptor, Digest, MANIFEST_LIMIT, Platform, parse_index, parse_manifest};
+use crate::progress::Progress;
+use crate::result::{Built, Existing};
+
+/// The layers of an image for one platform.
+#[derive(Debug)]
+pub struct ImageLayers {
+    /// The digest of its configuration.
+    pub config: Digest,
+    /// The layers, the base first.
+    pub layers: Vec<BlobSource>,
+}
+
+/// Finds the layers of an image for `platform`.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound) if it has none for that platform, with those that it has;
+/// documents that are missing or not what their descriptors say.
+pub fn layers_for(existing: &Existing, platform: &Platform, progress: &Progress) -> Result<ImageLayers> {
+    let root = manifest_for(existing, platform)?;
+    let provider = existing.provider.as_ref();
+    let manifest = parse_manifest(&root, &read(provider, &root, MANIFEST_LIMIT)?)?;
+    let one = Existing { root, referrers: Vec::new(), provider: existing.provider.clone() };
+    let Built::Single(artifact) = take_apart(&one, progress)? else {
+        return Err(Error::new(ErrorKind::Unsupported, "an index within an index cannot be unpacked"));
+    };
+    let own = artifact.config.platform()?;
+    if !own.matches(platform) {
+        return Err(missing(platform, [own.to_string()]));
+    }
+    let layers = artifact.layers.into_iter().filter_map(Arc::into_inner).filter_map(|layer| match layer.source {
+        LayerSource::Blob(source) => Some(source),
+        LayerSource::Dir(_) | LayerSource::Tar(_) => None,
+    });
+    Ok(ImageLayers { config: manifest.config.digest, layers: layers.collect() })
+}
+
+fn manifest_for(existing: &Existing, platform: &Platform) -> Result<Descriptor> {
+    let root = &existing.root;
+    if !root.media_type.is_index() {
+        return Ok(root.clone());
+    }
+    let bytes = read(existing.provider.as_ref(), root, MANIFEST_LIMIT);
+    let index =
+        bytes.and_then(|bytes| parse_index(root, &bytes)).attempt(|| format!("cannot read image {}", root.digest))?;
+    let platforms = || index.manifests.iter().filter_map(|child| child.platform.as_ref());
+    let matches = |child: &&Descriptor| child.platform.as_ref().is_some_and(|own| own.matches(platform));
+    let child = index.manifests.iter().find(matches).cloned();
+    child.ok_or_else(|| missing(platform, platforms().map(ToString::to_string)))
+}
+
+fn missing(platform: &Platform, present: impl IntoIterator<Item = String>) -> Error {
+    let present: Vec<String> = present.into_iter().collect();
+    Error::new(ErrorKind::NotFound, format!("no image for platform {platform}"))
+        .with_hint(format!("choose one of {}", present.join(", ")))
+}

@@ -1,0 +1,74 @@
+//! Snapshots as one file system: overlayfs.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::CWD;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, mount_bind, mount_remount, move_mount,
+};
+
+use crate::error::{Context, Error, ErrorKind, Result};
+
+/// Lower directories that overlayfs takes (`OVL_MAX_STACK`).
+const LAYERS: usize = 500;
+
+/// The options of `mount -t overlay` for snapshots, the base first: what is mounted is read-only. Add
+/// `upperdir` and `workdir` to write to it; a single layer is no overlay without them.
+///
+/// # Errors
+/// [`InvalidInput`](ErrorKind::InvalidInput) for a path that cannot be written in an option.
+pub fn mount_options(snapshots: &[PathBuf]) -> Result<String> {
+    check_layers(snapshots)?;
+    let mut lower = Vec::new();
+    for path in snapshots.iter().rev() {
+        let text = path.to_str().filter(|text| !text.contains([':', ',', '\\']));
+        let text = text.ok_or_else(|| Error::input(format!("{} cannot be a mount option", path.display())))?;
+        lower.push(text);
+    }
+    let options = format!("lowerdir={}", lower.join(":"));
+    Ok(if rustix::process::geteuid().is_root() { options } else { format!("{options},userxattr") })
+}
+
+fn check_layers(snapshots: &[PathBuf]) -> Result<()> {
+    if snapshots.is_empty() {
+        return Err(Error::new(ErrorKind::Unsupported, "an image without layers cannot be mounted"));
+    }
+    Ok(())
+}
+
+/// Mounts snapshots, the base first, on the directory `to`, read-only.
+///
+/// # Errors
+/// [`Denied`](ErrorKind::Denied) without the right to mount; what the kernel refuses.
+pub fn mount(snapshots: &[PathBuf], to: &Path) -> Result<()> {
+    check_layers(snapshots)?;
+    if snapshots.len() > LAYERS {
+        let layers = snapshots.len();
+        return Err(Error::new(ErrorKind::Unsupported, format!("overlayfs takes {LAYERS} layers, not {layers}"))
+            .with_hint("unpack with --to"));
+    }
+    let mounted = || -> Result<()> {
+        if let [only] = snapshots {
+            // One directory alone is no overlay, and hides nothing of what would be below it.
+            mount_bind(only, to)?;
+            return Ok(mount_remount(to, MountFlags::BIND | MountFlags::RDONLY, c"")?);
+        }
+        let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(&overlay, "source", "longshore")?;
+        for path in snapshots.iter().rev() {
+            // A directory a call: no limit of a page for all of them, and no character is special.
+            fsconfig_set_string(&overlay, "lowerdir+", path.as_os_str().as_bytes())
+                .attempt(|| format!("cannot add {}", path.display()))?;
+        }
+        if !rustix::process::geteuid().is_root() {
+            fsconfig_set_flag(&overlay, "userxattr")?;
+        }
+        fsconfig_create(&overlay)?;
+        let mount = fsmount(&overlay, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+        move_mount(&mount, "", CWD, to, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        Ok(())
+    };
+    mounted().attempt(|| format!("cannot mount on {}", to.display()))
+}

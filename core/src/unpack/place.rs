@@ -1,0 +1,198 @@
+//! A merged tree into a directory: directories are made, contents are moved to their names.
+//!
+//! The directory is new and nobody else's. Every path in it was made here and has no link in it, and
+//! the kernel is told to follow none (`openat2`).
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fsetxattr, linkat, makedev, mkdirat, mknodat, openat,
+    openat2, renameat, symlinkat,
+};
+
+use super::Unpacking;
+use super::attributes::Writer;
+use super::merge::{Content, Id, Kind, Merge, Visit};
+use crate::error::{Context, Error, Result};
+
+/// Where the contents of the files of each layer are.
+pub(super) type Staging = Vec<OwnedFd>;
+
+/// Writes `visited` parts of a merged tree below a directory.
+pub(super) struct Placer<'a> {
+    merge: &'a Merge<'a>,
+    root: &'a OwnedFd,
+    staging: &'a Staging,
+    writer: Writer<'a>,
+    cx: &'a Unpacking<'a>,
+    /// The snapshots of lower layers, where each layer has a directory of its own.
+    below: &'a [OwnedFd],
+    /// The directory that was visited last.
+    current: OwnedFd,
+    path: Vec<u8>,
+    /// Where a file got its first name.
+    first: HashMap<Id, Vec<u8>>,
+    /// Directories in the order in which they were made: each gets its attributes when all are.
+    directories: Vec<(Vec<u8>, Id)>,
+}
+
+/// Writes what the layer that was merged last changed, as overlayfs wants it.
+pub(super) fn place_changes(
+    merge: &Merge<'_>,
+    root: &OwnedFd,
+    staging: &Staging,
+    below: &[OwnedFd],
+    cx: &Unpacking<'_>,
+) -> Result<()> {
+    let mut placer = Placer { below, ..Placer::new(merge, root, staging, cx)? };
+    merge.visit_changes(&mut |visit| placer.put(&visit))?;
+    placer.finish()
+}
+
+/// Writes the whole of a merged tree.
+pub(super) fn place(merge: &Merge<'_>, root: &OwnedFd, staging: &Staging, cx: &Unpacking<'_>) -> Result<()> {
+    let mut placer = Placer::new(merge, root, staging, cx)?;
+    merge.visit(&mut |visit| placer.put(&visit))?;
+    placer.finish()
+}
+
+impl<'a> Placer<'a> {
+    pub(super) fn new(
+        merge: &'a Merge<'a>,
+        root: &'a OwnedFd,
+        staging: &'a Staging,
+        cx: &'a Unpacking<'a>,
+    ) -> Result<Self> {
+        let writer = Writer { is_root: cx.is_root(), progress: cx.progress };
+        let current = root.try_clone()?;
+        let (first, directories) = (HashMap::new(), Vec::new());
+        Ok(Self { merge, root, staging, writer, cx, below: &[], current, path: Vec::new(), first, directories })
+    }
+
+    /// Writes one thing.
+    pub(super) fn put(&mut self, visit: &Visit<'_>) -> Result<()> {
+        self.cx.cancel.check()?;
+        match visit {
+            Visit::Directory { path, inode, opaque } => {
+                let shown = || format!("cannot make `{}`", String::from_utf8_lossy(path).escape_debug());
+                self.directory(path, *inode, *opaque).attempt(shown)
+            }
+            Visit::Name { name, inode } => {
+                let shown = || format!("cannot make `{}`", String::from_utf8_lossy(&self.path_of(name)).escape_debug());
+                let shown = shown();
+                self.name(name, *inode).attempt(|| shown)
+            }
+            Visit::Gone { name } => {
+                let shown = || format!("cannot hide `{}`", String::from_utf8_lossy(&self.path_of(name)).escape_debug());
+                let device = mknodat(&self.current, *name, FileType::CharacterDevice, Mode::empty(), makedev(0, 0));
+                device.attempt(shown)
+            }
+        }
+    }
+
+    fn directory(&mut self, path: &[u8], inode: Id, opaque: bool) -> Result<()> {
+        if !path.is_empty() {
+            mkdirat(self.root, path, Mode::RWXU)?;
+            self.current = open_below(self.root, path)?;
+        }
+        if opaque {
+            let name = if self.writer.is_root { "trusted.overlay.opaque" } else { "user.overlay.opaque" };
+            fsetxattr(&self.current, name, b"y", XattrFlags::empty()).attempt(|| format!("cannot set `{name}`"))?;
+        }
+        self.path = path.to_vec();
+        self.directories.push((path.to_vec(), inode));
+        Ok(())
+    }
+
+    fn path_of(&self, name: &[u8]) -> Vec<u8> {
+        if self.path.is_empty() { name.to_vec() } else { [&self.path, name].join(&b'/') }
+    }
+
+    fn name(&mut self, name: &[u8], id: Id) -> Result<()> {
+        if let Some(first) = self.first.get(&id) {
+            return Ok(linkat(self.root, first.as_slice(), &self.current, name, AtFlags::empty())?);
+        }
+        let inode = self.merge.inode(id);
+        let (directory, attributes) = (self.current.as_fd(), &inode.attributes);
+        match &inode.kind {
+            Kind::Directory(_) => return Ok(()),
+            Kind::File(_) if self.copied_from(id).is_some() => {
+                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let mut to = File::from(openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?);
+                if let Some((snapshot, path)) = self.copied_from(id) {
+                    std::io::copy(&mut File::from(open_file(snapshot, path)?), &mut to)?;
+                }
+                attributes.set(to.as_fd(), self.writer)?;
+            }
+            Kind::File(Content::Unread) => return Err(Error::input("its content was not read")),
+            Kind::File(Content::Staged { layer, number }) => {
+                let staging = self.staging.get(*layer);
+                let staging = staging.ok_or_else(|| Error::input(format!("layer {layer} was not staged")))?;
+                renameat(staging, number.to_string(), directory, name)?;
+            }
+            Kind::File(Content::Empty) => {
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let file = openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?;
+                attributes.set(file.as_fd(), self.writer)?;
+            }
+            Kind::Symlink(target) => {
+                symlinkat(target.as_slice(), directory, name)?;
+                attributes.set_at(directory, name, true, self.writer)?;
+            }
+            Kind::Fifo => {
+                mknodat(directory, name, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
+                attributes.set_at(directory, name, false, self.writer)?;
+            }
+            Kind::Device { .. } if !self.writer.is_root => {
+                let path = String::from_utf8_lossy(&self.path_of(name)).escape_debug().to_string();
+                self.cx.progress.warn(format!("device `{path}` left out: only root may make it"));
+                return Ok(());
+            }
+            Kind::Device { is_block, major, minor } => {
+                let kind = if *is_block { FileType::BlockDevice } else { FileType::CharacterDevice };
+                mknodat(directory, name, kind, Mode::RUSR | Mode::WUSR, makedev(*major, *minor))?;
+                attributes.set_at(directory, name, false, self.writer)?;
+            }
+        }
+        self.first.insert(id, self.path_of(name));
+        Ok(())
+    }
+
+    /// The file of a lower layer that has to be there again, as it got a name in this one.
+    fn copied_from(&self, id: Id) -> Option<(&OwnedFd, &[u8])> {
+        let (layer, path) = self.merge.linked(id)?;
+        Some((self.below.get(layer)?, path))
+    }
+
+    /// Gives the directories their attributes, the deepest first: what is put into one changes its time.
+    pub(super) fn finish(self) -> Result<()> {
+        for (path, inode) in self.directories.iter().rev() {
+            let set = || -> Result<()> {
+                let directory = if path.is_empty() { self.root.try_clone()? } else { open_below(self.root, path)? };
+                self.merge.inode(*inode).attributes.set(directory.as_fd(), self.writer)
+            };
+            set().attempt(|| {
+                format!("cannot set the attributes of `{}`", String::from_utf8_lossy(path).escape_debug())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens a directory below `root`, through no link and no mount.
+pub(super) fn open_below(root: &OwnedFd, path: &[u8]) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve =
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+    Ok(openat2(root, path, flags, Mode::empty(), resolve)?)
+}
+
+/// Opens a file below `root`, through no link.
+fn open_file(root: &OwnedFd, path: &[u8]) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let resolve =
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+    Ok(openat2(root, path, flags, Mode::empty(), resolve)?)
+}

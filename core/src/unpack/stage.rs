@@ -1,0 +1,168 @@
+//! Layers onto the disk, before it is known what of them survives: the content of each file under a
+//! number, with its attributes, and everything else in memory.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use rustix::fs::{Mode, OFlags, openat};
+
+use super::attributes::{Attributes, Writer};
+use super::limits::Limits;
+use super::{Unpacking, WHITEOUT, open_directory};
+use crate::archive::{Entry, EntryKind, Reader};
+use crate::compression::decoder;
+use crate::content::read_ahead;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::layer::BlobSource;
+use crate::oci::Hasher;
+
+/// Bytes of a file that are written at once.
+const BUFFER: usize = 256 << 10;
+
+/// The entries of a layer in their order, each with the number of its content, if it has any.
+pub(super) type Entries = Vec<(Entry, Option<usize>)>;
+
+/// Reads a layer and verifies its diffID. With a directory, its files go there; without, only what they
+/// are is read.
+pub(super) fn stage(
+    layer: &BlobSource,
+    directory: Option<&OwnedFd>,
+    limits: &Limits,
+    cx: &Unpacking<'_>,
+) -> Result<Entries> {
+    let digest = &layer.descriptor.digest;
+    let task = cx.progress.task(format!("unpack {digest}"), None);
+    let read = || -> Result<Entries> {
+        // The diffID covers every byte that is used, so the blob need not be hashed as well.
+        let (_, tar) = decoder(layer.provider.open(digest, 0)?)?;
+        let mut hashing = Hashing { inner: tar, hasher: Hasher::new(layer.diff_id.algorithm()) };
+        let entries = read_ahead(&mut hashing, |tar| {
+            let mut reader = Reader::new(tar);
+            let mut entries = Entries::new();
+            let mut buffer = vec![0; BUFFER];
+            let mut number = 0;
+            while let Some(entry) = reader.next_entry()? {
+                cx.cancel.check()?;
+                limits.take_entry(&entry)?;
+                let mut staged = None;
+                if let Some(directory) = directory.filter(|_| has_content(&entry)) {
+                    write(&entry, &mut reader, directory, number, &mut buffer, cx)
+                        .attempt(|| format!("cannot write `{}`", entry.display()))?;
+                    staged = Some(number);
+                    number += 1;
+                }
+                task.advance(entry.size);
+                entries.push((entry, staged));
+            }
+            reader.drain()?;
+            Ok(entries)
+        })?;
+        let found = hashing.hasher.finish();
+        if found != layer.diff_id {
+            return Err(Error::corrupt(format!("it has the diffID {found}, its config says {}", layer.diff_id)));
+        }
+        Ok(entries)
+    };
+    let entries = read().attempt(|| format!("cannot unpack layer {digest}"))?;
+    task.done("");
+    Ok(entries)
+}
+
+fn has_content(entry: &Entry) -> bool {
+    let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or(&entry.path);
+    entry.kind == EntryKind::File && entry.size > 0 && !name.starts_with(WHITEOUT)
+}
+
+fn write(
+    entry: &Entry,
+    content: &mut impl Read,
+    directory: &OwnedFd,
+    number: usize,
+    buffer: &mut [u8],
+    cx: &Unpacking<'_>,
+) -> Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = std::fs::File::from(openat(directory, number.to_string(), flags, Mode::RUSR | Mode::WUSR)?);
+    loop {
+        match content.read(buffer) {
+            Ok(0) => break,
+            Ok(count) => file.write_all(&buffer[..count])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let attributes = Attributes::of(Entry { path: Vec::new(), link: Vec::new(), ..entry.clone() })?;
+    attributes.set(file.as_fd(), Writer { is_root: cx.is_root(), progress: cx.progress })
+}
+
+/// Hashes what passes.
+struct Hashing<R> {
+    inner: R,
+    hasher: Hasher,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// Reads all layers, several at a time: those that are written each into a directory of its own in
+/// `place`.
+pub(super) fn stage_all(
+    layers: &[BlobSource],
+    place: &Path,
+    is_written: &(dyn Fn(usize) -> bool + Sync),
+    limits: &Limits,
+    cx: &Unpacking<'_>,
+) -> Result<(Vec<OwnedFd>, Vec<Entries>)> {
+    let mut staging = Vec::new();
+    for number in 0..layers.len() {
+        let directory = place.join(number.to_string());
+        fs::create_dir(&directory).attempt(|| format!("cannot make {}", directory.display()))?;
+        staging.push(open_directory(&directory)?);
+    }
+    let slots: Vec<Mutex<Option<Result<Entries>>>> = layers.iter().map(|_| Mutex::new(None)).collect();
+    let next = AtomicUsize::new(0);
+    let cancel = cx.cancel.child();
+    let cx = &Unpacking { cancel: &cancel, ..*cx };
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::SeqCst);
+            let (Some(layer), Some(slot), Some(directory)) = (layers.get(at), slots.get(at), staging.get(at)) else {
+                break;
+            };
+            let staged =
+                cx.cancel.check().and_then(|()| stage(layer, Some(directory).filter(|_| is_written(at)), limits, cx));
+            if staged.is_err() {
+                cancel.cancel();
+            }
+            if let Ok(mut slot) = slot.lock() {
+                *slot = Some(staged);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..cx.jobs.get().min(layers.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let missing = || Err(Error::new(ErrorKind::Other, "a layer was not read"));
+    let staged = slots.into_iter().map(|slot| slot.into_inner().ok().flatten().unwrap_or_else(missing));
+    let mut staged: Vec<Result<Entries>> = staged.collect();
+    // A layer that was cancelled because of another one's error says nothing new.
+    if let Some(at) =
+        staged.iter().position(|staged| matches!(staged, Err(error) if error.kind() != ErrorKind::Cancelled))
+    {
+        staged.swap(0, at);
+    }
+    Ok((staging, staged.into_iter().collect::<Result<_>>()?))
+}

@@ -1,0 +1,91 @@
+//! A whole root file system in one directory.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use super::attributes::Writer;
+use super::limits::Limits;
+use super::merge::{self, Merge};
+use super::{Unpacking, open_directory, place, stage};
+use crate::error::{Context, Error, Result};
+use crate::layer::BlobSource;
+use crate::scratch::{MadeDirectories, ScratchDirectory};
+
+/// Unpacks `layers`, the base first, into the directory `to`, which is not there or empty.
+///
+/// Each file that survives is written once. Root gives files the owners that the layers say; for others
+/// all files are their own, and devices and attributes that only root may set are left out with a
+/// warning. Directories that no layer describes belong to root, have the mode 0755 and are of 1970.
+///
+/// # Errors
+/// [`InvalidOption`](crate::ErrorKind::InvalidOption) if something is at `to`;
+/// [`Corrupt`](crate::ErrorKind::Corrupt) for a layer that does not have its diffID;
+/// [`InvalidInput`](crate::ErrorKind::InvalidInput) for one that cannot be applied or is beyond the limits. Then
+/// nothing is left at `to`.
+pub fn unpack(layers: &[BlobSource], to: &Path, cx: &Unpacking<'_>) -> Result<()> {
+    let exists = check_destination(to)?;
+    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // An empty directory may be a file system of its own, into which nothing can be moved from outside.
+    let place = if exists { to } else { parent };
+    let made = MadeDirectories::make(place)?;
+    let scratch = ScratchDirectory::new_in(place)?;
+    let tree = scratch.path().join("tree");
+    fs::create_dir(&tree).attempt(|| format!("cannot make {}", tree.display()))?;
+    let limits = Limits::new();
+    let (staging, entries) = stage::stage_all(layers, scratch.path(), &|_| true, &limits, cx)?;
+    let mut merge = Merge::new(&limits);
+    for ((number, entries), layer) in entries.into_iter().enumerate().zip(layers) {
+        let applied = merge.apply(number, entries);
+        applied.attempt(|| format!("cannot unpack layer {}", layer.descriptor.digest))?;
+    }
+    place::place(&merge, &open_directory(&tree)?, &staging, cx)?;
+    if exists {
+        move_children(&tree, to)?;
+        let root = open_directory(to)?;
+        let writer = Writer { is_root: cx.is_root(), progress: cx.progress };
+        drop(scratch);
+        merge.inode(merge::ROOT).attributes.set(root.as_fd(), writer)?;
+    } else {
+        fs::rename(&tree, to).attempt(|| format!("cannot make {}", to.display()))?;
+    }
+    drop(made);
+    Ok(())
+}
+
+/// Whether there is an empty directory.
+fn check_destination(to: &Path) -> Result<bool> {
+    let refuse = |reason: &str| {
+        Err(Error::option(format!("cannot unpack to {}: {reason}", to.display()))
+            .with_hint("give the name of a directory that is not there or empty"))
+    };
+    match fs::read_dir(to) {
+        Ok(mut entries) => {
+            // What an earlier run left is removed by this one.
+            let is_ours = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".longshore-tmp-");
+            if entries.any(|entry| entry.map_or(true, |entry| !is_ours(&entry.file_name()))) {
+                return refuse("it is not empty");
+            }
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if to.is_symlink() {
+                refuse("it is a link to nothing")
+            } else {
+                Ok(false)
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => refuse("it is not a directory"),
+        Err(error) => Err(error).attempt(|| format!("cannot unpack to {}", to.display())),
+    }
+}
+
+fn move_children(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).attempt(|| format!("cannot list {}", from.display()))? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        fs::rename(entry.path(), &to).attempt(|| format!("cannot make {}", to.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! Snapshots: a directory a layer, `fs/<id>`, that counts once it has a row.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use longshore_core::content::Amount;
+use longshore_core::oci::Digest;
+use longshore_core::unpack::{SnapshotWriter, Snapshots};
+use longshore_core::{Context, Error, ErrorKind, Result, ScratchDirectory};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use crate::EmbeddedStore;
+use crate::content::has_row;
+use crate::database::failed;
+use crate::prune::REACHABLE;
+
+/// Where the directories are: a short name, because the options of a mount list them all.
+pub(crate) const DIRECTORY: &str = "fs";
+
+/// The snapshots that images and runs need, and those below them.
+const NEEDED: &str = ", needed (chain_id) AS (
+        SELECT chain_id FROM unpacked JOIN reachable ON config = reachable.digest
+        UNION SELECT digest FROM leased
+        UNION SELECT parent FROM snapshots JOIN needed USING (chain_id) WHERE parent IS NOT NULL
+    )";
+
+impl Snapshots for EmbeddedStore {
+    fn snapshot(&self, chain_id: &Digest) -> Result<Option<PathBuf>> {
+        let find = |transaction: &Transaction<'_>| self.find_snapshot(transaction, chain_id);
+        let found = match self.0.database.read(find) {
+            // As with blobs: what is found stays until the run ends.
+            Ok(Some(_)) if !self.is_held(chain_id) => self.write_and_hold(chain_id, find),
+            found => found,
+        };
+        found.attempt(|| format!("cannot look for snapshot {chain_id}"))
+    }
+
+    fn prepare(&self) -> Result<Box<dyn SnapshotWriter + '_>> {
+        let scratch = ScratchDirectory::new_in(&self.root().join(DIRECTORY))?;
+        Ok(Box::new(Writer { store: self, scratch }))
+    }
+
+    fn keep(&self, config: &Digest, chain_id: &Digest) -> Result<()> {
+        self.0.database.write(|transaction| {
+            if !has_row(transaction, config)? {
+                return Err(Error::new(ErrorKind::NotFound, format!("blob {config} is not in the store")));
+            }
+            let insert = "INSERT OR IGNORE INTO unpacked (config, chain_id) VALUES (?1, ?2)";
+            transaction.execute(insert, params![config.to_string(), chain_id.to_string()]).map_err(failed)?;
+            Ok(())
+        })
+    }
+}
+
+impl EmbeddedStore {
+    fn find_snapshot(&self, transaction: &Transaction<'_>, chain_id: &Digest) -> Result<Option<PathBuf>> {
+        let select = "SELECT id FROM snapshots WHERE chain_id = ?1";
+        let id = transaction.query_row(select, [chain_id.to_string()], |row| row.get::<_, i64>(0)).optional();
+        let path = id.map_err(failed)?.map(|id| self.snapshot_path(id));
+        // One whose directory is gone is not there: it is made again by whoever needs it.
+        Ok(path.filter(|path| path.is_dir()))
+    }
+
+    fn snapshot_path(&self, id: i64) -> PathBuf {
+        self.root().join(DIRECTORY).join(id.to_string())
+    }
+
+    fn commit_snapshot(&self, directory: &Path, chain_id: &Digest, parent: Option<&Digest>) -> Result<PathBuf> {
+        let size = size_of(directory)?;
+        self.write_and_hold(chain_id, |transaction| {
+            if let Some(path) = self.find_snapshot(transaction, chain_id)? {
+                return Ok(path);
+            }
+            let key = chain_id.to_string();
+            transaction.execute("DELETE FROM snapshots WHERE chain_id = ?1", [&key]).map_err(failed)?;
+            let insert = "INSERT INTO snapshots (chain_id, parent, size) VALUES (?1, ?2, ?3)";
+            transaction.execute(insert, params![key, parent.map(ToString::to_string), size]).map_err(failed)?;
+            let path = self.snapshot_path(transaction.last_insert_rowid());
+            // What a crash left of a number that was taken back.
+            if path.exists() {
+                fs::remove_dir_all(&path)?;
+            }
+            fs::rename(directory, &path)?;
+            fs::File::open(self.root().join(DIRECTORY))?.sync_all()?;
+            Ok(path)
+        })
+    }
+
+    /// Forgets the snapshots that nothing needs; answers how many.
+    pub(crate) fn forget_snapshots(&self, transaction: &Transaction<'_>) -> Result<Amount> {
+        let select = format!(
+            "{REACHABLE}{NEEDED} SELECT id, size FROM snapshots WHERE chain_id NOT IN (SELECT chain_id FROM needed)"
+        );
+        let mut select = transaction.prepare(&select).map_err(failed)?;
+        let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?))).map_err(failed)?;
+        let mut forgotten = Amount::default();
+        for (id, size) in rows.collect::<Result<Vec<_>, _>>().map_err(failed)? {
+            transaction.execute("DELETE FROM snapshots WHERE id = ?1", [id]).map_err(failed)?;
+            forgotten.add(size);
+        }
+        Ok(forgotten)
+    }
+
+    /// Removes directories that have no row. They are moved away first, in a transaction, so that none is
+    /// taken from whoever has just made it.
+    pub(crate) fn remove_snapshots(&self) -> Result<()> {
+        let directory = self.root().join(DIRECTORY);
+        let trash = ScratchDirectory::new_in(&directory)?;
+        let entries = fs::read_dir(&directory).attempt(|| format!("cannot list {}", directory.display()))?;
+        for entry in entries.flatten() {
+            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<i64>().ok()) else { continue };
+            self.0.database.write(|transaction| {
+                let select = "SELECT 1 FROM snapshots WHERE id = ?1";
+                if transaction.query_row(select, [id], |_| Ok(())).optional().map_err(failed)?.is_none() {
+                    fs::rename(entry.path(), trash.path().join(id.to_string()))?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// How many snapshots there are.
+    pub(crate) fn count_snapshots(transaction: &Transaction<'_>) -> Result<Amount> {
+        let select = "SELECT count(*), ifnull(sum(size), 0) FROM snapshots";
+        let row = |row: &rusqlite::Row<'_>| Ok(Amount { count: row.get(0)?, bytes: row.get(1)? });
+        transaction.query_row(select, [], row).map_err(failed)
+    }
+}
+
+/// Bytes of the files below a directory, each counted once.
+fn size_of(directory: &Path) -> Result<u64> {
+    let mut size = 0;
+    let mut left = vec![directory.to_owned()];
+    while let Some(directory) = left.pop() {
+        for entry in fs::read_dir(&directory).attempt(|| format!("cannot list {}", directory.display()))? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            if metadata.is_dir() {
+                left.push(entry.path());
+            } else {
+                size += metadata.len() / metadata.nlink().max(1);
+            }
+        }
+    }
+    Ok(size)
+}
+
+struct Writer<'a> {
+    store: &'a EmbeddedStore,
+    scratch: ScratchDirectory,
+}
+
+impl SnapshotWriter for Writer<'_> {
+    fn path(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    fn commit(&mut self, directory: &Path, chain_id: &Digest, parent: Option<&Digest>) -> Result<PathBuf> {
+        let committed = self.store.commit_snapshot(directory, chain_id, parent);
+        committed.attempt(|| format!("cannot store snapshot {chain_id}"))
+    }
+}

@@ -1,0 +1,224 @@
+//! Layers as root file systems: by a model, as overlayfs shows them, and against whoever wants out.
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+mod unpack {
+    pub(crate) mod fixture;
+    pub(crate) mod hostile;
+    pub(crate) mod oracle;
+    pub(crate) mod random;
+}
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use longshore_core::ErrorKind;
+use longshore_core::compression::Algorithm;
+use longshore_core::content::{BlobMeta, ContentStore, ImageStore};
+use longshore_core::oci::Digest;
+use longshore_core::unpack::{Snapshots, chain_ids, mount};
+use longshore_store::{EmbeddedStore, PruneOptions};
+use unpack::fixture::{
+    directory, file, hard_link, is_root, layer_of, layers, read_tree, snapshots, symlink, tar, unpack_to,
+};
+use unpack::random;
+
+/// What overlayfs shows of snapshots; `None` where nobody may mount.
+fn mounted(directories: &[std::path::PathBuf], place: &Path) -> Option<BTreeMap<String, String>> {
+    let to = place.join("mounted");
+    std::fs::create_dir(&to).unwrap();
+    if let Err(error) = mount(directories, &to) {
+        let may_not = !is_root() || error.kind() == ErrorKind::Denied;
+        assert!(may_not && std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "{}", error.with_causes());
+        eprintln!("skipped: cannot mount: {}", error.with_causes());
+        return None;
+    }
+    let tree = read_tree(&to);
+    rustix::mount::unmount(&to, rustix::mount::UnmountFlags::empty()).unwrap();
+    std::fs::remove_dir(&to).unwrap();
+    Some(tree)
+}
+
+/// A stack of layers, a line an entry.
+fn list(stack: &[Vec<unpack::fixture::Item>]) -> String {
+    let line = |(entry, _): &unpack::fixture::Item| {
+        let link = String::from_utf8_lossy(&entry.link).into_owned();
+        format!("  {} {} {link} {:o} {} {}\n", entry.display(), entry.kind, entry.mode, entry.uid, entry.mtime)
+    };
+    stack.iter().map(|layer| format!("layer\n{}", layer.iter().map(line).collect::<String>())).collect()
+}
+
+fn show(tree: &BTreeMap<String, String>) -> String {
+    tree.iter().map(|(name, what)| format!("{name}: {what}\n")).collect()
+}
+
+#[test]
+fn random_stacks_become_what_the_rules_say() {
+    for seed in 0..400 {
+        let (stack, oracle) = random::stack(seed);
+        let place = tempfile::tempdir().unwrap();
+        let to = place.path().join("to");
+        unpack_to(&layers(&stack), &to)
+            .unwrap_or_else(|error| panic!("{seed}: {}\n{}", error.with_causes(), list(&stack)));
+        let (found, expected) = (read_tree(&to), oracle.tree());
+        assert!(found == expected, "{seed}:\n{}\nexpected\n{}\n{}", show(&found), show(&expected), list(&stack));
+    }
+}
+
+#[test]
+fn overlays_of_random_stacks_are_what_the_rules_say() {
+    for seed in 1000..1200 {
+        let (stack, oracle) = random::stack(seed);
+        let place = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(place.path().join("store")).unwrap();
+        let layers = layers(&stack);
+        // In two steps, so that some snapshots are there before.
+        snapshots(&layers[..layers.len() / 2], &store).unwrap();
+        let directories = snapshots(&layers, &store).unwrap();
+        let Some(found) = mounted(&directories, place.path()) else { return };
+        let expected = oracle.tree();
+        assert!(found == expected, "{seed}:\n{}\nexpected\n{}\n{}", show(&found), show(&expected), list(&stack));
+    }
+}
+
+#[test]
+fn forty_layers() {
+    let stack: Vec<_> = (0..40)
+        .map(|at| {
+            vec![
+                file(&format!("own/{at}"), &format!("content of {at}")),
+                file("shared", &format!("{at}")),
+                file(&format!("own/.wh.{}", at - 7), ""),
+            ]
+        })
+        .collect();
+    let place = tempfile::tempdir().unwrap();
+    let to = place.path().join("to");
+    unpack_to(&layers(&stack), &to).unwrap();
+    let mut own: Vec<u32> = std::fs::read_dir(to.join("own"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap())
+        .collect();
+    own.sort_unstable();
+    assert_eq!(own, (33..40).collect::<Vec<_>>());
+    assert_eq!(std::fs::read(to.join("shared")).unwrap(), b"39");
+    let store = EmbeddedStore::open(place.path().join("store")).unwrap();
+    if let Some(found) = mounted(&snapshots(&layers(&stack), &store).unwrap(), place.path()) {
+        assert_eq!(found, read_tree(&to));
+    }
+}
+
+#[test]
+fn whiteouts_hide_lower_layers_alone_wherever_they_stand() {
+    let base = vec![directory("d"), file("d/lower", "1"), file("d/both", "1"), file("other", "1")];
+    for upper in [
+        vec![file("d/.wh..wh..opq", ""), file("d/both", "2"), file(".wh.other", "")],
+        vec![file("d/both", "2"), file("d/.wh..wh..opq", ""), file(".wh.other", "")],
+        vec![file(".wh.other", ""), file("d/both", "2"), file("d/.wh.lower", ""), file("d/.wh.both", "")],
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let to = place.path().join("to");
+        unpack_to(&layers(&[base.clone(), upper.clone()]), &to).unwrap();
+        let names: Vec<_> = read_tree(&to).into_keys().collect();
+        assert_eq!(names, ["", "d", "d/both"], "{upper:?}");
+        assert_eq!(std::fs::read(to.join("d/both")).unwrap(), b"2");
+    }
+}
+
+/// As Debian's merged `/usr`: what an upper layer puts into `bin` goes into `usr/bin`.
+#[test]
+fn parents_that_are_links_below() {
+    let base = vec![directory("usr"), directory("usr/bin"), symlink("bin", "usr/bin"), file("usr/bin/sh", "sh")];
+    let upper = vec![file("bin/app", "app"), hard_link("bin/sh2", "usr/bin/sh"), file("bin/.wh.nothing", "")];
+    let place = tempfile::tempdir().unwrap();
+    let to = place.path().join("to");
+    unpack_to(&layers(&[base.clone(), upper.clone()]), &to).unwrap();
+    assert!(to.join("bin").is_symlink());
+    assert_eq!(std::fs::read(to.join("usr/bin/app")).unwrap(), b"app");
+    assert!(read_tree(&to)["usr/bin/sh2"].contains("with usr/bin/sh"));
+    let store = EmbeddedStore::open(place.path().join("store")).unwrap();
+    let directories = snapshots(&layers(&[base, upper]), &store).unwrap();
+    assert!(directories[1].join("usr/bin/app").exists() && !directories[1].join("bin").exists());
+    if let Some(found) = mounted(&directories, place.path()) {
+        assert_eq!(found, read_tree(&to));
+    }
+}
+
+#[test]
+fn a_layer_that_is_not_what_it_says_leaves_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(place.path().join("store")).unwrap();
+    let good = layer_of(&tar(&[file("a", "a")]), Algorithm::Gzip);
+    let mut bad = layer_of(&tar(&[file("b", "b")]), Algorithm::Gzip);
+    bad.diff_id = Digest::of(b"another");
+    let stack = [good, bad];
+    let to = place.path().join("to");
+    for error in [unpack_to(&stack, &to).unwrap_err(), snapshots(&stack, &store).unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", error.with_causes());
+        assert!(error.with_causes().contains("has the diffID"), "{}", error.with_causes());
+    }
+    assert!(!to.exists());
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "the store");
+    assert_eq!(std::fs::read_dir(place.path().join("store/fs")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_destination_must_be_new_or_empty() {
+    let place = tempfile::tempdir().unwrap();
+    let layers = layers(&[vec![file("a", "a")]]);
+    for (name, expected) in [("full", "not empty"), ("file", "not a directory"), ("link", "link to nothing")] {
+        let to = place.path().join(name);
+        match name {
+            "full" => std::fs::create_dir_all(to.join("x")).unwrap(),
+            "file" => std::fs::write(&to, "").unwrap(),
+            _ => std::os::unix::fs::symlink("nowhere", &to).unwrap(),
+        }
+        let error = unpack_to(&layers, &to).unwrap_err();
+        assert!(error.kind() == ErrorKind::InvalidOption && error.message().contains(expected), "{error}");
+    }
+    std::fs::create_dir(place.path().join("empty")).unwrap();
+    for to in ["empty", "new/below"] {
+        unpack_to(&layers, &place.path().join(to)).unwrap();
+        assert_eq!(read_tree(&place.path().join(to)).len(), 2, "{to}");
+    }
+}
+
+#[test]
+fn snapshots_stay_as_long_as_their_image() {
+    let place = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(place.path().join("store")).unwrap();
+    let config = {
+        let mut writer = store.ingest(None).unwrap();
+        writer.write_all(b"config").unwrap();
+        writer.commit(BlobMeta::default()).unwrap().digest
+    };
+    let layers = layers(&[vec![file("a", "a")], vec![file("b", "bb")]]);
+    let chain = chain_ids(layers.iter().map(|layer| &layer.diff_id));
+    let count = || std::fs::read_dir(place.path().join("store/fs")).unwrap().count();
+    let lease = store.lease().unwrap();
+    snapshots(&layers, &store).unwrap();
+    store.prune(&PruneOptions::default()).unwrap();
+    assert_eq!(count(), 2, "a run keeps what it made");
+    drop(lease);
+    assert_eq!(store.keep(&config, &chain[1]).unwrap_err().kind(), ErrorKind::NotFound, "the run did not hold it");
+    let lease = store.lease().unwrap();
+    let mut writer = store.ingest(None).unwrap();
+    writer.write_all(b"config").unwrap();
+    let root = longshore_core::oci::Descriptor::new(
+        longshore_core::oci::MediaType::MANIFEST,
+        writer.commit(BlobMeta::default()).unwrap().digest,
+        6,
+    );
+    snapshots(&layers, &store).unwrap();
+    store.keep(&config, &chain[1]).unwrap();
+    let name = "app:1".parse().unwrap();
+    store.tag(&[(name, longshore_core::content::StoredImage { root, referrers: Vec::new() })]).unwrap();
+    drop(lease);
+    let kept = store.prune(&PruneOptions::default()).unwrap();
+    assert_eq!((kept.snapshots.count, count(), store.usage().unwrap().snapshots.bytes), (0, 2, 3));
+    store.untag(&["app:1".parse().unwrap()]).unwrap();
+    let would = store.prune(&PruneOptions { dry_run: true, ..PruneOptions::default() }).unwrap();
+    assert_eq!((would.snapshots.count, count()), (2, 2));
+    assert_eq!(store.prune(&PruneOptions::default()).unwrap().snapshots.bytes, 3);
+    assert_eq!((count(), store.snapshot(&chain[0]).unwrap()), (0, None));
+}

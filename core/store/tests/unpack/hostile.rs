@@ -1,0 +1,237 @@
+//! Layers that want out.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use longshore_core::ErrorKind;
+use longshore_core::archive::{Entry, EntryKind};
+use longshore_core::compression::Algorithm;
+use longshore_store::EmbeddedStore;
+
+use super::fixture::{Item, directory, entry, file, hard_link, layer_of, layers, snapshots, symlink, tar, unpack_to};
+
+/// A directory that no layer may reach, beside where layers go.
+struct Canary {
+    place: tempfile::TempDir,
+    before: Vec<String>,
+}
+
+impl Canary {
+    fn new() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let canary = place.path().join("canary");
+        fs::create_dir(&canary).unwrap();
+        fs::write(canary.join("secret"), "secret").unwrap();
+        fs::create_dir(canary.join("below")).unwrap();
+        let before = state(&canary);
+        Self { place, before }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.place.path().join("canary")
+    }
+
+    /// Unpacks in both ways; whatever comes of it, the canary is as it was, and nothing is beside it.
+    fn survives(&self, what: &str, stack: &[Vec<Item>]) {
+        let to = self.place.path().join("to");
+        let store = EmbeddedStore::open(self.place.path().join("store")).unwrap();
+        let results = [unpack_to(&layers(stack), &to).err(), snapshots(&layers(stack), &store).err()];
+        assert_eq!(state(&self.path()), self.before, "{what}: {results:?}");
+        let mut names: Vec<_> = fs::read_dir(self.place.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.retain(|name| !["canary", "store", "to"].contains(&name.as_str()));
+        assert_eq!(names, [""; 0], "{what}");
+        if to.exists() {
+            fs::remove_dir_all(&to).unwrap();
+        }
+        for error in results.iter().flatten() {
+            assert_ne!(error.kind(), ErrorKind::Other, "{what}: {}", error.with_causes());
+        }
+    }
+}
+
+/// Inode, change time, mode and content of everything.
+fn state(path: &Path) -> Vec<String> {
+    let found = fs::symlink_metadata(path).unwrap();
+    let content = if found.is_file() { fs::read(path).unwrap() } else { Vec::new() };
+    let mut lines = vec![format!(
+        "{} {} {}.{} {:o} {} {content:?}",
+        path.display(),
+        found.ino(),
+        found.ctime(),
+        found.ctime_nsec(),
+        found.mode(),
+        found.nlink()
+    )];
+    if found.is_dir() {
+        let mut below: Vec<_> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        below.sort();
+        lines.extend(below.iter().flat_map(|path| state(path)));
+    }
+    lines
+}
+
+/// Ways to get a name that leads to `outside`, as a link called `esc`.
+fn escapes(outside: &str) -> Vec<(String, Vec<Item>)> {
+    let up = format!("{}{}", "../".repeat(40), outside.trim_start_matches('/'));
+    let esc = |target: &str| vec![symlink("esc", target)];
+    vec![
+        ("absolute link".to_owned(), esc(outside)),
+        ("link with many ..".to_owned(), esc(&up)),
+        ("link to a link".to_owned(), vec![symlink("first", outside), symlink("esc", "first")]),
+        (
+            "link below".to_owned(),
+            vec![directory("d"), symlink("d/x", "../../../.."), symlink("esc", &format!("d/x/{outside}"))],
+        ),
+        (
+            "link to the root of all".to_owned(),
+            vec![symlink("root", "/"), symlink("esc", &format!("root/../..{outside}"))],
+        ),
+        ("link to itself by proc".to_owned(), esc(&format!("/proc/self/root{outside}"))),
+        ("link to a descriptor".to_owned(), esc("/proc/self/fd/3/../../canary")),
+        ("hard link".to_owned(), vec![hard_link("esc", outside)]),
+        ("hard link with ..".to_owned(), vec![hard_link("esc", &up)]),
+    ]
+}
+
+/// What is done through such a name.
+fn attacks() -> Vec<(&'static str, Vec<Item>)> {
+    let with_xattr = |(entry, content): Item| {
+        let xattrs = [(b"user.attack".to_vec(), b"x".to_vec())].into();
+        (Entry { xattrs, mode: 0o777, ..entry }, content)
+    };
+    vec![
+        ("write", vec![file("esc/secret", "overwritten")]),
+        ("create", vec![file("esc/new", "new")]),
+        ("empty", vec![file("esc/secret", "")]),
+        ("replace", vec![file("esc", "replaced")]),
+        ("make a directory", vec![directory("esc/new")]),
+        ("change a directory", vec![with_xattr(directory("esc"))]),
+        ("change a directory below", vec![with_xattr(directory("esc/below"))]),
+        ("link", vec![symlink("esc/new", "x")]),
+        ("hard link from", vec![hard_link("stolen", "esc/secret"), file("stolen", "overwritten")]),
+        ("hard link to", vec![file("mine", "x"), hard_link("esc/secret", "mine")]),
+        ("pipe", vec![entry("esc/pipe", EntryKind::Fifo, "")]),
+        (
+            "device",
+            vec![(Entry { device: (1, 3), ..Entry::new("esc/null", EntryKind::CharDevice, 0o666) }, Vec::new())],
+        ),
+        ("whiteout", vec![file("esc/.wh.secret", "")]),
+        ("opaque", vec![file("esc/.wh..wh..opq", "")]),
+        ("whiteout of the link", vec![file(".wh.esc", ""), file("esc/secret", "x")]),
+        ("write with dots", vec![file("./esc/./secret", "x")]),
+        ("write as absolute", vec![file("/esc/secret", "x")]),
+        ("write from below", vec![file("esc/below/../secret", "x")]),
+        ("swap", vec![directory("esc2"), file("esc2/x", "x"), symlink("esc2", "esc"), file("esc2/secret", "x")]),
+    ]
+}
+
+#[test]
+fn nothing_reaches_outside() {
+    let canary = Canary::new();
+    let outside = canary.path().display().to_string();
+    let mut cases = 0;
+    for (how, escape) in escapes(&outside) {
+        for (what, attack) in attacks() {
+            let one = vec![[escape.clone(), attack.clone()].concat()];
+            let two = vec![escape.clone(), attack];
+            for stack in [one, two] {
+                canary.survives(&format!("{what} through {how}"), &stack);
+                cases += 1;
+            }
+        }
+    }
+    assert!(cases >= 300, "{cases} cases");
+}
+
+#[test]
+fn names_that_lead_outside() {
+    let canary = Canary::new();
+    let outside = canary.path().display().to_string();
+    let paths = [
+        "../canary/secret".to_owned(),
+        "../../../../canary/secret".to_owned(),
+        format!("{}{outside}/secret", "../".repeat(30)),
+        format!("{outside}/secret"),
+        format!("/{outside}/secret"),
+        "a/../../canary/secret".to_owned(),
+        "..".to_owned(),
+        "./..".to_owned(),
+        "a/..".to_owned(),
+        "/".to_owned(),
+        ".".to_owned(),
+        "../canary/.wh.secret".to_owned(),
+        "../.wh.canary".to_owned(),
+        ".wh..".to_owned(),
+        ".wh...".to_owned(),
+        ".wh.".to_owned(),
+        "a/.wh..".to_owned(),
+        ".wh..wh..opq/x".to_owned(),
+    ];
+    for path in &paths {
+        for kind in [EntryKind::File, EntryKind::Directory, EntryKind::Symlink, EntryKind::Fifo] {
+            let item = entry(path, kind, "/");
+            canary.survives(&format!("{path} {kind}"), &[vec![directory("a"), item]]);
+        }
+    }
+}
+
+/// Each is refused with these words.
+#[test]
+fn what_no_layer_may_have() {
+    let base = |path: &str, kind| Entry::new(path, kind, 0o644);
+    let xattr = |name: &str| Entry { xattrs: [(name.into(), b"y".to_vec())].into(), ..base("a", EntryKind::File) };
+    let long = "n".repeat(256);
+    let deep = format!("{}x", "d/".repeat(2100));
+    let cases: Vec<(&str, Vec<Item>)> = vec![
+        ("whiteout of nothing", vec![file(".wh.", "")]),
+        ("whiteout of nothing", vec![file(".wh..", "")]),
+        ("whiteout of nothing", vec![file("a/.wh...", "")]),
+        ("which is none", vec![(Entry { uid: 1 << 32, ..base("a", EntryKind::File) }, Vec::new())]),
+        ("which is none", vec![(Entry { gid: u64::from(u32::MAX), ..base("a", EntryKind::File) }, Vec::new())]),
+        ("for overlayfs", vec![(xattr("trusted.overlay.opaque"), Vec::new())]),
+        ("for overlayfs", vec![(xattr("user.overlay.redirect"), Vec::new())]),
+        ("whiteout of overlayfs", vec![(base("a", EntryKind::CharDevice), Vec::new())]),
+        ("more than 255", vec![file(&long, "x")]),
+        ("more than 4095", vec![file(&deep, "x")]),
+        ("outside of the archive", vec![file("../x", "x")]),
+        ("outside of the archive", vec![hard_link("a", "../x")]),
+        ("which is not there", vec![hard_link("a", "b")]),
+        ("which is a directory", vec![directory("d"), hard_link("a", "d")]),
+        ("is not a directory", vec![file("a", "x"), file("a/b", "x")]),
+        ("symbolic links on the way", vec![symlink("a", "b"), symlink("b", "a"), file("a/x", "x")]),
+        ("the root cannot be", vec![file("./", "x")]),
+        ("the root cannot be", vec![symlink(".", "/")]),
+    ];
+    for (expected, items) in cases {
+        let place = tempfile::tempdir().unwrap();
+        let to = place.path().join("to");
+        let error = unpack_to(&layers(&[items.clone()]), &to).expect_err(expected);
+        assert!(error.with_causes().contains(expected), "{expected}: {}", error.with_causes());
+        assert!(matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported), "{error:?}");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "{expected}");
+    }
+}
+
+#[test]
+fn archives_that_end_early_or_go_on() {
+    let good = tar(&[file("a", "content of a"), directory("d"), file("d/b", "b")]);
+    let place = tempfile::tempdir().unwrap();
+    for end in (1..good.len() - 1024).step_by(101) {
+        for algorithm in [Algorithm::Gzip, Algorithm::Zstd, Algorithm::Uncompressed] {
+            let to = place.path().join("to");
+            // At the border of an entry it is an archive of fewer entries.
+            if unpack_to(&[layer_of(&good[..end], algorithm)], &to).is_ok() {
+                assert_eq!(end % 512, 0, "{end}");
+                fs::remove_dir_all(&to).unwrap();
+            }
+            assert!(!to.exists());
+        }
+    }
+    let mut more = good.clone();
+    more.extend([0; 10_240]);
+    unpack_to(&[layer_of(&more, Algorithm::Gzip)], &place.path().join("padded")).unwrap();
+}
