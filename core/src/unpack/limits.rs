@@ -10,33 +10,38 @@ const FILES: usize = 1 << 20;
 /// Bytes of their names, links and attributes.
 const BYTES: usize = 96 << 20;
 
-/// What may still be taken in.
-#[derive(Debug)]
+/// What may still be taken in: of entries as they are read, and of the tree that they make.
+#[derive(Debug, Default)]
 pub(super) struct Limits {
+    entries: Taken,
+    tree: Taken,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
     files: AtomicUsize,
     bytes: AtomicUsize,
 }
 
 impl Limits {
-    pub(super) fn new() -> Self {
-        // Each file is counted when it is read, and when it is merged.
-        Self { files: AtomicUsize::new(2 * FILES), bytes: AtomicUsize::new(2 * BYTES) }
-    }
-
     /// Counts an entry of a layer.
     pub(super) fn take_entry(&self, entry: &Entry) -> Result<()> {
         let xattrs: usize = entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.take(1, entry.path.len() + entry.link.len() + xattrs)
+        self.entries.take(1, entry.path.len() + entry.link.len() + xattrs)
     }
 
+    /// Counts what is put into the tree.
     pub(super) fn take(&self, files: usize, bytes: usize) -> Result<()> {
-        let take = |left: &AtomicUsize, count: usize| {
-            left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(count)).is_ok()
-        };
-        if !take(&self.files, files) {
+        self.tree.take(files, bytes)
+    }
+}
+
+impl Taken {
+    fn take(&self, files: usize, bytes: usize) -> Result<()> {
+        if self.files.fetch_add(files, Ordering::Relaxed) >= FILES {
             return Err(Error::input(format!("the layers have more files than the limit of {FILES}")));
         }
-        if !take(&self.bytes, bytes) {
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) >= BYTES {
             let message = format!("the names and attributes of the files have more bytes than the limit of {BYTES}");
             return Err(Error::input(message));
         }

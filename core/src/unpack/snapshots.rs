@@ -75,7 +75,7 @@ pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, cx: &U
     let Some(last) = found.iter().rposition(Option::is_none) else { return Ok(found.into_iter().flatten().collect()) };
     let mut writer = snapshots.prepare()?;
     let place = writer.path().to_owned();
-    let limits = Limits::new();
+    let limits = Limits::default();
     let is_missing = |at: usize| found.get(at).is_some_and(Option::is_none);
     let (staging, entries) = stage::stage_all(&layers[..=last], &place, &is_missing, &limits, cx)?;
     let mut merge = Merge::new(&limits);

@@ -33,7 +33,7 @@ pub fn unpack(layers: &[BlobSource], to: &Path, cx: &Unpacking<'_>) -> Result<()
     let scratch = ScratchDirectory::new_in(place)?;
     let tree = scratch.path().join("tree");
     fs::create_dir(&tree).attempt(|| format!("cannot make {}", tree.display()))?;
-    let limits = Limits::new();
+    let limits = Limits::default();
     let (staging, entries) = stage::stage_all(layers, scratch.path(), &|_| true, &limits, cx)?;
     let mut merge = Merge::new(&limits);
     for ((number, entries), layer) in entries.into_iter().enumerate().zip(layers) {
