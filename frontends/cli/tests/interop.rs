@@ -11,20 +11,21 @@ mod interop {
     mod command;
     mod containerd;
     mod dockerd;
-    mod fixture;
+    pub(crate) mod fixture;
     mod image;
     mod loaders;
     pub(crate) mod matrix;
     pub(crate) mod page;
-    mod peers;
+    pub(crate) mod peers;
     mod podman;
     mod readers;
     pub(crate) mod round_trips;
     mod seeded;
     mod tree;
+    pub(crate) mod unpack;
 }
 
-use interop::{check, matrix, page, round_trips};
+use interop::{check, fixture, matrix, page, peers, round_trips, unpack};
 
 #[test]
 fn skopeo_inspects_layouts() {
@@ -224,6 +225,20 @@ fn archives_compressed_with_gzip_come_back() {
 #[test]
 fn archives_compressed_with_zstd_come_back() {
     round_trips::ZSTD_COMPRESSES_ARCHIVES.holds();
+}
+
+#[test]
+fn unpack_gives_the_debian_tree() {
+    if let Some(exported) = fixture::exported().filter(|_| peers::UMOCI.is_ready()) {
+        unpack::the_debian_tree_comes_out(exported);
+    }
+}
+
+#[test]
+fn unpack_gives_what_umoci_and_tar_give() {
+    if let Some(exported) = fixture::exported().filter(|_| peers::UMOCI.is_ready() && peers::TAR.is_ready()) {
+        unpack::many_layers_are_what_umoci_and_tar_give(exported);
+    }
 }
 
 #[test]
