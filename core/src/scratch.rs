@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -129,7 +129,8 @@ impl ScratchDirectory {
         collect(parent);
         let make = || -> io::Result<Self> {
             loop {
-                let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+                let private = PermissionsExt::from_mode(0o700);
+                let directory = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(parent)?;
                 match File::open(directory.path()).and_then(|file| lock(file, directory.path())) {
                     Ok(lock) => return Ok(Self { held: (lock, Listed::new(directory.path())), directory }),
                     // A collector took it for left over before it was locked.
@@ -240,7 +241,6 @@ mod tests {
 
     #[test]
     fn a_destination_keeps_its_mode() {
-        use std::os::unix::fs::PermissionsExt;
         let parent = tempfile::tempdir().unwrap();
         let destination = parent.path().join("a.tar");
         fs::write(&destination, "old").unwrap();

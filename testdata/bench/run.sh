@@ -1,5 +1,6 @@
 #!/bin/bash
-# Measures the command beside gzip, pigz, zstd, skopeo and containerd on a corpus of about 1 GB, and writes
+# Measures the command beside gzip, pigz, zstd, skopeo, containerd, umoci and podman on a corpus of about
+# 1 GB, and writes
 # docs/benchmarks.md. Ratios are of one run on one machine: each round runs every candidate once, and
 # the median round counts. `run.sh ROUNDS`; 3 without.
 set -euo pipefail
@@ -18,6 +19,8 @@ need zstd zstd
 need skopeo skopeo
 need containerd containerd
 need ctr containerd
+need umoci umoci
+need podman podman
 [ "$(id -u)" = 0 ] || { echo "run.sh needs to be root, for containerd" >&2; exit 1; }
 [ -x /usr/bin/time ] || { echo "run.sh needs /usr/bin/time (package time)" >&2; exit 1; }
 
@@ -46,11 +49,14 @@ make_corpus() {
 
 # A containerd of its own, with nothing but content and names.
 state=$(mktemp -d)
+memory=$work/memory
+daemon=
+# start_containerd ROOT
 start_containerd() {
-	rm -rf "$work/containerd"
+	rm -rf "$1" "$state/state"
 	cat >"$state/config.toml" <<-CONFIG
 		version = 2
-		root = "$work/containerd"
+		root = "$1"
 		state = "$state/state"
 		disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
 		[grpc]
@@ -59,7 +65,7 @@ start_containerd() {
 		address = "$state/ttrpc"
 	CONFIG
 	containerd --config "$state/config.toml" >"$state/log" 2>&1 &
-	trap "kill $!; rm -rf $state" EXIT
+	daemon=$!
 	for _ in $(seq 100); do
 		! ctr --address "$state/socket" version >/dev/null 2>&1 || return 0
 		sleep 0.1
@@ -69,11 +75,23 @@ start_containerd() {
 }
 ctr="ctr --address $state/socket"
 
+stop_containerd() {
+	kill "$daemon" && wait "$daemon" || true
+	daemon=
+}
+
+clean_up() {
+	[ -z "$daemon" ] || kill "$daemon" || true
+	umount --lazy "$memory" 2>/dev/null || true
+	rm -rf "$state"
+}
+trap clean_up EXIT
+
 # candidate NAME OUTPUT COMMAND: runs it once; notes wall seconds, CPU seconds, peak KiB and bytes written.
 candidate() {
 	local name=$1 output=$2 command=$3
 	# The root of a daemon stays.
-	[ "$output" = "$work/containerd" ] || rm -rf "$output"
+	[[ "$output" = */containerd ]] || rm -rf "$output"
 	sync
 	/usr/bin/time -f '%e %U %S %M' -o "$work/time" bash -c "set -o pipefail; $command" >/dev/null 2>"$work/log" ||
 		{ cat "$work/log" >&2; exit 1; }
@@ -88,9 +106,9 @@ round() {
 	rm -rf "$LONGSHORE_ROOT"
 	candidate "tar, gzip -6" "$work/a.tgz" "tar cf - system libraries random small | gzip -6 >$work/a.tgz"
 	candidate "tar, pigz -p2 -6" "$work/b.tgz" "tar cf - system libraries random small | pigz -p2 -6 >$work/b.tgz"
-	candidate "longshore, gzip" "$work/c.tar" "exec $longshore export scratch $layers --jobs 2 --no-store --progress quiet -o type=oci,dest=$work/c.tar"
+	candidate "longshore, gzip" "$work/c.tar" "exec $longshore export scratch $layers --jobs 2 --no-store --progress quiet -o type=oci,name=example.com/app:1,dest=$work/c.tar"
 	candidate "tar, zstd -3 -T2" "$work/d.zst" "tar cf - system libraries random small | zstd -q -3 -T2 -o $work/d.zst"
-	candidate "longshore, zstd" "$work/e.tar" "exec $longshore export scratch $layers --jobs 2 --no-store --progress quiet -o type=oci,compression=zstd,dest=$work/e.tar"
+	candidate "longshore, zstd" "$work/e.tar" "exec $longshore export scratch $layers --jobs 2 --no-store --progress quiet -o type=oci,compression=zstd,name=example.com/zstd:1,dest=$work/e.tar"
 	candidate "tar alone" "$work/f.tar" "tar cf $work/f.tar system libraries random small"
 	candidate "longshore, uncompressed" "$work/g.tar" "exec $longshore export scratch $layers --jobs 2 --no-store --progress quiet -o type=oci,compression=uncompressed,dest=$work/g.tar"
 	candidate "skopeo, oci-archive to docker-archive" "$work/h.tar" "exec skopeo copy -q oci-archive:$work/c.tar docker-archive:$work/h.tar:app:1"
@@ -112,6 +130,44 @@ stores() {
 	cmp "$work/c.tar" "$work/l.tar"
 }
 
+# Layers onto a file system. unpacking WHERE PLACE: what a daemon or a store has of the image goes first.
+unpacking() {
+	local where=$1 place=$2 podman
+	podman="podman --root $place/podman --runroot $place/run --tmpdir $place/tmp --storage-driver overlay --events-backend none --cgroup-manager cgroupfs"
+	start_containerd "$place/containerd"
+	rm -rf "$place/layout" "$place/zstd"
+	mkdir "$place/layout" "$place/zstd"
+	tar -xf "$work/c.tar" -C "$place/layout"
+	tar -xf "$work/e.tar" -C "$place/zstd"
+	candidate "ctr images import, gzip, $where" "$place/containerd" "exec $ctr images import --snapshotter overlayfs $work/c.tar"
+	candidate "umoci unpack, gzip, $where" "$place/bundle" "exec umoci unpack --image $place/layout:1 $place/bundle"
+	rm -rf "$place/bundle"
+	candidate "podman pull, gzip, $where" "$place/podman" "exec $podman pull -q oci:$place/layout:1"
+	$podman rmi --all --force >/dev/null
+	candidate "longshore import and unpack, gzip, $where" "$place/store" "$longshore import $work/c.tar --store $place/store --progress quiet && $longshore unpack example.com/app:1 --store $place/store --progress quiet"
+	candidate "longshore unpack --to, gzip, $where" "$place/out" "exec $longshore unpack example.com/app:1 --store $place/store --to $place/out --progress quiet"
+	(cd "$place/out" && find . -type d -print0 >"$work/directories" && find . ! -type d -print0 >"$work/files")
+	rm -rf "$place/out" "$place/store"
+	candidate "files created empty, $where" "$place/empty" "mkdir $place/empty && cd $place/empty && xargs -0 mkdir -p <$work/directories && xargs -0 -n 500 -P 2 touch <$work/files"
+	rm -rf "$place/empty"
+	$ctr images rm --sync example.com/app:1 >/dev/null
+	candidate "ctr images import, zstd, $where" "$place/containerd" "exec $ctr images import --snapshotter overlayfs $work/e.tar"
+	stop_containerd
+	rm -rf "$place/containerd"
+	candidate "podman pull, zstd, $where" "$place/podman" "exec $podman pull -q oci:$place/zstd:1"
+	$podman rmi --all --force >/dev/null
+	candidate "longshore import and unpack, zstd, $where" "$place/store" "$longshore import $work/e.tar --store $place/store --progress quiet && $longshore unpack example.com/zstd:1 --store $place/store --progress quiet"
+	rm -rf "$place/store" "$place/podman"
+}
+
+unpack_round() {
+	mkdir -p "$memory" "$work/disk"
+	mount -t tmpfs -o size=75% tmpfs "$memory"
+	unpacking "in memory" "$memory"
+	umount "$memory"
+	unpacking "on disk" "$work/disk"
+}
+
 # median NAME COLUMN
 median() {
 	awk -F'\t' -v name="$1" -v column="$2" '$1 == name { print $column }' "$work/results" | sort -n |
@@ -131,9 +187,14 @@ ratio() {
 
 make_corpus
 cargo build --release --quiet
-start_containerd
+
 : >"$work/results"
-for _ in $(seq "$rounds"); do round; done
+for _ in $(seq "$rounds"); do
+	start_containerd "$work/containerd"
+	round
+	stop_containerd
+	unpack_round
+done
 
 sha=$(grep -qw sha_ni /proc/cpuinfo && echo with || echo without)
 {
@@ -171,5 +232,13 @@ PAGE
 	ratio "longshore import" "skopeo copy, oci-archive to oci"
 	ratio "longshore, image to oci" "ctr images export"
 	ratio "longshore, image to oci" "skopeo copy, oci to oci-archive"
+	for where in "in memory" "on disk"; do
+		ratio "longshore import and unpack, gzip, $where" "ctr images import, gzip, $where"
+		ratio "longshore import and unpack, gzip, $where" "podman pull, gzip, $where"
+		ratio "longshore unpack --to, gzip, $where" "umoci unpack, gzip, $where"
+		ratio "longshore unpack --to, gzip, $where" "files created empty, $where"
+		ratio "longshore import and unpack, zstd, $where" "ctr images import, zstd, $where"
+		ratio "longshore import and unpack, zstd, $where" "podman pull, zstd, $where"
+	done
 } >"$page"
 cat "$page"

@@ -6,7 +6,9 @@ use crate::content::read;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::image::take_apart;
 use crate::layer::{BlobSource, LayerSource};
-use crate::oci::{Descriptor, Digest, MANIFEST_LIMIT, Platform, parse_index, parse_manifest};
+use crate::oci::{
+    CONFIG_LIMIT, Descriptor, Digest, ImageConfig, MANIFEST_LIMIT, Platform, parse_index, parse_manifest,
+};
 use crate::progress::Progress;
 use crate::result::{Built, Existing};
 
@@ -36,11 +38,12 @@ pub fn layers_for(existing: &Existing, platform: &Platform, progress: &Progress)
     if !own.matches(platform) {
         return Err(missing(platform, [own.to_string()]));
     }
-    let layers = artifact.layers.into_iter().filter_map(Arc::into_inner).filter_map(|layer| match layer.source {
-        LayerSource::Blob(source) => Some(source),
-        LayerSource::Dir(_) | LayerSource::Tar(_) => None,
+    let unexpected = || Error::new(ErrorKind::Other, "an image that exists has layers that do not");
+    let layers = artifact.layers.into_iter().map(|layer| match Arc::into_inner(layer).map(|layer| layer.source) {
+        Some(LayerSource::Blob(source)) => Ok(source),
+        _ => Err(unexpected()),
     });
-    Ok(ImageLayers { config: manifest.config.digest, layers: layers.collect() })
+    Ok(ImageLayers { config: manifest.config.digest, layers: layers.collect::<Result<_>>()? })
 }
 
 fn manifest_for(existing: &Existing, platform: &Platform) -> Result<Descriptor> {
@@ -53,8 +56,18 @@ fn manifest_for(existing: &Existing, platform: &Platform) -> Result<Descriptor> 
         bytes.and_then(|bytes| parse_index(root, &bytes)).attempt(|| format!("cannot read image {}", root.digest))?;
     let platforms = || index.manifests.iter().filter_map(|child| child.platform.as_ref());
     let matches = |child: &&Descriptor| child.platform.as_ref().is_some_and(|own| own.matches(platform));
-    let child = index.manifests.iter().find(matches).cloned();
+    // An index need not say what its manifests are for: then their configurations do.
+    let is_for = |child: &&Descriptor| {
+        child.platform.is_none() && platform_of(existing, child).is_some_and(|own| own.matches(platform))
+    };
+    let child = index.manifests.iter().find(matches).or_else(|| index.manifests.iter().find(is_for)).cloned();
     child.ok_or_else(|| missing(platform, platforms().map(ToString::to_string)))
+}
+
+fn platform_of(existing: &Existing, manifest: &Descriptor) -> Option<Platform> {
+    let provider = existing.provider.as_ref();
+    let manifest = parse_manifest(manifest, &read(provider, manifest, MANIFEST_LIMIT).ok()?).ok()?;
+    ImageConfig::parse(&read(provider, &manifest.config, CONFIG_LIMIT).ok()?).ok()?.platform().ok()
 }
 
 fn missing(platform: &Platform, present: impl IntoIterator<Item = String>) -> Error {

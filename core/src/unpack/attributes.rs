@@ -26,6 +26,8 @@ pub(super) struct Attributes {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Writer<'a> {
     pub(super) is_root: bool,
+    /// Bits of the mode that every file and directory has in any case.
+    pub(super) access: u32,
     pub(super) progress: &'a Progress,
 }
 
@@ -45,7 +47,8 @@ impl Attributes {
         if let Some(name) = entry.xattrs.keys().find(|name| is_of_overlay(name)) {
             let name = String::from_utf8_lossy(name).escape_debug().to_string();
             let message = format!("its attribute `{name}` is for overlayfs, not for a layer");
-            return Err(Error::new(ErrorKind::Unsupported, message));
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .with_hint("make the layer from the merged tree, not from a directory of an overlay"));
         }
         let xattrs = entry.xattrs.into_iter().collect();
         Ok(Self { mode: entry.mode & 0o7777, uid, gid, mtime: entry.mtime, xattrs })
@@ -53,7 +56,7 @@ impl Attributes {
 
     /// Bytes that they take up beyond their fixed part.
     pub(super) fn size(&self) -> usize {
-        self.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum()
+        self.xattrs.iter().map(|(name, value)| name.len() + value.len() + 128).sum()
     }
 
     /// Sets them on an open file or directory.
@@ -61,11 +64,12 @@ impl Attributes {
         if writer.is_root {
             fchown(file, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))?;
         }
-        // A change of the owner takes set-user-ID and capabilities away, so they come after it.
-        fchmod(file, Mode::from_raw_mode(self.mode))?;
+        // A change of the owner takes set-user-ID and capabilities away, so they come after it; a file that
+        // is read-only takes no attributes from an ordinary user, so its mode comes last.
         for (name, value) in &self.xattrs {
             self.xattr(name, fsetxattr(file, name.as_slice(), value, XattrFlags::empty()), writer)?;
         }
+        fchmod(file, Mode::from_raw_mode(self.mode | writer.access))?;
         Ok(futimens(file, &self.times())?)
     }
 

@@ -6,7 +6,7 @@ use crate::archive::Entry;
 use crate::error::{Error, Result};
 
 /// Files of all layers. Real images have some hundred thousand at most.
-const FILES: usize = 1 << 20;
+const FILES: usize = 3 << 18;
 /// Bytes of their names, links and attributes.
 const BYTES: usize = 96 << 20;
 
@@ -26,7 +26,8 @@ struct Taken {
 impl Limits {
     /// Counts an entry of a layer.
     pub(super) fn take_entry(&self, entry: &Entry) -> Result<()> {
-        let xattrs: usize = entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        // A short attribute takes up more than its bytes.
+        let xattrs: usize = entry.xattrs.iter().map(|(name, value)| name.len() + value.len() + 128).sum();
         self.entries.take(1, entry.path.len() + entry.link.len() + xattrs)
     }
 

@@ -7,14 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::limits::Limits;
+use super::stage::Entries;
+use super::way::Way;
 use super::{Attributes, OPAQUE, WHITEOUT};
 use crate::archive::{Entry, EntryKind, entry_path};
+use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The root.
 pub(super) const ROOT: Id = 0;
-/// Symbolic links that are followed on the way to one file, as in Linux and in containerd.
-const LINKS: usize = 255;
 /// Longest name, in bytes (`NAME_MAX`), and longest path (`PATH_MAX` with its end).
 const NAME: usize = 255;
 const PATH: usize = 4095;
@@ -26,8 +27,10 @@ pub(super) type Id = usize;
 pub(super) struct Inode {
     pub(super) kind: Kind,
     pub(super) attributes: Attributes,
-    /// The layer that said last what it is.
+    /// The layer that said last what it is. Each name that a file has is in the snapshot of this layer.
     pub(super) layer: usize,
+    /// Whether it ever had a second name.
+    pub(super) has_links: bool,
 }
 
 #[derive(Debug)]
@@ -50,28 +53,31 @@ pub(super) enum Content {
 
 #[derive(Debug)]
 pub(super) struct Directory {
-    parent: Id,
-    names: BTreeMap<Box<[u8]>, Name>,
+    pub(super) parent: Id,
+    pub(super) names: BTreeMap<Box<[u8]>, Name>,
     /// The layer in which it came, with nothing of lower layers in it.
-    created: usize,
+    pub(super) created: usize,
+    /// Its own name, and the bytes of its path.
+    name: Box<[u8]>,
+    length: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Name {
-    inode: Id,
+pub(super) struct Name {
+    pub(super) inode: Id,
     /// The layer that gave it.
-    layer: usize,
+    pub(super) layer: usize,
 }
 
 /// What the layer that is being applied did to what was there.
 #[derive(Debug, Default)]
-struct Changes {
+pub(super) struct Changes {
     /// Directories with new names, new attributes, or less in them.
-    directories: BTreeSet<Id>,
+    pub(super) directories: BTreeSet<Id>,
     /// Names of lower layers that went, some of which came back as something else.
-    removed: BTreeSet<(Id, Box<[u8]>)>,
+    pub(super) removed: BTreeSet<(Id, Box<[u8]>)>,
     /// Directories that show nothing of lower layers any more.
-    opaque: BTreeSet<Id>,
+    pub(super) opaque: BTreeSet<Id>,
     /// Files of lower layers that got another name, and where they are: the layer, and a path in it.
     linked: BTreeMap<Id, (usize, Vec<u8>)>,
 }
@@ -81,27 +87,17 @@ struct Changes {
 pub(super) struct Merge<'a> {
     inodes: Vec<Inode>,
     /// The number of the layer that is being applied.
-    layer: usize,
-    changes: Changes,
+    pub(super) layer: usize,
+    pub(super) changes: Changes,
     limits: &'a Limits,
-}
-
-/// What a visit comes across, in an order in which it can be written: a directory, what is in it that is
-/// no directory, then its directories.
-#[derive(Debug)]
-pub(super) enum Visit<'v> {
-    /// A directory, by its path from the root; `opaque` if it hides what lower layers have there.
-    Directory { path: &'v [u8], inode: Id, opaque: bool },
-    /// A name in the directory that was visited last.
-    Name { name: &'v [u8], inode: Id },
-    /// A name that lower layers have in the directory that was visited last, and that is gone.
-    Gone { name: &'v [u8] },
 }
 
 impl<'a> Merge<'a> {
     /// An empty root.
     pub(super) fn new(limits: &'a Limits) -> Self {
-        let root = Inode { kind: directory(ROOT, 0), attributes: Attributes::implicit(), layer: 0 };
+        let root = Directory { parent: ROOT, names: BTreeMap::new(), created: 0, name: Box::default(), length: 0 };
+        let root =
+            Inode { kind: Kind::Directory(root), attributes: Attributes::implicit(), layer: 0, has_links: false };
         Self { inodes: vec![root], layer: 0, changes: Changes::default(), limits }
     }
 
@@ -110,10 +106,11 @@ impl<'a> Merge<'a> {
     }
 
     /// Applies a whole layer: its entries in their order, each with the number of its staged content.
-    pub(super) fn apply(&mut self, layer: usize, entries: Vec<(Entry, Option<usize>)>) -> Result<()> {
+    pub(super) fn apply(&mut self, layer: usize, entries: Entries, cancel: &Cancel) -> Result<()> {
         self.layer = layer;
         self.changes = Changes::default();
         for (entry, staged) in entries {
+            cancel.check()?;
             let name = entry.display();
             self.entry(entry, staged).map_err(|error| error.context(format!("cannot apply `{name}`")))?;
         }
@@ -168,13 +165,17 @@ impl<'a> Merge<'a> {
             return Ok(());
         }
         let kind = match entry.kind {
-            EntryKind::Directory => directory(parent, self.layer),
+            EntryKind::Directory => self.directory(parent, name)?,
             EntryKind::File => Kind::File(match staged {
                 Some(number) => Content::Staged { layer: self.layer, number },
                 None if entry.size > 0 => Content::Unread,
                 None => Content::Empty,
             }),
-            EntryKind::Symlink => Kind::Symlink(entry.link.clone()),
+            EntryKind::Symlink => {
+                check_target(&entry.link)?;
+                self.limits.take(0, entry.link.len())?;
+                Kind::Symlink(entry.link.clone())
+            }
             EntryKind::CharDevice if entry.device == (0, 0) => {
                 return Err(Error::new(ErrorKind::Unsupported, "a device 0/0 would be a whiteout of overlayfs"));
             }
@@ -185,6 +186,7 @@ impl<'a> Merge<'a> {
             EntryKind::Fifo => Kind::Fifo,
             EntryKind::HardLink => return Ok(()),
         };
+        self.length(parent, name)?;
         let attributes = Attributes::of(entry)?;
         self.remove(parent, name);
         let inode = self.add(kind, attributes)?;
@@ -194,6 +196,7 @@ impl<'a> Merge<'a> {
 
     /// Another name of a file that is there, in this layer or a lower one.
     fn link(&mut self, parent: Id, name: &[u8], entry: &Entry) -> Result<()> {
+        check_target(&entry.link)?;
         let shown = String::from_utf8_lossy(&entry.link).escape_debug().to_string();
         let target = Entry::new(entry.link.clone(), EntryKind::File, 0);
         let target = entry_path(&target)?;
@@ -212,23 +215,23 @@ impl<'a> Merge<'a> {
         if home < self.layer && !self.changes.linked.contains_key(&inode) {
             // Directories never move, so the path by which it is found is where its layer put it.
             let path = self.path_of(directory, last);
+            self.limits.take(0, path.len())?;
             self.changes.linked.insert(inode, (home, path));
         }
-        self.limits.take(1, name.len())?;
+        let length = self.length(parent, name)?;
+        self.limits.take(1, length)?;
+        self.inodes[inode].has_links = true;
         self.remove(parent, name);
         self.name(parent, name, inode);
         Ok(())
     }
 
     /// Where a name is, from the root.
-    fn path_of(&self, mut directory: Id, name: &[u8]) -> Vec<u8> {
-        let mut parts = vec![name.to_vec()];
-        while directory != ROOT {
-            let parent = self.as_directory(directory).map_or(ROOT, |directory| directory.parent);
-            let names = self.as_directory(parent).into_iter().flat_map(|parent| &parent.names);
-            let own = names.filter(|(_, name)| name.inode == directory).map(|(name, _)| name.to_vec()).next();
-            parts.extend(own);
-            directory = parent;
+    fn path_of(&self, mut at: Id, name: &[u8]) -> Vec<u8> {
+        let mut parts = vec![name];
+        while let Some(directory) = self.as_directory(at).filter(|_| at != ROOT) {
+            parts.push(&directory.name);
+            at = directory.parent;
         }
         parts.reverse();
         parts.join(&b'/')
@@ -323,15 +326,33 @@ impl<'a> Merge<'a> {
 
     fn add(&mut self, kind: Kind, attributes: Attributes) -> Result<Id> {
         self.limits.take(1, attributes.size())?;
-        self.inodes.push(Inode { kind, attributes, layer: self.layer });
+        self.inodes.push(Inode { kind, attributes, layer: self.layer, has_links: false });
         Ok(self.inodes.len() - 1)
+    }
+
+    /// A directory that is new in this layer.
+    fn directory(&self, parent: Id, name: &[u8]) -> Result<Kind> {
+        let length = self.length(parent, name)?;
+        // Its path is kept until all are written.
+        self.limits.take(0, length)?;
+        let names = BTreeMap::new();
+        Ok(Kind::Directory(Directory { parent, names, created: self.layer, name: name.into(), length }))
+    }
+
+    /// Bytes of the path of a name, which links may make longer than any archive says.
+    fn length(&self, parent: Id, name: &[u8]) -> Result<usize> {
+        let length = self.as_directory(parent).map_or(0, |parent| parent.length) + 1 + name.len();
+        if length > PATH {
+            return Err(Error::input(format!("its path has more than {PATH} bytes")));
+        }
+        Ok(length)
     }
 
     fn child(&self, directory: Id, name: &[u8]) -> Option<Name> {
         self.as_directory(directory)?.names.get(name).copied()
     }
 
-    fn as_directory(&self, inode: Id) -> Option<&Directory> {
+    pub(super) fn as_directory(&self, inode: Id) -> Option<&Directory> {
         match &self.inodes[inode].kind {
             Kind::Directory(directory) => Some(directory),
             _ => None,
@@ -354,8 +375,8 @@ impl<'a> Merge<'a> {
             match step {
                 Some(next) => at = next,
                 None => {
-                    let made = self.add(directory(at, self.layer), Attributes::implicit())?;
-                    self.limits.take(0, part.len())?;
+                    let directory = self.directory(at, &part)?;
+                    let made = self.add(directory, Attributes::implicit())?;
                     self.name(at, &part, made);
                     at = made;
                 }
@@ -421,94 +442,12 @@ impl<'a> Merge<'a> {
             self.inodes[*inode].layer = layer;
         }
     }
-
-    /// Visits the whole tree.
-    pub(super) fn visit(&self, visit: &mut dyn FnMut(Visit<'_>) -> Result<()>) -> Result<()> {
-        self.visit_from(ROOT, &mut Vec::new(), None, false, visit)
-    }
-
-    /// Visits what the layer that was applied last changed: what an overlay's directory for it has.
-    pub(super) fn visit_changes(&self, visit: &mut dyn FnMut(Visit<'_>) -> Result<()>) -> Result<()> {
-        let mut needed = BTreeSet::from([ROOT]);
-        for directory in &self.changes.directories {
-            let mut at = *directory;
-            while needed.insert(at) {
-                at = self.as_directory(at).map_or(ROOT, |directory| directory.parent);
-            }
-        }
-        self.visit_from(ROOT, &mut Vec::new(), Some(&needed), false, visit)
-    }
-
-    fn visit_from(
-        &self,
-        id: Id,
-        path: &mut Vec<u8>,
-        needed: Option<&BTreeSet<Id>>,
-        opaque: bool,
-        visit: &mut dyn FnMut(Visit<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let Some(directory) = self.as_directory(id) else { return Ok(()) };
-        let is_all = needed.is_none();
-        let opaque = opaque || (!is_all && self.changes.opaque.contains(&id));
-        visit(Visit::Directory { path, inode: id, opaque })?;
-        let mut below = Vec::new();
-        for (name, Name { inode, layer }) in &directory.names {
-            if self.as_directory(*inode).is_some() {
-                if needed.is_none_or(|needed| needed.contains(inode)) {
-                    below.push((name, *inode));
-                }
-            } else if is_all || *layer == self.layer {
-                visit(Visit::Name { name, inode: *inode })?;
-            }
-        }
-        let start = (id, Box::default());
-        let removed = self.changes.removed.range(start..).take_while(|(of, _)| *of == id).map(|(_, name)| name);
-        let gone = removed.filter(|name| !is_all && !opaque && !directory.names.contains_key(*name));
-        for name in gone.filter(|_| directory.created < self.layer || id == ROOT) {
-            visit(Visit::Gone { name })?;
-        }
-        for (name, inode) in below {
-            let length = path.len();
-            if length > 0 {
-                path.push(b'/');
-            }
-            path.extend_from_slice(name);
-            // A directory that is new where something else was must not show what lower layers have there.
-            let is_new = self.as_directory(inode).is_some_and(|directory| directory.created == self.layer);
-            let opaque = !is_all && is_new && self.changes.removed.contains(&(id, name.clone()));
-            self.visit_from(inode, path, needed, opaque, visit)?;
-            path.truncate(length);
-        }
-        Ok(())
-    }
 }
 
-fn directory(parent: Id, created: usize) -> Kind {
-    Kind::Directory(Directory { parent, names: BTreeMap::new(), created })
-}
-
-/// The parts of a path that are still to come, the next one last.
-struct Way {
-    parts: Vec<Vec<u8>>,
-    links: usize,
-}
-
-impl Way {
-    fn new(parts: &[&[u8]]) -> Self {
-        Self { parts: parts.iter().rev().map(|part| part.to_vec()).collect(), links: 0 }
+/// A link that is longer than any path leads nowhere.
+fn check_target(target: &[u8]) -> Result<()> {
+    if target.len() > PATH {
+        return Err(Error::input(format!("it links to {} bytes, more than {PATH}", target.len())));
     }
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        self.parts.pop()
-    }
-
-    fn follow(&mut self, target: &[u8]) -> Result<()> {
-        self.links += 1;
-        if self.links > LINKS {
-            return Err(Error::input(format!("more than {LINKS} symbolic links on the way to it")));
-        }
-        let parts = target.split(|byte| *byte == b'/').filter(|part| !part.is_empty());
-        self.parts.extend(parts.map(<[u8]>::to_vec).rev());
-        Ok(())
-    }
+    Ok(())
 }

@@ -15,6 +15,8 @@ mod overlay;
 mod place;
 mod snapshots;
 mod stage;
+mod visit;
+mod way;
 mod whole;
 
 use std::num::NonZeroUsize;
@@ -23,14 +25,14 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use attributes::Attributes;
+use attributes::{Attributes, Writer};
 
 use crate::cancel::Cancel;
 use crate::error::{Context, Result};
 use crate::progress::Progress;
 
 pub use overlay::{mount, mount_options};
-pub use snapshots::{SnapshotWriter, Snapshots, chain_ids, unpack_snapshots};
+pub use snapshots::{SnapshotWriter, Snapshots, chain_ids, unpack_image, unpack_snapshots};
 pub use whole::unpack;
 
 /// Prefix of a file that stands for a deleted one (image-spec, layer.md, "Whiteouts").
@@ -50,9 +52,27 @@ pub struct Unpacking<'a> {
 }
 
 impl Unpacking<'_> {
-    fn is_root(&self) -> bool {
-        rustix::process::geteuid().is_root()
+    /// How files are written: as root's in the first user namespace, where owners, devices and attributes
+    /// of the system can be set. Root of another namespace is an ordinary user here.
+    fn writer(&self) -> Writer<'_> {
+        Writer { is_root: is_root(), access: 0, progress: self.progress }
     }
+
+    /// As [`writer`](Self::writer), for snapshots: what an ordinary user could not read or remove again
+    /// stays accessible to them.
+    fn snapshot_writer(&self) -> Writer<'_> {
+        let writer = self.writer();
+        Writer { access: if writer.is_root { 0 } else { 0o700 }, ..writer }
+    }
+}
+
+/// Whether this process is root in the first user namespace (user_namespaces(7)).
+pub fn is_root() -> bool {
+    let maps_all = || {
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        map.split_whitespace().eq(["0", "0", "4294967295"])
+    };
+    rustix::process::geteuid().is_root() && maps_all()
 }
 
 fn open_directory(path: &Path) -> Result<OwnedFd> {

@@ -4,18 +4,22 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
+use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, mount_bind, mount_remount, move_mount,
+    fsconfig_set_string, fsmount, fsopen, move_mount,
 };
 
+use super::is_root;
 use crate::error::{Context, Error, ErrorKind, Result};
 
 /// Lower directories that overlayfs takes (`OVL_MAX_STACK`).
 const LAYERS: usize = 500;
+/// Bytes of options that mount(2) takes, with their end.
+const PAGE: usize = 4096;
 
 /// The options of `mount -t overlay` for snapshots, the base first: what is mounted is read-only. Add
-/// `upperdir` and `workdir` to write to it; a single layer is no overlay without them.
+/// `upperdir` and `workdir` to write to it.
 ///
 /// # Errors
 /// [`InvalidInput`](ErrorKind::InvalidInput) for a path that cannot be written in an option.
@@ -28,7 +32,19 @@ pub fn mount_options(snapshots: &[PathBuf]) -> Result<String> {
         lower.push(text);
     }
     let options = format!("lowerdir={}", lower.join(":"));
-    Ok(if rustix::process::geteuid().is_root() { options } else { format!("{options},userxattr") })
+    Ok(if is_root() { options } else { format!("{options},userxattr") })
+}
+
+/// As `mount -t overlay` does it, with options of a page at most.
+fn mount_by_options(snapshots: &[PathBuf], to: &Path) -> Result<()> {
+    let options = mount_options(snapshots)?;
+    if options.len() >= PAGE {
+        let length = options.len();
+        return Err(Error::new(ErrorKind::Unsupported, format!("the options of the mount have {length} bytes"))
+            .with_hint("choose a shorter path with --store, or unpack with --to"));
+    }
+    let options = std::ffi::CString::new(options).map_err(|_| Error::input("a path has a zero byte"))?;
+    Ok(rustix::mount::mount("longshore", to, "overlay", MountFlags::RDONLY, options.as_c_str())?)
 }
 
 fn check_layers(snapshots: &[PathBuf]) -> Result<()> {
@@ -50,19 +66,17 @@ pub fn mount(snapshots: &[PathBuf], to: &Path) -> Result<()> {
             .with_hint("unpack with --to"));
     }
     let mounted = || -> Result<()> {
-        if let [only] = snapshots {
-            // One directory alone is no overlay, and hides nothing of what would be below it.
-            mount_bind(only, to)?;
-            return Ok(mount_remount(to, MountFlags::BIND | MountFlags::RDONLY, c"")?);
-        }
         let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(&overlay, "source", "longshore")?;
         for path in snapshots.iter().rev() {
             // A directory a call: no limit of a page for all of them, and no character is special.
-            fsconfig_set_string(&overlay, "lowerdir+", path.as_os_str().as_bytes())
-                .attempt(|| format!("cannot add {}", path.display()))?;
+            match fsconfig_set_string(&overlay, "lowerdir+", path.as_os_str().as_bytes()) {
+                // Before Linux 6.7, and for paths of more than 255 bytes.
+                Err(Errno::INVAL) => return mount_by_options(snapshots, to),
+                set => set.attempt(|| format!("cannot add {}", path.display()))?,
+            }
         }
-        if !rustix::process::geteuid().is_root() {
+        if !is_root() {
             fsconfig_set_flag(&overlay, "userxattr")?;
         }
         fsconfig_create(&overlay)?;

@@ -14,7 +14,8 @@ use rustix::fs::{
 
 use super::Unpacking;
 use super::attributes::Writer;
-use super::merge::{Content, Id, Kind, Merge, Visit};
+use super::merge::{Content, Id, Kind, Merge};
+use super::visit::Visit;
 use crate::error::{Context, Error, Result};
 
 /// Where the contents of the files of each layer are.
@@ -32,7 +33,7 @@ pub(super) struct Placer<'a> {
     /// The directory that was visited last.
     current: OwnedFd,
     path: Vec<u8>,
-    /// Where a file got its first name.
+    /// Where a file with several names got its first.
     first: HashMap<Id, Vec<u8>>,
     /// Directories in the order in which they were made: each gets its attributes when all are.
     directories: Vec<(Vec<u8>, Id)>,
@@ -46,16 +47,21 @@ pub(super) fn place_changes(
     below: &[OwnedFd],
     cx: &Unpacking<'_>,
 ) -> Result<()> {
-    let mut placer = Placer { below, ..Placer::new(merge, root, staging, cx)? };
+    let mut placer = Placer { below, writer: cx.snapshot_writer(), ..Placer::new(merge, root, staging, cx)? };
     merge.visit_changes(&mut |visit| placer.put(&visit))?;
-    placer.finish()
+    placer.finish(root)
 }
 
-/// Writes the whole of a merged tree.
-pub(super) fn place(merge: &Merge<'_>, root: &OwnedFd, staging: &Staging, cx: &Unpacking<'_>) -> Result<()> {
+/// Writes the whole of a merged tree; what [`Placer::finish`] does is left to do.
+pub(super) fn place<'a>(
+    merge: &'a Merge<'a>,
+    root: &'a OwnedFd,
+    staging: &'a Staging,
+    cx: &'a Unpacking<'a>,
+) -> Result<Placer<'a>> {
     let mut placer = Placer::new(merge, root, staging, cx)?;
     merge.visit(&mut |visit| placer.put(&visit))?;
-    placer.finish()
+    Ok(placer)
 }
 
 impl<'a> Placer<'a> {
@@ -65,7 +71,7 @@ impl<'a> Placer<'a> {
         staging: &'a Staging,
         cx: &'a Unpacking<'a>,
     ) -> Result<Self> {
-        let writer = Writer { is_root: cx.is_root(), progress: cx.progress };
+        let writer = cx.writer();
         let current = root.try_clone()?;
         let (first, directories) = (HashMap::new(), Vec::new());
         Ok(Self { merge, root, staging, writer, cx, below: &[], current, path: Vec::new(), first, directories })
@@ -156,7 +162,9 @@ impl<'a> Placer<'a> {
                 attributes.set_at(directory, name, false, self.writer)?;
             }
         }
-        self.first.insert(id, self.path_of(name));
+        if inode.has_links {
+            self.first.insert(id, self.path_of(name));
+        }
         Ok(())
     }
 
@@ -167,10 +175,11 @@ impl<'a> Placer<'a> {
     }
 
     /// Gives the directories their attributes, the deepest first: what is put into one changes its time.
-    pub(super) fn finish(self) -> Result<()> {
+    /// `root` is the directory, which may have been moved.
+    pub(super) fn finish(self, root: &OwnedFd) -> Result<()> {
         for (path, inode) in self.directories.iter().rev() {
             let set = || -> Result<()> {
-                let directory = if path.is_empty() { self.root.try_clone()? } else { open_below(self.root, path)? };
+                let directory = if path.is_empty() { root.try_clone()? } else { open_below(root, path)? };
                 self.merge.inode(*inode).attributes.set(directory.as_fd(), self.writer)
             };
             set().attempt(|| {

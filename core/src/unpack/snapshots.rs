@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::limits::Limits;
 use super::merge::Merge;
 use super::{Unpacking, open_directory, place, stage};
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::error::{Context, Result};
+use crate::image::ImageLayers;
 use crate::layer::BlobSource;
 use crate::oci::Digest;
 
@@ -16,6 +17,8 @@ use crate::oci::Digest;
 /// - A snapshot is known by its chain ID (image-spec, config.md, "Layer ChainID"): what it holds depends on
 ///   the layers below it.
 /// - It is there as a whole, or not at all, and it never changes.
+/// - What root makes and what an ordinary user makes are different snapshots: owners, devices and the
+///   attributes of overlayfs differ.
 pub trait Snapshots: Send + Sync {
     /// The directory of a snapshot; `None` if it is not there.
     ///
@@ -29,10 +32,16 @@ pub trait Snapshots: Send + Sync {
     /// Those of the medium.
     fn prepare(&self) -> Result<Box<dyn SnapshotWriter + '_>>;
 
+    /// A directory that is empty, to be mounted below a single snapshot.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn empty(&self) -> Result<PathBuf>;
+
     /// Keeps a snapshot, and those below it, as long as the blob `config` is kept.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) for a blob that is not there.
+    /// [`NotFound`](crate::ErrorKind::NotFound) for a blob that is not there.
     fn keep(&self, config: &Digest, chain_id: &Digest) -> Result<()>;
 }
 
@@ -77,13 +86,14 @@ pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, cx: &U
     let place = writer.path().to_owned();
     let limits = Limits::default();
     let is_missing = |at: usize| found.get(at).is_some_and(Option::is_none);
-    let (staging, entries) = stage::stage_all(&layers[..=last], &place, &is_missing, &limits, cx)?;
+    let (staging, entries) =
+        stage::stage_all(&layers[..=last], &place, &is_missing, cx.snapshot_writer(), &limits, cx)?;
     let mut merge = Merge::new(&limits);
     let mut made: Vec<PathBuf> = Vec::new();
     let mut below: Vec<OwnedFd> = Vec::new();
     for (number, entries) in entries.into_iter().enumerate() {
         let digest = &layers[number].descriptor.digest;
-        merge.apply(number, entries).attempt(|| format!("cannot unpack layer {digest}"))?;
+        merge.apply(number, entries, cx.cancel).attempt(|| format!("cannot unpack layer {digest}"))?;
         let path = match &found[number] {
             Some(path) => path.clone(),
             None => {
@@ -105,10 +115,24 @@ pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, cx: &U
         *path = writer.commit(path, &chain[number], parent)?;
     }
     made.extend(found.into_iter().skip(last + 1).flatten());
-    if made.len() != layers.len() {
-        return Err(Error::new(ErrorKind::Other, "a snapshot went while others were made"));
-    }
     Ok(made)
+}
+
+/// Makes the snapshots of an image, and keeps them as long as the image; answers their directories, the
+/// base first. There are two at least, so that overlayfs takes them: below a single one is an empty one.
+///
+/// # Errors
+/// As [`unpack_snapshots`].
+pub fn unpack_image(image: &ImageLayers, snapshots: &dyn Snapshots, cx: &Unpacking<'_>) -> Result<Vec<PathBuf>> {
+    let mut directories = unpack_snapshots(&image.layers, snapshots, cx)?;
+    if let Some(top) = chain_ids(image.layers.iter().map(|layer| &layer.diff_id)).last() {
+        snapshots.keep(&image.config, top)?;
+    }
+    while directories.len() < 2 {
+        directories.insert(0, snapshots.empty()?);
+    }
+    directories.dedup();
+    Ok(directories)
 }
 
 #[cfg(test)]

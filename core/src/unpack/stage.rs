@@ -15,6 +15,7 @@ use super::attributes::{Attributes, Writer};
 use super::limits::Limits;
 use super::{Unpacking, WHITEOUT, open_directory};
 use crate::archive::{Entry, EntryKind, Reader};
+use crate::cancel::Cancel;
 use crate::compression::decoder;
 use crate::content::read_ahead;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -32,6 +33,7 @@ pub(super) type Entries = Vec<(Entry, Option<usize>)>;
 pub(super) fn stage(
     layer: &BlobSource,
     directory: Option<&OwnedFd>,
+    writer: Writer<'_>,
     limits: &Limits,
     cx: &Unpacking<'_>,
 ) -> Result<Entries> {
@@ -51,7 +53,7 @@ pub(super) fn stage(
                 limits.take_entry(&entry)?;
                 let mut staged = None;
                 if let Some(directory) = directory.filter(|_| has_content(&entry)) {
-                    write(&entry, &mut reader, directory, number, &mut buffer, cx)
+                    write(&entry, &mut reader, directory, number, &mut buffer, (writer, cx.cancel))
                         .attempt(|| format!("cannot write `{}`", entry.display()))?;
                     staged = Some(number);
                     number += 1;
@@ -84,11 +86,12 @@ fn write(
     directory: &OwnedFd,
     number: usize,
     buffer: &mut [u8],
-    cx: &Unpacking<'_>,
+    (writer, cancel): (Writer<'_>, &Cancel),
 ) -> Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = std::fs::File::from(openat(directory, number.to_string(), flags, Mode::RUSR | Mode::WUSR)?);
     loop {
+        cancel.check()?;
         match content.read(buffer) {
             Ok(0) => break,
             Ok(count) => file.write_all(&buffer[..count])?,
@@ -97,7 +100,7 @@ fn write(
         }
     }
     let attributes = Attributes::of(Entry { path: Vec::new(), link: Vec::new(), ..entry.clone() })?;
-    attributes.set(file.as_fd(), Writer { is_root: cx.is_root(), progress: cx.progress })
+    attributes.set(file.as_fd(), writer)
 }
 
 /// Hashes what passes.
@@ -120,6 +123,7 @@ pub(super) fn stage_all(
     layers: &[BlobSource],
     place: &Path,
     is_written: &(dyn Fn(usize) -> bool + Sync),
+    writer: Writer<'_>,
     limits: &Limits,
     cx: &Unpacking<'_>,
 ) -> Result<(Vec<OwnedFd>, Vec<Entries>)> {
@@ -139,8 +143,10 @@ pub(super) fn stage_all(
             let (Some(layer), Some(slot), Some(directory)) = (layers.get(at), slots.get(at), staging.get(at)) else {
                 break;
             };
-            let staged =
-                cx.cancel.check().and_then(|()| stage(layer, Some(directory).filter(|_| is_written(at)), limits, cx));
+            let staged = cx
+                .cancel
+                .check()
+                .and_then(|()| stage(layer, Some(directory).filter(|_| is_written(at)), writer, limits, cx));
             if staged.is_err() {
                 cancel.cancel();
             }

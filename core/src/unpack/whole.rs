@@ -2,12 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 
-use super::attributes::Writer;
 use super::limits::Limits;
-use super::merge::{self, Merge};
+use super::merge::Merge;
 use super::{Unpacking, open_directory, place, stage};
 use crate::error::{Context, Error, Result};
 use crate::layer::BlobSource;
@@ -23,7 +21,7 @@ use crate::scratch::{MadeDirectories, ScratchDirectory};
 /// [`InvalidOption`](crate::ErrorKind::InvalidOption) if something is at `to`;
 /// [`Corrupt`](crate::ErrorKind::Corrupt) for a layer that does not have its diffID;
 /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for one that cannot be applied or is beyond the limits. Then
-/// nothing is left at `to`.
+/// nothing is left at `to`, unless it was an empty directory and the medium failed while it was filled.
 pub fn unpack(layers: &[BlobSource], to: &Path, cx: &Unpacking<'_>) -> Result<()> {
     let exists = check_destination(to)?;
     let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -34,21 +32,25 @@ pub fn unpack(layers: &[BlobSource], to: &Path, cx: &Unpacking<'_>) -> Result<()
     let tree = scratch.path().join("tree");
     fs::create_dir(&tree).attempt(|| format!("cannot make {}", tree.display()))?;
     let limits = Limits::default();
-    let (staging, entries) = stage::stage_all(layers, scratch.path(), &|_| true, &limits, cx)?;
+    let (staging, entries) = stage::stage_all(layers, scratch.path(), &|_| true, cx.writer(), &limits, cx)?;
     let mut merge = Merge::new(&limits);
     for ((number, entries), layer) in entries.into_iter().enumerate().zip(layers) {
-        let applied = merge.apply(number, entries);
+        let applied = merge.apply(number, entries, cx.cancel);
         applied.attempt(|| format!("cannot unpack layer {}", layer.descriptor.digest))?;
     }
-    place::place(&merge, &open_directory(&tree)?, &staging, cx)?;
+    let root = open_directory(&tree)?;
+    let placer = place::place(&merge, &root, &staging, cx)?;
     if exists {
         move_children(&tree, to)?;
-        let root = open_directory(to)?;
-        let writer = Writer { is_root: cx.is_root(), progress: cx.progress };
         drop(scratch);
-        merge.inode(merge::ROOT).attributes.set(root.as_fd(), writer)?;
-    } else {
+        placer.finish(&open_directory(to)?)?;
+    } else if cx.writer().is_root {
+        placer.finish(&root)?;
         fs::rename(&tree, to).attempt(|| format!("cannot make {}", to.display()))?;
+    } else {
+        // An ordinary user cannot move a directory that is read-only.
+        fs::rename(&tree, to).attempt(|| format!("cannot make {}", to.display()))?;
+        placer.finish(&root)?;
     }
     drop(made);
     Ok(())

@@ -51,7 +51,11 @@ impl EmbeddedStore {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         }
         fs::create_dir_all(root.join("leases"))?;
-        fs::create_dir_all(root.join(snapshots::DIRECTORY))?;
+        let snapshots = root.join(snapshots::DIRECTORY);
+        if !snapshots.exists() {
+            // What set-user-ID files in it are for is not for every user of this machine.
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(snapshots)?;
+        }
         let files = BlobFiles::open(root, Durability::Durable)?;
         let database = Database::open(root)?;
         Ok(Self(Arc::new(Inner { files, database, leases: Mutex::default() })))

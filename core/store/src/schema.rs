@@ -62,9 +62,12 @@ const TABLES: &str = "
     -- A snapshot is there when it has a row; its directory is `fs/<id>`. `size` is that of its files.
     CREATE TABLE snapshots (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
-        chain_id TEXT NOT NULL UNIQUE,
+        chain_id TEXT NOT NULL,
+        -- Whether root made it, in the first user namespace.
+        is_root INTEGER NOT NULL,
         parent TEXT,
-        size INTEGER NOT NULL
+        size INTEGER NOT NULL,
+        UNIQUE (chain_id, is_root)
     ) STRICT;
     -- The uppermost snapshot of an image, by its configuration.
     CREATE TABLE unpacked (

@@ -1,12 +1,13 @@
 //! Snapshots: a directory a layer, `fs/<id>`, that counts once it has a row.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use longshore_core::content::Amount;
 use longshore_core::oci::Digest;
-use longshore_core::unpack::{SnapshotWriter, Snapshots};
+use longshore_core::unpack::{SnapshotWriter, Snapshots, is_root};
 use longshore_core::{Context, Error, ErrorKind, Result, ScratchDirectory};
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -41,6 +42,12 @@ impl Snapshots for EmbeddedStore {
         Ok(Box::new(Writer { store: self, scratch }))
     }
 
+    fn empty(&self) -> Result<PathBuf> {
+        let path = self.root().join(DIRECTORY).join("empty");
+        fs::create_dir_all(&path).attempt(|| format!("cannot make {}", path.display()))?;
+        Ok(path)
+    }
+
     fn keep(&self, config: &Digest, chain_id: &Digest) -> Result<()> {
         self.0.database.write(|transaction| {
             if !has_row(transaction, config)? {
@@ -55,8 +62,10 @@ impl Snapshots for EmbeddedStore {
 
 impl EmbeddedStore {
     fn find_snapshot(&self, transaction: &Transaction<'_>, chain_id: &Digest) -> Result<Option<PathBuf>> {
-        let select = "SELECT id FROM snapshots WHERE chain_id = ?1";
-        let id = transaction.query_row(select, [chain_id.to_string()], |row| row.get::<_, i64>(0)).optional();
+        let select = "SELECT id FROM snapshots WHERE chain_id = ?1 AND is_root = ?2";
+        let id = transaction
+            .query_row(select, params![chain_id.to_string(), is_root()], |row| row.get::<_, i64>(0))
+            .optional();
         let path = id.map_err(failed)?.map(|id| self.snapshot_path(id));
         // One whose directory is gone is not there: it is made again by whoever needs it.
         Ok(path.filter(|path| path.is_dir()))
@@ -73,13 +82,17 @@ impl EmbeddedStore {
                 return Ok(path);
             }
             let key = chain_id.to_string();
-            transaction.execute("DELETE FROM snapshots WHERE chain_id = ?1", [&key]).map_err(failed)?;
-            let insert = "INSERT INTO snapshots (chain_id, parent, size) VALUES (?1, ?2, ?3)";
-            transaction.execute(insert, params![key, parent.map(ToString::to_string), size]).map_err(failed)?;
+            transaction
+                .execute("DELETE FROM snapshots WHERE chain_id = ?1 AND is_root = ?2", params![key, is_root()])
+                .map_err(failed)?;
+            let insert = "INSERT INTO snapshots (chain_id, is_root, parent, size) VALUES (?1, ?2, ?3, ?4)";
+            transaction
+                .execute(insert, params![key, is_root(), parent.map(ToString::to_string), size])
+                .map_err(failed)?;
             let path = self.snapshot_path(transaction.last_insert_rowid());
             // What a crash left of a number that was taken back.
             if path.exists() {
-                fs::remove_dir_all(&path)?;
+                fs::rename(&path, directory.with_extension("orphan"))?;
             }
             fs::rename(directory, &path)?;
             fs::File::open(self.root().join(DIRECTORY))?.sync_all()?;
@@ -95,7 +108,11 @@ impl EmbeddedStore {
         let mut select = transaction.prepare(&select).map_err(failed)?;
         let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?))).map_err(failed)?;
         let mut forgotten = Amount::default();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         for (id, size) in rows.collect::<Result<Vec<_>, _>>().map_err(failed)? {
+            if is_mounted(&mounts, &self.snapshot_path(id)) {
+                continue;
+            }
             transaction.execute("DELETE FROM snapshots WHERE id = ?1", [id]).map_err(failed)?;
             forgotten.add(size);
         }
@@ -113,7 +130,11 @@ impl EmbeddedStore {
             self.0.database.write(|transaction| {
                 let select = "SELECT 1 FROM snapshots WHERE id = ?1";
                 if transaction.query_row(select, [id], |_| Ok(())).optional().map_err(failed)?.is_none() {
-                    fs::rename(entry.path(), trash.path().join(id.to_string()))?;
+                    match fs::rename(entry.path(), trash.path().join(id.to_string())) {
+                        // Another collector was faster.
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        moved => moved?,
+                    }
                 }
                 Ok(())
             })?;
@@ -127,6 +148,13 @@ impl EmbeddedStore {
         let row = |row: &rusqlite::Row<'_>| Ok(Amount { count: row.get(0)?, bytes: row.get(1)? });
         transaction.query_row(select, [], row).map_err(failed)
     }
+}
+
+/// Whether a directory is part of a mount that this process sees.
+fn is_mounted(mounts: &str, path: &Path) -> bool {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string();
+    let ends = |at: usize| !mounts[at + path.len()..].starts_with(|next: char| next.is_ascii_digit());
+    mounts.match_indices(&path).any(|(at, _)| ends(at))
 }
 
 /// Bytes of the files below a directory, each counted once.

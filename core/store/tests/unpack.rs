@@ -24,10 +24,15 @@ use unpack::fixture::{
 use unpack::random;
 
 /// What overlayfs shows of snapshots; `None` where nobody may mount.
-fn mounted(directories: &[std::path::PathBuf], place: &Path) -> Option<BTreeMap<String, String>> {
+fn mounted(
+    store: &EmbeddedStore,
+    mut directories: Vec<std::path::PathBuf>,
+    place: &Path,
+) -> Option<BTreeMap<String, String>> {
     let to = place.join("mounted");
     std::fs::create_dir(&to).unwrap();
-    if let Err(error) = mount(directories, &to) {
+    directories.insert(0, store.empty().unwrap());
+    if let Err(error) = mount(&directories, &to) {
         let may_not = !is_root() || error.kind() == ErrorKind::Denied;
         assert!(may_not && std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "{}", error.with_causes());
         eprintln!("skipped: cannot mount: {}", error.with_causes());
@@ -75,10 +80,29 @@ fn overlays_of_random_stacks_are_what_the_rules_say() {
         // In two steps, so that some snapshots are there before.
         snapshots(&layers[..layers.len() / 2], &store).unwrap();
         let directories = snapshots(&layers, &store).unwrap();
-        let Some(found) = mounted(&directories, place.path()) else { return };
+        let Some(found) = mounted(&store, directories.clone(), place.path()) else { return };
         let expected = oracle.tree();
         assert!(found == expected, "{seed}:\n{}\nexpected\n{}\n{}", show(&found), show(&expected), list(&stack));
     }
+}
+
+/// What is mounted stays, whatever happens to its name.
+#[test]
+fn a_mounted_snapshot_is_not_collected() {
+    let place = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(place.path().join("store")).unwrap();
+    let directories = snapshots(&layers(&[vec![file("a", "a")], vec![file("b", "b")]]), &store).unwrap();
+    let to = place.path().join("to");
+    std::fs::create_dir(&to).unwrap();
+    if mount(&directories, &to).is_err() {
+        assert!(std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "cannot mount");
+        return;
+    }
+    let pruned = store.prune(&PruneOptions::default()).unwrap();
+    let tree = read_tree(&to);
+    rustix::mount::unmount(&to, rustix::mount::UnmountFlags::empty()).unwrap();
+    assert_eq!((pruned.snapshots.count, tree.len()), (0, 3));
+    assert_eq!(store.prune(&PruneOptions::default()).unwrap().snapshots.count, 2);
 }
 
 #[test]
@@ -103,7 +127,7 @@ fn forty_layers() {
     assert_eq!(own, (33..40).collect::<Vec<_>>());
     assert_eq!(std::fs::read(to.join("shared")).unwrap(), b"39");
     let store = EmbeddedStore::open(place.path().join("store")).unwrap();
-    if let Some(found) = mounted(&snapshots(&layers(&stack), &store).unwrap(), place.path()) {
+    if let Some(found) = mounted(&store, snapshots(&layers(&stack), &store).unwrap(), place.path()) {
         assert_eq!(found, read_tree(&to));
     }
 }
@@ -139,7 +163,7 @@ fn parents_that_are_links_below() {
     let store = EmbeddedStore::open(place.path().join("store")).unwrap();
     let directories = snapshots(&layers(&[base, upper]), &store).unwrap();
     assert!(directories[1].join("usr/bin/app").exists() && !directories[1].join("bin").exists());
-    if let Some(found) = mounted(&directories, place.path()) {
+    if let Some(found) = mounted(&store, directories.clone(), place.path()) {
         assert_eq!(found, read_tree(&to));
     }
 }

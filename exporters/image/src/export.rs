@@ -5,7 +5,7 @@ use std::sync::Arc;
 use longshore_core::content::{ImageStore, Provider, StoredImage};
 use longshore_core::image::{self, AssembledImage, NamedImage, Storing};
 use longshore_core::oci::{ImageName, Platform};
-use longshore_core::unpack::{Unpacking, chain_ids, unpack_snapshots};
+use longshore_core::unpack::{Unpacking, unpack_image};
 use longshore_core::{Error, ErrorKind, Existing, ExportContext, ExportedImage, Response, Result, Staged, Turn};
 
 use crate::TYPE;
@@ -55,11 +55,7 @@ fn unpack(image: &AssembledImage<'_>, store: &Arc<dyn ImageStore>, cx: &ExportCo
         layers => layers?,
     };
     let unpacking = Unpacking { jobs: cx.budget().jobs(), progress: cx.progress(), cancel: cx.cancel() };
-    unpack_snapshots(&layers.layers, snapshots, &unpacking)?;
-    match chain_ids(layers.layers.iter().map(|layer| &layer.diff_id)).last() {
-        Some(top) => snapshots.keep(&layers.config, top),
-        None => Ok(()),
-    }
+    unpack_image(&layers, snapshots, &unpacking).map(drop)
 }
 
 /// Images whose content is in the store, and the names that they get.

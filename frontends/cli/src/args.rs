@@ -214,8 +214,12 @@ pub(crate) struct TagArgs {
 
 /// Unpack an image of the image store: a directory a layer, for overlayfs, or the whole in one directory
 ///
-/// Without --to or --mount the options of `mount -t overlay` are written to standard output. What is
-/// mounted is read-only; add upperdir and workdir to write to it.
+/// Without --to or --mount the options of a mount are written to standard output, to be used as in
+/// `mount -t overlay overlay -o "$(longshore unpack app:1)" DIR`. What is mounted is read-only; add
+/// upperdir and workdir to write to it. Unmount before the name is removed and the store is pruned.
+///
+/// Root gives files the owners that the image says. For an ordinary user all files are their own, and
+/// devices are left out; to mount, use a user namespace, as `unshare -rm` makes one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit_code::HELP)]
 pub(crate) struct UnpackArgs {

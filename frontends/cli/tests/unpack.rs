@@ -146,7 +146,7 @@ fn memory_does_not_grow_with_what_a_layer_says() {
         }
         tar.finish().unwrap().into_inner().unwrap();
     };
-    write("many.tar", (1 << 20) + 2, 1);
+    write("many.tar", (3 << 18) + 2, 1);
     write("long.tar", 440_000, 240);
     for name in ["many", "long"] {
         let layer = format!("{name}.tar");

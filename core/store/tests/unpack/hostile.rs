@@ -209,11 +209,40 @@ fn what_no_layer_may_have() {
     for (expected, items) in cases {
         let place = tempfile::tempdir().unwrap();
         let to = place.path().join("to");
-        let error = unpack_to(&layers(&[items.clone()]), &to).expect_err(expected);
+        let error = unpack_to(&layers(std::slice::from_ref(&items)), &to).expect_err(expected);
         assert!(error.with_causes().contains(expected), "{expected}: {}", error.with_causes());
         assert!(matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported), "{error:?}");
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0, "{expected}");
     }
+}
+
+/// Links that expand to more than any path, and trees that are deeper than any path: an error, and no
+/// more memory or stack than for others.
+#[test]
+fn links_that_grow_and_trees_that_are_deep() {
+    let place = tempfile::tempdir().unwrap();
+    let to = place.path().join("to");
+    let fails = |stack: &[Vec<Item>], expected: &str| {
+        let error = unpack_to(&layers(stack), &to).unwrap_err();
+        assert!(error.with_causes().contains(expected), "{expected}: {}", error.with_causes());
+        assert!(!to.exists());
+    };
+    let long = format!("x{}", "/.".repeat(300_000));
+    fails(&[vec![symlink("x", &long), file("x/f", "")]], "more than 4095");
+    fails(&[vec![file("a", ""), hard_link("x", &long)]], "more than 4095");
+    let growing = format!("x{}", "/a".repeat(2000));
+    fails(&[vec![symlink("x", &growing), file("x/f", "")]], "through more than 4096");
+    // Each link leads a hundred directories further down than the one before it.
+    let mut deep = vec![symlink("l0", "/")];
+    for number in 0..60 {
+        let below = format!("l{number}{}", "/a".repeat(100));
+        deep.push(directory(&below));
+        deep.push(symlink(&format!("l{}", number + 1), &below));
+    }
+    fails(&[deep.clone(), vec![file(".wh.a", "")]], "more than 4095 bytes");
+    let files: Vec<Item> = (0..15).flat_map(|number| deep[2 * number..2 * number + 3].to_vec()).collect();
+    unpack_to(&layers(&[files, vec![file(".wh.a", "")]]), &to).unwrap();
+    assert!(!to.join("a").exists());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use anyhow::Result;
 use longshore_core::content::ImageStore;
 use longshore_core::image::{ImageLayers, layers_for};
 use longshore_core::oci::Platform;
-use longshore_core::unpack::{Unpacking, chain_ids, mount, mount_options, unpack as unpack_to, unpack_snapshots};
+use longshore_core::unpack::{Unpacking, mount, mount_options, unpack as unpack_to, unpack_image};
 use longshore_core::{Cancel, Error, FrontendRegistry, Progress};
 
 use super::{inspect, signals};
@@ -20,6 +20,9 @@ pub(crate) fn unpack(args: &UnpackArgs, root: &StoreRoot, frontends: &FrontendRe
     let cancel = signals::cancel_on_signal()?;
     let display = progress::start(args.progress);
     let progress = Progress::new(display.clone());
+    if let Some(to) = args.mount.as_ref().filter(|to| !to.is_dir()) {
+        return Err(Error::option(format!("cannot mount on {}: it is not a directory", to.display())).into());
+    }
     let layers = layers(args, root, frontends, &progress, &cancel)?;
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let cx = Unpacking { jobs, progress: &progress, cancel: &cancel };
@@ -56,9 +59,6 @@ fn snapshots(image: &ImageLayers, root: &StoreRoot, cx: &Unpacking<'_>) -> Resul
     let store = root.open()?;
     let _lease = longshore_core::content::ContentStore::lease(&store)?;
     let snapshots = store.snapshots().ok_or_else(|| Error::input("the store has no snapshots"))?;
-    let directories = unpack_snapshots(&image.layers, snapshots, cx)?;
-    if let Some(top) = chain_ids(image.layers.iter().map(|layer| &layer.diff_id)).last() {
-        snapshots.keep(&image.config, top)?;
-    }
+    let directories = unpack_image(image, snapshots, cx)?;
     directories.iter().map(|path| Ok(path.canonicalize()?)).collect()
 }

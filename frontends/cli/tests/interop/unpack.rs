@@ -64,7 +64,7 @@ pub(crate) fn many_layers_are_what_umoci_and_tar_give(exported: &Exported) {
     let base = format!("oci:{}:{TAG}", exported.layout("gzip").display());
     let mut command = longshore(place);
     command.env("LONGSHORE_ROOT", place.join("store")).args(["export", &base, "--progress=quiet"]);
-    tars.iter().for_each(|tar| drop(command.arg("--layer").arg(tar)));
+    command.args(tars.iter().flat_map(|tar| [Path::new("--layer"), tar]));
     let outputs = ["type=image,name=many:1", "type=oci,tar=false,name=many:1,dest=layout"];
     run(command.args(["-o", outputs[0], "-o", outputs[1]]));
 
