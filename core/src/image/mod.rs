@@ -126,7 +126,14 @@ pub fn assemble<'a>(
     let taken_apart;
     let built = match &image.content {
         ImageContent::Built(built) => built,
-        ImageContent::Existing(existing) if !options.changes_bytes(existing) => return graph::verbatim(existing),
+        ImageContent::Existing(existing) if !options.changes_bytes(existing) => {
+            if let Some(option) = options.without_effect() {
+                let digest = &existing.root.digest;
+                cx.progress()
+                    .warn(format!("{digest} exists and stays as it is: {option} needs force-compression=true"));
+            }
+            return graph::verbatim(existing);
+        }
         ImageContent::Existing(existing) => {
             taken_apart = take_apart(existing, cx.progress())?;
             &taken_apart

@@ -110,6 +110,12 @@ impl ImageOptions {
         self.force_compression == Some(true) || sets_a_time || changes_types
     }
 
+    /// An option that was set and does nothing to an image that passes through as it is.
+    pub(super) fn without_effect(&self) -> Option<String> {
+        let level = || self.compression_level.map(|level| format!("compression-level={level}"));
+        self.compression.map(|algorithm| format!("compression={algorithm}")).or_else(level)
+    }
+
     /// The type that a document or a layer of an image that is made has, given its OCI type.
     pub(super) fn media_type(&self, oci: MediaType) -> MediaType {
         if self.oci_mediatypes == Some(false) { oci.to_docker() } else { oci }

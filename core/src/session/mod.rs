@@ -1,6 +1,7 @@
 //! Session: what a program drives. Resolve before the build, export after it.
 
 mod run;
+mod sources;
 mod targets;
 
 use std::sync::Arc;
@@ -140,6 +141,7 @@ impl ResolvedSession {
     fn needs(&self, result: &BuildResult) -> Result<Needs> {
         let mut needs = Needs::default();
         for output in &self.outputs {
+            sources::check_outside(result, &output.target).attempt(|| output.name())?;
             needs.unite(output.instance.needs(result).attempt(|| output.name())?);
         }
         Ok(needs)

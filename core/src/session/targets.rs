@@ -93,6 +93,18 @@ impl Target {
         Some(if rest.as_os_str().is_empty() { place } else { place.join(rest) })
     }
 
+    /// The directory in which temporary files are made for the destination, if it needs any.
+    pub(super) fn scratch(&self) -> Option<PathBuf> {
+        let place = self.place()?;
+        match self {
+            // A pipe or a device is written as it is.
+            Self::File(path) if path.metadata().is_ok_and(|found| !found.is_file()) => None,
+            Self::File(_) => Some(parent(&place).to_owned()),
+            _ if place.is_dir() => Some(place),
+            _ => Some(parent(&place).to_owned()),
+        }
+    }
+
     /// A directory that exists and is on the same file system as the destination, if it has one.
     pub(super) fn neighbour(&self) -> Option<PathBuf> {
         match self {

@@ -109,6 +109,17 @@ const CASES: &[Case] = &[
         "error: two outputs write to new\n",
     ),
     (
+        &["rootfs:tree", "-o", "type=oci,dest=tree/new.tar"],
+        2,
+        "error: cannot export to type=oci,dest=tree/new.tar\n  caused by: tree/new.tar is written inside of tree, \
+         which is exported\nhint: write it elsewhere, or into a directory that --exclude leaves out\n",
+    ),
+    (
+        &["scratch", "--layer", ".:/all", "-o", "type=oci,dest=new/layout,tar=false"],
+        2,
+        "error: cannot export to type=oci,dest=new/layout\n  caused by: new/layout is written inside of .",
+    ),
+    (
         &["linux/arm64=rootfs:tree", "--platform", "linux/amd64", "-o", "type=oci,dest=out.tar"],
         3,
         "error: no image for platform linux/amd64\nhint: there are images for linux/arm64\n",
@@ -224,6 +235,20 @@ fn a_full_disk_leaves_the_old_file() {
         assert!(ran.stderr.contains("small/"), "it names the path: {}", ran.stderr);
     }
     assert_eq!((names, old.as_slice()), (1, &b"old"[..]));
+}
+
+#[test]
+fn an_output_may_go_where_exclude_leaves_out() {
+    let work = Workdir::new();
+    work.write("tree/file", "content");
+    work.write("tree/out/old", "not in the image");
+    let arguments = ["export", "rootfs:tree", "--exclude", "out", "-o"];
+    for output in ["type=oci,dest=tree/out/a.tar", "type=oci,dest=tree/out/layout,tar=false"] {
+        work.ok(&[&arguments[..], &[output]].concat());
+    }
+    let again = "type=oci,dest=elsewhere.tar";
+    work.ok(&[&arguments[..], &[again]].concat());
+    assert!(work.read("elsewhere.tar") == work.read("tree/out/a.tar"));
 }
 
 #[test]

@@ -70,6 +70,17 @@ fn an_image_that_is_exported_as_it_is_keeps_its_digest() {
 }
 
 #[test]
+fn compression_that_changes_nothing_says_so() {
+    let work = prepared();
+    let ran = work.ok(&["export", "oci:layout", "-o", "type=oci,dest=a.tar,compression=zstd"]);
+    assert!(ran.stderr.contains("compression=zstd needs force-compression=true"), "{}", ran.stderr);
+    let forced = "type=oci,dest=a.tar,compression=zstd,force-compression=true";
+    let ran = work.ok(&["export", "oci:layout", "-o", forced]);
+    assert!(!ran.stderr.contains("needs force-compression"), "{}", ran.stderr);
+    assert!(images(&work, "a.tar")[0].layers[0].media_type.as_str().ends_with("+zstd"));
+}
+
+#[test]
 fn an_archive_on_standard_input() {
     let work = prepared();
     let mut command = work.command(&["export", "oci-archive:-:app:1", "-o", "type=oci,name=*,dest=again.tar"]);
