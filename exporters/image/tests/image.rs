@@ -138,7 +138,7 @@ fn options_that_do_not_fit_are_refused_before_the_build() {
         let store = Arc::new(MemoryStore::default());
         let error = export_to(&store, &format!("type=image,{options}"), vec![sample::image(1, 1)]).unwrap_err();
         assert_eq!(error.kind(), kind, "{options}: {error}");
-        assert!(error.message().contains(message), "{options}: {error}");
+        assert!(error.with_causes().contains(message), "{options}: {}", error.with_causes());
         assert!(error.hint().unwrap_or_default().contains(hint), "{options}: {:?}", error.hint());
     }
     for options in ["push=false", "unpack=false,store=true", "rewrite-timestamp=false", "oci-artifact=false"] {
