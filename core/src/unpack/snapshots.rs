@@ -119,7 +119,7 @@ pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, cx: &U
 }
 
 /// Makes the snapshots of an image, and keeps them as long as the image; answers their directories, the
-/// base first. There are two at least, so that overlayfs takes them: below a single one is an empty one.
+/// base first. Below a single one is an empty one, as overlayfs takes two at least.
 ///
 /// # Errors
 /// As [`unpack_snapshots`].
@@ -128,10 +128,9 @@ pub fn unpack_image(image: &ImageLayers, snapshots: &dyn Snapshots, cx: &Unpacki
     if let Some(top) = chain_ids(image.layers.iter().map(|layer| &layer.diff_id)).last() {
         snapshots.keep(&image.config, top)?;
     }
-    while directories.len() < 2 {
+    if directories.len() == 1 {
         directories.insert(0, snapshots.empty()?);
     }
-    directories.dedup();
     Ok(directories)
 }
 

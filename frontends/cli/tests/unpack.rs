@@ -85,6 +85,29 @@ fn options_name_a_directory_a_layer_which_the_image_keeps() {
 }
 
 #[test]
+fn images_of_one_layer_and_of_none() {
+    let work = Workdir::new();
+    work.write("tree/file", "content");
+    work.ok(&["export", "rootfs:tree", "-o", "type=image,name=one:1"]);
+    work.ok(&["export", "scratch", "-o", "type=image,name=none:1"]);
+    let options = stdout(&work, &["unpack", "one:1"]);
+    assert!(options.trim().trim_end_matches(",userxattr").ends_with("/fs/empty"), "{options}");
+    if rustix::process::geteuid().is_root() {
+        fs::create_dir(work.path("mounted")).unwrap();
+        let mut by_hand = Command::new("mount");
+        by_hand.args(["-t", "overlay", "overlay", "-o", options.trim()]).arg(work.path("mounted"));
+        if by_hand.status().unwrap().success() {
+            assert_eq!(work.read("mounted/file"), b"content");
+            rustix::mount::unmount(work.path("mounted"), rustix::mount::UnmountFlags::empty()).unwrap();
+        }
+    }
+    work.ok(&["unpack", "none:1", "--to", "out"]);
+    assert_eq!(fs::read_dir(work.path("out")).unwrap().count(), 0);
+    let ran = work.run(&["unpack", "none:1"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("without layers cannot be mounted"), "{}", ran.stderr);
+}
+
+#[test]
 fn what_is_mounted_is_the_image() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root may mount");
@@ -132,6 +155,43 @@ fn an_ordinary_user_unpacks() {
     assert_eq!((file.uid(), fs::read(work.path("out/opt/added")).unwrap()), (65_534, b"replaced".to_vec()));
     let options = String::from_utf8(run(&["unpack", "app:1"]).stdout).unwrap();
     assert!(options.ends_with(",userxattr\n"), "{options}");
+
+    // Root of a user namespace may mount, but is no root: attributes of overlayfs are still the user's.
+    write_opaque_layer(&work);
+    work.ok(&[
+        "export",
+        "scratch",
+        "--layer",
+        "lower",
+        "--layer",
+        "opaque.tar",
+        "--no-store",
+        "-o",
+        "type=oci,dest=o.tar,name=o:1",
+    ]);
+    run(&["import", "o.tar"]);
+    let script = "mkdir mounted && ./binary unpack o:1 --mount mounted --progress quiet && ls mounted/d";
+    let mut unshare = Command::new("unshare");
+    unshare.args(["-rm", "sh", "-c", script]).current_dir(work.root());
+    unshare.env("LONGSHORE_ROOT", work.store().join("own")).uid(65_534).gid(65_534);
+    let output = unshare.output().unwrap();
+    if output.status.success() {
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "new\n");
+    } else {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.contains("unshare:"), "{stderr}");
+        eprintln!("skipped: {stderr}");
+    }
+}
+
+/// A directory with a file, and a layer that hides what is in it and puts another one there.
+fn write_opaque_layer(work: &Workdir) {
+    work.write("lower/d/secret", "hidden");
+    let mut tar = Writer::new(Vec::new());
+    for path in ["d/.wh..wh..opq", "d/new"] {
+        tar.append(&Entry::file(path, 0o644, 0), &mut std::io::empty()).unwrap();
+    }
+    work.write("opaque.tar", tar.finish().unwrap());
 }
 
 /// More files than anyone has, and names that are long: an error, and memory stays small.
