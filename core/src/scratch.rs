@@ -3,6 +3,7 @@
 //! Each is locked by the process that made it. The kernel drops the lock when that process dies, so
 //! the next run beside the same destination can tell what is left over, and removes it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -171,6 +172,11 @@ fn lock(file: File, path: &Path) -> io::Result<File> {
     if is_still(&file, path) { Ok(file) } else { Err(io::ErrorKind::AlreadyExists.into()) }
 }
 
+/// Whether a name is that of a temporary file or directory of ours.
+pub(crate) fn is_scratch(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
+}
+
 /// Whether `path` still names the open file.
 pub(crate) fn is_still(file: &File, path: &Path) -> bool {
     let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
@@ -181,8 +187,7 @@ pub(crate) fn is_still(file: &File, path: &Path) -> bool {
 /// Removes what dead processes left in `directory`. What cannot be removed is left: it harms nobody.
 fn collect(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
-    let leftovers =
-        entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+    let leftovers = entries.flatten().filter(|entry| is_scratch(&entry.file_name()));
     for path in leftovers.map(|entry| entry.path()).collect::<Vec<PathBuf>>() {
         let Ok(file) = OpenOptions::new().read(true).custom_flags(libc_nofollow()).open(&path) else { continue };
         if file.try_lock().is_err() || !is_still(&file, &path) {

@@ -46,7 +46,7 @@ impl LiveFile {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
         let file = match options.open(&path) {
-            // A file that is finished is read-only, so whoever finished it has it still.
+            // Another user's, which cannot be continued.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && path.exists() => return Ok(None),
             file => file.attempt(|| format!("cannot open {}", path.display()))?,
         };

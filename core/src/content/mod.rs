@@ -23,6 +23,7 @@ pub use files::{Amount, BlobFiles, Durability, IngestFile};
 pub use images::{ImageStore, StoredImage, check_name};
 pub use live::LiveFile;
 pub use memory::MemoryStore;
+pub(crate) use verify::Hashing;
 pub use verify::{Verified, copy, copy_to_writer, read};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -199,7 +200,7 @@ impl fmt::Debug for Lease {
 }
 
 /// The error for a blob that is not there.
-pub(crate) fn not_found(digest: &Digest) -> Error {
+pub fn not_found(digest: &Digest) -> Error {
     Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the store"))
 }
 

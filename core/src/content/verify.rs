@@ -131,3 +131,19 @@ fn copy_from(
         }
     }
 }
+
+/// Hashes what is read, until someone asks to stop.
+pub(crate) struct Hashing<'a, R> {
+    pub(crate) inner: R,
+    pub(crate) hasher: Hasher,
+    pub(crate) cancel: &'a Cancel,
+}
+
+impl<R: Read> Read for Hashing<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check()?;
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}

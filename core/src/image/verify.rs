@@ -1,13 +1,13 @@
 //! Whether an image is what it says: every digest, size, diffID and reference.
 
 use std::collections::HashSet;
-use std::io::{self, Read};
+use std::io;
 
 use super::GraphLimits;
 use crate::archive::Reader;
 use crate::cancel::Cancel;
 use crate::compression::decoder;
-use crate::content::{Provider, Verified, copy, read};
+use crate::content::{Hashing, Provider, Verified, copy, read};
 use crate::error::{Error, ErrorKind, Result};
 use crate::oci::{
     CONFIG_LIMIT, Descriptor, Digest, Hasher, ImageConfig, MANIFEST_LIMIT, Manifest, MediaType, parse_index,
@@ -176,20 +176,5 @@ impl Verifier<'_> {
                 Ok(None)
             }
         }
-    }
-}
-
-struct Hashing<'a, R> {
-    inner: R,
-    hasher: Hasher,
-    cancel: &'a Cancel,
-}
-
-impl<R: Read> Read for Hashing<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.cancel.check()?;
-        let count = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
     }
 }

@@ -24,9 +24,9 @@ use crate::tree::Patterns;
 pub(crate) const BLOCK: usize = 4 << 20;
 
 /// Prefix of a file that stands for a deleted one (image-spec, layer.md, "Whiteouts").
-const WHITEOUT: &[u8] = b".wh.";
+pub(crate) const WHITEOUT: &[u8] = b".wh.";
 /// File that hides what lower layers have in its directory.
-const OPAQUE: &[u8] = b".wh..wh..opq";
+pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// One layer of an image, not read yet.
 #[derive(Debug)]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use super::OCI_LAYOUT;
@@ -61,7 +60,7 @@ impl<'a> LayoutArchive<'a> {
             Record::Blob(blob) => Some(blob),
             _ => None,
         });
-        let stop = AtomicBool::new(false);
+        let stop = cx.cancel().child();
         thread::scope(|scope| {
             let checks = Checks::start(scope, blobs, cx.budget().jobs().get(), &stop)?;
             self.write_records(out, &checks, cx)

@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Scope;
 
-use crate::content::Verified;
-use crate::error::{Context, Error, Result};
+use crate::cancel::Cancel;
+use crate::content::copy;
+use crate::error::{Error, Result};
 use crate::image::ImageBlob;
 use crate::oci::Digest;
 
@@ -21,7 +21,7 @@ const SMALLEST: u64 = 1 << 20;
 /// What the checks of blobs come to. Dropping it ends them.
 pub(super) struct Checks<'a> {
     results: HashMap<&'a Digest, Receiver<Result<()>>>,
-    stop: &'a AtomicBool,
+    stop: &'a Cancel,
 }
 
 impl<'a> Checks<'a> {
@@ -30,7 +30,7 @@ impl<'a> Checks<'a> {
         scope: &'scope Scope<'scope, '_>,
         blobs: impl Iterator<Item = &'a ImageBlob<'a>>,
         threads: usize,
-        stop: &'a AtomicBool,
+        stop: &'a Cancel,
     ) -> Result<Self>
     where
         'a: 'scope,
@@ -51,8 +51,9 @@ impl<'a> Checks<'a> {
             let work = work.clone();
             scope.spawn(move || {
                 let next = || work.lock().ok().and_then(|mut work| work.next());
-                while let Some((blob, sender)) = next().filter(|_| !stop.load(Ordering::Relaxed)) {
-                    let _ = sender.send(check(blob, stop));
+                while let Some((blob, sender)) = next().filter(|_| !stop.is_cancelled()) {
+                    let checked = copy(blob.provider.provider(), &blob.descriptor, &mut io::sink(), stop, None);
+                    let _ = sender.send(checked);
                 }
             });
         }
@@ -73,23 +74,6 @@ impl<'a> Checks<'a> {
 
 impl Drop for Checks<'_> {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-fn check(blob: &ImageBlob<'_>, stop: &AtomicBool) -> Result<()> {
-    let digest = &blob.descriptor.digest;
-    let mut file = Verified::new(blob.provider.provider().open(digest, 0)?, &blob.descriptor);
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        if stop.load(Ordering::Relaxed) {
-            return Err(Error::cancelled());
-        }
-        match io::Read::read(&mut file, &mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).attempt(|| format!("cannot read {digest}")),
-        }
+        self.stop.cancel();
     }
 }

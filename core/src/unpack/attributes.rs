@@ -37,7 +37,7 @@ impl Attributes {
         Self { mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new() }
     }
 
-    pub(super) fn of(entry: Entry) -> Result<Self> {
+    pub(super) fn of(entry: &Entry) -> Result<Self> {
         let id = |what: &str, id: u64| {
             let valid = u32::try_from(id).ok().filter(|id| *id != u32::MAX);
             valid.ok_or_else(|| Error::input(format!("its {what} is {id}, which is none")))
@@ -50,7 +50,7 @@ impl Attributes {
             return Err(Error::new(ErrorKind::Unsupported, message)
                 .with_hint("make the layer from the merged tree, not from a directory of an overlay"));
         }
-        let xattrs = entry.xattrs.into_iter().collect();
+        let xattrs = entry.xattrs.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         Ok(Self { mode: entry.mode & 0o7777, uid, gid, mtime: entry.mtime, xattrs })
     }
 

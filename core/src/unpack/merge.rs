@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Attributes;
 use super::limits::Limits;
 use super::stage::Entries;
 use super::way::Way;
-use super::{Attributes, OPAQUE, WHITEOUT};
 use crate::archive::{Entry, EntryKind, entry_path};
 use crate::cancel::Cancel;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::layer::{OPAQUE, WHITEOUT};
 
 /// The root.
 pub(super) const ROOT: Id = 0;
@@ -111,15 +112,14 @@ impl<'a> Merge<'a> {
         self.changes = Changes::default();
         for (entry, staged) in entries {
             cancel.check()?;
-            let name = entry.display();
-            self.entry(entry, staged).map_err(|error| error.context(format!("cannot apply `{name}`")))?;
+            self.entry(&entry, staged).attempt(|| format!("cannot apply `{}`", entry.display()))?;
         }
         self.share_links();
         Ok(())
     }
 
-    fn entry(&mut self, entry: Entry, staged: Option<usize>) -> Result<()> {
-        let path = entry_path(&entry)?;
+    fn entry(&mut self, entry: &Entry, staged: Option<usize>) -> Result<()> {
+        let path = entry_path(entry)?;
         if path.len() > PATH {
             return Err(Error::input(format!("its path has {} bytes, more than {PATH}", path.len())));
         }
@@ -138,7 +138,7 @@ impl<'a> Merge<'a> {
     }
 
     /// The root itself, which layers may have as `./`.
-    fn root(&mut self, entry: Entry) -> Result<()> {
+    fn root(&mut self, entry: &Entry) -> Result<()> {
         if entry.kind != EntryKind::Directory {
             return Err(Error::input(format!("the root cannot be a {}", entry.kind)));
         }
@@ -153,10 +153,7 @@ impl<'a> Merge<'a> {
         self.changes.directories.insert(directory);
     }
 
-    fn put(&mut self, parent: Id, name: &[u8], entry: Entry, staged: Option<usize>) -> Result<()> {
-        if entry.kind == EntryKind::HardLink {
-            return self.link(parent, name, &entry);
-        }
+    fn put(&mut self, parent: Id, name: &[u8], entry: &Entry, staged: Option<usize>) -> Result<()> {
         let existing = self.child(parent, name).map(|existing| existing.inode);
         if let Some(existing) = existing.filter(|existing| self.as_directory(*existing).is_some())
             && entry.kind == EntryKind::Directory
@@ -184,7 +181,7 @@ impl<'a> Merge<'a> {
                 Kind::Device { is_block, major: entry.device.0, minor: entry.device.1 }
             }
             EntryKind::Fifo => Kind::Fifo,
-            EntryKind::HardLink => return Ok(()),
+            EntryKind::HardLink => return self.link(parent, name, entry),
         };
         self.length(parent, name)?;
         let attributes = Attributes::of(entry)?;

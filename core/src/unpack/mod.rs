@@ -35,11 +35,6 @@ pub use overlay::{mount, mount_options};
 pub use snapshots::{SnapshotWriter, Snapshots, chain_ids, unpack_image, unpack_snapshots};
 pub use whole::unpack;
 
-/// Prefix of a file that stands for a deleted one (image-spec, layer.md, "Whiteouts").
-const WHITEOUT: &[u8] = b".wh.";
-/// File that hides what lower layers have in its directory.
-const OPAQUE: &[u8] = b".wh..wh..opq";
-
 /// What unpacking works with.
 #[derive(Debug, Clone, Copy)]
 pub struct Unpacking<'a> {

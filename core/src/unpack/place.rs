@@ -86,9 +86,10 @@ impl<'a> Placer<'a> {
                 self.directory(path, *inode, *opaque).attempt(shown)
             }
             Visit::Name { name, inode } => {
-                let shown = || format!("cannot make `{}`", String::from_utf8_lossy(&self.path_of(name)).escape_debug());
-                let shown = shown();
-                self.name(name, *inode).attempt(|| shown)
+                let made = self.name(name, *inode);
+                made.attempt(|| {
+                    format!("cannot make `{}`", String::from_utf8_lossy(&self.path_of(name)).escape_debug())
+                })
             }
             Visit::Gone { name } => {
                 let shown = || format!("cannot hide `{}`", String::from_utf8_lossy(&self.path_of(name)).escape_debug());
@@ -190,17 +191,19 @@ impl<'a> Placer<'a> {
     }
 }
 
-/// Opens a directory below `root`, through no link and no mount.
-pub(super) fn open_below(root: &OwnedFd, path: &[u8]) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let resolve =
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-    Ok(openat2(root, path, flags, Mode::empty(), resolve)?)
+/// Opens a directory below `root`.
+fn open_below(root: &OwnedFd, path: &[u8]) -> Result<OwnedFd> {
+    open(root, path, OFlags::RDONLY | OFlags::DIRECTORY)
 }
 
-/// Opens a file below `root`, through no link.
+/// Opens a file below `root`.
 fn open_file(root: &OwnedFd, path: &[u8]) -> Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    open(root, path, OFlags::RDONLY | OFlags::NONBLOCK)
+}
+
+/// Opens what is below `root`, through no link and no mount.
+fn open(root: &OwnedFd, path: &[u8], flags: OFlags) -> Result<OwnedFd> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve =
         ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
     Ok(openat2(root, path, flags, Mode::empty(), resolve)?)

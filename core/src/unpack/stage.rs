@@ -13,13 +13,13 @@ use rustix::fs::{Mode, OFlags, openat};
 
 use super::attributes::{Attributes, Writer};
 use super::limits::Limits;
-use super::{Unpacking, WHITEOUT, open_directory};
+use super::{Unpacking, open_directory};
 use crate::archive::{Entry, EntryKind, Reader};
 use crate::cancel::Cancel;
 use crate::compression::decoder;
-use crate::content::read_ahead;
+use crate::content::{Hashing, read_ahead};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::layer::BlobSource;
+use crate::layer::{BlobSource, WHITEOUT};
 use crate::oci::Hasher;
 
 /// Bytes of a file that are written at once.
@@ -42,7 +42,8 @@ pub(super) fn stage(
     let read = || -> Result<Entries> {
         // The diffID covers every byte that is used, so the blob need not be hashed as well.
         let (_, tar) = decoder(layer.provider.open(digest, 0)?)?;
-        let mut hashing = Hashing { inner: tar, hasher: Hasher::new(layer.diff_id.algorithm()) };
+        let hasher = Hasher::new(layer.diff_id.algorithm());
+        let mut hashing = Hashing { inner: tar, hasher, cancel: cx.cancel };
         let entries = read_ahead(&mut hashing, |tar| {
             let mut reader = Reader::new(tar);
             let mut entries = Entries::new();
@@ -99,22 +100,7 @@ fn write(
             Err(error) => return Err(error.into()),
         }
     }
-    let attributes = Attributes::of(Entry { path: Vec::new(), link: Vec::new(), ..entry.clone() })?;
-    attributes.set(file.as_fd(), writer)
-}
-
-/// Hashes what passes.
-struct Hashing<R> {
-    inner: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        Ok(count)
-    }
+    Attributes::of(entry)?.set(file.as_fd(), writer)
 }
 
 /// Reads all layers, several at a time: those that are written each into a directory of its own in

@@ -60,7 +60,7 @@ impl Merge<'_> {
         let start = (id, Box::default());
         let removed = self.changes.removed.range(start..).take_while(|(of, _)| *of == id).map(|(_, name)| name);
         let gone = removed.filter(|name| !is_all && !opaque && !directory.names.contains_key(*name));
-        for name in gone.filter(|_| directory.created < self.layer || id == ROOT) {
+        for name in gone.filter(|_| directory.created < self.layer) {
             visit(Visit::Gone { name })?;
         }
         for (name, inode) in below {

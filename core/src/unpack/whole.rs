@@ -9,7 +9,7 @@ use super::merge::Merge;
 use super::{Unpacking, open_directory, place, stage};
 use crate::error::{Context, Error, Result};
 use crate::layer::BlobSource;
-use crate::scratch::{MadeDirectories, ScratchDirectory};
+use crate::scratch::{MadeDirectories, ScratchDirectory, is_scratch};
 
 /// Unpacks `layers`, the base first, into the directory `to`, which is not there or empty.
 ///
@@ -65,8 +65,7 @@ fn check_destination(to: &Path) -> Result<bool> {
     match fs::read_dir(to) {
         Ok(mut entries) => {
             // What an earlier run left is removed by this one.
-            let is_ours = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".longshore-tmp-");
-            if entries.any(|entry| entry.map_or(true, |entry| !is_ours(&entry.file_name()))) {
+            if entries.any(|entry| entry.map_or(true, |entry| !is_scratch(&entry.file_name()))) {
                 return refuse("it is not empty");
             }
             Ok(true)

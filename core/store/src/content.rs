@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 
 use longshore_core::content::{
-    BlobInfo, BlobMeta, BlobWriter, ContentStore, IngestFile, Lease, Made, Origin, Provider,
+    BlobInfo, BlobMeta, BlobWriter, ContentStore, IngestFile, Lease, Made, Origin, Provider, not_found,
 };
 use longshore_core::oci::{Descriptor, Digest};
 use longshore_core::{Context, Error, ErrorKind, Result};
@@ -52,7 +52,7 @@ impl ContentStore for EmbeddedStore {
     fn update(&self, digest: &Digest, meta: BlobMeta) -> Result<()> {
         let updated = self.write_and_hold(digest, |transaction| {
             let info = self.find(transaction, digest)?;
-            info.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the store")))?;
+            info.ok_or_else(|| not_found(digest))?;
             merge(transaction, digest, &meta)
         });
         match updated {
@@ -74,7 +74,7 @@ impl EmbeddedStore {
         let has_row = self.0.database.read(|transaction| has_row(transaction, digest));
         match has_row.attempt(|| format!("cannot look for blob {digest}"))? {
             true => Ok(()),
-            false => Err(Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the store"))),
+            false => Err(not_found(digest)),
         }
     }
 

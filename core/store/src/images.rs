@@ -1,6 +1,6 @@
 //! Names of images.
 
-use longshore_core::content::{ImageStore, StoredImage, check_name};
+use longshore_core::content::{ImageStore, StoredImage, check_name, not_found};
 use longshore_core::oci::{Descriptor, ImageName};
 use longshore_core::unpack::Snapshots;
 use longshore_core::{Context, Error, ErrorKind, Result};
@@ -68,8 +68,7 @@ impl EmbeddedStore {
         transaction.execute(replace, params![key, json(&image.root)?, json(&image.referrers)?]).map_err(failed)?;
         for descriptor in [&image.root].into_iter().chain(&image.referrers) {
             let digest = &descriptor.digest;
-            let missing = || Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the store"));
-            self.find(transaction, digest)?.ok_or_else(missing)?;
+            self.find(transaction, digest)?.ok_or_else(|| not_found(digest))?;
             let insert = "INSERT OR IGNORE INTO roots (name, digest) VALUES (?1, ?2)";
             transaction.execute(insert, params![key, digest.to_string()]).map_err(failed)?;
         }

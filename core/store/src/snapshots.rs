@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use longshore_core::content::Amount;
+use longshore_core::content::{Amount, not_found};
 use longshore_core::oci::Digest;
 use longshore_core::unpack::{SnapshotWriter, Snapshots, is_root};
-use longshore_core::{Context, Error, ErrorKind, Result, ScratchDirectory};
+use longshore_core::{Context, Result, ScratchDirectory};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::EmbeddedStore;
@@ -51,7 +51,7 @@ impl Snapshots for EmbeddedStore {
     fn keep(&self, config: &Digest, chain_id: &Digest) -> Result<()> {
         self.0.database.write(|transaction| {
             if !has_row(transaction, config)? {
-                return Err(Error::new(ErrorKind::NotFound, format!("blob {config} is not in the store")));
+                return Err(not_found(config));
             }
             let insert = "INSERT OR IGNORE INTO unpacked (config, chain_id) VALUES (?1, ?2)";
             transaction.execute(insert, params![config.to_string(), chain_id.to_string()]).map_err(failed)?;

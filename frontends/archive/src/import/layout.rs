@@ -11,7 +11,7 @@ use longshore_core::layout::{LayoutSource, ListedImage, listed};
 use longshore_core::oci::{Descriptor, Digest, Index};
 use longshore_core::{Context, Error, ErrorKind, Existing, Result};
 
-use super::receive::Received;
+use super::receive::{Received, ingest_anew};
 use super::{Arrived, Import};
 
 /// Blobs of a directory that are copied at the same time.
@@ -69,11 +69,7 @@ impl Arriving<'_> {
             }
             (None, Some(bytes)) => {
                 let expected = Descriptor { size: bytes.len() as u64, ..blob.descriptor.clone() };
-                let mut writer = store.ingest(Some(&expected))?;
-                if writer.offset() > 0 {
-                    drop(writer);
-                    writer = store.ingest(Some(&expected))?;
-                }
+                let mut writer = ingest_anew(store, Some(&expected))?;
                 writer.write_all(bytes)?;
                 writer.commit(meta)?.size
             }

@@ -11,9 +11,8 @@ use std::thread::{self, ScopedJoinHandle};
 
 use longshore_core::archive::{Entry, EntryKind, Reader, entry_path, link_target};
 use longshore_core::compression::{Algorithm, decoder, detect};
-use longshore_core::content::{BlobMeta, ImageStore};
+use longshore_core::content::{BlobMeta, BlobWriter, ImageStore};
 use longshore_core::oci::{Descriptor, Digest, DigestAlgorithm, Hasher, MANIFEST_LIMIT, MediaType};
-
 use longshore_core::{Context, Error, ErrorKind, Result, Task};
 
 use super::Import;
@@ -251,12 +250,7 @@ fn write(
         task.skipped("exists");
         return Ok((expected.digest.clone(), expected.size));
     }
-    let mut writer = store.ingest(expected)?;
-    if writer.offset() > 0 {
-        // All bytes come by in any case, so those that an earlier import left need not be trusted.
-        drop(writer);
-        writer = store.ingest(expected)?;
-    }
+    let mut writer = ingest_anew(store, expected)?;
     for piece in pieces {
         match piece {
             Piece::Bytes(bytes) => {
@@ -271,6 +265,20 @@ fn write(
         }
     }
     Err(ended())
+}
+
+/// Starts to write a blob from its first byte: all of them come by in any case, so those that an earlier
+/// import left need not be trusted.
+pub(super) fn ingest_anew<'a>(
+    store: &'a dyn ImageStore,
+    expected: Option<&Descriptor>,
+) -> Result<Box<dyn BlobWriter + 'a>> {
+    let writer = store.ingest(expected)?;
+    if writer.offset() == 0 {
+        return Ok(writer);
+    }
+    drop(writer);
+    store.ingest(expected)
 }
 
 fn check(pieces: Receiver<Piece>, expected: &Descriptor, task: &Task) -> Result<()> {

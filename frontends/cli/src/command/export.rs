@@ -71,16 +71,15 @@ fn open_store(
     frontends: &FrontendRegistry,
     progress: &Progress,
 ) -> Result<Store, Error> {
-    specs.iter().try_for_each(|spec| exporters.resolve(&spec.kind, &spec.attrs).map(drop))?;
+    let is_destination = specs.iter().try_fold(false, |is_one, spec| -> Result<bool, Error> {
+        let destination = exporters.resolve(&spec.kind, &spec.attrs)?.destination();
+        Ok(is_one || destination == Destination::ImageStore)
+    })?;
     if args.no_store {
         return Ok(Store::Spool);
     }
     let sources = args.sources.iter().map(|text| Source::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let is_source = sources.iter().any(|source| frontends.reads_image_store(source));
-    let is_destination = specs.iter().try_fold(false, |is_one, spec| -> Result<bool, Error> {
-        let destination = exporters.resolve(&spec.kind, &spec.attrs)?.destination();
-        Ok(is_one || destination == Destination::ImageStore)
-    })?;
     if args.dry_run && !is_source && !is_destination {
         return Ok(Store::Spool);
     }
