@@ -10,11 +10,12 @@ use crate::budget::Budget;
 use crate::cancel::Cancel;
 use crate::compression::Encoding;
 use crate::content::ContentStore;
-use crate::error::Result;
-use crate::layer::{Layer, LayerSet, MadeLayer, Workshop};
+use crate::error::{Error, ErrorKind, Result};
+use crate::layer::{Layer, LayerSet, LayerStream, MadeLayer, Workshop};
 use crate::oci::{Descriptor, Digest};
 use crate::options::{Attrs, OptionInfo};
 use crate::progress::Progress;
+use crate::push::Pusher;
 use crate::result::BuildResult;
 use crate::sink::{Destination, Output};
 
@@ -135,6 +136,7 @@ impl Needs {
 pub struct ExportContext<'a> {
     pub(crate) store: &'a dyn ContentStore,
     pub(crate) layers: &'a LayerSet,
+    pub(crate) pusher: Option<&'a dyn Pusher>,
     pub(crate) budget: &'a Budget,
     pub(crate) progress: Progress,
     pub(crate) cancel: Cancel,
@@ -144,6 +146,14 @@ impl ExportContext<'_> {
     /// Where blobs are made and found.
     pub fn store(&self) -> &dyn ContentStore {
         self.store
+    }
+
+    /// Who takes images to registries.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) in a program that has nobody who does.
+    pub fn pusher(&self) -> Result<&dyn Pusher> {
+        self.pusher.ok_or_else(|| Error::new(ErrorKind::Unsupported, "this program cannot push to registries"))
     }
 
     /// Threads for leaf work, and bytes in flight.
@@ -167,9 +177,23 @@ impl ExportContext<'_> {
     /// # Errors
     /// A layer that cannot be read or stored.
     pub fn layer(&self, layer: &Arc<Layer>, encoding: Encoding) -> Result<MadeLayer> {
-        let workshop =
-            Workshop { store: self.store, budget: self.budget, progress: &self.progress, cancel: &self.cancel };
-        self.layers.get(layer, encoding, workshop)
+        self.layers.get(layer, encoding, self.workshop())
+    }
+
+    /// A layer that is made while it is sent, and not stored: only where no other output needs it, and it
+    /// was not made before. `None` where [`layer`](Self::layer) has to do.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn layer_stream<'l>(&'l self, layer: &'l Layer, encoding: Encoding) -> Result<Option<LayerStream<'l>>> {
+        if !self.layers.is_for_one_output() || self.workshop().is_made(layer, encoding)? {
+            return Ok(None);
+        }
+        Ok(Some(LayerStream::new(layer, encoding, self.workshop())))
+    }
+
+    fn workshop(&self) -> Workshop<'_> {
+        Workshop { store: self.store, budget: self.budget, progress: &self.progress, cancel: &self.cancel }
     }
 }
 

@@ -20,7 +20,9 @@ pub mod layout;
 pub mod oci;
 pub mod options;
 mod output;
+mod parallel;
 mod progress;
+mod push;
 mod registry;
 mod result;
 mod scratch;
@@ -39,6 +41,7 @@ pub use exporter::{
 pub use frontend::{Frontend, FrontendContext, FrontendRegistry, SchemeInfo, Source};
 pub use output::{Dest, OutputSpec};
 pub use progress::{Event, Outcome, Progress, ProgressSink, Task};
+pub use push::{Delivery, MakeBlob, PushBlob, PushSession, Pusher, RegistryOptions, Transfer};
 pub use registry::ExporterRegistry;
 pub use result::{Artifact, BuildResult, Built, Existing, Image, ImageContent};
 pub use scratch::{ScratchDirectory, discard_scratch};

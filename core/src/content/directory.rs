@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{
-    BlobFiles, BlobInfo, BlobMeta, BlobWriter, ContentStore, Durability, IngestFile, Lease, Provider, not_found,
+    BlobFiles, BlobInfo, BlobMeta, BlobWriter, ContentStore, Durability, IngestFile, Lease, Origin, Provider, not_found,
 };
 use crate::error::Result;
 use crate::oci::{Descriptor, Digest};
@@ -50,6 +50,10 @@ impl Provider for DirectoryStore {
 
     fn local_file(&self, digest: &Digest) -> Result<Option<File>> {
         self.files.read(digest, 0).map(Some)
+    }
+
+    fn origins(&self, digest: &Digest) -> Result<Vec<Origin>> {
+        Ok(self.info(digest)?.map(|info| info.meta.origins).unwrap_or_default())
     }
 }
 

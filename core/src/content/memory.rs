@@ -5,8 +5,8 @@ use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    BlobInfo, BlobMeta, BlobWriter, ContentStore, ImageStore, Lease, Provider, StoredImage, check_expected, check_name,
-    not_found,
+    BlobInfo, BlobMeta, BlobWriter, ContentStore, ImageStore, Lease, Origin, Provider, StoredImage, check_expected,
+    check_name, not_found,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::oci::{Descriptor, Digest, Hasher, ImageName};
@@ -54,6 +54,10 @@ impl Provider for MemoryStore {
         let mut reader = Cursor::new(bytes);
         reader.set_position(from);
         Ok(Box::new(reader))
+    }
+
+    fn origins(&self, digest: &Digest) -> Result<Vec<Origin>> {
+        Ok(self.info(digest)?.map(|info| info.meta.origins).unwrap_or_default())
     }
 }
 

@@ -49,6 +49,15 @@ pub trait Provider: Send + Sync + fmt::Debug {
         let _ = digest;
         Ok(None)
     }
+
+    /// Repositories that are known to have the blob: another one of the same registry can mount it.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn origins(&self, digest: &Digest) -> Result<Vec<Origin>> {
+        let _ = digest;
+        Ok(Vec::new())
+    }
 }
 
 /// Immutable blobs, addressed by their digest.

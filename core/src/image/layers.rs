@@ -1,15 +1,15 @@
 //! The layers of an image: made in the wanted encoding, or kept as they are.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread;
 
 use super::{ImageBlob, ImageOptions, Source};
-use crate::compression::decoder;
+use crate::compression::{Encoding, decoder};
+use crate::content::Provider;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exporter::ExportContext;
-use crate::layer::{BlobSource, Layer, LayerSource};
+use crate::layer::{BlobSource, Layer, LayerSource, LayerStream, MadeLayer};
 use crate::oci::{Descriptor, Digest, MediaType};
+use crate::parallel::for_each;
 use crate::result::Built;
 
 /// A layer that is ready to be listed and copied.
@@ -21,49 +21,38 @@ pub(super) struct PreparedLayer<'a> {
     pub(super) newest: Option<i64>,
 }
 
+/// Takes layers while they are made, instead of the store.
+pub(super) trait LayerOutlet: Sync {
+    /// Takes a layer; answers what it was and who has it now. `None` if it takes no such layers.
+    fn take(&self, layer: &LayerStream<'_>) -> Result<Option<(MadeLayer, Arc<dyn Provider>)>>;
+}
+
 /// The layers of each artifact, in order. Several are made at a time: as many as there are jobs.
 pub(super) fn prepare<'a>(
     built: &Built,
     options: &ImageOptions,
     cx: &'a ExportContext<'a>,
+    outlet: Option<&dyn LayerOutlet>,
 ) -> Result<Vec<Vec<PreparedLayer<'a>>>> {
     let artifacts = built.artifacts();
-    let layers: Vec<&Arc<Layer>> = artifacts.iter().flat_map(|artifact| &artifact.layers).collect();
-    let slots: Vec<OnceLock<Result<PreparedLayer<'a>>>> = layers.iter().map(|_| OnceLock::new()).collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::SeqCst);
-            let Some((layer, slot)) = layers.get(at).zip(slots.get(at)) else { break };
-            let prepared = prepare_one(layer, options, cx);
-            let failed = prepared.is_err();
-            let _ = slot.set(prepared);
-            if failed {
-                // The others would only work for nothing.
-                next.store(usize::MAX / 2, Ordering::SeqCst);
-                cx.cancel().cancel();
-            }
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..cx.budget().jobs().get().min(layers.len()) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    let slots = slots.into_iter().map(OnceLock::into_inner).collect::<Vec<_>>();
-    let mut errors: Vec<_> = slots.iter().flatten().filter_map(|prepared| prepared.as_ref().err()).collect();
-    // A layer that was cancelled because of another one's error says nothing new.
-    errors.sort_by_key(|error| error.kind() == ErrorKind::Cancelled);
-    if let Some(error) = errors.first() {
-        return Err((*error).clone());
-    }
-    let mut prepared = slots.into_iter().flatten().flatten();
+    let layers = artifacts.iter().flat_map(|artifact| &artifact.layers);
+    let slots: Vec<(&Arc<Layer>, OnceLock<PreparedLayer<'a>>)> = layers.map(|layer| (layer, OnceLock::new())).collect();
+    for_each(slots.iter().collect(), cx.budget().jobs().get(), cx.cancel(), |(layer, slot)| {
+        let prepared = prepare_one(layer, options, cx, outlet)?;
+        let _ = slot.set(prepared);
+        Ok(())
+    })?;
+    let mut prepared = slots.into_iter().filter_map(|(_, slot)| slot.into_inner());
     let take = |count| prepared.by_ref().take(count).collect();
     Ok(artifacts.iter().map(|artifact| artifact.layers.len()).map(take).collect())
 }
 
-fn prepare_one<'a>(layer: &Arc<Layer>, options: &ImageOptions, cx: &'a ExportContext<'a>) -> Result<PreparedLayer<'a>> {
+fn prepare_one<'a>(
+    layer: &Arc<Layer>,
+    options: &ImageOptions,
+    cx: &'a ExportContext<'a>,
+    outlet: Option<&dyn LayerOutlet>,
+) -> Result<PreparedLayer<'a>> {
     cx.cancel().check()?;
     if let LayerSource::Blob(source) = &layer.source
         && !options.recompresses()
@@ -73,12 +62,31 @@ fn prepare_one<'a>(layer: &Arc<Layer>, options: &ImageOptions, cx: &'a ExportCon
         return Ok(PreparedLayer { blob, diff_id: source.diff_id.clone(), newest: None });
     }
     let encoding = options.encoding()?;
-    let made = cx.layer(layer, encoding)?;
+    let (made, provider) = make(layer, encoding, cx, outlet)?;
     let missing = || Error::new(ErrorKind::Other, format!("layer {} was not made in {encoding:?}", layer.name()));
     let descriptor = made.blob(encoding).cloned().ok_or_else(missing)?;
     let newest = made.newest.filter(|_| !matches!(layer.source, LayerSource::Blob(_)));
-    let blob = ImageBlob { descriptor, references: Vec::new(), provider: Source::Store(cx.store()) };
-    Ok(PreparedLayer { blob, diff_id: made.diff_id, newest })
+    Ok(PreparedLayer {
+        blob: ImageBlob { descriptor, references: Vec::new(), provider },
+        diff_id: made.diff_id,
+        newest,
+    })
+}
+
+/// Makes a layer, straight into `outlet` where that is possible; else into the store.
+fn make<'a>(
+    layer: &Arc<Layer>,
+    encoding: Encoding,
+    cx: &'a ExportContext<'a>,
+    outlet: Option<&dyn LayerOutlet>,
+) -> Result<(MadeLayer, Source<'a>)> {
+    if let Some(outlet) = outlet
+        && let Some(stream) = cx.layer_stream(layer, encoding)?
+        && let Some((made, provider)) = outlet.take(&stream)?
+    {
+        return Ok((made, Source::Image(provider)));
+    }
+    Ok((cx.layer(layer, encoding)?, Source::Store(cx.store())))
 }
 
 /// The media type of a layer that is kept. Docker says `tar.gzip` of layers that are not, so there the

@@ -8,6 +8,7 @@ mod layers;
 mod named;
 mod options;
 mod plan;
+mod push;
 mod store;
 mod unpacked;
 mod verify;
@@ -22,6 +23,7 @@ pub use inspect::{InspectedFile, InspectedLayer, InspectedManifest, Inspection, 
 pub use named::{NamedImage, assemble_all};
 pub use options::ImageOptions;
 pub use plan::plan;
+pub use push::{Push, PushOptions, PushedTags};
 pub use store::{Storing, store};
 pub use unpacked::{ImageLayers, layers_for};
 pub use verify::{Verification, verify};
@@ -33,7 +35,7 @@ use crate::exporter::ExportContext;
 use crate::oci::{Descriptor, Digest, Index, Manifest, MediaType, Platform, json};
 use crate::progress::{Progress, Task};
 use crate::result::{Artifact, BuildResult, Built, Image, ImageContent};
-use layers::PreparedLayer;
+use layers::{LayerOutlet, PreparedLayer};
 
 /// An image whose every blob is there to be copied.
 #[derive(Debug)]
@@ -117,11 +119,12 @@ impl Source<'_> {
 /// # Errors
 /// Layers that cannot be read; a configuration without a platform, or for another one than the result
 /// says; an existing image that is not what it says.
-pub fn assemble<'a>(
+fn assemble<'a>(
     image: &'a Image,
     result: &BuildResult,
     options: &ImageOptions,
     cx: &'a ExportContext<'a>,
+    outlet: Option<&dyn LayerOutlet>,
 ) -> Result<AssembledImage<'a>> {
     let taken_apart;
     let built = match &image.content {
@@ -140,7 +143,7 @@ pub fn assemble<'a>(
         }
     };
     let epoch = options.epoch(result);
-    let prepared = layers::prepare(built, options, cx)?;
+    let prepared = layers::prepare(built, options, cx, outlet)?;
     let mut assembly = Assembly { cx, options, epoch, blobs: Vec::new() };
     let mut prepared = prepared.into_iter();
     let mut next = || prepared.next().ok_or_else(|| Error::input("an image has no platforms"));

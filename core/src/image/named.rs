@@ -1,5 +1,6 @@
 //! The images of a result, made and named: what every exporter of images begins with.
 
+use super::layers::LayerOutlet;
 use super::{AssembledImage, ImageOptions, assemble};
 use crate::error::Result;
 use crate::exporter::{ExportContext, ExportedImage};
@@ -29,15 +30,26 @@ impl NamedImage<'_> {
 /// Assembles every image of `result`, in order.
 ///
 /// # Errors
-/// As [`assemble`] and [`ImageOptions::names`].
+/// Layers that cannot be read; a configuration without a platform, or for another one than the result
+/// says; an existing image that is not what it says; and as [`ImageOptions::names`].
 pub fn assemble_all<'a>(
     result: &'a BuildResult,
     options: &ImageOptions,
     cx: &'a ExportContext<'a>,
 ) -> Result<Vec<NamedImage<'a>>> {
+    assemble_all_to(result, options, cx, None)
+}
+
+/// As [`assemble_all`], with layers that go to `outlet` while they are made.
+pub(super) fn assemble_all_to<'a>(
+    result: &'a BuildResult,
+    options: &ImageOptions,
+    cx: &'a ExportContext<'a>,
+    outlet: Option<&dyn LayerOutlet>,
+) -> Result<Vec<NamedImage<'a>>> {
     let named = result.images.iter().zip(options.names(result)?);
     let named = named.map(|(image, names)| {
-        let image = assemble(image, result, options, cx)?;
+        let image = assemble(image, result, options, cx, outlet)?;
         for Descriptor { digest, platform, .. } in &image.missing {
             let platform = platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
             cx.progress().warn(format!("{}: manifest {digest}{platform} is not there and left out", image.root.digest));

@@ -70,6 +70,14 @@ impl ImageOptions {
         self.name.is_some()
     }
 
+    /// The names that were written; none for `*`.
+    pub fn given_names(&self) -> &[ImageName] {
+        match &self.name {
+            Some(Names::Given(names)) => names,
+            Some(Names::Own) | None => &[],
+        }
+    }
+
     /// What each image of `result` is called, in order.
     ///
     /// # Errors

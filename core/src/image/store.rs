@@ -1,13 +1,12 @@
 //! An image into a content store.
 
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
-use std::thread;
 
 use super::{AssembledImage, ImageBlob, Source};
 use crate::cancel::Cancel;
 use crate::content::{BlobMeta, ContentStore, copy_to_writer};
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::parallel::for_each;
 use crate::progress::Progress;
 
 /// What storing an image works with.
@@ -28,37 +27,24 @@ pub struct Storing<'a> {
 /// A blob that is missing or not what its descriptor says, and those of the store.
 pub fn store(image: &AssembledImage<'_>, store: &dyn ContentStore, cx: &Storing<'_>) -> Result<()> {
     let (documents, layers): (Vec<_>, Vec<_>) = image.blobs.iter().partition(|blob| blob.is_document());
-    let layer_count = layers.len();
-    let layers = Mutex::new(layers.into_iter());
-    let next = || layers.lock().ok().and_then(|mut layers| layers.next());
-    let work = || -> Result<()> {
-        while let Some(blob) = next() {
-            store_one(blob, store, cx).inspect_err(|_| cx.cancel.cancel())?;
-        }
-        Ok(())
-    };
-    let mut results: Vec<Result<()>> = thread::scope(|scope| {
-        let threads = cx.jobs.get().min(layer_count);
-        let jobs: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        jobs.into_iter().map(|job| job.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
-    // A blob that was cancelled because of another one's error says nothing new.
-    results.sort_by_key(|result| result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Cancelled));
-    results.into_iter().collect::<Result<()>>()?;
+    for_each(layers, cx.jobs.get(), cx.cancel, |blob| store_one(blob, store, cx))?;
     documents.into_iter().try_for_each(|blob| store_one(blob, store, cx))
 }
 
 fn store_one(blob: &ImageBlob<'_>, store: &dyn ContentStore, cx: &Storing<'_>) -> Result<()> {
     cx.cancel.check()?;
     let descriptor = &blob.descriptor;
-    let meta = BlobMeta { references: blob.references.clone(), ..BlobMeta::default() };
+    let origins = blob.provider.provider().origins(&descriptor.digest)?;
+    let meta = BlobMeta { references: blob.references.clone(), origins, ..BlobMeta::default() };
     let present = store.info(&descriptor.digest)?;
     if let Some(present) = present {
         if present.size != descriptor.size {
             let (digest, size) = (&descriptor.digest, descriptor.size);
             return Err(Error::corrupt(format!("blob {digest} has {} bytes, expected {size}", present.size)));
         }
-        if !meta.references.iter().all(|child| present.meta.references.contains(child)) {
+        let is_known = meta.references.iter().all(|child| present.meta.references.contains(child))
+            && meta.origins.iter().all(|origin| present.meta.origins.contains(origin));
+        if !is_known {
             store.update(&descriptor.digest, meta)?;
         }
         // What was made in this run is no news.

@@ -13,7 +13,7 @@ use super::{BLOCK, Layer, LayerSource, directory, tar_stream};
 use crate::budget::{Budget, Permit};
 use crate::cancel::Cancel;
 use crate::compression::{Algorithm, Encoding, decoder};
-use crate::content::{BlobInfo, BlobMeta, ContentStore, Made, Verified};
+use crate::content::{BlobInfo, BlobMeta, BlobWriter, ContentStore, Made, Verified};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::oci::{Descriptor, Digest, Hasher, MediaType};
 use crate::progress::{Progress, Task};
@@ -52,15 +52,28 @@ impl Workshop<'_> {
             task.skipped("made before");
             return Ok(made);
         }
-        let made = thread::scope(|scope| -> Result<MadeLayer> {
+        let writers = encodings.iter().map(|encoding| Ok((*encoding, self.store.ingest(None)?)));
+        let written = self.write(layer, writers.collect::<Result<_>>()?, &task)?;
+        let made = self.describe(written)?;
+        task.done(made.diff_id.to_string());
+        Ok(made)
+    }
+
+    /// Reads `layer` once and writes each encoding of it.
+    pub(super) fn write(
+        self,
+        layer: &Layer,
+        writers: Vec<(Encoding, Box<dyn BlobWriter + '_>)>,
+        task: &Task,
+    ) -> Result<Written> {
+        let written = thread::scope(|scope| -> Result<Written> {
             let mut collectors: Vec<Collector<'_>> = Vec::new();
-            for encoding in encodings {
-                let writer = self.store.ingest(None)?;
+            for (encoding, writer) in writers {
                 let (sender, blocks) = mpsc::channel();
                 let thread = scope.spawn(move || collect(blocks, writer));
-                collectors.push(Collector { encoding: *encoding, sender, thread });
+                collectors.push(Collector { encoding, sender, thread });
             }
-            let mut stream = Stream::new(self, &collectors, &task);
+            let mut stream = Stream::new(self, &collectors, task);
             let written = self.write_tar(layer, &mut stream).and_then(|newest| Ok((newest, stream.finish()?)));
             let mut blobs = Vec::new();
             let mut failed = None;
@@ -79,12 +92,20 @@ impl Workshop<'_> {
             }
             // The collector knows why it stopped; that it stopped is all that the driver saw.
             let (newest, hashed) = failed.map_or(written, Err)?;
-            self.describe(hashed, newest, blobs)
+            let plain = blobs.iter().find(|(encoding, _)| encoding.algorithm() == Algorithm::Uncompressed);
+            let diff_id = hashed
+                .or_else(|| plain.map(|(_, info)| info.digest.clone()))
+                .ok_or_else(|| Error::new(ErrorKind::Other, "a layer was made in no encoding"))?;
+            Ok(Written { diff_id, newest, blobs })
         });
-        let made = made?;
-        check_diff_id(layer, &made.diff_id)?;
-        task.done(made.diff_id.to_string());
-        Ok(made)
+        let written = written?;
+        check_diff_id(layer, &written.diff_id)?;
+        Ok(written)
+    }
+
+    /// Whether a layer is in the store in an encoding that this encoder made.
+    pub(crate) fn is_made(self, layer: &Layer, encoding: Encoding) -> Result<bool> {
+        Ok(self.made_before(layer, &[encoding])?.is_some())
     }
 
     /// What this encoder made of a layer whose diffID is known. Blobs from elsewhere do not count.
@@ -113,24 +134,29 @@ impl Workshop<'_> {
         }
     }
 
-    fn describe(
-        self,
-        hashed: Option<Digest>,
-        newest: Option<i64>,
-        blobs: Vec<(Encoding, BlobInfo)>,
-    ) -> Result<MadeLayer> {
-        let plain = blobs.iter().find(|(encoding, _)| encoding.algorithm() == Algorithm::Uncompressed);
-        let diff_id = hashed
-            .or_else(|| plain.map(|(_, info)| info.digest.clone()))
-            .ok_or_else(|| Error::new(ErrorKind::Other, "a layer was made in no encoding"))?;
-        let mut described = Vec::new();
-        for (encoding, info) in blobs {
-            let made = vec![Made { encoder: encoding.encoder(), newest }];
-            let meta = BlobMeta { diff_id: Some(diff_id.clone()), made, ..BlobMeta::default() };
+    /// Says in the store what its blobs are made of.
+    fn describe(self, written: Written) -> Result<MadeLayer> {
+        for (encoding, info) in &written.blobs {
+            let made = vec![Made { encoder: encoding.encoder(), newest: written.newest }];
+            let meta = BlobMeta { diff_id: Some(written.diff_id.clone()), made, ..BlobMeta::default() };
             self.store.update(&info.digest, meta)?;
-            described.push((encoding, descriptor(encoding, &info)));
         }
-        Ok(MadeLayer { diff_id, newest, blobs: described })
+        Ok(written.into())
+    }
+}
+
+/// A layer that was written, in every encoding.
+#[derive(Debug)]
+pub(super) struct Written {
+    diff_id: Digest,
+    newest: Option<i64>,
+    blobs: Vec<(Encoding, BlobInfo)>,
+}
+
+impl From<Written> for MadeLayer {
+    fn from(Written { diff_id, newest, blobs }: Written) -> Self {
+        let blobs = blobs.iter().map(|(encoding, info)| (*encoding, descriptor(*encoding, info))).collect();
+        Self { diff_id, newest, blobs }
     }
 }
 
@@ -179,7 +205,7 @@ struct Collector<'scope> {
 }
 
 /// Writes one encoding of a stream to the store; `None` if the stream did not come to its end.
-fn collect(pieces: Receiver<Piece>, mut writer: Box<dyn crate::content::BlobWriter + '_>) -> Result<Option<BlobInfo>> {
+fn collect(pieces: Receiver<Piece>, mut writer: Box<dyn BlobWriter + '_>) -> Result<Option<BlobInfo>> {
     for piece in pieces {
         match piece {
             Piece::Plain(block) => write(&mut writer, &block.bytes)?,

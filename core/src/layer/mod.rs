@@ -3,6 +3,7 @@
 mod directory;
 mod make;
 mod set;
+mod stream;
 mod tar_stream;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 pub use make::MadeLayer;
 pub(crate) use make::Workshop;
 pub(crate) use set::LayerSet;
+pub use stream::LayerStream;
 
 use crate::content::Provider;
 use crate::error::{Error, Result};

@@ -14,6 +14,7 @@ use crate::oci::Digest;
 pub(crate) struct LayerSet {
     slots: Mutex<HashMap<Identity, Arc<Slot>>>,
     encodings: Vec<Encoding>,
+    is_for_one_output: bool,
 }
 
 /// What makes two layers the same one.
@@ -34,8 +35,13 @@ struct Slot {
 
 impl LayerSet {
     /// Expects to make layers in `encodings`, all at once.
-    pub(crate) fn new(encodings: Vec<Encoding>) -> Self {
-        Self { slots: Mutex::default(), encodings }
+    pub(crate) fn new(encodings: Vec<Encoding>, is_for_one_output: bool) -> Self {
+        Self { slots: Mutex::default(), encodings, is_for_one_output }
+    }
+
+    /// Whether a single output needs layers, so that none of them has to be kept for another one.
+    pub(crate) fn is_for_one_output(&self) -> bool {
+        self.is_for_one_output
     }
 
     /// `layer` in every encoding of the run: made now, or by another thread that this one waits for.

@@ -90,6 +90,13 @@ impl MediaType {
         *self == Self::CONFIG || *self == Self::DOCKER_CONFIG
     }
 
+    /// Whether it names a layer whose licence lets nobody but its maker hand it out (image-spec, layer.md,
+    /// "Non-Distributable Layers"; Docker's "foreign" layers).
+    pub fn is_not_distributable(&self) -> bool {
+        self.0.starts_with("application/vnd.oci.image.layer.nondistributable.")
+            || self.0.starts_with("application/vnd.docker.image.rootfs.foreign.")
+    }
+
     /// How the layer that it names is compressed; `None` if it names no layer that is known.
     ///
     /// Docker's types are not exact in the wild (`tar.gzip` on any compression), so who reads a

@@ -1,6 +1,7 @@
 //! Image names as people write them.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use oci_spec::distribution::Reference;
@@ -10,28 +11,51 @@ use crate::error::{Error, Result};
 /// A full image name, such as `docker.io/library/alpine:3.20`.
 ///
 /// Parsed as Docker does (`alpine` is `docker.io/library/alpine:latest`) and never empty.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ImageName(Reference);
+#[derive(Debug, Clone)]
+pub struct ImageName {
+    reference: Reference,
+    is_tagged: bool,
+}
+
+/// How it was written makes no other name of it.
+impl PartialEq for ImageName {
+    fn eq(&self, other: &Self) -> bool {
+        self.reference == other.reference
+    }
+}
+
+impl Eq for ImageName {}
+
+impl Hash for ImageName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.reference.hash(state);
+    }
+}
 
 impl ImageName {
     /// The host and port of the registry, such as `docker.io`.
     pub fn registry(&self) -> &str {
-        self.0.registry()
+        self.reference.registry()
     }
 
     /// The path in the registry, such as `library/alpine`.
     pub fn repository(&self) -> &str {
-        self.0.repository()
+        self.reference.repository()
     }
 
     /// The tag; `latest` where neither tag nor digest was given.
     pub fn tag(&self) -> Option<&str> {
-        self.0.tag()
+        self.reference.tag()
+    }
+
+    /// Whether the tag was written, and is not only what a name without a tag stands for.
+    pub fn is_tagged(&self) -> bool {
+        self.is_tagged
     }
 
     /// The digest, if the name has one.
     pub fn digest(&self) -> Option<&str> {
-        self.0.digest()
+        self.reference.digest()
     }
 
     /// The name as Docker shows it: `alpine:3.20` for `docker.io/library/alpine:3.20`.
@@ -58,13 +82,16 @@ impl FromStr for ImageName {
         if text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(invalid("64 hex digits are an image ID, not a name".to_owned()));
         }
-        Reference::from_str(text).map(Self).map_err(|error| invalid(error.to_string()))
+        let reference = Reference::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let name = text.split_once('@').map_or(text, |(name, _)| name);
+        let is_tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
+        Ok(Self { reference, is_tagged })
     }
 }
 
 impl fmt::Display for ImageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.whole())
+        f.write_str(&self.reference.whole())
     }
 }
 
@@ -85,6 +112,16 @@ mod tests {
             assert_eq!((name.to_string().as_str(), name.ref_name().as_str()), (full, ref_name));
             assert_eq!(name.familiar().parse::<ImageName>().unwrap(), name);
         }
+    }
+
+    #[test]
+    fn a_tag_that_was_written_is_told_from_one_that_was_not() {
+        let is_tagged = |text: &str| text.parse::<ImageName>().unwrap().is_tagged();
+        assert!(is_tagged("a:latest") && is_tagged("localhost:5000/a:b"));
+        assert!(!is_tagged("a") && !is_tagged("localhost:5000/a"));
+        let digest = format!("a@sha256:{}", "0".repeat(64));
+        assert!(!is_tagged(&digest));
+        assert_eq!("a".parse::<ImageName>().unwrap(), "a:latest".parse().unwrap());
     }
 
     #[test]

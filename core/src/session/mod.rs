@@ -11,8 +11,10 @@ use crate::cancel::Cancel;
 use crate::content::{ContentStore, ImageStore};
 use crate::error::{Context, Result};
 use crate::exporter::{ExporterInstance, Needs};
+use crate::layer::LayerSet;
 use crate::output::OutputSpec;
 use crate::progress::Progress;
+use crate::push::Pusher;
 use crate::registry::ExporterRegistry;
 use crate::result::BuildResult;
 use targets::Target;
@@ -27,6 +29,7 @@ pub use run::ExportFailure;
 pub struct Session<'a> {
     registry: &'a ExporterRegistry,
     store: Store,
+    pusher: Option<Arc<dyn Pusher>>,
     budget: Option<Budget>,
     progress: Progress,
     cancel: Cancel,
@@ -56,7 +59,13 @@ impl Store {
 impl<'a> Session<'a> {
     /// A session with the exporters of `registry`, one job a processor, and silent.
     pub fn new(registry: &'a ExporterRegistry, store: Store) -> Self {
-        Self { registry, store, budget: None, progress: Progress::silent(), cancel: Cancel::default() }
+        Self { registry, store, pusher: None, budget: None, progress: Progress::silent(), cancel: Cancel::default() }
+    }
+
+    /// Pushes with this client. Without one, outputs that push fail.
+    #[must_use]
+    pub fn with_pusher(self, pusher: Arc<dyn Pusher>) -> Self {
+        Self { pusher: Some(pusher), ..self }
     }
 
     /// Uses these threads and bytes.
@@ -91,8 +100,8 @@ impl<'a> Session<'a> {
             outputs.push(ResolvedOutput { kind: spec.kind.clone(), instance, target });
         }
         targets::check_together(outputs.iter().map(|output| &output.target))?;
-        let Self { store, budget, progress, cancel, .. } = self;
-        Ok(ResolvedSession { outputs, store, budget, progress, cancel })
+        let Self { store, pusher, budget, progress, cancel, .. } = self;
+        Ok(ResolvedSession { outputs, store, pusher, budget, progress, cancel })
     }
 }
 
@@ -101,6 +110,7 @@ impl<'a> Session<'a> {
 pub struct ResolvedSession {
     outputs: Vec<ResolvedOutput>,
     store: Store,
+    pusher: Option<Arc<dyn Pusher>>,
     budget: Option<Budget>,
     progress: Progress,
     cancel: Cancel,
@@ -138,13 +148,22 @@ impl ResolvedSession {
         self.outputs.iter().map(plan).collect()
     }
 
-    fn needs(&self, result: &BuildResult) -> Result<Needs> {
-        let mut needs = Needs::default();
-        for output in &self.outputs {
-            sources::check_outside(result, &output.target).attempt(|| output.name())?;
-            needs.unite(output.instance.needs(result).attempt(|| output.name())?);
+    fn needs(&self, result: &BuildResult) -> Result<Vec<Needs>> {
+        let needs = |output: &ResolvedOutput| {
+            sources::check_outside(result, &output.target).and_then(|()| output.instance.needs(result))
+        };
+        self.outputs.iter().map(|output| needs(output).attempt(|| output.name())).collect()
+    }
+
+    /// The layers of a run, which are made for all outputs at once.
+    fn layers(&self, result: &BuildResult) -> Result<LayerSet> {
+        let mut united = Needs::default();
+        let mut needing = 0;
+        for needs in self.needs(result)? {
+            needing += usize::from(!needs.encodings.is_empty());
+            united.unite(needs);
         }
-        Ok(needs)
+        Ok(LayerSet::new(united.encodings, needing == 1))
     }
 }
 

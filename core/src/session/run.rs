@@ -9,7 +9,6 @@ use crate::cancel::Cancel;
 use crate::content::ContentStore;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exporter::{ExportContext, Response, Staged};
-use crate::layer::LayerSet;
 use crate::result::BuildResult;
 use crate::scratch::Spool;
 
@@ -45,7 +44,7 @@ impl ResolvedSession {
     /// that were published before it are named.
     pub fn export(self, result: &BuildResult) -> Result<Vec<Response>, ExportFailure> {
         self.cancel.check()?;
-        let layers = LayerSet::new(self.needs(result)?.encodings);
+        let layers = self.layers(result)?;
         let spool;
         let store: &dyn ContentStore = match &self.store {
             Store::Given(store) => Arc::as_ref(store),
@@ -62,6 +61,7 @@ impl ResolvedSession {
         let cx = ExportContext {
             store,
             layers: &layers,
+            pusher: self.pusher.as_deref(),
             budget: &budget,
             progress: self.progress.clone(),
             cancel: self.cancel.child(),

@@ -23,6 +23,10 @@ impl Provider for EmbeddedStore {
         self.check_row(digest)?;
         self.0.files.read(digest, 0).map(Some)
     }
+
+    fn origins(&self, digest: &Digest) -> Result<Vec<Origin>> {
+        Ok(self.info(digest)?.map(|info| info.meta.origins).unwrap_or_default())
+    }
 }
 
 impl ContentStore for EmbeddedStore {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
-use longshore_core::content::{ImageStore, Lease, Provider, StoredImage};
+use longshore_core::content::{ImageStore, Lease, Origin, Provider, StoredImage};
 use longshore_core::oci::{Digest, ImageName};
 use longshore_core::options::nearest;
 use longshore_core::{
@@ -73,5 +73,9 @@ impl Provider for Leased {
 
     fn local_file(&self, digest: &Digest) -> Result<Option<File>> {
         self.store.local_file(digest)
+    }
+
+    fn origins(&self, digest: &Digest) -> Result<Vec<Origin>> {
+        self.store.origins(digest)
     }
 }

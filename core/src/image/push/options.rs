@@ -1,0 +1,73 @@
+//! The options of every exporter that pushes.
+
+use crate::error::{Error, Result};
+use crate::image::ImageOptions;
+use crate::oci::ImageName;
+use crate::options::{Options, Visitor};
+use crate::push::RegistryOptions;
+
+/// How images are pushed.
+#[derive(Debug, Clone, Default)]
+pub struct PushOptions {
+    by_digest: Option<bool>,
+    insecure: Option<bool>,
+    streaming: Option<bool>,
+}
+
+impl Options for PushOptions {
+    fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        visitor.option("push-by-digest", "Push without a tag", "false", &mut self.by_digest)?;
+        let insecure = "Do not check certificates of these registries, and use plain HTTP where there is no TLS";
+        visitor.option("registry.insecure", insecure, "false", &mut self.insecure)?;
+        let streaming = "Send layers while they are made, without keeping them";
+        visitor.option("push-streaming", streaming, "false", &mut self.streaming)
+    }
+}
+
+impl PushOptions {
+    /// An option that is set and does nothing without pushing.
+    pub fn first_set(&self) -> Option<&'static str> {
+        let options = [
+            ("push-by-digest", self.by_digest),
+            ("registry.insecure", self.insecure),
+            ("push-streaming", self.streaming),
+        ];
+        options.into_iter().find(|(_, value)| *value == Some(true)).map(|(key, _)| key)
+    }
+
+    /// Checks what is pushed before anything is known about the result.
+    ///
+    /// # Errors
+    /// No name; a tag with `push-by-digest`.
+    pub fn check(&self, image: &ImageOptions) -> Result<()> {
+        if !image.has_names() {
+            return Err(Error::option("a push without a name goes nowhere")
+                .with_hint("add name=REGISTRY/REPOSITORY:TAG, or name=* for the names that images bring"));
+        }
+        self.check_names(image.given_names())
+    }
+
+    /// Checks the names of an image.
+    ///
+    /// # Errors
+    /// A tag with `push-by-digest`.
+    pub(super) fn check_names(&self, names: &[ImageName]) -> Result<()> {
+        match names.iter().find(|name| self.is_by_digest() && name.is_tagged()) {
+            Some(name) => Err(Error::option(format!("can't push tagged ref {name} by digest"))
+                .with_hint("leave out the tag, or push-by-digest")),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn is_by_digest(&self) -> bool {
+        self.by_digest.unwrap_or(false)
+    }
+
+    pub(super) fn is_streaming(&self) -> bool {
+        self.streaming.unwrap_or(false)
+    }
+
+    pub(super) fn registry(&self) -> RegistryOptions {
+        RegistryOptions { insecure: self.insecure.unwrap_or(false) }
+    }
+}

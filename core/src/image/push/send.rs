@@ -1,0 +1,158 @@
+//! Everything but the tags: registries at the same time, the largest blobs first, children before parents.
+
+use std::collections::{HashMap, HashSet};
+
+use indexmap::IndexMap;
+
+use super::{Push, Repository};
+use crate::cancel::Cancel;
+use crate::content::{BlobMeta, Origin, read};
+use crate::error::{ErrorKind, Result};
+use crate::image::{ImageBlob, NamedImage};
+use crate::oci::{Descriptor, Digest, MANIFEST_LIMIT};
+use crate::parallel::for_each;
+use crate::push::PushBlob;
+
+/// A blob, and the repositories of one registry that need it. The first one is sent it, the others can
+/// mount it from there.
+struct Parcel<'i, 'a> {
+    blob: &'i ImageBlob<'a>,
+    to: Vec<&'i Repository>,
+}
+
+pub(super) fn send<'a>(push: &Push<'a>, images: &[NamedImage<'a>]) -> Result<()> {
+    let mut registries: IndexMap<String, Vec<&Repository>> = IndexMap::new();
+    for (origin, repository) in &push.repositories {
+        registries.entry(origin.registry.clone()).or_default().push(repository);
+    }
+    let cancel = push.cx.cancel();
+    for_each(registries.into_values().collect(), usize::MAX, cancel, |repositories: Vec<&Repository>| {
+        send_to_registry(push, images, &repositories, cancel)
+    })
+}
+
+fn send_to_registry<'a>(
+    push: &Push<'a>,
+    images: &[NamedImage<'a>],
+    repositories: &[&Repository],
+    cancel: &Cancel,
+) -> Result<()> {
+    let jobs = repositories.first().map_or(1, |repository| repository.session.jobs().get());
+    for_each(parcels(images, repositories), jobs, cancel, |parcel| deliver(push, &parcel))?;
+    for level in manifests(push, images, repositories) {
+        for_each(level, jobs, cancel, |(repository, blob): (&Repository, &ImageBlob<'_>)| {
+            let bytes = read(blob.provider.provider(), &blob.descriptor, MANIFEST_LIMIT)?;
+            let put = repository.session.manifest(&blob.descriptor, &bytes, &push.transfer());
+            repository.attempt(put).map(drop)
+        })?;
+    }
+    Ok(())
+}
+
+/// What is not a manifest, each once, the largest first: what takes longest should not begin last.
+fn parcels<'i, 'a>(images: &'i [NamedImage<'a>], repositories: &[&'i Repository]) -> Vec<Parcel<'i, 'a>> {
+    let mut parcels: IndexMap<&Digest, Parcel<'i, 'a>> = IndexMap::new();
+    for repository in repositories {
+        let blobs = repository.images.iter().filter_map(|at| images.get(*at)).flat_map(|named| &named.image.blobs);
+        for blob in blobs.filter(|blob| !is_manifest(blob)) {
+            let parcel = parcels.entry(&blob.descriptor.digest).or_insert_with(|| Parcel { blob, to: Vec::new() });
+            if !parcel.to.iter().any(|other| std::ptr::eq(*other, *repository)) {
+                parcel.to.push(repository);
+            }
+        }
+    }
+    let mut parcels: Vec<_> = parcels.into_values().collect();
+    parcels.sort_by_key(|parcel| std::cmp::Reverse(parcel.blob.descriptor.size));
+    parcels
+}
+
+fn is_manifest(blob: &ImageBlob<'_>) -> bool {
+    blob.descriptor.media_type.is_manifest() || blob.descriptor.media_type.is_index()
+}
+
+fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> {
+    let ImageBlob { descriptor, provider, .. } = blob;
+    let transfer = push.transfer();
+    if descriptor.media_type.is_not_distributable() && !descriptor.urls.is_empty() {
+        let task = transfer.progress.task(format!("push {}", descriptor.digest), Some(descriptor.size));
+        task.skipped("may not be distributed: stays where its URLs say");
+        return Ok(());
+    }
+    let store = push.cx.store();
+    let known = store.info(&descriptor.digest)?;
+    let mut origins = provider.provider().origins(&descriptor.digest)?;
+    origins.extend(known.iter().flat_map(|info| info.meta.origins.clone()));
+    for repository in to {
+        let origin = repository.session.origin();
+        let blob = PushBlob { descriptor, provider: provider.provider(), origins: &origins };
+        repository.attempt(repository.session.blob(&blob, &transfer))?;
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
+    }
+    learn(push, descriptor, known.map(|info| info.meta.origins), &origins)
+}
+
+/// Remembers who has a blob, so that later pushes can mount it.
+fn learn(push: &Push<'_>, descriptor: &Descriptor, known: Option<Vec<Origin>>, origins: &[Origin]) -> Result<()> {
+    match known {
+        Some(known) if origins.iter().any(|origin| !known.contains(origin)) => {
+            let meta = BlobMeta { origins: origins.to_vec(), ..BlobMeta::default() };
+            match push.cx.store().update(&descriptor.digest, meta) {
+                // Someone removed it meanwhile, with whom nothing is shared.
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                updated => updated,
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The manifests of each repository, in levels: what is in one refers only to what is in those before it.
+/// What refers to an image comes after that image.
+fn manifests<'i, 'a>(
+    push: &Push<'a>,
+    images: &'i [NamedImage<'a>],
+    repositories: &[&'i Repository],
+) -> Vec<Vec<(&'i Repository, &'i ImageBlob<'a>)>> {
+    let late = if push.options.is_by_digest() { roots(images) } else { HashSet::new() };
+    let mut levels: Vec<Vec<(&Repository, &ImageBlob<'_>)>> = Vec::new();
+    for repository in repositories {
+        let mut seen = HashSet::new();
+        for named in repository.images.iter().filter_map(|at| images.get(*at)) {
+            for (level, blob) in levels_of(named) {
+                if late.contains(&blob.descriptor.digest) || !seen.insert(&blob.descriptor.digest) {
+                    continue;
+                }
+                if levels.len() <= level {
+                    levels.resize_with(level + 1, Vec::new);
+                }
+                levels[level].push((repository, blob));
+            }
+        }
+    }
+    levels
+}
+
+fn levels_of<'i, 'a>(named: &'i NamedImage<'a>) -> Vec<(usize, &'i ImageBlob<'a>)> {
+    let mut levels: HashMap<&Digest, usize> = HashMap::new();
+    let mut lowest = 0;
+    let mut all = Vec::new();
+    for blob in named.image.blobs.iter().filter(|blob| is_manifest(blob)) {
+        let below = blob.references.iter().filter_map(|child| levels.get(child)).max();
+        let level = below.map_or(0, |below| below + 1).max(lowest);
+        levels.insert(&blob.descriptor.digest, level);
+        all.push((level, blob));
+        if blob.descriptor.digest == named.image.root.digest {
+            lowest = level + 1;
+        }
+    }
+    all
+}
+
+/// The roots that are put last, because they make an image visible. One that is a part of another image is not.
+fn roots<'i>(images: &'i [NamedImage<'_>]) -> HashSet<&'i Digest> {
+    let parts: HashSet<&Digest> =
+        images.iter().flat_map(|named| &named.image.blobs).flat_map(|b| &b.references).collect();
+    images.iter().map(|named| &named.image.root.digest).filter(|root| !parts.contains(root)).collect()
+}

@@ -1,0 +1,88 @@
+//! A layer that goes somewhere while it is made, and is not kept.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use super::{Layer, MadeLayer, Workshop};
+use crate::compression::Encoding;
+use crate::content::{BlobInfo, BlobMeta, BlobWriter};
+use crate::error::{Error, ErrorKind, Result};
+use crate::oci::Hasher;
+
+/// A layer in one encoding that can be made any number of times, each time with the same bytes unless
+/// its source changes.
+pub struct LayerStream<'a> {
+    layer: &'a Layer,
+    encoding: Encoding,
+    workshop: Workshop<'a>,
+}
+
+impl<'a> LayerStream<'a> {
+    pub(crate) fn new(layer: &'a Layer, encoding: Encoding, workshop: Workshop<'a>) -> Self {
+        Self { layer, encoding, workshop }
+    }
+
+    /// What it is, for people.
+    pub fn name(&self) -> String {
+        self.layer.name()
+    }
+
+    /// The encoding that is written.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Makes the layer and writes it to `out`.
+    ///
+    /// # Errors
+    /// Those of reading the layer and of `out`.
+    pub fn write_to(&self, out: &mut (dyn Write + Send)) -> Result<MadeLayer> {
+        let task = self.workshop.progress.task(format!("layer {}", self.name()), None);
+        let passing = Passing { out, hasher: Hasher::sha256(), size: 0 };
+        let written = self.workshop.write(self.layer, vec![(self.encoding, Box::new(passing))], &task)?;
+        let made = MadeLayer::from(written);
+        task.done(made.diff_id.to_string());
+        Ok(made)
+    }
+}
+
+impl fmt::Debug for LayerStream<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LayerStream").field("layer", self.layer).field("encoding", &self.encoding).finish()
+    }
+}
+
+/// Passes a blob on instead of storing it.
+struct Passing<'a> {
+    out: &'a mut (dyn Write + Send),
+    hasher: Hasher,
+    size: u64,
+}
+
+impl Write for Passing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl BlobWriter for Passing<'_> {
+    fn offset(&self) -> u64 {
+        0
+    }
+
+    fn suspend(self: Box<Self>) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "what was passed on cannot be continued"))
+    }
+
+    fn commit(self: Box<Self>, meta: BlobMeta) -> Result<BlobInfo> {
+        self.out.flush()?;
+        Ok(BlobInfo { digest: self.hasher.finish(), size: self.size, meta })
+    }
+}

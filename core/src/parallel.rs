@@ -1,0 +1,63 @@
+//! The same work on many items, several at a time.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::cancel::Cancel;
+use crate::error::{ErrorKind, Result};
+
+/// Runs `work` on each item, in their order, on up to `threads` threads. The first failure cancels what
+/// is under way.
+///
+/// # Errors
+/// That failure; not those of items that were only cancelled because of it.
+pub(crate) fn for_each<T: Send>(
+    items: Vec<T>,
+    threads: usize,
+    cancel: &Cancel,
+    work: impl Fn(T) -> Result<()> + Sync,
+) -> Result<()> {
+    let threads = threads.min(items.len());
+    let items = Mutex::new(items.into_iter());
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let run = || -> Result<()> {
+        while let Some(item) = next() {
+            cancel.check()?;
+            work(item).inspect_err(|_| cancel.cancel())?;
+        }
+        Ok(())
+    };
+    let mut results: Vec<Result<()>> = match threads {
+        0 => Vec::new(),
+        1 => vec![run()],
+        _ => thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+            let join = |thread: thread::ScopedJoinHandle<'_, _>| thread.join();
+            threads.into_iter().map(|t| join(t).unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        }),
+    };
+    // What was cancelled because of another one's error says nothing new.
+    results.sort_by_key(|result| result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Cancelled));
+    results.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn the_failure_is_told_and_not_what_it_cancelled() {
+        let cancel = Cancel::default();
+        let work = |item: usize| match item {
+            3 => Err(Error::input("three")),
+            _ if cancel.is_cancelled() => Err(Error::cancelled()),
+            _ => Ok(()),
+        };
+        for threads in [1, 2, 8] {
+            let error = for_each((0..1000).collect(), threads, &cancel.child(), work).unwrap_err();
+            assert_eq!(error.message(), "three", "{threads} threads");
+        }
+        assert!(for_each(Vec::<usize>::new(), 4, &Cancel::default(), work).is_ok());
+    }
+}

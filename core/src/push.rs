@@ -1,0 +1,116 @@
+//! Pushing: the contract between exporters and who talks to registries.
+
+use std::fmt;
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use crate::cancel::Cancel;
+use crate::content::{Origin, Provider};
+use crate::error::Result;
+use crate::oci::{Descriptor, ImageName};
+use crate::progress::Progress;
+
+/// Who takes images to registries. The host lends one to a run, and all outputs share it: what one of
+/// them sent, another one finds.
+pub trait Pusher: Send + Sync + fmt::Debug {
+    /// The repository of `name`. No request is made before something is pushed.
+    ///
+    /// # Errors
+    /// Settings of the registry that cannot be read: certificates, credentials.
+    fn repository(&self, name: &ImageName, options: RegistryOptions) -> Result<Arc<dyn PushSession>>;
+}
+
+/// How a registry is talked to, as an output said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RegistryOptions {
+    /// Whether certificates are not checked and plain HTTP will do.
+    pub insecure: bool,
+}
+
+/// A repository that is pushed to.
+///
+/// - Each call waits, retries and resumes until it is done, has failed for good, or is cancelled.
+/// - It may be called from many threads at once. Two calls for one blob send it once.
+/// - Nothing is visible under a tag before [`tag`](Self::tag).
+pub trait PushSession: Send + Sync + fmt::Debug {
+    /// Where it is.
+    fn origin(&self) -> Origin;
+
+    /// Blobs that the registry is sent at the same time.
+    fn jobs(&self) -> NonZeroUsize;
+
+    /// What can be read back.
+    fn provider(&self) -> Arc<dyn Provider>;
+
+    /// Makes sure that the repository has a blob: found, mounted from another repository, or sent.
+    ///
+    /// # Errors
+    /// A registry that refuses or is out of reach; a blob that is not what its descriptor says.
+    fn blob(&self, blob: &PushBlob<'_>, cx: &Transfer<'_>) -> Result<Delivery>;
+
+    /// Sends a blob while it is made. `make` writes it and answers what it wrote; it is called again,
+    /// and writes the same, when a connection breaks.
+    ///
+    /// `None` if the registry takes only blobs whose size is known: then nothing was sent.
+    ///
+    /// # Errors
+    /// Those of `make`, and as [`blob`](Self::blob).
+    fn stream(&self, name: &str, make: &MakeBlob<'_>, cx: &Transfer<'_>) -> Result<Option<Descriptor>>;
+
+    /// Puts a manifest or an index under its digest, unless it is there. What it refers to comes first.
+    ///
+    /// # Errors
+    /// As [`blob`](Self::blob).
+    fn manifest(&self, descriptor: &Descriptor, bytes: &[u8], cx: &Transfer<'_>) -> Result<Delivery>;
+
+    /// Points a tag at a manifest or an index; a tag that points there already is left alone.
+    ///
+    /// # Errors
+    /// As [`blob`](Self::blob).
+    fn tag(&self, tag: &str, descriptor: &Descriptor, bytes: &[u8], cx: &Transfer<'_>) -> Result<Delivery>;
+
+    /// Lists manifests that were put and refer to others where the registry does not do so itself: under
+    /// the tag that stands for the subject (distribution-spec 1.1, "Referrers Tag Schema").
+    ///
+    /// # Errors
+    /// As [`blob`](Self::blob).
+    fn list_referrers(&self, cx: &Transfer<'_>) -> Result<()>;
+}
+
+/// Writes a blob, and answers what it wrote.
+pub type MakeBlob<'a> = dyn Fn(&mut (dyn Write + Send)) -> Result<Descriptor> + Sync + 'a;
+
+/// A blob that is pushed.
+#[derive(Debug, Clone, Copy)]
+pub struct PushBlob<'a> {
+    /// The blob.
+    pub descriptor: &'a Descriptor,
+    /// Who has it.
+    pub provider: &'a dyn Provider,
+    /// Repositories that are said to have it.
+    pub origins: &'a [Origin],
+}
+
+/// What a transfer reports to, and what stops it.
+#[derive(Debug, Clone, Copy)]
+pub struct Transfer<'a> {
+    /// Where to report what is under way.
+    pub progress: &'a Progress,
+    /// What says when to stop.
+    pub cancel: &'a Cancel,
+}
+
+/// How something came into a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// It was there.
+    Present,
+    /// It was in this repository of the same registry.
+    Mounted(String),
+    /// It was sent, and continued so many times after a connection broke.
+    Sent {
+        /// How many times it was continued.
+        resumed: u32,
+    },
+}
