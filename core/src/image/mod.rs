@@ -119,7 +119,17 @@ impl Source<'_> {
 /// # Errors
 /// Layers that cannot be read; a configuration without a platform, or for another one than the result
 /// says; an existing image that is not what it says.
-fn assemble<'a>(
+pub fn assemble<'a>(
+    image: &'a Image,
+    result: &BuildResult,
+    options: &ImageOptions,
+    cx: &'a ExportContext<'a>,
+) -> Result<AssembledImage<'a>> {
+    assemble_to(image, result, options, cx, None)
+}
+
+/// As [`assemble`], with layers that go to `outlet` while they are made.
+fn assemble_to<'a>(
     image: &'a Image,
     result: &BuildResult,
     options: &ImageOptions,

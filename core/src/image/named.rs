@@ -1,7 +1,7 @@
 //! The images of a result, made and named: what every exporter of images begins with.
 
 use super::layers::LayerOutlet;
-use super::{AssembledImage, ImageOptions, assemble};
+use super::{AssembledImage, ImageOptions, assemble_to};
 use crate::error::Result;
 use crate::exporter::{ExportContext, ExportedImage};
 use crate::oci::{Descriptor, ImageName};
@@ -30,8 +30,7 @@ impl NamedImage<'_> {
 /// Assembles every image of `result`, in order.
 ///
 /// # Errors
-/// Layers that cannot be read; a configuration without a platform, or for another one than the result
-/// says; an existing image that is not what it says; and as [`ImageOptions::names`].
+/// As [`assemble`](super::assemble) and [`ImageOptions::names`].
 pub fn assemble_all<'a>(
     result: &'a BuildResult,
     options: &ImageOptions,
@@ -49,7 +48,7 @@ pub(super) fn assemble_all_to<'a>(
 ) -> Result<Vec<NamedImage<'a>>> {
     let named = result.images.iter().zip(options.names(result)?);
     let named = named.map(|(image, names)| {
-        let image = assemble(image, result, options, cx, outlet)?;
+        let image = assemble_to(image, result, options, cx, outlet)?;
         for Descriptor { digest, platform, .. } in &image.missing {
             let platform = platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
             cx.progress().warn(format!("{}: manifest {digest}{platform} is not there and left out", image.root.digest));

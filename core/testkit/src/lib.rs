@@ -11,5 +11,6 @@
 mod causes;
 pub mod conformance;
 pub mod faults;
+pub mod registry;
 pub mod sample;
 pub mod validate;

@@ -1,9 +1,9 @@
-//! Where the images of a result go: into the image store, and then under their names.
+//! Where the images of a result go: into the image store and registries, and then under their names.
 
 use std::sync::Arc;
 
 use longshore_core::content::{ImageStore, Provider, StoredImage};
-use longshore_core::image::{self, AssembledImage, NamedImage, Storing};
+use longshore_core::image::{self, AssembledImage, NamedImage, PushedTags, Storing};
 use longshore_core::oci::{ImageName, Platform};
 use longshore_core::unpack::{Unpacking, unpack_image};
 use longshore_core::{Error, ErrorKind, Existing, ExportContext, ExportedImage, Response, Result, Staged, Turn};
@@ -11,32 +11,39 @@ use longshore_core::{Error, ErrorKind, Existing, ExportContext, ExportedImage, R
 use crate::TYPE;
 use crate::options::StoreOptions;
 
-pub(crate) fn store<'a>(
+/// Brings images into `store`, if there is one; their names there, and their tags in registries, come last.
+pub(crate) fn stage<'a>(
     images: Vec<NamedImage<'a>>,
     options: &StoreOptions,
-    store: Arc<dyn ImageStore>,
+    store: Option<Arc<dyn ImageStore>>,
+    tags: Option<PushedTags<'a>>,
     cx: &'a ExportContext<'a>,
 ) -> Result<Box<dyn Staged + 'a>> {
-    let mut staged = StagedNames { store, names: Vec::new(), images: Vec::new() };
+    let Some(store) = store else {
+        let images = images.iter().map(NamedImage::exported).collect();
+        return Ok(Box::new(StagedNames { names: None, tags, images }));
+    };
+    let mut all_names = Vec::new();
+    let mut exported = Vec::new();
     let storing = Storing { jobs: cx.budget().jobs(), progress: cx.progress(), cancel: cx.cancel() };
     for NamedImage { image, names } in images {
-        image::store(&image, staged.store.as_ref(), &storing)?;
+        image::store(&image, store.as_ref(), &storing)?;
         if options.is_unpacked() {
-            unpack(&image, &staged.store, cx)?;
+            unpack(&image, &store, cx)?;
         }
         let names = options.all_names(&names, &image.root.digest)?;
         if names.is_empty() {
             cx.progress().warn(format!("{} has no name: the next prune removes it", image.root.digest));
         }
-        staged.images.push(ExportedImage {
+        exported.push(ExportedImage {
             names: names.iter().map(ToString::to_string).collect(),
             root: image.root.clone(),
             config: image.config.clone(),
         });
         let stored = StoredImage { root: image.root, referrers: image.referrers };
-        staged.names.extend(names.into_iter().map(|name| (name, stored.clone())));
+        all_names.extend(names.into_iter().map(|name| (name, stored.clone())));
     }
-    Ok(Box::new(staged))
+    Ok(Box::new(StagedNames { names: Some((store, all_names)), tags, images: exported }))
 }
 
 /// Makes the snapshots of an image for this machine.
@@ -58,20 +65,25 @@ fn unpack(image: &AssembledImage<'_>, store: &Arc<dyn ImageStore>, cx: &ExportCo
     unpack_image(&layers, snapshots, &unpacking).map(drop)
 }
 
-/// Images whose content is in the store, and the names that they get.
-struct StagedNames {
-    store: Arc<dyn ImageStore>,
-    names: Vec<(ImageName, StoredImage)>,
+/// Images whose content is where it should be, and the names that they get.
+struct StagedNames<'a> {
+    names: Option<(Arc<dyn ImageStore>, Vec<(ImageName, StoredImage)>)>,
+    tags: Option<PushedTags<'a>>,
     images: Vec<ExportedImage>,
 }
 
-impl Staged for StagedNames {
+impl Staged for StagedNames<'_> {
     fn turn(&self) -> Turn {
-        Turn::Local
+        if self.tags.is_some() { Turn::Remote } else { Turn::Local }
     }
 
     fn publish(self: Box<Self>) -> Result<Response> {
-        self.store.tag(&self.names)?;
+        if let Some((store, names)) = &self.names {
+            store.tag(names)?;
+        }
+        if let Some(tags) = self.tags {
+            tags.publish()?;
+        }
         Ok(Response { kind: TYPE.to_owned(), destination: None, images: self.images })
     }
 }

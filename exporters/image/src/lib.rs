@@ -20,7 +20,7 @@ impl Exporter for ImageExporter {
     fn info(&self) -> ExporterInfo {
         ExporterInfo {
             kind: TYPE.into(),
-            summary: "Image in the image store, under its names".into(),
+            summary: "Image in the image store, and in registries, under its names".into(),
             options: describe::<StoreOptions>(),
         }
     }
@@ -41,6 +41,7 @@ impl ExporterInstance for ImageInstance {
     }
 
     fn needs(&self, result: &BuildResult) -> Result<Needs> {
+        self.options.check_result(result)?;
         self.options.image.needs(result)
     }
 
@@ -54,10 +55,17 @@ impl ExporterInstance for ImageInstance {
         output: Output,
         cx: &'a ExportContext<'a>,
     ) -> Result<Box<dyn Staged + 'a>> {
-        let images = image::assemble_all(result, &self.options.image, cx)?;
-        match output {
-            Output::ImageStore(store) => export::store(images, &self.options, store, cx),
-            other => Err(other.unexpected(TYPE)),
-        }
+        let store = match output {
+            Output::ImageStore(store) => Some(store),
+            Output::None => None,
+            other => return Err(other.unexpected(TYPE)),
+        };
+        let Some(push) = self.options.open_push(result, cx)? else {
+            let images = image::assemble_all(result, &self.options.image, cx)?;
+            return export::stage(images, &self.options, store, None, cx);
+        };
+        let images = push.assemble(result, &self.options.image)?;
+        let tags = push.send(&images)?;
+        export::stage(images, &self.options, store, Some(tags), cx)
     }
 }

@@ -1,9 +1,9 @@
 //! The options of `type=image`.
 
-use longshore_core::image::ImageOptions;
+use longshore_core::image::{ImageOptions, Push, PushOptions};
 use longshore_core::oci::{Digest, ImageName};
 use longshore_core::options::{Options, Visitor};
-use longshore_core::{Error, ErrorKind, Result};
+use longshore_core::{BuildResult, Error, ErrorKind, ExportContext, Result};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StoreOptions {
@@ -15,9 +15,8 @@ pub(crate) struct StoreOptions {
     /// The key that BuildKit reads, which lacks a letter.
     danging_name_empty_only: Option<bool>,
     unpack: Option<bool>,
-    push: Option<bool>,
-    push_by_digest: Option<bool>,
-    registry_insecure: Option<bool>,
+    is_pushed: Option<bool>,
+    pub(crate) push: PushOptions,
     rewrite_timestamp: Option<bool>,
     attestation_inline: Option<bool>,
     oci_artifact: Option<bool>,
@@ -45,11 +44,8 @@ impl Options for StoreOptions {
         let as_buildkit = "The same, as BuildKit spells it";
         visitor.option("danging-name-empty-only", as_buildkit, "false", &mut self.danging_name_empty_only)?;
         visitor.option("unpack", "Unpack the layers for this machine, too", "false", &mut self.unpack)?;
-        visitor.option("push", "Refused: nothing is pushed yet", "false", &mut self.push)?;
-        let by_digest = "Refused: nothing is pushed yet";
-        visitor.option("push-by-digest", by_digest, "false", &mut self.push_by_digest)?;
-        let insecure = "Refused: nothing is pushed yet";
-        visitor.option("registry.insecure", insecure, "false", &mut self.registry_insecure)?;
+        visitor.option("push", "Push the image under its names, too", "false", &mut self.is_pushed)?;
+        self.push.visit(visitor)?;
         let rewrite = "Refused: times of files are not rewritten yet";
         visitor.option("rewrite-timestamp", rewrite, "false", &mut self.rewrite_timestamp)?;
         let inline = "Refused: there are no attestations yet";
@@ -84,11 +80,12 @@ impl Options for StoreOptions {
         if self.is_unpacked() && !self.image.has_names() && self.dangling_name_prefix.is_none() {
             return Err(Error::option("unpack=true without a name would keep nothing").with_hint("add name=NAME"));
         }
-        if !self.is_stored() {
+        if !self.is_stored() && !self.is_pushed() {
             return Err(
                 Error::option("store=false without push=true exports nothing").with_hint("leave out store=false")
             );
         }
+        self.check_push()?;
         Ok(())
     }
 }
@@ -102,6 +99,27 @@ impl StoreOptions {
     /// Whether the layers are unpacked.
     pub(crate) fn is_unpacked(&self) -> bool {
         self.unpack.unwrap_or(false)
+    }
+
+    /// Whether the image is pushed.
+    pub(crate) fn is_pushed(&self) -> bool {
+        self.is_pushed.unwrap_or(false)
+    }
+
+    /// Where the images of `result` are pushed; `None` if they are not.
+    ///
+    /// # Errors
+    /// As [`Push::open`].
+    pub(crate) fn open_push<'a>(&'a self, result: &BuildResult, cx: &'a ExportContext<'a>) -> Result<Option<Push<'a>>> {
+        self.is_pushed().then(|| Push::open(result, &self.image, &self.push, cx)).transpose()
+    }
+
+    /// Checks what is pushed once the images are known.
+    ///
+    /// # Errors
+    /// As [`PushOptions::check_result`].
+    pub(crate) fn check_result(&self, result: &BuildResult) -> Result<()> {
+        if self.is_pushed() { self.push.check_result(&self.image, result) } else { Ok(()) }
     }
 
     /// All names of an image with `digest` that is to be called `names`.
@@ -124,6 +142,20 @@ impl StoreOptions {
         Ok(all)
     }
 
+    fn check_push(&self) -> Result<()> {
+        match self.push.first_set() {
+            Some(key) if !self.is_pushed() => {
+                Err(Error::option(format!("{key}=true without push=true does nothing")).with_hint("add push=true"))
+            }
+            Some("push-streaming") if self.is_stored() => Err(Error::option(
+                "push-streaming=true sends layers without keeping them, but the image store keeps them",
+            )
+            .with_hint("add store=false, or use type=registry")),
+            _ if self.is_pushed() => self.push.check(&self.image),
+            _ => Ok(()),
+        }
+    }
+
     fn is_dangling_only_when_empty(&self) -> bool {
         self.dangling_name_empty_only.or(self.danging_name_empty_only) == Some(true)
     }
@@ -131,9 +163,6 @@ impl StoreOptions {
     /// Options of BuildKit whose part is not built: set, they must not be passed over in silence.
     fn refuse_what_is_not_there(&self) -> Result<()> {
         let options = [
-            ("push", self.push, "pushing"),
-            ("push-by-digest", self.push_by_digest, "pushing"),
-            ("registry.insecure", self.registry_insecure, "pushing"),
             ("rewrite-timestamp", self.rewrite_timestamp, "rewriting times of files"),
             ("attestation-inline", self.attestation_inline, "attaching attestations"),
             ("oci-artifact", self.oci_artifact, "attaching attestations"),

@@ -42,9 +42,9 @@ pub(crate) enum Command {
 /// Export sources to one or more outputs
 ///
 /// A source is `rootfs:DIR` (a directory, as one layer), `scratch` (no layers), `image:NAME` (in the
-/// image store), `oci:DIR`, `oci-archive:FILE` or `docker-archive:FILE` (images that exist, selected
-/// with `:REF`; `-` reads standard input). Prefixed with a platform, as in `linux/arm64=rootfs:DIR`, several directories make
-/// one multi-platform image.
+/// image store), `docker://NAME` (in a registry), `oci:DIR`, `oci-archive:FILE` or `docker-archive:FILE`
+/// (images that exist, selected with `:REF`; `-` reads standard input). Prefixed with a platform, as in
+/// `linux/arm64=rootfs:DIR`, several directories make one multi-platform image.
 ///
 /// Either all outputs are written, or none.
 #[derive(Debug, clap::Args)]
@@ -80,6 +80,14 @@ pub(crate) struct ExportArgs {
     /// Threads that compress [default: one a processor]
     #[arg(long, help_heading = "Run", value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
+
+    /// Layers that are sent to one registry at the same time
+    #[arg(long, help_heading = "Run", value_name = "N", default_value = "4")]
+    pub(crate) push_jobs: NonZeroUsize,
+
+    /// Take along what refers to images in registries: signatures, SBOMs
+    #[arg(long, help_heading = "Run")]
+    pub(crate) all: bool,
 
     /// Keep layers beside the first destination, for this run only, and not in the image store
     #[arg(long, help_heading = "Image store")]
@@ -290,7 +298,7 @@ pub(crate) struct DuArgs {
 /// Show what images consist of: manifests, configuration, layers and their biggest files
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// What to read: image:NAME, or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
+    /// What to read: image:NAME, docker://NAME, or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 
@@ -304,7 +312,7 @@ pub(crate) struct InspectArgs {
 /// All that is wrong is listed, one line a problem; the exit code is then 1.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
-    /// What to read: image:NAME, or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
+    /// What to read: image:NAME, docker://NAME, or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 }

@@ -1,19 +1,26 @@
 //! What `longshore` offers: the only list of exporters and frontends.
 
 use longshore_core::{ExporterRegistry, FrontendRegistry};
+use longshore_distribution::{Client, ClientOptions};
 use longshore_exporter_docker::DockerExporter;
 use longshore_exporter_image::ImageExporter;
 use longshore_exporter_oci::OciExporter;
+use longshore_exporter_registry::RegistryExporter;
 use longshore_frontend_archive::ArchiveFrontend;
+use longshore_frontend_registry::RegistryFrontend;
 use longshore_frontend_rootfs::RootfsFrontend;
 use longshore_frontend_store::StoreFrontend;
 
 /// The exporters, in the order of the reference page.
 pub fn exporters() -> ExporterRegistry {
-    ExporterRegistry::default().with(DockerExporter).with(ImageExporter).with(OciExporter)
+    ExporterRegistry::default().with(DockerExporter).with(ImageExporter).with(OciExporter).with(RegistryExporter)
 }
 
 /// The frontends, in the order of `--help`.
 pub fn frontends() -> FrontendRegistry {
-    FrontendRegistry::default().with(RootfsFrontend).with(ArchiveFrontend).with(StoreFrontend)
+    FrontendRegistry::default()
+        .with(RootfsFrontend)
+        .with(ArchiveFrontend)
+        .with(StoreFrontend)
+        .with(RegistryFrontend::new(Client::new(ClientOptions::default())))
 }

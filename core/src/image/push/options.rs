@@ -5,6 +5,7 @@ use crate::image::ImageOptions;
 use crate::oci::ImageName;
 use crate::options::{Options, Visitor};
 use crate::push::RegistryOptions;
+use crate::result::BuildResult;
 
 /// How images are pushed.
 #[derive(Debug, Clone, Default)]
@@ -25,12 +26,12 @@ impl Options for PushOptions {
 }
 
 impl PushOptions {
-    /// An option that is set and does nothing without pushing.
+    /// The key of an option that is `true`, and so means that something is to be pushed; streaming before others.
     pub fn first_set(&self) -> Option<&'static str> {
         let options = [
+            ("push-streaming", self.streaming),
             ("push-by-digest", self.by_digest),
             ("registry.insecure", self.insecure),
-            ("push-streaming", self.streaming),
         ];
         options.into_iter().find(|(_, value)| *value == Some(true)).map(|(key, _)| key)
     }
@@ -45,6 +46,14 @@ impl PushOptions {
                 .with_hint("add name=REGISTRY/REPOSITORY:TAG, or name=* for the names that images bring"));
         }
         self.check_names(image.given_names())
+    }
+
+    /// Checks what is pushed once the images are known.
+    ///
+    /// # Errors
+    /// Names that the images lack or that do not fit to them; a tag with `push-by-digest`.
+    pub fn check_result(&self, image: &ImageOptions, result: &BuildResult) -> Result<()> {
+        image.names(result)?.iter().try_for_each(|names| self.check_names(names))
     }
 
     /// Checks the names of an image.

@@ -9,6 +9,7 @@ use longshore_core::{
     Budget, BuildResult, Destination, Epoch, Error, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec,
     Plan, Progress, Session, Source, Store,
 };
+use longshore_distribution::{Client, ClientOptions};
 
 use super::{edits, signals, written};
 use crate::args::ExportArgs;
@@ -27,7 +28,11 @@ pub(crate) fn export(
     let specs = outputs(&args.outputs)?;
     let store = open_store(args, &specs, root, exporters, frontends, &progress)?;
     let images = store.images().cloned();
-    let mut session = Session::new(exporters, store).with_progress(progress.clone()).with_cancel(cancel.clone());
+    let client = Client::new(ClientOptions { push_jobs: args.push_jobs, ..ClientOptions::default() });
+    let mut session = Session::new(exporters, store)
+        .with_pusher(Arc::new(client.pusher()))
+        .with_progress(progress.clone())
+        .with_cancel(cancel.clone());
     if let Some(jobs) = args.jobs {
         session = session.with_budget(Budget::new(jobs));
     }
@@ -37,6 +42,7 @@ pub(crate) fn export(
         owner: args.owner.as_deref().map(edits::parse_owner).transpose()?,
         progress: progress.clone(),
         images,
+        referrers: args.all,
         cancel,
     };
     let result = build(args, frontends, &cx)?;

@@ -1,0 +1,118 @@
+//! `WWW-Authenticate`: what a registry wants to see (RFC 9110, section 11.6.1).
+
+/// One challenge of an answer, which may hold several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Challenge {
+    /// Its scheme, in lower case.
+    pub(super) scheme: String,
+    parameters: Vec<(String, String)>,
+}
+
+impl Challenge {
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The challenges of all `headers`. What cannot be understood is passed over: another challenge may do.
+pub(super) fn parse(headers: &[String]) -> Vec<Challenge> {
+    let mut challenges = Vec::new();
+    for header in headers {
+        let mut rest = header.as_str();
+        while let Some(after) = next_item(rest.trim_start_matches([' ', '\t', ',']), &mut challenges) {
+            rest = after;
+        }
+    }
+    challenges
+}
+
+/// Reads a scheme or a parameter, and answers what follows it.
+fn next_item<'t>(text: &'t str, challenges: &mut Vec<Challenge>) -> Option<&'t str> {
+    let end = text.find(|c: char| !is_token(c)).unwrap_or(text.len());
+    let (word, rest) = text.split_at(end);
+    if word.is_empty() {
+        // Not a list any more: go on behind the next comma, if there is one.
+        return text.split_once(',').map(|(_, rest)| rest);
+    }
+    let value = rest.trim_start_matches([' ', '\t']).strip_prefix('=');
+    let Some(value) = value.filter(|value| !value.starts_with('=')) else {
+        challenges.push(Challenge { scheme: word.to_ascii_lowercase(), parameters: Vec::new() });
+        return Some(skip_token68(rest));
+    };
+    let (value, rest) = parameter_value(value.trim_start_matches([' ', '\t']));
+    if let Some(challenge) = challenges.last_mut() {
+        challenge.parameters.push((word.to_ascii_lowercase(), value));
+    }
+    Some(rest)
+}
+
+fn is_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
+}
+
+/// A scheme may be followed by one word that ends in `=`, as Negotiate's is, instead of parameters.
+fn skip_token68(text: &str) -> &str {
+    let trimmed = text.trim_start_matches([' ', '\t']);
+    let end = trimmed.find([',', ' ', '\t']).unwrap_or(trimmed.len());
+    let (word, rest) = trimmed.split_at(end);
+    let is_word = word.ends_with('=') || word.contains('/') && !word.contains('=');
+    if is_word { rest } else { text }
+}
+
+fn parameter_value(text: &str) -> (String, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
+        return (text[..end].to_owned(), &text[end..]);
+    };
+    let mut value = String::new();
+    let mut characters = quoted.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return (value, &quoted[at + 1..]),
+            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+            other => value.push(other),
+        }
+    }
+    (value, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schemes(headers: &[&str]) -> Vec<String> {
+        let headers: Vec<String> = headers.iter().map(ToString::to_string).collect();
+        parse(&headers).into_iter().map(|challenge| challenge.scheme).collect()
+    }
+
+    #[test]
+    fn commas_in_quotes_are_not_between_challenges() {
+        let header = r#"Bearer realm="https://a.example/token?a=b,c",service="r",scope="repository:x:pull,push""#;
+        let challenges = parse(&[header.to_owned()]);
+        assert_eq!(challenges.len(), 1);
+        assert_eq!(challenges[0].parameter("realm"), Some("https://a.example/token?a=b,c"));
+        assert_eq!(challenges[0].parameter("scope"), Some("repository:x:pull,push"));
+        assert_eq!(challenges[0].parameter("error"), None);
+    }
+
+    #[test]
+    fn several_challenges_in_one_header_and_in_several() {
+        let one = r#"Negotiate, Basic realm="a \"quoted\", realm" , BEARER realm=plain,service="s""#;
+        assert_eq!(schemes(&[one]), ["negotiate", "basic", "bearer"]);
+        let challenges = parse(&[one.to_owned()]);
+        assert_eq!(challenges[1].parameter("realm"), Some("a \"quoted\", realm"));
+        assert_eq!(challenges[2].parameter("realm"), Some("plain"));
+        assert_eq!(
+            schemes(&["Negotiate YWJj/ZGVm==, Basic realm=x", "Bearer realm=y"]),
+            ["negotiate", "basic", "bearer"]
+        );
+    }
+
+    #[test]
+    fn nonsense_ends() {
+        for text in ["", ",,,", "=", "\"", "Bearer realm=\"open", "\u{7f}, Basic realm=x", "Basic =", "a=b"] {
+            parse(&[text.to_owned()]);
+        }
+        assert_eq!(schemes(&["\u{7f}, Basic realm=x"]), ["basic"]);
+    }
+}

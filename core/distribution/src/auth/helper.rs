@@ -1,0 +1,137 @@
+//! Credential helpers: programs that keep secrets (docker/docker-credential-helpers, its protocol).
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use longshore_core::{Cancel, Context, Error, ErrorKind, Result};
+use serde::Deserialize;
+
+use super::Credential;
+use crate::http::bounded;
+
+/// How long a helper may think: it may ask a person, but a build must not hang for ever.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// Far more than a name and a secret.
+const OUTPUT_LIMIT: u64 = 1 << 20;
+/// How often a running helper is looked at.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What a helper answers with when it has nothing.
+const NOT_FOUND: &str = "credentials not found in native keychain";
+
+/// Asks `docker-credential-NAME` for the credential of a server; `None` if it has none.
+///
+/// # Errors
+/// A helper that is not there, fails, or takes too long.
+pub(super) fn get(name: &str, server: &str, cancel: &Cancel) -> Result<Option<Credential>> {
+    if name.is_empty() || name.contains(['/', '\0']) {
+        return Err(Error::input(format!("credential helper `{}` is not a name", bounded(name))));
+    }
+    let program = format!("docker-credential-{name}");
+    ask(&program, server, TIME_LIMIT, cancel).attempt(|| format!("cannot ask {program} for {server}"))
+}
+
+fn ask(program: &str, server: &str, limit: Duration, cancel: &Cancel) -> Result<Option<Credential>> {
+    let mut command = Command::new(program);
+    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A helper that does not read fails in its own words.
+        let _ = stdin.write_all(server.as_bytes());
+    }
+    let stdout = child.stdout.take();
+    let reading = thread::spawn(move || {
+        let mut output = String::new();
+        stdout.map(|stdout| stdout.take(OUTPUT_LIMIT).read_to_string(&mut output)).transpose().map(|_| output)
+    });
+    let is_success = wait(&mut child, limit, cancel)?;
+    let panicked = |_| Error::new(ErrorKind::Other, "its output cannot be read");
+    let output = reading.join().map_err(panicked)??;
+    if !is_success {
+        let said = output.trim();
+        return if said == NOT_FOUND { Ok(None) } else { Err(Error::new(ErrorKind::Denied, bounded(said))) };
+    }
+    parse(&output)
+}
+
+fn wait(child: &mut Child, limit: Duration, cancel: &Cancel) -> Result<bool> {
+    let until = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status.success());
+        }
+        let stop = cancel.check().err().or_else(|| {
+            let late = || Error::new(ErrorKind::Unavailable, format!("no answer in {} s", limit.as_secs()));
+            (Instant::now() >= until).then(late)
+        });
+        if let Some(error) = stop {
+            // It may be gone by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(error);
+        }
+        thread::sleep(TICK);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    username: String,
+    secret: String,
+}
+
+fn parse(output: &str) -> Result<Option<Credential>> {
+    // The text of a failure may show secrets, so it is not repeated.
+    let answer: Answer = serde_json::from_str(output).map_err(|_| Error::input("its answer is not a credential"))?;
+    Ok(match answer {
+        Answer { secret, .. } if secret.is_empty() => None,
+        Answer { username, secret } if username == "<token>" => Some(Credential::Identity(secret)),
+        Answer { username, secret } => Some(Credential::Basic { username, password: secret }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn helper(script: &str) -> (tempfile::TempDir, String) {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("docker-credential-test");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let program = path.to_str().unwrap().to_owned();
+        (place, program)
+    }
+
+    fn run(script: &str, limit: u64) -> Result<Option<Credential>> {
+        let (_place, program) = helper(script);
+        ask(&program, "r.example", Duration::from_millis(limit), &Cancel::default())
+    }
+
+    #[test]
+    fn answers_of_helpers() {
+        let found = run(r#"read host; echo "{\"ServerURL\":\"$host\",\"Username\":\"u\",\"Secret\":\"$host\"}""#, 5000);
+        let expected = Credential::Basic { username: "u".to_owned(), password: "r.example".to_owned() };
+        assert!(found.unwrap() == Some(expected));
+        let found = run(r#"echo '{"Username":"<token>","Secret":"t"}'"#, 5000);
+        assert!(found.unwrap() == Some(Credential::Identity("t".to_owned())));
+        assert!(run(&format!("echo {NOT_FOUND}; exit 1"), 5000).unwrap().is_none());
+        assert_eq!(run("echo locked; exit 1", 5000).unwrap_err().message(), "locked");
+        assert!(run("echo secret", 5000).unwrap_err().with_causes().contains("not a credential"));
+    }
+
+    #[test]
+    fn a_helper_that_hangs_is_stopped() {
+        let error = run("exec sleep 60", 100).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let (_place, program) = helper("exec sleep 60");
+        let error = ask(&program, "r", Duration::from_secs(60), &cancel).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+    }
+}

@@ -1,0 +1,159 @@
+//! How one registry is convinced: the way that it asked for, and the tokens that we have.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use longshore_core::{Error, ErrorKind, Result, Transfer};
+
+use super::challenge::{self, Challenge};
+use super::token::{Fetch, Scopes, Token, TokenServer, basic};
+use super::{Credential, CredentialFiles, Scope};
+use crate::hosts::Hosts;
+use crate::http::{Failure, RetryPolicy, Url};
+
+/// What is known of how to be let in by one host.
+#[derive(Debug)]
+pub(crate) struct AuthSession {
+    /// The registry, as credentials are filed under it.
+    registry: String,
+    hosts: Arc<Hosts>,
+    files: CredentialFiles,
+    policy: RetryPolicy,
+    /// Whether plain HTTP may carry secrets to a host that is not this machine.
+    is_insecure: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    way: Way,
+    tokens: Vec<Token>,
+    /// By repository: files may tell them apart.
+    credentials: HashMap<String, Option<Credential>>,
+}
+
+#[derive(Debug, Clone, Default)]
+enum Way {
+    /// Nothing was asked for.
+    #[default]
+    Open,
+    Basic,
+    Bearer(TokenServer),
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("way", &self.way).field("tokens", &self.tokens.len()).finish_non_exhaustive()
+    }
+}
+
+impl AuthSession {
+    pub(crate) fn new(registry: &str, hosts: Arc<Hosts>, policy: RetryPolicy, is_insecure: bool) -> Self {
+        let files = hosts.credentials().clone();
+        Self { registry: registry.to_owned(), hosts, files, policy, is_insecure, state: Mutex::default() }
+    }
+
+    /// The `Authorization` of a request to `url` that does what `scopes` say, and more of `list`; `None`
+    /// where nothing is asked for or nothing is known.
+    pub(crate) fn header(
+        &self,
+        url: &Url,
+        scopes: &[Scope],
+        list: &str,
+        cx: Transfer<'_>,
+    ) -> Result<Option<String>, Failure> {
+        let mut state = self.state();
+        let repository = scopes.first().map_or("", |scope| scope.repository.as_str());
+        match state.way.clone() {
+            Way::Open => Ok(None),
+            Way::Basic => match self.credential(&mut state, repository, cx)? {
+                None | Some(Credential::Identity(_)) => Ok(None),
+                Some(credential) => {
+                    self.check_private(url)?;
+                    Ok(Some(match credential {
+                        Credential::Basic { username, password } => basic(&username, &password),
+                        Credential::Identity(token) | Credential::Registry(token) => format!("Bearer {token}"),
+                    }))
+                }
+            },
+            Way::Bearer(server) => {
+                let mut wanted = Scopes::of(scopes);
+                wanted.add(list);
+                if let Some(token) = state.tokens.iter().find(|token| token.serves(&wanted)) {
+                    return Ok(Some(format!("Bearer {}", token.value)));
+                }
+                let credential = self.credential(&mut state, repository, cx)?;
+                if credential.is_some() {
+                    self.check_private(&server.realm)?;
+                }
+                let transport = self.hosts.transport(&server.realm, self.is_insecure)?;
+                let fetch = Fetch { server: &server, transport: &transport, policy: self.policy, cx };
+                let token = fetch.token(&wanted, credential.as_ref())?;
+                let header = format!("Bearer {}", token.value);
+                state.tokens.retain(|token| token.serves(&Scopes::default()));
+                state.tokens.push(token);
+                Ok(Some(header))
+            }
+        }
+    }
+
+    /// Learns from a 401 to a request that carried `used`; answers the scopes that the registry names.
+    /// `None` if nothing else can be tried.
+    pub(crate) fn learn(&self, url: &Url, headers: &[String], used: Option<&str>) -> Result<Option<String>> {
+        let challenges = challenge::parse(headers);
+        let of = |scheme: &str| challenges.iter().find(|challenge| challenge.scheme == scheme);
+        let mut state = self.state();
+        let used_token = used.and_then(|header| header.strip_prefix("Bearer "));
+        state.tokens.retain(|token| Some(token.value.as_str()) != used_token);
+        if let Some((challenge, realm)) = of("bearer").and_then(|c| Some((c, c.parameter("realm")?))) {
+            let realm = Url::parse(realm)?;
+            self.check_realm(url, &realm)?;
+            let service = challenge.parameter("service").map(str::to_owned);
+            state.way = Way::Bearer(TokenServer { realm, service });
+            return Ok(Some(challenge.parameter("scope").unwrap_or_default().to_owned()));
+        }
+        let is_new = used.is_none_or(|header| !header.starts_with("Basic "));
+        Ok(of("basic").filter(|_: &&Challenge| is_new).map(|_| {
+            state.way = Way::Basic;
+            String::new()
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn credential(&self, state: &mut State, repository: &str, cx: Transfer<'_>) -> Result<Option<Credential>> {
+        if let Some(known) = state.credentials.get(repository) {
+            return Ok(known.clone());
+        }
+        let found = self.files.find(&self.registry, repository, cx.cancel)?;
+        state.credentials.insert(repository.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    /// Secrets go over TLS, to this machine, or where the user said that it does not matter.
+    fn check_private(&self, url: &Url) -> Result<()> {
+        if url.is_secure || url.is_loopback() || self.is_insecure {
+            return Ok(());
+        }
+        let message = format!("{url} has no TLS, and credentials are not sent without it");
+        Err(Error::new(ErrorKind::Denied, message).with_hint("registry.insecure=true sends them all the same"))
+    }
+
+    /// A registry may name any token server, but not lead credentials out of TLS, or to a service of this
+    /// machine that the registry itself could not reach.
+    fn check_realm(&self, registry: &Url, realm: &Url) -> Result<()> {
+        let is_local = registry.is_loopback() && realm.is_loopback();
+        let is_own = self.is_insecure && host(&registry.authority) == host(&realm.authority);
+        if realm.is_secure && !(realm.is_loopback() && !registry.is_loopback()) || is_local || is_own {
+            return Ok(());
+        }
+        let message = format!("{} names the token server {realm}, which is not safe to ask", registry.authority);
+        Err(Error::new(ErrorKind::Denied, message).with_hint("token servers have https URLs"))
+    }
+}
+
+fn host(authority: &str) -> &str {
+    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
+}

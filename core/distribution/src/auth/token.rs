@@ -1,0 +1,228 @@
+//! Tokens: what a token server gives for a credential (distribution's token specification).
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use longshore_core::{Error, Transfer};
+use serde::Deserialize;
+use ureq::http::Method;
+
+use super::Credential;
+use crate::http::{Failure, Payload, Request, Response, RetryPolicy, Transport, Url, encode, run};
+
+/// What a request wants to do in a repository.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Scope {
+    pub(crate) repository: String,
+    pub(crate) pushes: bool,
+}
+
+impl Scope {
+    pub(crate) fn pull(repository: &str) -> Self {
+        Self { repository: repository.to_owned(), pushes: false }
+    }
+
+    pub(crate) fn push(repository: &str) -> Self {
+        Self { repository: repository.to_owned(), pushes: true }
+    }
+
+    /// As token servers write it.
+    fn text(&self) -> String {
+        format!("repository:{}:{}", self.repository, if self.pushes { "pull,push" } else { "pull" })
+    }
+}
+
+/// Scopes as text, with the actions of each resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Scopes(BTreeMap<String, Vec<String>>);
+
+impl Scopes {
+    pub(super) fn of(scopes: &[Scope]) -> Self {
+        let mut all = Self::default();
+        scopes.iter().for_each(|scope| all.add(&scope.text()));
+        all
+    }
+
+    /// Adds a list as a challenge has it, separated by spaces.
+    pub(super) fn add(&mut self, list: &str) {
+        for scope in list.split_ascii_whitespace() {
+            let (resource, actions) = scope.rsplit_once(':').unwrap_or((scope, ""));
+            let known = self.0.entry(resource.to_owned()).or_default();
+            for action in actions.split(',').filter(|action| !action.is_empty()) {
+                if !known.iter().any(|other| other == action) {
+                    known.push(action.to_owned());
+                }
+            }
+        }
+    }
+
+    fn contains(&self, other: &Self) -> bool {
+        let has = |(resource, actions): (&String, &Vec<String>)| {
+            self.0.get(resource).is_some_and(|own| actions.iter().all(|action| own.contains(action)))
+        };
+        other.0.iter().all(has)
+    }
+
+    fn texts(&self) -> Vec<String> {
+        self.0.iter().map(|(resource, actions)| format!("{resource}:{}", actions.join(","))).collect()
+    }
+}
+
+/// A token, and what it is good for.
+#[derive(Clone)]
+pub(super) struct Token {
+    pub(super) value: String,
+    scopes: Scopes,
+    expires: Instant,
+}
+
+impl Token {
+    /// Whether it can be used for `wanted` now.
+    pub(super) fn serves(&self, wanted: &Scopes) -> bool {
+        self.scopes.contains(wanted) && Instant::now() < self.expires
+    }
+}
+
+/// Where tokens come from, as a challenge said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TokenServer {
+    pub(super) realm: Url,
+    pub(super) service: Option<String>,
+}
+
+/// Far more than a token.
+const ANSWER_LIMIT: u64 = 1 << 20;
+/// How long a token is good for where the server does not say.
+const DEFAULT_LIFE: u64 = 60;
+
+#[derive(Deserialize)]
+struct Answer {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+}
+
+/// Fetches tokens from one server.
+pub(super) struct Fetch<'a> {
+    pub(super) server: &'a TokenServer,
+    pub(super) transport: &'a Arc<Transport>,
+    pub(super) policy: RetryPolicy,
+    pub(super) cx: Transfer<'a>,
+}
+
+impl Fetch<'_> {
+    /// A token for `scopes`, for whom `credential` stands for, or for anyone.
+    pub(super) fn token(&self, scopes: &Scopes, credential: Option<&Credential>) -> Result<Token, Failure> {
+        let asked = Instant::now();
+        let response = match credential {
+            Some(Credential::Registry(token)) => {
+                let expires = asked + Duration::from_secs(24 * 3600);
+                return Ok(Token { value: token.clone(), scopes: scopes.clone(), expires });
+            }
+            Some(Credential::Identity(identity)) => match self.post(scopes, identity) {
+                // Not every server that takes such tokens has the newer way.
+                Err(failure) if matches!(failure.status(), Some(401 | 404 | 405)) => {
+                    self.get(scopes, Some(("<token>", identity)))?
+                }
+                answer => answer?,
+            },
+            Some(Credential::Basic { username, password }) => self.get(scopes, Some((username, password)))?,
+            None => self.get(scopes, None)?,
+        };
+        self.parse(response, scopes, asked)
+    }
+
+    fn get(&self, scopes: &Scopes, user: Option<(&str, &str)>) -> Result<Response, Failure> {
+        let mut url = self.server.realm.clone();
+        if let Some(service) = &self.server.service {
+            url = url.with_query("service", service);
+        }
+        for scope in scopes.texts() {
+            url = url.with_query("scope", &scope);
+        }
+        let headers = match user {
+            Some((name, password)) => vec![("authorization", basic(name, password))],
+            None => Vec::new(),
+        };
+        self.call(Method::GET, url, headers, None)
+    }
+
+    fn post(&self, scopes: &Scopes, identity: &str) -> Result<Response, Failure> {
+        let mut form = vec![("grant_type", "refresh_token"), ("client_id", "longshore"), ("refresh_token", identity)];
+        if let Some(service) = &self.server.service {
+            form.push(("service", service));
+        }
+        let scopes = scopes.texts().join(" ");
+        form.push(("scope", &scopes));
+        let form = form.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect::<Vec<_>>().join("&");
+        let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
+        self.call(Method::POST, self.server.realm.clone(), headers, Some(&form))
+    }
+
+    fn call(
+        &self,
+        method: Method,
+        url: Url,
+        headers: Vec<(&'static str, String)>,
+        form: Option<&str>,
+    ) -> Result<Response, Failure> {
+        let mut refused = None;
+        let answer = run(self.policy, self.cx, || {
+            let payload = form.map_or(Payload::None, |form| Payload::Bytes(form.as_bytes()));
+            let request = Request { method: method.clone(), url: url.clone(), headers: headers.clone(), payload };
+            let response = self.transport.send(request, &[], self.cx.cancel)?;
+            if response.status() == 200 {
+                return Ok(Some(response));
+            }
+            // The realm without its query: that is long, and the same each time.
+            let failure = Failure::of(&format!("cannot get a token from {}", self.server.realm), response);
+            if failure.is_temporary() {
+                return Err(failure);
+            }
+            refused = Some(failure);
+            Ok(None)
+        })?;
+        match (answer, refused) {
+            (Some(response), _) => Ok(response),
+            (None, Some(failure)) => Err(failure),
+            (None, None) => Err(Error::cancelled().into()),
+        }
+    }
+
+    fn parse(&self, response: Response, scopes: &Scopes, asked: Instant) -> Result<Token, Failure> {
+        // What it holds is secret, so it is not repeated.
+        let invalid = || Failure::from(Error::input(format!("the answer of {} is not a token", self.server.realm)));
+        let mut body = Vec::new();
+        response.into_reader().take(ANSWER_LIMIT).read_to_end(&mut body).map_err(|_| invalid())?;
+        let answer: Answer = serde_json::from_slice(&body).map_err(|_| invalid())?;
+        let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());
+        let value = token.ok_or_else(invalid)?;
+        let life = Duration::from_secs(answer.expires_in.filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_LIFE));
+        // A little before it ends: the request has to get there, and clocks differ.
+        Ok(Token { value, scopes: scopes.clone(), expires: asked + life.mul_f64(0.9) })
+    }
+}
+
+/// The header for a name and a password (RFC 7617).
+pub(super) fn basic(username: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wider_scopes_serve_narrower_ones() {
+        let mut wide = Scopes::of(&[Scope::push("a/b"), Scope::pull("c")]);
+        assert!(wide.contains(&Scopes::of(&[Scope::pull("a/b")])));
+        assert!(!wide.contains(&Scopes::of(&[Scope::push("c")])));
+        assert_eq!(wide.texts(), ["repository:a/b:pull,push", "repository:c:pull"]);
+        wide.add("repository:c:push registry:catalog:*");
+        assert_eq!(wide.texts(), ["registry:catalog:*", "repository:a/b:pull,push", "repository:c:pull,push"]);
+    }
+}

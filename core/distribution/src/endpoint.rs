@@ -1,0 +1,214 @@
+//! One address of a registry: its scheme, its connections, and how it lets us in.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use longshore_core::{Cancel, Error, ErrorKind, Result, Transfer};
+use ureq::http::Method;
+
+use crate::auth::{AuthSession, Scope};
+use crate::hosts::{Hosts, Mirror};
+use crate::http::{Failure, Payload, Reason, Request, Response, RetryPolicy, Timeouts, Transport, Url, is_loopback};
+
+/// How long TLS may take where plain HTTP will do as well: a server without TLS may wait for more.
+const PROBE: Duration = Duration::from_secs(5);
+/// Redirects of one request.
+const REDIRECTS: usize = 8;
+
+/// One address of a registry.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    hosts: Arc<Hosts>,
+    auth: AuthSession,
+    policy: RetryPolicy,
+    /// Where its API begins, with the scheme that was found or told; plain while that is not known.
+    base: Mutex<Base>,
+    /// Its own connections, where its settings are not those of the host.
+    own: Option<Arc<Transport>>,
+    headers: Vec<(String, String)>,
+    is_insecure: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Base {
+    Known(Url),
+    /// TLS if it answers, plain HTTP if not.
+    Unknown(String),
+}
+
+/// A request to an endpoint.
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    pub(crate) target: Target<'a>,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// What it does, for the token.
+    pub(crate) scopes: &'a [Scope],
+    pub(crate) payload: Payload<'a>,
+}
+
+/// Where a request goes.
+pub(crate) enum Target<'a> {
+    /// Below the start of the API.
+    Path(&'a str),
+    /// Where the registry said; without credentials where that is another host.
+    Url(&'a Url),
+}
+
+impl Endpoint {
+    /// The address of a registry itself.
+    pub(crate) fn new(hosts: &Arc<Hosts>, registry: &str, policy: RetryPolicy, is_insecure: bool) -> Self {
+        // What everyone calls docker.io has its API elsewhere.
+        let authority = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
+        let base = match is_insecure || is_loopback(authority) {
+            true => Base::Unknown(authority.to_owned()),
+            false => Base::Known(Url::new(true, authority, "/v2")),
+        };
+        Self {
+            hosts: hosts.clone(),
+            auth: AuthSession::new(registry, hosts.clone(), policy, is_insecure),
+            policy,
+            base: Mutex::new(base),
+            own: None,
+            headers: Vec::new(),
+            is_insecure,
+        }
+    }
+
+    /// A mirror of `registry`. It has the credentials that are filed under its own name.
+    pub(crate) fn mirror(hosts: &Arc<Hosts>, registry: &str, mirror: &Mirror, policy: RetryPolicy) -> Result<Self> {
+        let filed = if mirror.is_server { registry } else { &mirror.base.authority };
+        let transport = |tls| Arc::new(Transport::new(tls, &mirror.base, hosts.timeouts()));
+        Ok(Self {
+            hosts: hosts.clone(),
+            auth: AuthSession::new(filed, hosts.clone(), policy, false),
+            policy,
+            own: mirror.tls.clone().map(transport),
+            headers: mirror.headers.clone(),
+            base: Mutex::new(Base::Known(mirror.base.clone())),
+            is_insecure: false,
+        })
+    }
+
+    pub(crate) fn policy(&self) -> RetryPolicy {
+        self.policy
+    }
+
+    /// Sends a request, convinces the registry that we may, and answers whatever it says. It is not tried
+    /// again when it fails.
+    ///
+    /// A body that can be read only once is not sent again after a 401: then the answer is that, and the next
+    /// call has what was asked for.
+    pub(crate) fn call(&self, call: Call<'_>, cx: Transfer<'_>) -> Result<Response, Failure> {
+        let base = self.base(cx.cancel)?;
+        let url = match call.target {
+            Target::Path(path) => Url { path: format!("{}/{path}", base.path), ..base.clone() },
+            Target::Url(url) => url.clone(),
+        };
+        check_downgrade(&base, &url)?;
+        let is_own = url.is_same_origin(&base);
+        let transport = self.transport(&url, is_own)?;
+        let mut payload = call.payload;
+        let mut named = String::new();
+        let mut is_first = true;
+        loop {
+            let auth = if is_own { self.auth.header(&url, call.scopes, &named, cx)? } else { None };
+            let mut headers = call.headers.clone();
+            headers.extend(auth.clone().map(|value| ("authorization", value)));
+            let again = match &mut payload {
+                Payload::None => Payload::None,
+                Payload::Bytes(bytes) => Payload::Bytes(bytes),
+                Payload::Reader(reader, length) => Payload::Reader(&mut **reader, *length),
+            };
+            let is_once = matches!(again, Payload::Reader(..));
+            let own_headers = if is_own { self.headers.as_slice() } else { &[] };
+            let request = Request { method: call.method.clone(), url: url.clone(), headers, payload: again };
+            let response = transport.send(request, own_headers, cx.cancel)?;
+            if response.status() != 401 || !is_own || !is_first {
+                return Ok(response);
+            }
+            let learned = self.auth.learn(&url, &response.headers("www-authenticate"), auth.as_deref())?;
+            match learned {
+                Some(scopes) if !is_once => named = scopes,
+                _ => return Ok(response),
+            }
+            is_first = false;
+        }
+    }
+
+    /// As [`call`](Self::call), and follows redirects. Credentials stay where they belong.
+    pub(crate) fn follow(&self, call: Call<'_>, cx: Transfer<'_>) -> Result<Response, Failure> {
+        let (method, headers, scopes) = (call.method.clone(), call.headers.clone(), call.scopes);
+        let mut response = self.call(call, cx)?;
+        for _ in 0..REDIRECTS {
+            if !matches!(response.status(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(response);
+            }
+            let url = location(&response)?;
+            check_downgrade(&response.url, &url)?;
+            let (method, headers) = (method.clone(), headers.clone());
+            let call = Call { method, target: Target::Url(&url), headers, scopes, payload: Payload::None };
+            response = self.call(call, cx)?;
+        }
+        let message = format!("{}: more than {REDIRECTS} redirects", response.url);
+        Err(Error::new(ErrorKind::Unavailable, message).into())
+    }
+
+    fn transport(&self, url: &Url, is_own: bool) -> Result<Arc<Transport>> {
+        match &self.own {
+            Some(own) if is_own => Ok(own.clone()),
+            _ => self.hosts.transport(url, self.is_insecure && is_own),
+        }
+    }
+
+    /// Where the API begins. The first call finds out whether there is TLS, where both will do.
+    fn base(&self, cancel: &Cancel) -> Result<Url, Failure> {
+        let mut base = self.base.lock().unwrap_or_else(PoisonError::into_inner);
+        let authority = match &*base {
+            Base::Known(url) => return Ok(url.clone()),
+            Base::Unknown(authority) => authority.clone(),
+        };
+        let found = self.probe(&authority, cancel)?;
+        *base = Base::Known(found.clone());
+        Ok(found)
+    }
+
+    fn probe(&self, authority: &str, cancel: &Cancel) -> Result<Url, Failure> {
+        let secure = Url::new(true, authority, "/v2");
+        let mut tls = self.hosts.tls(authority)?;
+        tls.is_unchecked = self.is_insecure;
+        let timeouts = Timeouts { connect: PROBE, idle: PROBE, ..self.hosts.timeouts() };
+        let probe = |url: &Url, transport: &Arc<Transport>| {
+            let url = Url { path: "/v2/".to_owned(), ..url.clone() };
+            let request = Request { method: Method::GET, url, headers: Vec::new(), payload: Payload::None };
+            transport.send(request, &[], cancel).map(drop)
+        };
+        let refused = match probe(&secure, &Arc::new(Transport::new(tls, &secure, timeouts))) {
+            Ok(()) => return Ok(secure),
+            // It has TLS, and is not who it says: then plain HTTP is no way out.
+            Err(failure) if !matches!(failure.reason, Reason::Broken | Reason::NotTls) => return Err(failure),
+            Err(failure) => failure,
+        };
+        let plain = Url { is_secure: false, ..secure };
+        match probe(&plain, &self.hosts.transport(&plain, self.is_insecure)?) {
+            Ok(()) => Ok(plain),
+            // Neither way: what speaks TLS says more about itself.
+            Err(failure) if refused.reason == Reason::NotTls => Err(failure),
+            Err(failure) => Err(if failure.is_temporary() { failure } else { refused }),
+        }
+    }
+}
+
+/// Where an answer leads.
+pub(crate) fn location(response: &Response) -> Result<Url> {
+    let missing = || Error::input(format!("the answer of {} lacks a Location", response.url));
+    response.url.join(response.header("location").ok_or_else(missing)?)
+}
+
+/// Nobody may lead us out of TLS.
+fn check_downgrade(from: &Url, to: &Url) -> Result<()> {
+    if from.is_secure && !to.is_secure {
+        let message = format!("{} leads to {to}, which has no TLS", from.authority);
+        return Err(Error::new(ErrorKind::Denied, message));
+    }
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! Failures of requests, in words.
+
+use std::io::Read;
+use std::time::{Duration, SystemTime};
+
+use jiff::fmt::rfc2822::DateTimeParser;
+use longshore_core::{Error, ErrorKind};
+use serde::Deserialize;
+
+use super::Response;
+use super::url::bounded;
+
+/// A request that did not do what it was for.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) reason: Reason,
+    /// How long the registry asks to wait.
+    pub(crate) retry_after: Option<Duration>,
+    error: Error,
+}
+
+/// Why a request failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The registry answered with this status.
+    Status(u16),
+    /// There was no answer: no connection, or one that broke or stalled.
+    Broken,
+    /// Its certificate is not one that we trust, or ours is not one that it trusts.
+    Untrusted,
+    /// What answers does not speak TLS.
+    NotTls,
+    /// It would fail again in the same way.
+    Final,
+}
+
+impl Failure {
+    /// There was no answer.
+    pub(crate) fn broken(error: Error) -> Self {
+        Self::because(Reason::Broken, error.retryable())
+    }
+
+    /// Why there is no answer that could be used.
+    pub(crate) fn because(reason: Reason, error: Error) -> Self {
+        Self { reason, retry_after: None, error }
+    }
+
+    /// What an answer that is not a success says. Reads its body, up to a limit.
+    pub(crate) fn of(what: &str, response: Response) -> Self {
+        let status = response.status();
+        let retry_after = response.header("retry-after").and_then(|value| parse_retry_after(value, SystemTime::now()));
+        let mut body = Vec::new();
+        // Without a body the status has to do.
+        let _ = response.into_reader().take(BODY_LIMIT).read_to_end(&mut body);
+        let said = said(&String::from_utf8_lossy(&body));
+        let message = match (said.is_empty(), reason_phrase(status)) {
+            (false, _) => format!("{what}: {status}: {said}"),
+            (true, Some(phrase)) => format!("{what}: {status} {phrase}"),
+            (true, None) => format!("{what}: status {status}"),
+        };
+        let mut error = Error::new(kind(status), message);
+        if is_temporary(status) {
+            error = error.retryable();
+        }
+        if let Some(hint) = hint(status) {
+            error = error.with_hint(hint);
+        }
+        Self { reason: Reason::Status(status), retry_after, error }
+    }
+
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self.reason {
+            Reason::Status(status) => Some(status),
+            Reason::Broken | Reason::Untrusted | Reason::NotTls | Reason::Final => None,
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    pub(crate) fn is_temporary(&self) -> bool {
+        match self.reason {
+            Reason::Status(status) => is_temporary(status),
+            Reason::Broken => true,
+            Reason::Untrusted | Reason::NotTls | Reason::Final => false,
+        }
+    }
+
+    pub(crate) fn error(&self) -> &Error {
+        &self.error
+    }
+
+    pub(crate) fn into_error(self) -> Error {
+        self.error
+    }
+}
+
+/// What cannot be tried again.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::because(Reason::Final, error)
+    }
+}
+
+/// As much of an answer as is read for a message.
+const BODY_LIMIT: u64 = 16 << 10;
+
+fn is_temporary(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 507..=599)
+}
+
+fn kind(status: u16) -> ErrorKind {
+    match status {
+        401 | 403 | 407 => ErrorKind::Denied,
+        404 | 410 => ErrorKind::NotFound,
+        405 | 415 | 501 | 505 => ErrorKind::Unsupported,
+        400 | 409 | 411..=414 | 416 | 422 => ErrorKind::InvalidInput,
+        _ if is_temporary(status) => ErrorKind::Unavailable,
+        _ => ErrorKind::Other,
+    }
+}
+
+fn hint(status: u16) -> Option<&'static str> {
+    match status {
+        401 => Some("log in with `docker login` or `podman login`, and check that this account may do it"),
+        403 => Some("check that the account of this registry may do it"),
+        407 => Some("the proxy wants a name and a password: put them into its URL"),
+        _ => None,
+    }
+}
+
+fn reason_phrase(status: u16) -> Option<&'static str> {
+    let status = ureq::http::StatusCode::from_u16(status).ok()?;
+    status.canonical_reason()
+}
+
+/// The errors of a registry (distribution-spec 1.1, "Error Codes"), or the text of whoever else answered.
+fn said(body: &str) -> String {
+    #[derive(Deserialize)]
+    struct Body {
+        errors: Vec<One>,
+    }
+    #[derive(Deserialize)]
+    struct One {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: Option<String>,
+        #[serde(default)]
+        detail: Option<serde_json::Value>,
+    }
+    let Ok(Body { errors }) = serde_json::from_str(body) else {
+        // A page for browsers says nothing in one line.
+        return if body.trim_start().starts_with('<') { String::new() } else { bounded(body) };
+    };
+    let line = |One { code, message, detail }: &One| {
+        let detail = detail.as_ref().filter(|detail| !detail.is_null()).map(|detail| match detail.as_str() {
+            Some(text) => text.to_owned(),
+            None => detail.to_string(),
+        });
+        [code.clone(), message.clone().unwrap_or_default(), detail.unwrap_or_default()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(": ")
+    };
+    bounded(&errors.iter().map(line).collect::<Vec<_>>().join("; "))
+}
+
+/// Both forms of Retry-After (RFC 9110, section 10.2.3): seconds, or a date.
+fn parse_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    // HTTP dates are those of RFC 2822 with the zone `GMT`.
+    let until = DateTimeParser::new().parse_timestamp(value).ok()?;
+    Some(SystemTime::from(until).duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_has_two_forms() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_445_412_480);
+        assert_eq!(parse_retry_after("120", now), Some(Duration::from_secs(120)));
+        assert_eq!(parse_retry_after("Wed, 21 Oct 2015 07:29:10 GMT", now), Some(Duration::from_secs(70)));
+        assert_eq!(parse_retry_after("Wed, 21 Oct 2015 07:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(parse_retry_after("soon", now), None);
+    }
+
+    #[test]
+    fn errors_of_registries_are_one_line() {
+        let body = r#"{"errors":[{"code":"DENIED","message":"no\nway","detail":null},{"code":"X","detail":{"a":1}}]}"#;
+        assert_eq!(said(body), "DENIED: no\\nway; X: {\"a\":1}");
+        assert_eq!(said("<html><body>nginx</body></html>"), "");
+        assert_eq!(said("upstream\u{7} gone"), "upstream\\u{7} gone");
+    }
+}

@@ -1,0 +1,141 @@
+//! When to try again.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use longshore_core::{Cancel, Error, ErrorKind, Result, Transfer};
+
+use super::Failure;
+
+/// How often, and after what wait, a request is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts in a row that may bring no progress.
+    pub attempts: u32,
+    /// The wait after the first failure; it doubles with each further one.
+    pub first: Duration,
+    /// The longest wait that we choose.
+    pub longest: Duration,
+    /// The longest wait that a registry may ask for.
+    pub longest_asked: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// Six attempts within about a quarter of a minute; five minutes where a registry asks for them.
+    fn default() -> Self {
+        Self {
+            attempts: 6,
+            first: Duration::from_millis(500),
+            longest: Duration::from_secs(30),
+            longest_asked: Duration::from_secs(300),
+        }
+    }
+}
+
+/// The attempts of one operation.
+#[derive(Debug)]
+pub(crate) struct Retries<'a> {
+    policy: RetryPolicy,
+    cx: Transfer<'a>,
+    /// Attempts since the last progress.
+    failed: u32,
+}
+
+impl<'a> Retries<'a> {
+    pub(crate) fn new(policy: RetryPolicy, cx: Transfer<'a>) -> Self {
+        Self { policy, cx, failed: 0 }
+    }
+
+    /// Goes on where an operation stood that had failed so many times.
+    pub(crate) fn after(policy: RetryPolicy, cx: Transfer<'a>, failed: u32) -> Self {
+        Self { policy, cx, failed }
+    }
+
+    /// Attempts since the last progress.
+    pub(crate) fn failed(&self) -> u32 {
+        self.failed
+    }
+
+    /// Something was achieved: the next failure is the first one again.
+    pub(crate) fn progressed(&mut self) {
+        self.failed = 0;
+    }
+
+    /// Waits before the next attempt, or fails because there is none.
+    pub(crate) fn wait(&mut self, failure: Failure) -> Result<()> {
+        self.cx.cancel.check()?;
+        if !failure.is_temporary() {
+            return Err(failure.into_error());
+        }
+        self.failed += 1;
+        if self.failed >= self.policy.attempts {
+            let attempts = self.policy.attempts;
+            return Err(failure.into_error().context(format!("no success in {attempts} attempts")));
+        }
+        let wait = match failure.retry_after {
+            Some(asked) if asked > self.policy.longest_asked => return Err(too_long(failure, asked)),
+            Some(asked) => asked,
+            None => self.backoff(),
+        };
+        let (next, of) = (self.failed + 1, self.policy.attempts);
+        let error = failure.into_error();
+        self.cx.progress.warn(format!("{}: attempt {next} of {of} in {}", error.with_causes(), seconds(wait)));
+        sleep(wait, self.cx.cancel)
+    }
+
+    /// Between one and two times the wait, so that many clients do not come back together.
+    fn backoff(&self) -> Duration {
+        let doubled = self.policy.first.saturating_mul(1 << (self.failed - 1).min(16));
+        let random = RandomState::new().build_hasher().finish() % 1000;
+        let jittered = doubled + doubled.mul_f64(random as f64 / 1000.0);
+        jittered.min(self.policy.longest)
+    }
+}
+
+/// Runs `attempt` until it succeeds, fails for good, or has failed too often.
+pub(crate) fn run<T>(
+    policy: RetryPolicy,
+    cx: Transfer<'_>,
+    mut attempt: impl FnMut() -> Result<T, Failure>,
+) -> Result<T> {
+    let mut retries = Retries::new(policy, cx);
+    loop {
+        match attempt() {
+            Ok(done) => return Ok(done),
+            Err(failure) => retries.wait(failure)?,
+        }
+    }
+}
+
+fn too_long(failure: Failure, asked: Duration) -> Error {
+    let error = failure.into_error();
+    Error::new(ErrorKind::Unavailable, format!("{}: it asks to come back in {}", error.message(), seconds(asked)))
+        .with_hint("run it again then: what is there already is not sent again")
+        .retryable()
+}
+
+fn seconds(wait: Duration) -> String {
+    if wait >= Duration::from_secs(1) { format!("{} s", wait.as_secs()) } else { format!("{} ms", wait.as_millis()) }
+}
+
+/// Sleeps, but not longer than until someone asks to stop.
+pub(crate) fn sleep(wait: Duration, cancel: &Cancel) -> Result<()> {
+    let woken = Arc::new((Mutex::new(false), Condvar::new()));
+    let wake = woken.clone();
+    let _guard = cancel.on_cancel(move || {
+        *wake.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        wake.1.notify_all();
+    });
+    let until = Instant::now() + wait;
+    let mut is_woken = woken.0.lock().unwrap_or_else(PoisonError::into_inner);
+    while !*is_woken {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        is_woken = woken.1.wait_timeout(is_woken, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+    drop(is_woken);
+    cancel.check()
+}

@@ -1,0 +1,167 @@
+//! URLs as registries give them.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use longshore_core::{Error, Result};
+use ureq::http::Uri;
+
+/// An absolute HTTP URL. Its query is kept as it was: registries sign theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url {
+    pub(crate) is_secure: bool,
+    /// Host and port as written, without a user.
+    pub(crate) authority: String,
+    /// Path and query.
+    pub(crate) path: String,
+}
+
+impl Url {
+    pub(crate) fn new(is_secure: bool, authority: &str, path: impl Into<String>) -> Self {
+        Self { is_secure, authority: authority.to_owned(), path: path.into() }
+    }
+
+    /// Reads an absolute URL.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let invalid = |reason: &str| Error::input(format!("URL `{}`: {reason}", bounded(text)));
+        let uri: Uri = text.parse().map_err(|_| invalid("not a URL"))?;
+        let is_secure = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(invalid("neither http nor https")),
+        };
+        let authority = uri.authority().ok_or_else(|| invalid("no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(invalid("a user in it"));
+        }
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        Ok(Self { is_secure, authority: authority.as_str().to_ascii_lowercase(), path })
+    }
+
+    /// What `reference` means in an answer from here (RFC 3986, section 5.2): a `Location`, a link.
+    pub(crate) fn join(&self, reference: &str) -> Result<Self> {
+        let scheme = if self.is_secure { "https" } else { "http" };
+        let reference = reference.split('#').next().unwrap_or_default();
+        let has_scheme = reference.split(['/', '?']).next().is_some_and(|first| first.contains(':'));
+        if has_scheme {
+            return Self::parse(reference);
+        }
+        if reference.starts_with("//") {
+            return Self::parse(&format!("{scheme}:{reference}"));
+        }
+        let path = self.path.split('?').next().unwrap_or("/");
+        let joined = match reference.as_bytes().first() {
+            Some(b'/') => reference.to_owned(),
+            Some(b'?') => format!("{path}{reference}"),
+            None => self.path.clone(),
+            Some(_) => format!("{}/{reference}", path.rsplit_once('/').map_or("", |(parent, _)| parent)),
+        };
+        Self::parse(&format!("{scheme}://{}{joined}", self.authority))
+    }
+
+    /// The same URL with one more query parameter. What is there is not touched.
+    pub(crate) fn with_query(&self, key: &str, value: &str) -> Self {
+        let separator = if self.path.contains('?') { '&' } else { '?' };
+        let path = format!("{}{separator}{key}={}", self.path, encode(value));
+        Self { path, ..self.clone() }
+    }
+
+    /// Whether both are of one scheme, host and port: what credentials may go to.
+    pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
+        let port = if self.is_secure { ":443" } else { ":80" };
+        let plain = |authority: &str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
+        self.is_secure == other.is_secure && plain(&self.authority) == plain(&other.authority)
+    }
+
+    /// Whether it stays on this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        is_loopback(&self.authority)
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", if self.is_secure { "https" } else { "http" }, self.authority, self.path)
+    }
+}
+
+/// Whether a host, with or without a port, is this machine.
+pub(crate) fn is_loopback(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    };
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// Percent-encodes what is not unreserved (RFC 3986, section 2.3), except `:` and `/`, which queries may
+/// have and which keep digests and scopes readable in logs.
+pub(crate) fn encode(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'/' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// Text of a registry for people: escaped, in one line, and not too long.
+pub(crate) fn bounded(text: &str) -> String {
+    const LIMIT: usize = 300;
+    let mut short: String = text.trim().chars().take(LIMIT).flat_map(char::escape_debug).collect();
+    if text.trim().chars().nth(LIMIT).is_some() {
+        short.push('…');
+    }
+    short.replace("\\\"", "\"").replace("\\'", "'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_are_resolved_and_their_queries_kept() {
+        let base = Url::parse("https://r.example:5000/v2/a/blobs/uploads/?x=1").unwrap();
+        for (location, expected) in [
+            ("/v2/a/blobs/uploads/7?_state=a%2Fb==", "https://r.example:5000/v2/a/blobs/uploads/7?_state=a%2Fb=="),
+            ("7?s=1", "https://r.example:5000/v2/a/blobs/uploads/7?s=1"),
+            ("?s=2", "https://r.example:5000/v2/a/blobs/uploads/?s=2"),
+            ("http://other.example/x", "http://other.example/x"),
+            ("https://other.example", "https://other.example/"),
+            ("//cdn.example/y", "https://cdn.example/y"),
+        ] {
+            assert_eq!(base.join(location).unwrap().to_string(), expected, "{location}");
+        }
+        let signed = base.join("/u?sig=a+b").unwrap().with_query("digest", "sha256:00");
+        assert_eq!(signed.path, "/u?sig=a+b&digest=sha256:00");
+        assert_eq!(base.join("/u").unwrap().with_query("digest", "x y").path, "/u?digest=x%20y");
+        for bad in ["ftp://a/b", "https://user:pass@a/b", "http://"] {
+            assert!(base.join(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn origins_and_loopback() {
+        let url = |text| Url::parse(text).unwrap();
+        assert!(url("https://A.example/x").is_same_origin(&url("https://a.example:443/y")));
+        assert!(!url("https://a.example/x").is_same_origin(&url("http://a.example/x")));
+        assert!(!url("https://a.example/x").is_same_origin(&url("https://a.example:8443/x")));
+        for host in ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:5000"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["localhost.example", "10.0.0.1:5000", "[::2]:1", "127.0.0.1.example"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn text_of_a_registry_cannot_write_to_the_terminal() {
+        assert_eq!(bounded("  a \u{1b}[31mred\n\"b\" "), "a \\u{1b}[31mred\\n\"b\"");
+        assert_eq!(bounded(&"x".repeat(1000)).chars().count(), 301);
+    }
+}

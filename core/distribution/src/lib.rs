@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod auth;
+mod client;
+mod endpoint;
+mod hosts;
+mod http;
+mod manifest;
+mod pull;
+mod push;
+mod slots;
+
+pub use client::{Client, ClientOptions};
+pub use http::{RetryPolicy, Timeouts};
+pub use pull::{PullContext, PullRepository};
+pub use push::RunPusher;

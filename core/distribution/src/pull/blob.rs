@@ -1,0 +1,127 @@
+//! A blob on its way from a registry, which goes on where it was when a connection breaks.
+
+use std::io::{self, Read};
+
+use longshore_core::oci::Digest;
+use longshore_core::{Error, ErrorKind, Result};
+
+use super::PullRepository;
+use crate::client::PullSource;
+use crate::http::{Failure, Retries};
+
+/// A body, and how many bytes are still to come, where that is known.
+type Body = (Box<dyn Read + Send>, Option<u64>);
+
+struct BlobReader<'a> {
+    repository: &'a PullRepository,
+    digest: Digest,
+    /// Who answered; the rest comes from there, too.
+    source: PullSource,
+    body: Option<Body>,
+    position: u64,
+    /// Attempts since bytes came.
+    failed: u32,
+}
+
+pub(super) fn open<'a>(
+    repository: &'a PullRepository,
+    digest: &Digest,
+    from: u64,
+) -> Result<Box<dyn Read + Send + 'a>> {
+    let found = repository.ask(|_| true, |source| Ok((source.clone(), request(repository, source, digest, from)?)))?;
+    let (source, body) = found;
+    let digest = digest.clone();
+    Ok(Box::new(BlobReader { repository, digest, source, body: Some(body), position: from, failed: 0 }))
+}
+
+/// Asks for the bytes from `from` on.
+fn request(repository: &PullRepository, source: &PullSource, digest: &Digest, from: u64) -> Result<Body, Failure> {
+    let path = format!("{}/blobs/{digest}", repository.0.origin.repository);
+    let range = (from > 0).then(|| ("range", format!("bytes={from}-")));
+    let response = repository.get(source, &path, range.into_iter().collect())?;
+    // Nothing is left: whoever asked finds out whether that is right.
+    if response.status() == 416 && from > 0 {
+        return Ok((Box::new(io::empty()), Some(0)));
+    }
+    let what = repository.what("blob", &digest.to_string());
+    let response = response.expect(&what, &[200, 206])?;
+    let length = response.length();
+    if response.status() == 206 {
+        let start = response.header("content-range").and_then(range_start);
+        if start != Some(from) {
+            return Err(Error::corrupt(format!("{what}: the registry answers with another range")).into());
+        }
+        return Ok((response.into_reader(), length));
+    }
+    // It takes no ranges, and sends all of it.
+    let mut reader = response.into_reader();
+    let skipped = io::copy(&mut reader.by_ref().take(from), &mut io::sink()).map_err(|error| broken(&what, error))?;
+    if skipped < from {
+        return Err(Error::corrupt(format!("{what}: it has {skipped} bytes, fewer than before")).into());
+    }
+    Ok((reader, length.map(|length| length.saturating_sub(from))))
+}
+
+/// The first byte of `bytes 5-9/10` (RFC 9110, section 14.4).
+fn range_start(header: &str) -> Option<u64> {
+    header.trim().strip_prefix("bytes")?.trim().split_once('-')?.0.parse().ok()
+}
+
+fn broken(what: &str, error: io::Error) -> Failure {
+    let error = Error::from(error);
+    Failure::broken(Error::new(ErrorKind::Unavailable, format!("{what}: {}", error.with_causes())))
+}
+
+impl BlobReader<'_> {
+    /// Reads what there is. `None` if the body ended too early.
+    fn read_body(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Failure> {
+        let (mut reader, left) = match self.body.take() {
+            Some(body) => body,
+            None => request(self.repository, &self.source, &self.digest, self.position)?,
+        };
+        let what = || self.repository.what("blob", &self.digest.to_string());
+        let count = reader.read(buffer).map_err(|error| broken(&what(), error))?;
+        if count == 0 {
+            return Ok(if left.is_none_or(|left| left == 0) { Some(0) } else { None });
+        }
+        self.position += count as u64;
+        self.failed = 0;
+        self.body = Some((reader, left.map(|left| left.saturating_sub(count as u64))));
+        Ok(Some(count))
+    }
+}
+
+impl Read for BlobReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let failure = match self.read_body(buffer) {
+                Ok(Some(count)) => return Ok(count),
+                Ok(None) => {
+                    let what = self.repository.what("blob", &self.digest.to_string());
+                    Failure::broken(Error::new(ErrorKind::Unavailable, format!("{what}: it ended too early")))
+                }
+                Err(failure) => failure,
+            };
+            let cx = self.repository.0.cx.transfer();
+            let mut retries = Retries::after(self.source.endpoint.policy(), cx, self.failed);
+            retries.wait(failure)?;
+            self.failed = retries.failed();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        assert_eq!(range_start("bytes 5-9/10"), Some(5));
+        assert_eq!(range_start("bytes 0-9/*"), Some(0));
+        assert_eq!(range_start("bytes */10"), None);
+        assert_eq!(range_start("5-9"), None);
+    }
+}

@@ -1,0 +1,207 @@
+//! Pull: a repository as a provider of blobs, which are fetched when they are read.
+
+mod blob;
+mod referrers;
+
+use std::collections::HashMap;
+use std::io::{Cursor, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(crate) use referrers::fallback_tag;
+
+use longshore_core::content::{Origin, Provider};
+use longshore_core::oci::{Descriptor, Digest, ImageName, MANIFEST_LIMIT, parse_index};
+use longshore_core::{Cancel, Context, Error, ErrorKind, Progress, Result, Transfer};
+use ureq::http::Method;
+
+use crate::auth::Scope;
+use crate::client::{PullSource, Registry};
+use crate::endpoint::{Call, Target};
+use crate::http::{Failure, Payload, Response, Retries, encode};
+use crate::manifest::{ACCEPT, read};
+
+/// What reading from a registry reports to, and what stops it.
+#[derive(Debug, Clone)]
+pub struct PullContext {
+    /// Where to report waits.
+    pub progress: Progress,
+    /// What says when to stop.
+    pub cancel: Cancel,
+}
+
+impl PullContext {
+    fn transfer(&self) -> Transfer<'_> {
+        Transfer { progress: &self.progress, cancel: &self.cancel }
+    }
+}
+
+/// A repository that is read from. Clones share what they know.
+#[derive(Debug, Clone)]
+pub struct PullRepository(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    registry: Arc<Registry>,
+    origin: Origin,
+    scopes: [Scope; 1],
+    cx: PullContext,
+    documents: Mutex<Documents>,
+}
+
+/// Manifests and indexes: what is known to be one, and the bytes of those that were read, as images are
+/// walked more than once.
+#[derive(Debug, Default)]
+struct Documents {
+    known: HashMap<Digest, Option<Arc<[u8]>>>,
+    bytes: u64,
+}
+
+/// As many bytes of documents are kept; what is beyond is fetched again.
+const KEPT: u64 = 4 * MANIFEST_LIMIT;
+
+impl PullRepository {
+    pub(crate) fn new(registry: Arc<Registry>, name: &ImageName, cx: PullContext) -> Self {
+        let origin = Origin { registry: name.registry().to_owned(), repository: name.repository().to_owned() };
+        let scopes = [Scope::pull(name.repository())];
+        Self(Arc::new(Shared { registry, origin, scopes, cx, documents: Mutex::default() }))
+    }
+
+    /// What a tag or a digest stands for. Reads and checks the manifest.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for what is not there; a manifest that is not what it says; a registry
+    /// that refuses or is out of reach.
+    pub fn resolve(&self, reference: &str) -> Result<Descriptor> {
+        let expected = reference.contains(':').then(|| reference.parse::<Digest>()).transpose()?;
+        let (descriptor, bytes) = self.manifest(reference, expected.as_ref())?;
+        self.keep(&descriptor, bytes.into());
+        Ok(descriptor)
+    }
+
+    /// Manifests that refer to one of the repository: signatures, SBOMs.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve); a repository without any is no error.
+    pub fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>> {
+        let found = referrers::list(self, subject);
+        let found = found.attempt(|| format!("cannot list what refers to {subject}"))?;
+        let mut documents = self.documents();
+        for descriptor in &found {
+            documents.known.entry(descriptor.digest.clone()).or_default();
+        }
+        Ok(found)
+    }
+
+    fn manifest(&self, reference: &str, expected: Option<&Digest>) -> Result<(Descriptor, Vec<u8>)> {
+        let path = format!("{}/manifests/{reference}", self.0.origin.repository);
+        let resolves = |source: &PullSource| expected.is_some() || source.resolves;
+        let fetched = self.ask(resolves, |source| {
+            let response = self.get(source, &path, vec![("accept", ACCEPT.to_owned())])?;
+            read(response.expect(&self.what("manifest", reference), &[200])?, expected)
+        });
+        fetched
+    }
+
+    /// Asks one address after the other; the registry itself, the last, as often as the policy says.
+    fn ask<T>(
+        &self,
+        may: impl Fn(&PullSource) -> bool,
+        attempt: impl Fn(&PullSource) -> Result<T, Failure>,
+    ) -> Result<T> {
+        let sources = &self.0.registry.sources;
+        let Some((own, mirrors)) = sources.split_last() else {
+            return Err(Error::new(ErrorKind::Other, "a registry without an address"));
+        };
+        for mirror in mirrors.iter().filter(|mirror| may(mirror)) {
+            match attempt(mirror) {
+                Ok(done) => return Ok(done),
+                Err(failure) if failure.error().kind() == ErrorKind::Cancelled => return Err(failure.into_error()),
+                // One that does not have it is as good as none.
+                Err(failure) if failure.status() == Some(404) => {}
+                Err(failure) => {
+                    let said = failure.into_error().with_causes();
+                    self.0.cx.progress.warn(format!("{said}: asking elsewhere"));
+                }
+            }
+        }
+        let mut retries = Retries::new(own.endpoint.policy(), self.0.cx.transfer());
+        loop {
+            match attempt(own) {
+                Ok(done) => return Ok(done),
+                Err(failure) => retries.wait(failure)?,
+            }
+        }
+    }
+
+    fn get(&self, source: &PullSource, path: &str, headers: Vec<(&'static str, String)>) -> Result<Response, Failure> {
+        // containerd's mirrors are told this way which registry is meant.
+        let path = match source.is_mirror {
+            true => format!("{path}?ns={}", encode(&self.0.origin.registry)),
+            false => path.to_owned(),
+        };
+        let call = Call {
+            method: Method::GET,
+            target: Target::Path(&path),
+            headers,
+            scopes: &self.0.scopes,
+            payload: Payload::None,
+        };
+        source.endpoint.follow(call, self.0.cx.transfer())
+    }
+
+    fn what(&self, kind: &str, reference: &str) -> String {
+        let Origin { registry, repository } = &self.0.origin;
+        format!("cannot get {kind} {reference} of {registry}/{repository}")
+    }
+
+    fn keep(&self, descriptor: &Descriptor, bytes: Arc<[u8]>) {
+        let mut documents = self.documents();
+        if descriptor.media_type.is_index()
+            && let Ok(index) = parse_index(descriptor, &bytes)
+        {
+            for child in index.manifests {
+                if child.media_type.is_manifest() || child.media_type.is_index() {
+                    documents.known.entry(child.digest).or_default();
+                }
+            }
+        }
+        let size = bytes.len() as u64;
+        let fits = documents.bytes + size <= KEPT;
+        documents.bytes += if fits { size } else { 0 };
+        documents.known.insert(descriptor.digest.clone(), fits.then_some(bytes));
+    }
+
+    fn documents(&self) -> MutexGuard<'_, Documents> {
+        self.0.documents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bytes of a manifest or an index; `None` for any other blob.
+    fn document(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>> {
+        let known = self.documents().known.get(digest).cloned();
+        match known {
+            None => Ok(None),
+            Some(Some(bytes)) => Ok(Some(bytes)),
+            Some(None) => {
+                let (descriptor, bytes) = self.manifest(&digest.to_string(), Some(digest))?;
+                let bytes: Arc<[u8]> = bytes.into();
+                self.keep(&descriptor, bytes.clone());
+                Ok(Some(bytes))
+            }
+        }
+    }
+}
+
+impl Provider for PullRepository {
+    fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {
+        if let Some(bytes) = self.document(digest)? {
+            let mut reader = Cursor::new(bytes);
+            reader.set_position(from);
+            return Ok(Box::new(reader));
+        }
+        blob::open(self, digest, from)
+    }
+
+    fn origins(&self, _: &Digest) -> Result<Vec<Origin>> {
+        Ok(vec![self.0.origin.clone()])
+    }
+}

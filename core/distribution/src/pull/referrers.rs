@@ -1,0 +1,94 @@
+//! What refers to a manifest (distribution-spec 1.1, "Listing Referrers").
+
+use std::io::Read;
+
+use longshore_core::oci::{Descriptor, Digest, Index, MANIFEST_LIMIT, MediaType, parse_index};
+use longshore_core::{Error, ErrorKind, Result};
+use ureq::http::Method;
+
+use super::PullRepository;
+use crate::client::PullSource;
+use crate::endpoint::{Call, Target};
+use crate::http::{Failure, Payload, Response, Url};
+use crate::manifest::{ACCEPT, read};
+
+/// Pages of one list.
+const PAGES: usize = 1000;
+
+/// The tag that lists what refers to a manifest where the registry does not (distribution-spec 1.1,
+/// "Referrers Tag Schema").
+pub(crate) fn fallback_tag(subject: &Digest) -> String {
+    // The algorithm takes at most 32 characters of the 128 that a tag may have, the hash 64.
+    format!("{:.32}-{:.64}", subject.algorithm().to_string(), subject.hex())
+}
+
+pub(super) fn list(repository: &PullRepository, subject: &Digest) -> Result<Vec<Descriptor>> {
+    let path = format!("{}/referrers/{subject}", repository.0.origin.repository);
+    let listed = repository.ask(|source| !source.is_mirror, |source| pages(repository, source, &path));
+    match listed {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => {
+            tagged(repository, subject)
+        }
+        listed => listed,
+    }
+}
+
+fn pages(repository: &PullRepository, source: &PullSource, path: &str) -> Result<Vec<Descriptor>, Failure> {
+    let mut found: Vec<Descriptor> = Vec::new();
+    let mut response = repository.get(source, path, vec![("accept", MediaType::INDEX.to_string())])?;
+    for _ in 0..PAGES {
+        response = response.expect("cannot list referrers", &[200])?;
+        let next = next(&response)?;
+        for descriptor in index(response)?.manifests {
+            if !found.iter().any(|known| known.digest == descriptor.digest) {
+                found.push(descriptor);
+            }
+        }
+        let Some(url) = next else { return Ok(found) };
+        let call = Call {
+            method: Method::GET,
+            target: Target::Url(&url),
+            headers: Vec::new(),
+            scopes: &repository.0.scopes,
+            payload: Payload::None,
+        };
+        response = source.endpoint.follow(call, repository.0.cx.transfer())?;
+    }
+    Err(Error::input(format!("the list of referrers has more than {PAGES} pages")).into())
+}
+
+/// The next page, as the Link header says (RFC 8288).
+fn next(response: &Response) -> Result<Option<Url>> {
+    let links = response.headers("link");
+    let link = links.iter().flat_map(|header| header.split(',')).find(|link| {
+        let relation = link.split(';').skip(1).map(|parameter| parameter.trim().replace('"', ""));
+        relation.into_iter().any(|relation| relation.eq_ignore_ascii_case("rel=next"))
+    });
+    let target = link.and_then(|link| link.split_once('<')?.1.split_once('>')).map(|(target, _)| target);
+    target.map(|target| response.url.join(target)).transpose()
+}
+
+fn index(response: Response) -> Result<Index, Failure> {
+    let mut bytes = Vec::new();
+    let broken =
+        |error| Failure::broken(Error::new(ErrorKind::Unavailable, "cannot read referrers").with_source(error));
+    let read: std::io::Result<usize> = response.into_reader().take(MANIFEST_LIMIT).read_to_end(&mut bytes);
+    read.map_err(broken)?;
+    Ok(parse_index(&Descriptor::of(MediaType::INDEX, &bytes), &bytes)?)
+}
+
+fn tagged(repository: &PullRepository, subject: &Digest) -> Result<Vec<Descriptor>> {
+    let path = format!("{}/manifests/{}", repository.0.origin.repository, fallback_tag(subject));
+    let fetched = repository.ask(
+        |source| !source.is_mirror,
+        |source| {
+            let response = repository.get(source, &path, vec![("accept", ACCEPT.to_owned())])?;
+            if response.status() == 404 {
+                return Ok(Vec::new());
+            }
+            let (descriptor, bytes) = read(response.expect("cannot list referrers", &[200])?, None)?;
+            Ok(parse_index(&descriptor, &bytes)?.manifests)
+        },
+    );
+    fetched
+}

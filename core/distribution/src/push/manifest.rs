@@ -1,0 +1,116 @@
+//! Manifests and indexes, under their digests and under tags.
+
+use std::io::Read;
+use std::sync::atomic::Ordering;
+
+use longshore_core::oci::{Descriptor, Digest, MANIFEST_LIMIT};
+use longshore_core::{Context, Delivery, Error, Result, Transfer};
+use serde::Deserialize;
+use ureq::http::Method;
+
+use super::RunSession;
+use crate::endpoint::Call;
+use crate::http::{Failure, Payload, Response, run};
+use crate::manifest::{ACCEPT, check_said, said_digest};
+
+/// Puts a document under `reference`: its digest, or a tag.
+pub(super) fn put(
+    session: &RunSession,
+    reference: &str,
+    descriptor: &Descriptor,
+    bytes: &[u8],
+    cx: Transfer<'_>,
+) -> Result<Delivery> {
+    if bytes.len() as u64 != descriptor.size {
+        return Err(Error::corrupt(format!("{} has {} bytes", descriptor.digest, bytes.len())));
+    }
+    let is_tag = !reference.contains(':');
+    // A digest that consists of something new is new; a tag may be immutable, and right.
+    let may_exist = is_tag || !session.has_sent.load(Ordering::Relaxed);
+    let delivered = || -> Result<Delivery> {
+        if may_exist && present(session, reference, cx)?.as_ref() == Some(&descriptor.digest) {
+            return Ok(Delivery::Present);
+        }
+        send(session, reference, descriptor, bytes, cx)?;
+        Ok(Delivery::Sent { resumed: 0 })
+    };
+    let delivered = delivered().attempt(|| format!("cannot push manifest {reference}"))?;
+    if !is_tag {
+        note_subject(session, descriptor, bytes)?;
+    }
+    Ok(delivered)
+}
+
+/// What is there under `reference`.
+fn present(session: &RunSession, reference: &str, cx: Transfer<'_>) -> Result<Option<Digest>> {
+    let path = session.path(&format!("manifests/{reference}"));
+    let what = format!("cannot look for manifest {reference}");
+    let ask = |method: Method| {
+        let headers = vec![("accept", ACCEPT.to_owned())];
+        session.call(Call { headers, ..session.at(method, &path, Payload::None) }, cx)
+    };
+    run(session.registry.endpoint.policy(), cx, || {
+        let response = ask(Method::HEAD)?;
+        match response.status() {
+            200 => match said_digest(&response) {
+                Some(digest) => Ok(Some(digest)),
+                None => digest_of(ask(Method::GET)?.expect(&what, &[200])?),
+            },
+            404 => Ok(None),
+            405 => match ask(Method::GET)? {
+                response if response.status() == 404 => Ok(None),
+                response => digest_of(response.expect(&what, &[200])?),
+            },
+            _ => Err(Failure::of(&what, response)),
+        }
+    })
+}
+
+fn digest_of(response: Response) -> Result<Option<Digest>, Failure> {
+    let mut bytes = Vec::new();
+    let read = response.into_reader().take(MANIFEST_LIMIT).read_to_end(&mut bytes);
+    read.map_err(|error| Failure::broken(Error::from(error)))?;
+    Ok(Some(Digest::of(&bytes)))
+}
+
+pub(super) fn send(
+    session: &RunSession,
+    reference: &str,
+    descriptor: &Descriptor,
+    bytes: &[u8],
+    cx: Transfer<'_>,
+) -> Result<()> {
+    let path = session.path(&format!("manifests/{reference}"));
+    // The same document under the same name: sent twice it does no harm.
+    run(session.registry.endpoint.policy(), cx, || {
+        let headers = vec![("content-type", descriptor.media_type.to_string())];
+        let call = Call { headers, ..session.at(Method::PUT, &path, Payload::Bytes(bytes)) };
+        let response = session.call(call, cx)?.expect("the registry refuses it", &[201, 200, 202, 204])?;
+        Ok(check_said(&response, &descriptor.digest)?)
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Referrer {
+    subject: Option<Descriptor>,
+    artifact_type: Option<String>,
+    config: Option<Descriptor>,
+    #[serde(default)]
+    annotations: std::collections::BTreeMap<String, String>,
+}
+
+/// Remembers a manifest that refers to another one, with what a list of such manifests says of it.
+fn note_subject(session: &RunSession, descriptor: &Descriptor, bytes: &[u8]) -> Result<()> {
+    let referrer: Referrer = serde_json::from_slice(bytes)
+        .map_err(|error| Error::input(format!("cannot read {}", descriptor.digest)).with_source(error))?;
+    let Some(subject) = referrer.subject else { return Ok(()) };
+    let config_type = referrer.config.map(|config| config.media_type.to_string());
+    let listed = Descriptor {
+        artifact_type: referrer.artifact_type.or(config_type),
+        annotations: referrer.annotations,
+        ..Descriptor::new(descriptor.media_type.clone(), descriptor.digest.clone(), descriptor.size)
+    };
+    session.unlisted().push((subject.digest, listed));
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Push: each blob once, from where it is nearest, and resumed when a connection breaks.
+
+mod blob;
+mod manifest;
+mod mount;
+mod pipe;
+mod referrers;
+mod source;
+mod stream;
+mod upload;
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use longshore_core::content::{Origin, Provider};
+use longshore_core::oci::{Descriptor, Digest, ImageName};
+use longshore_core::{Delivery, MakeBlob, Progress, PushBlob, PushSession, Pusher, RegistryOptions, Result, Transfer};
+use ureq::http::Method;
+
+use crate::auth::Scope;
+use crate::client::{Client, Registry};
+use crate::endpoint::{Call, Target};
+use crate::http::{Failure, Payload, Response};
+use crate::pull::{PullContext, PullRepository};
+
+/// Pushes for one run. Clones share what they learn of who has which blob.
+#[derive(Debug, Clone)]
+pub struct RunPusher {
+    client: Client,
+    shipments: Arc<Shipments>,
+}
+
+/// What this run did, so that nothing is done twice, even by outputs that do not know of each other.
+#[derive(Debug, Default)]
+struct Shipments {
+    blobs: Mutex<HashMap<(String, Digest), Arc<Mutex<Vec<String>>>>>,
+    sessions: Mutex<HashMap<(Origin, bool), Arc<RunSession>>>,
+}
+
+impl Shipments {
+    /// The repositories of a registry that this run knows to have a blob. Whoever holds the lock delivers.
+    fn of(&self, registry: &str, digest: &Digest) -> Arc<Mutex<Vec<String>>> {
+        let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        blobs.entry((registry.to_owned(), digest.clone())).or_default().clone()
+    }
+}
+
+impl RunPusher {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, shipments: Arc::default() }
+    }
+}
+
+impl Pusher for RunPusher {
+    fn repository(&self, name: &ImageName, options: RegistryOptions) -> Result<Arc<dyn PushSession>> {
+        let origin = Origin { registry: name.registry().to_owned(), repository: name.repository().to_owned() };
+        let registry = self.client.registry(name.registry(), options.insecure)?;
+        let mut sessions = self.shipments.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = sessions.entry((origin.clone(), options.insecure)).or_insert_with(|| {
+            Arc::new(RunSession {
+                scopes: [Scope::push(&origin.repository)],
+                origin,
+                name: name.clone(),
+                jobs: self.client.options().push_jobs,
+                registry,
+                shipments: self.shipments.clone(),
+                has_sent: AtomicBool::default(),
+                unlisted: Mutex::default(),
+            })
+        });
+        Ok(session.clone())
+    }
+}
+
+/// One repository in one run.
+#[derive(Debug)]
+struct RunSession {
+    registry: Arc<Registry>,
+    origin: Origin,
+    name: ImageName,
+    scopes: [Scope; 1],
+    jobs: NonZeroUsize,
+    shipments: Arc<Shipments>,
+    /// Whether anything was new to the repository, so that what consists of it is new, too.
+    has_sent: AtomicBool,
+    /// Manifests that refer to others, and that the registry did not say it lists: by subject.
+    unlisted: Mutex<Vec<(Digest, Descriptor)>>,
+}
+
+impl RunSession {
+    /// Sends a request to the registry, once.
+    fn call(&self, call: Call<'_>, cx: Transfer<'_>) -> Result<Response, Failure> {
+        self.registry.endpoint.call(call, cx)
+    }
+
+    /// A request below the repository.
+    fn at<'a>(&'a self, method: Method, path: &'a str, payload: Payload<'a>) -> Call<'a> {
+        Call { method, target: Target::Path(path), headers: Vec::new(), scopes: &self.scopes, payload }
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.origin.repository)
+    }
+
+    /// What is under way, for people.
+    fn task_name(&self, digest: &Digest) -> String {
+        let Origin { registry, repository } = &self.origin;
+        format!("push {registry}/{repository} {digest}")
+    }
+
+    fn unlisted(&self) -> MutexGuard<'_, Vec<(Digest, Descriptor)>> {
+        self.unlisted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PushSession for RunSession {
+    fn origin(&self) -> Origin {
+        self.origin.clone()
+    }
+
+    fn jobs(&self) -> NonZeroUsize {
+        self.jobs
+    }
+
+    fn provider(&self) -> Arc<dyn Provider> {
+        let cx = PullContext { progress: Progress::silent(), cancel: longshore_core::Cancel::default() };
+        Arc::new(PullRepository::new(self.registry.clone(), &self.name, cx))
+    }
+
+    fn blob(&self, blob: &PushBlob<'_>, cx: &Transfer<'_>) -> Result<Delivery> {
+        let delivery = blob::deliver(self, blob, *cx)?;
+        if delivery != Delivery::Present {
+            self.has_sent.store(true, Ordering::Relaxed);
+        }
+        Ok(delivery)
+    }
+
+    fn stream(&self, name: &str, make: &MakeBlob<'_>, cx: &Transfer<'_>) -> Result<Option<Descriptor>> {
+        let _slot = self.registry.slots.take(cx.cancel)?;
+        let sent = stream::send(self, name, make, *cx)?;
+        if let Some(descriptor) = &sent {
+            self.has_sent.store(true, Ordering::Relaxed);
+            let shipped = self.shipments.of(&self.origin.registry, &descriptor.digest);
+            shipped.lock().unwrap_or_else(PoisonError::into_inner).push(self.origin.repository.clone());
+        }
+        Ok(sent)
+    }
+
+    fn manifest(&self, descriptor: &Descriptor, bytes: &[u8], cx: &Transfer<'_>) -> Result<Delivery> {
+        manifest::put(self, &descriptor.digest.to_string(), descriptor, bytes, *cx)
+    }
+
+    fn tag(&self, tag: &str, descriptor: &Descriptor, bytes: &[u8], cx: &Transfer<'_>) -> Result<Delivery> {
+        manifest::put(self, tag, descriptor, bytes, *cx)
+    }
+
+    fn list_referrers(&self, cx: &Transfer<'_>) -> Result<()> {
+        referrers::list(self, *cx)
+    }
+}

@@ -1,0 +1,103 @@
+//! From who writes a blob to who sends it, on two threads, with a few blocks between them.
+
+use std::io::{self, Read, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use longshore_core::{Cancel, Error, ErrorKind};
+
+/// Bytes of one block, and blocks that may wait.
+const BLOCK: usize = 256 << 10;
+const WAITING: usize = 8;
+
+/// A pipe whose first `skip` bytes go nowhere, because they have arrived already.
+pub(super) fn pipe(skip: u64, cancel: &Cancel) -> (PipeWriter, PipeReader) {
+    let (sender, receiver) = sync_channel(WAITING);
+    let writer = PipeWriter { sender: Some(sender), block: Vec::with_capacity(BLOCK), skip };
+    let reader = PipeReader { receiver, block: Vec::new(), at: 0, is_closed: false, cancel: cancel.clone(), read: 0 };
+    (writer, reader)
+}
+
+pub(super) struct PipeWriter {
+    sender: Option<SyncSender<Option<Vec<u8>>>>,
+    block: Vec<u8>,
+    skip: u64,
+}
+
+impl PipeWriter {
+    /// Says that this was all. Without it the reader fails.
+    pub(super) fn close(mut self) {
+        // A reader that is gone has failed for its own reason.
+        let _ = self.ship();
+        if let Some(sender) = self.sender.take() {
+            let _ = sender.send(None);
+        }
+    }
+
+    fn ship(&mut self) -> io::Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
+        let gone = || io::Error::from(Error::new(ErrorKind::Other, "the upload ended"));
+        self.sender.as_ref().ok_or_else(gone)?.send(Some(block)).map_err(|_| gone())
+    }
+}
+
+impl Write for PipeWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
+        self.skip -= skipped as u64;
+        let mut rest = &bytes[skipped..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(BLOCK - self.block.len()));
+            self.block.extend_from_slice(now);
+            rest = later;
+            if self.block.len() == BLOCK {
+                self.ship()?;
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(super) struct PipeReader {
+    receiver: Receiver<Option<Vec<u8>>>,
+    block: Vec<u8>,
+    at: usize,
+    is_closed: bool,
+    cancel: Cancel,
+    read: u64,
+}
+
+impl PipeReader {
+    /// How many bytes were read.
+    pub(super) fn read_bytes(&self) -> u64 {
+        self.read
+    }
+}
+
+impl Read for PipeReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.block.len() {
+            if self.is_closed {
+                return Ok(0);
+            }
+            self.cancel.check()?;
+            match self.receiver.recv() {
+                Ok(Some(block)) => (self.block, self.at) = (block, 0),
+                Ok(None) => self.is_closed = true,
+                // Who writes failed, and says why itself.
+                Err(_) => return Err(Error::new(ErrorKind::Other, "the layer could not be made").into()),
+            }
+        }
+        let count = buffer.len().min(self.block.len() - self.at);
+        buffer[..count].copy_from_slice(&self.block[self.at..self.at + count]);
+        self.at += count;
+        self.read += count as u64;
+        Ok(count)
+    }
+}

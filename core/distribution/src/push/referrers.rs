@@ -1,0 +1,85 @@
+//! Lists of what refers to a manifest, where the registry keeps none (distribution-spec 1.1, "Referrers Tag
+//! Schema").
+
+use std::io::Read;
+
+use longshore_core::oci::{Descriptor, Digest, Index, MANIFEST_LIMIT, MediaType, json, parse_index};
+use longshore_core::{Context, Error, ErrorKind, Result, Transfer};
+use ureq::http::Method;
+
+use super::RunSession;
+use super::manifest::send;
+use crate::endpoint::Call;
+use crate::http::{Failure, Payload, run};
+use crate::manifest::{ACCEPT, read};
+use crate::pull::fallback_tag;
+
+/// Others may change the same list meanwhile: so often it is read again and written anew.
+const ATTEMPTS: usize = 5;
+
+pub(super) fn list(session: &RunSession, cx: Transfer<'_>) -> Result<()> {
+    let mut left = std::mem::take(&mut *session.unlisted());
+    while let Some((subject, _)) = left.first().cloned() {
+        let (of_subject, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|(about, _)| *about == subject);
+        left = others;
+        let mut referrers: Vec<Descriptor> = of_subject.into_iter().map(|(_, referrer)| referrer).collect();
+        let listed = listed(session, &subject, cx).and_then(|listed| {
+            referrers.retain(|referrer| !listed.contains(&referrer.digest));
+            if referrers.is_empty() { Ok(()) } else { add(session, &subject, &referrers, cx) }
+        });
+        listed.attempt(|| format!("cannot list what refers to {subject}"))?;
+    }
+    Ok(())
+}
+
+/// What the registry itself lists; nothing if it keeps no such lists.
+fn listed(session: &RunSession, subject: &Digest, cx: Transfer<'_>) -> Result<Vec<Digest>> {
+    let path = session.path(&format!("referrers/{subject}"));
+    run(session.registry.endpoint.policy(), cx, || {
+        let headers = vec![("accept", MediaType::INDEX.to_string())];
+        let response = session.call(Call { headers, ..session.at(Method::GET, &path, Payload::None) }, cx)?;
+        if response.status() != 200 {
+            let failure = Failure::of("cannot ask for referrers", response);
+            return if failure.is_temporary() { Err(failure) } else { Ok(Vec::new()) };
+        }
+        let mut bytes = Vec::new();
+        let broken = |error| Failure::broken(Error::from(error));
+        response.into_reader().take(MANIFEST_LIMIT).read_to_end(&mut bytes).map_err(broken)?;
+        let index = parse_index(&Descriptor::of(MediaType::INDEX, &bytes), &bytes)?;
+        Ok(index.manifests.into_iter().map(|descriptor| descriptor.digest).collect())
+    })
+}
+
+/// Adds to the list under the tag of the subject, and looks whether it stayed there.
+fn add(session: &RunSession, subject: &Digest, referrers: &[Descriptor], cx: Transfer<'_>) -> Result<()> {
+    let tag = fallback_tag(subject);
+    for _ in 0..ATTEMPTS {
+        let mut index = tagged(session, &tag, cx)?;
+        let missing: Vec<_> = referrers
+            .iter()
+            .filter(|referrer| !index.manifests.iter().any(|known| known.digest == referrer.digest))
+            .cloned()
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        index.manifests.extend(missing);
+        let bytes = json::compact(&index)?;
+        send(session, &tag, &Descriptor::of(MediaType::INDEX, &bytes), &bytes, cx)?;
+    }
+    let message = format!("the list under the tag {tag} is changed by someone else all the time");
+    Err(Error::new(ErrorKind::Unavailable, message).retryable())
+}
+
+fn tagged(session: &RunSession, tag: &str, cx: Transfer<'_>) -> Result<Index> {
+    let path = session.path(&format!("manifests/{tag}"));
+    run(session.registry.endpoint.policy(), cx, || {
+        let headers = vec![("accept", ACCEPT.to_owned())];
+        let response = session.call(Call { headers, ..session.at(Method::GET, &path, Payload::None) }, cx)?;
+        if response.status() == 404 {
+            return Ok(Index::new(Vec::new()));
+        }
+        let (descriptor, bytes) = read(response.expect("cannot read the list", &[200])?, None)?;
+        Ok(parse_index(&descriptor, &bytes)?)
+    })
+}

@@ -1,0 +1,90 @@
+//! The bytes of a blob on their way out: from any place, hashed once.
+
+use std::io::{self, Read};
+
+use longshore_core::oci::{Descriptor, Hasher};
+use longshore_core::{Cancel, Error, PushBlob, Result, Task};
+
+/// Reads a blob as often as needed, and checks it against its descriptor: its last bytes are only given out
+/// when all of them are right.
+pub(super) struct Source<'a> {
+    blob: &'a PushBlob<'a>,
+    cancel: &'a Cancel,
+    task: &'a Task,
+    hasher: Option<Hasher>,
+    /// How far it was hashed: what is sent again is not hashed again.
+    hashed: u64,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(blob: &'a PushBlob<'a>, cancel: &'a Cancel, task: &'a Task) -> Self {
+        let hasher = Some(Hasher::new(blob.descriptor.digest.algorithm()));
+        Self { blob, cancel, task, hasher, hashed: 0 }
+    }
+
+    pub(super) fn descriptor(&self) -> &'a Descriptor {
+        self.blob.descriptor
+    }
+
+    /// Whether all of it was read, so that it may have arrived.
+    pub(super) fn is_read(&self) -> bool {
+        self.hashed == self.blob.descriptor.size
+    }
+
+    /// The bytes from `from` on, at most `length` of them.
+    pub(super) fn read(&mut self, from: u64, length: u64) -> Result<Piece<'_, 'a>> {
+        if from > self.hashed {
+            let (digest, sent) = (&self.blob.descriptor.digest, self.hashed);
+            return Err(Error::corrupt(format!("the registry has {from} bytes of {digest}, and was sent {sent}")));
+        }
+        let reader = self.blob.provider.open(&self.blob.descriptor.digest, from)?;
+        Ok(Piece { reader: Box::new(reader), position: from, end: from + length, source: self })
+    }
+
+    /// Checks bytes that come after those that were hashed.
+    fn check(&mut self, position: u64, bytes: &[u8]) -> Result<()> {
+        let Descriptor { digest, size, .. } = self.blob.descriptor;
+        let known = self.hashed.saturating_sub(position).min(bytes.len() as u64) as usize;
+        let new = &bytes[known..];
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(new);
+        }
+        self.hashed += new.len() as u64;
+        self.task.advance(new.len() as u64);
+        if self.hashed == *size
+            && let Some(found) = self.hasher.take().map(Hasher::finish)
+            && found != *digest
+        {
+            return Err(Error::corrupt(format!("blob {digest} has the digest {found}")));
+        }
+        Ok(())
+    }
+}
+
+/// A part of a blob.
+pub(super) struct Piece<'s, 'a> {
+    source: &'s mut Source<'a>,
+    reader: Box<dyn Read + 's>,
+    position: u64,
+    end: u64,
+}
+
+impl Read for Piece<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.source.cancel.check()?;
+        let most = buffer.len().min(usize::try_from(self.end - self.position).unwrap_or(usize::MAX));
+        if most == 0 {
+            return Ok(0);
+        }
+        // Whoever sends takes an error of ours as it is, and one of the system for one of the connection.
+        let count = self.reader.read(&mut buffer[..most]).map_err(|error| io::Error::from(Error::from(error)))?;
+        let Descriptor { digest, size, .. } = self.source.blob.descriptor;
+        if count == 0 {
+            let position = self.position;
+            return Err(Error::corrupt(format!("blob {digest} has {position} bytes, expected {size}")).into());
+        }
+        self.source.check(self.position, &buffer[..count])?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}

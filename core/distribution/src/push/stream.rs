@@ -1,0 +1,202 @@
+//! Sending a blob while it is made, before anyone knows its size or digest.
+
+use std::thread;
+use std::time::Instant;
+
+use longshore_core::oci::Descriptor;
+use longshore_core::{Context, Error, ErrorKind, MakeBlob, Result, Task, Transfer};
+use ureq::http::Method;
+
+use super::RunSession;
+use super::blob::{rate, resumed_text};
+use super::pipe::pipe;
+use super::upload::{Start, abandon, start};
+use crate::endpoint::{Call, Target, location};
+use crate::http::{Failure, Payload, Reason, Retries, Url};
+use crate::manifest::check_said;
+
+pub(super) fn send(
+    session: &RunSession,
+    name: &str,
+    make: &MakeBlob<'_>,
+    cx: Transfer<'_>,
+) -> Result<Option<Descriptor>> {
+    let Start { location, .. } = start(session, cx)?;
+    let (registry, repository) = (&session.origin.registry, &session.origin.repository);
+    let task = cx.progress.task(format!("push {registry}/{repository} {name}"), None);
+    let begun = Instant::now();
+    let retries = Retries::new(session.registry.endpoint.policy(), cx);
+    let mut stream = Stream {
+        session,
+        cx,
+        make,
+        task: &task,
+        location,
+        offset: 0,
+        furthest: 0,
+        resumed: 0,
+        refused: false,
+        retries,
+    };
+    match stream.run() {
+        Ok(Some(descriptor)) => {
+            let said = [rate(descriptor.size, begun), resumed_text(stream.resumed), descriptor.digest.to_string()];
+            task.done(said.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "));
+            Ok(Some(descriptor))
+        }
+        Ok(None) => {
+            abandon(session, &stream.location);
+            task.skipped("the registry takes no streams: the layer is kept first");
+            Ok(None)
+        }
+        Err(error) => {
+            abandon(session, &stream.location);
+            Err(error).attempt(|| format!("cannot push {name}"))
+        }
+    }
+}
+
+struct Stream<'a> {
+    session: &'a RunSession,
+    cx: Transfer<'a>,
+    make: &'a MakeBlob<'a>,
+    task: &'a Task,
+    location: Url,
+    /// How many bytes the registry has.
+    offset: u64,
+    furthest: u64,
+    resumed: u32,
+    /// Whether a fresh token was tried.
+    refused: bool,
+    retries: Retries<'a>,
+}
+
+/// How one attempt ended.
+enum Sent {
+    /// All of it is there.
+    All(Descriptor),
+    /// The registry does not take it this way.
+    Refused,
+}
+
+impl Stream<'_> {
+    fn run(&mut self) -> Result<Option<Descriptor>> {
+        loop {
+            match self.patch() {
+                Ok(Sent::All(descriptor)) => match self.close(&descriptor) {
+                    Ok(()) => return Ok(Some(descriptor)),
+                    Err(failure) => self.recover(failure)?,
+                },
+                Ok(Sent::Refused) => return Ok(None),
+                Err(failure) => self.recover(failure)?,
+            }
+        }
+    }
+
+    /// Makes the blob, and sends what the registry lacks of it.
+    fn patch(&mut self) -> Result<Sent, Failure> {
+        let (mut writer, mut reader) = pipe(self.offset, self.cx.cancel);
+        let (make, url) = (self.make, self.location.clone());
+        let (answer, made, read) = thread::scope(|scope| {
+            let making = scope.spawn(move || {
+                let made = make(&mut writer)?;
+                writer.close();
+                Ok::<_, Error>(made)
+            });
+            let headers = vec![("content-type", "application/octet-stream".to_owned())];
+            let payload = Payload::Reader(&mut reader, None);
+            let call = Call { target: Target::Url(&url), headers, ..self.session.at(Method::PATCH, "", payload) };
+            let answer = self.session.call(call, self.cx);
+            let read = reader.read_bytes();
+            // What nobody reads any more ends the other thread.
+            drop(reader);
+            let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (answer, made, read)
+        });
+        let response = match answer {
+            Ok(response) => response,
+            // That the blob could not be made is the reason why it could not be sent.
+            Err(failure) => return Err(made.err().filter(is_reason).map_or(failure, Failure::from)),
+        };
+        let is_refused = matches!(response.status(), 400 | 404 | 405 | 411 | 413 | 415 | 416 | 501);
+        if is_refused && self.furthest == 0 {
+            return Ok(Sent::Refused);
+        }
+        let response = response.expect("a part of the upload was refused", &[202, 204, 201])?;
+        self.location = location(&response).unwrap_or(url);
+        self.arrive(self.offset + read);
+        Ok(Sent::All(made?))
+    }
+
+    fn close(&self, descriptor: &Descriptor) -> Result<(), Failure> {
+        if self.offset != descriptor.size {
+            let message = format!("the layer has {} bytes now, and had others before", descriptor.size);
+            let error = Error::new(ErrorKind::InvalidInput, message);
+            return Err(error.with_hint("its source changed while it was sent: run it again").into());
+        }
+        let url = self.location.with_query("digest", &descriptor.digest.to_string());
+        let call = Call {
+            target: Target::Url(&url),
+            headers: vec![("content-type", "application/octet-stream".to_owned())],
+            ..self.session.at(Method::PUT, "", Payload::Bytes(&[]))
+        };
+        let response = self.session.call(call, self.cx)?.expect("the upload was refused", &[201, 200, 204])?;
+        Ok(check_said(&response, &descriptor.digest)?)
+    }
+
+    fn arrive(&mut self, offset: u64) {
+        self.offset = offset;
+        if offset > self.furthest {
+            self.task.advance(offset - self.furthest);
+            self.furthest = offset;
+            self.refused = false;
+            self.retries.progressed();
+        }
+    }
+
+    fn recover(&mut self, failure: Failure) -> Result<()> {
+        let is_first_refusal = failure.status() == Some(401) && !self.refused;
+        match is_first_refusal {
+            // The token was good when the upload began. The next request has a new one.
+            true => self.refused = true,
+            false => self.retries.wait(failure)?,
+        }
+        loop {
+            match self.ask() {
+                Ok(offset) => {
+                    self.resumed += 1;
+                    self.arrive(offset);
+                    return Ok(());
+                }
+                Err(failure) if failure.is_temporary() => self.retries.wait(failure)?,
+                Err(failure) if failure.reason == Reason::Final => return Err(failure.into_error()),
+                Err(_) => {
+                    self.location = start(self.session, self.cx)?.location;
+                    self.offset = 0;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// How many bytes the registry has.
+    fn ask(&mut self) -> Result<u64, Failure> {
+        let url = self.location.clone();
+        let call = Call { target: Target::Url(&url), ..self.session.at(Method::GET, "", Payload::None) };
+        let response = self.session.call(call, self.cx)?.expect("the upload cannot be found", &[204, 200, 202])?;
+        self.location = location(&response).unwrap_or(url);
+        match super::upload::stored(&response) {
+            Some(offset) if offset > 1 => Ok(offset),
+            // One byte, or none: a new upload is sure to have none.
+            _ => {
+                self.location = start(self.session, self.cx)?.location;
+                Ok(0)
+            }
+        }
+    }
+}
+
+/// Whether who made the blob failed by itself, and not because nobody took it.
+fn is_reason(error: &Error) -> bool {
+    error.message() != "the upload ended"
+}

@@ -1,0 +1,273 @@
+//! Sending a blob whose size is known (distribution-spec 1.1, "Pushing blobs"): in one piece, continued from
+//! where the registry says it is, and in chunks where it wants them.
+
+use std::thread;
+use std::time::Duration;
+
+use longshore_core::{Cancel, Delivery, Error, Progress, PushBlob, Result, Task, Transfer};
+use ureq::http::Method;
+
+use super::source::Source;
+use super::{RunSession, blob};
+use crate::endpoint::{Call, Target, location};
+use crate::http::{Failure, Payload, Reason, Response, Retries, Url, run};
+use crate::manifest::check_said;
+
+/// The size of chunks, where the registry does not want larger ones.
+const CHUNK: u64 = 16 << 20;
+/// Below this nobody refuses a body for its size.
+const SMALLEST_CHUNK: u64 = 64 << 10;
+/// Breaks without any progress after which smaller bodies are tried: a proxy may refuse them without a word.
+const BREAKS: u32 = 3;
+/// Refusals in a row that fresh credentials do not help against.
+const REFUSALS: u32 = 2;
+
+/// Where an upload goes, as the registry said when it began.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) location: Url,
+    /// The smallest chunk that it takes, in bytes, if it wants chunks.
+    chunk_min: Option<u64>,
+}
+
+impl Start {
+    pub(super) fn of(response: &Response) -> Result<Self> {
+        let chunk_min = response.header("oci-chunk-min-length").and_then(|value| value.trim().parse().ok());
+        Ok(Self { location: location(response)?, chunk_min })
+    }
+}
+
+/// Begins an upload.
+pub(super) fn start(session: &RunSession, cx: Transfer<'_>) -> Result<Start> {
+    let path = session.path("blobs/uploads/");
+    run(session.registry.endpoint.policy(), cx, || {
+        let response = session.call(session.at(Method::POST, &path, Payload::Bytes(&[])), cx)?;
+        Ok(Start::of(&response.expect("cannot begin an upload", &[202])?)?)
+    })
+}
+
+pub(super) fn send(
+    session: &RunSession,
+    blob: &PushBlob<'_>,
+    started: Option<Start>,
+    cx: Transfer<'_>,
+    task: &Task,
+) -> Result<Delivery> {
+    let started = started.map_or_else(|| start(session, cx), Ok)?;
+    let retries = Retries::new(session.registry.endpoint.policy(), cx);
+    let chunk = started.chunk_min.map(|least| least.max(CHUNK));
+    let mut upload = Upload {
+        session,
+        cx,
+        source: Source::new(blob, cx.cancel, task),
+        location: started.location,
+        chunk_min: started.chunk_min.unwrap_or(SMALLEST_CHUNK),
+        chunk,
+        offset: 0,
+        furthest: 0,
+        resumed: 0,
+        refused: 0,
+        retries,
+    };
+    let sent = upload.run();
+    if sent.is_err() {
+        abandon(session, &upload.location);
+    }
+    sent.map(|()| Delivery::Sent { resumed: upload.resumed })
+}
+
+/// Tells the registry that an upload will not be continued. It would find out, but later.
+pub(super) fn abandon(session: &RunSession, location: &Url) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let cancel = Cancel::default();
+    let late = cancel.clone();
+    // Not joined: whoever asked to stop does not wait for it.
+    thread::spawn(move || {
+        thread::sleep(PATIENCE);
+        late.cancel();
+    });
+    let cx = Transfer { progress: &Progress::silent(), cancel: &cancel };
+    let call =
+        Call { method: Method::DELETE, target: Target::Url(location), ..session.at(Method::DELETE, "", Payload::None) };
+    // Whatever it answers, the run has failed already.
+    let _ = session.call(call, cx);
+}
+
+struct Upload<'a> {
+    session: &'a RunSession,
+    cx: Transfer<'a>,
+    source: Source<'a>,
+    location: Url,
+    chunk_min: u64,
+    /// The size of the next bodies; `None` for all that is left.
+    chunk: Option<u64>,
+    /// How many bytes the registry has.
+    offset: u64,
+    /// How many it had at most, to tell progress from going in circles.
+    furthest: u64,
+    resumed: u32,
+    refused: u32,
+    retries: Retries<'a>,
+}
+
+impl Upload<'_> {
+    fn run(&mut self) -> Result<()> {
+        loop {
+            match self.step() {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(failure) => {
+                    if self.recover(failure)? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends the next body. Whether that was the last one.
+    fn step(&mut self) -> Result<bool, Failure> {
+        let size = self.source.descriptor().size;
+        let left = size - self.offset;
+        if self.offset == 0 && self.chunk.is_none() {
+            self.put(left)?;
+            return Ok(true);
+        }
+        if left == 0 {
+            self.put(0)?;
+            return Ok(true);
+        }
+        self.patch(left.min(self.chunk.unwrap_or(left)))?;
+        Ok(false)
+    }
+
+    /// Closes the upload, with the whole blob or after all of its chunks.
+    fn put(&mut self, length: u64) -> Result<(), Failure> {
+        let digest = self.source.descriptor().digest.clone();
+        let url = self.location.with_query("digest", &digest.to_string());
+        let headers = vec![("content-type", "application/octet-stream".to_owned())];
+        let call = |payload| Call {
+            target: Target::Url(&url),
+            headers: headers.clone(),
+            ..self.session.at(Method::PUT, "", payload)
+        };
+        let response = if length == 0 {
+            self.session.call(call(Payload::Bytes(&[])), self.cx)?
+        } else {
+            let mut piece = self.source.read(0, length)?;
+            self.session.call(call(Payload::Reader(&mut piece, Some(length))), self.cx)?
+        };
+        let response = response.expect("the upload was refused", &[201, 200, 204])?;
+        Ok(check_said(&response, &digest)?)
+    }
+
+    /// Sends the next bytes, and asks for no more than that they are kept.
+    fn patch(&mut self, length: u64) -> Result<(), Failure> {
+        let url = self.location.clone();
+        let end = self.offset + length - 1;
+        let headers = vec![
+            ("content-type", "application/octet-stream".to_owned()),
+            ("content-range", format!("{}-{end}", self.offset)),
+        ];
+        let mut piece = self.source.read(self.offset, length)?;
+        let payload = Payload::Reader(&mut piece, Some(length));
+        let call = Call { target: Target::Url(&url), headers, ..self.session.at(Method::PATCH, "", payload) };
+        let response = self.session.call(call, self.cx);
+        drop(piece);
+        let response = response?.expect("a part of the upload was refused", &[202, 204, 201])?;
+        self.location = location(&response).unwrap_or(url);
+        let offset = stored(&response).unwrap_or(end + 1);
+        self.arrive(offset)
+    }
+
+    /// The registry has so many bytes.
+    fn arrive(&mut self, offset: u64) -> Result<(), Failure> {
+        if offset > self.source.descriptor().size {
+            let message = format!("the registry says that it has {offset} bytes of a smaller blob");
+            return Err(Error::corrupt(message).into());
+        }
+        self.offset = offset;
+        if offset > self.furthest {
+            self.furthest = offset;
+            self.refused = 0;
+            self.retries.progressed();
+        }
+        Ok(())
+    }
+
+    /// Finds out how to go on after a failure, or that it cannot. Whether the blob turned out to be there.
+    fn recover(&mut self, failure: Failure) -> Result<bool> {
+        self.cx.cancel.check()?;
+        match failure.reason {
+            Reason::Status(413) => self.shrink(failure)?,
+            // What we know of the upload is not what the registry knows, or the token was good when the upload
+            // began: it is asked with a new one, but not for ever.
+            Reason::Status(401 | 404 | 416) if self.refused < REFUSALS => self.refused += 1,
+            Reason::Status(401 | 404 | 416) => return Err(failure.into_error()),
+            reason => {
+                let broke_early = reason == Reason::Broken && self.offset == 0 && self.chunk.is_none();
+                self.retries.wait(failure)?;
+                let half = CHUNK.min(self.source.descriptor().size / 2);
+                if broke_early && self.retries.failed() >= BREAKS && half >= self.chunk_min {
+                    self.chunk = Some(half);
+                }
+            }
+        }
+        loop {
+            match self.resume() {
+                Err(failure) if failure.is_temporary() => self.retries.wait(failure)?,
+                resumed => return resumed.map_err(Failure::into_error),
+            }
+        }
+    }
+
+    /// Sends smaller bodies.
+    fn shrink(&mut self, failure: Failure) -> Result<()> {
+        let left = self.source.descriptor().size - self.offset;
+        let refused = self.chunk.unwrap_or(left).min(left);
+        let next = (refused / 2).min(CHUNK);
+        if next < self.chunk_min {
+            return Err(failure.into_error());
+        }
+        self.chunk = Some(next);
+        Ok(())
+    }
+
+    /// Asks how far the upload came; begins a new one where that is not known.
+    fn resume(&mut self) -> Result<bool, Failure> {
+        match self.ask() {
+            Ok(Some(offset)) => {
+                self.resumed += 1;
+                self.arrive(offset)?;
+                return Ok(false);
+            }
+            Err(failure) if failure.is_temporary() || failure.reason == Reason::Final => return Err(failure),
+            Ok(None) | Err(_) => {}
+        }
+        // The answer to its last body may be all that was lost.
+        if self.source.is_read() && blob::exists(self.session, self.source.descriptor(), self.cx)? {
+            return Ok(true);
+        }
+        let started = start(self.session, self.cx)?;
+        self.location = started.location;
+        self.offset = 0;
+        Ok(false)
+    }
+
+    /// How many bytes of the upload the registry has; `None` if it has none, or is not sure.
+    fn ask(&mut self) -> Result<Option<u64>, Failure> {
+        let url = self.location.clone();
+        let call = Call { target: Target::Url(&url), ..self.session.at(Method::GET, "", Payload::None) };
+        let response = self.session.call(call, self.cx)?.expect("the upload cannot be found", &[204, 200, 202])?;
+        self.location = location(&response).unwrap_or(url);
+        Ok(stored(&response).filter(|offset| *offset > 1))
+    }
+}
+
+/// How many bytes the registry has. `Range: 0-0` stands for one byte, and for none.
+pub(super) fn stored(response: &Response) -> Option<u64> {
+    let range = response.header("range")?.trim();
+    let range = range.strip_prefix("bytes=").unwrap_or(range);
+    let (_, last) = range.split_once('-')?;
+    Some(last.trim().parse::<u64>().ok()?.saturating_add(1))
+}

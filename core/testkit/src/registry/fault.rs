@@ -1,0 +1,198 @@
+//! What goes wrong, and when.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_core::oci::Digest;
+
+use super::http::{Answer, Head};
+
+/// A fault for certain requests: the next one that matches, unless [`times`](Self::times) and
+/// [`after`](Self::after) say otherwise.
+///
+/// A request matches whether it is authorised or not, and has the fault of the first rule for it. The
+/// faults of one rule add up where they can: `.delay(…).status(503).header("Retry-After", "1")`.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    method: String,
+    target: String,
+    skip: u32,
+    times: u32,
+    fault: Fault,
+}
+
+impl Rule {
+    /// For requests of `method`, `*` for any, that have `target` somewhere in their path and query.
+    #[must_use]
+    pub fn on(method: &str, target: &str) -> Self {
+        Self { method: method.to_owned(), target: target.to_owned(), skip: 0, times: 1, fault: Fault::default() }
+    }
+
+    /// For that many requests.
+    #[must_use]
+    pub fn times(self, times: u32) -> Self {
+        Self { times, ..self }
+    }
+
+    /// Not for the first `skip` requests that match.
+    #[must_use]
+    pub fn after(self, skip: u32) -> Self {
+        Self { skip, ..self }
+    }
+
+    /// Answers with this status and does nothing else. The body of the request is not read, and the
+    /// connection is closed if there is one.
+    #[must_use]
+    pub fn status(self, status: u16) -> Self {
+        self.with(|fault| fault.status = Some(status))
+    }
+
+    /// Sets a header of the answer.
+    #[must_use]
+    pub fn header(self, name: &str, value: &str) -> Self {
+        self.with(|fault| fault.headers.push((name.to_owned(), value.to_owned())))
+    }
+
+    /// Answers with this body, instead of an error document or of the real one.
+    #[must_use]
+    pub fn body(self, body: &str) -> Self {
+        self.with(|fault| fault.body = Some(body.to_owned()))
+    }
+
+    /// Answers 307 with this location, as [`status`](Self::status) does.
+    #[must_use]
+    pub fn redirect(self, url: &str) -> Self {
+        self.status(307).header("Location", url)
+    }
+
+    /// Takes that many bytes of the body, which stay in an upload, and cuts the connection.
+    #[must_use]
+    pub fn drop_after_request_bytes(self, bytes: u64) -> Self {
+        self.with(|fault| fault.request_bytes = Some(bytes))
+    }
+
+    /// Cuts the connection after that many bytes of the answer's body.
+    #[must_use]
+    pub fn drop_after_response_bytes(self, bytes: usize) -> Self {
+        self.with(|fault| fault.response_bytes = Some(bytes))
+    }
+
+    /// Does what is asked, and closes the connection without an answer.
+    #[must_use]
+    pub fn drop_before_answer(self) -> Self {
+        self.with(|fault| fault.unanswered = true)
+    }
+
+    /// Does what is asked, and waits before it answers.
+    #[must_use]
+    pub fn delay(self, time: Duration) -> Self {
+        self.with(|fault| fault.delay = Some(time))
+    }
+
+    /// Sends that many bytes of the answer's body at a time, with a pause after each.
+    #[must_use]
+    pub fn trickle(self, bytes: usize, pause: Duration) -> Self {
+        self.with(|fault| fault.trickle = Some((bytes.max(1), pause)))
+    }
+
+    /// Does nothing, and keeps the connection open until the registry is dropped.
+    #[must_use]
+    pub fn stall(self) -> Self {
+        self.with(|fault| fault.stall = true)
+    }
+
+    /// Answers with a `Docker-Content-Digest` of something else.
+    #[must_use]
+    pub fn wrong_digest_header(self) -> Self {
+        self.with(|fault| fault.wrong_digest = true)
+    }
+
+    /// Flips a bit in the middle of the answer's body.
+    #[must_use]
+    pub fn corrupt_body(self) -> Self {
+        self.with(|fault| fault.corrupt = true)
+    }
+
+    /// Answers with all of a blob, whatever range is asked for.
+    #[must_use]
+    pub fn ignore_range(self) -> Self {
+        self.with(|fault| fault.ignore_range = true)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Fault)) -> Self {
+        change(&mut self.fault);
+        self
+    }
+
+    fn matches(&self, head: &Head) -> bool {
+        let method = self.method == "*" || self.method == head.method;
+        method && format!("{}?{}", head.path, head.query).contains(&self.target)
+    }
+}
+
+/// The fault of a request, by the first rule for it whose turn it is.
+pub(super) fn next(rules: &mut [Rule], head: &Head) -> Fault {
+    for rule in rules.iter_mut().filter(|rule| rule.times > 0 && rule.matches(head)) {
+        if rule.skip > 0 {
+            rule.skip -= 1;
+            continue;
+        }
+        rule.times -= 1;
+        return rule.fault.clone();
+    }
+    Fault::default()
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fault {
+    status: Option<u16>,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+    pub(super) request_bytes: Option<u64>,
+    pub(super) response_bytes: Option<usize>,
+    pub(super) unanswered: bool,
+    pub(super) delay: Option<Duration>,
+    pub(super) trickle: Option<(usize, Duration)>,
+    pub(super) stall: bool,
+    wrong_digest: bool,
+    corrupt: bool,
+    pub(super) ignore_range: bool,
+}
+
+impl Fault {
+    /// The answer that is given without looking at the request.
+    pub(super) fn answer(&self) -> Option<Answer> {
+        let status = self.status?;
+        let code = match status {
+            ..=399 => return Some(Answer::new(status)),
+            401 => "UNAUTHORIZED",
+            403 => "DENIED",
+            429 => "TOOMANYREQUESTS",
+            _ => "UNKNOWN",
+        };
+        Some(Answer::error(status, code, "failed on purpose"))
+    }
+
+    /// Changes an answer.
+    pub(super) fn apply(&self, mut answer: Answer) -> Answer {
+        if let Some(body) = &self.body {
+            answer = answer.body(body.clone().into_bytes());
+        }
+        if self.corrupt && !answer.part.is_empty() {
+            let middle = (answer.part.start + answer.part.end) / 2;
+            Arc::make_mut(&mut answer.body)[middle] ^= 0x20;
+        }
+        if self.wrong_digest {
+            answer = answer.replace_header("Docker-Content-Digest", Digest::of(b"something else"));
+        }
+        for (name, value) in &self.headers {
+            answer = answer.replace_header(name, value);
+        }
+        answer
+    }
+
+    /// Whether the client gets no whole answer.
+    pub(super) fn cuts(&self) -> bool {
+        self.unanswered || self.request_bytes.is_some() || self.response_bytes.is_some()
+    }
+}

@@ -1,0 +1,152 @@
+//! An OCI registry in the process, which fails when told to, and a proxy that breaks connections.
+//!
+//! It speaks HTTP/1.1 on a random port of this machine and keeps everything in memory. It knows the
+//! distribution-spec 1.1, and what registries do beside it: tokens, limits, refusals.
+//!
+//! ```
+//! use longshore_testkit::registry::{Registry, Rule};
+//!
+//! let registry = Registry::builder().max_body(1 << 20).start();
+//! registry.fail(Rule::on("PATCH", "/blobs/uploads/").after(1).drop_after_request_bytes(100));
+//! let layer = registry.put_blob("some/name", b"a layer");
+//! // A client of http://{registry.host()} goes here.
+//! assert_eq!(registry.blob("some/name", &layer).as_deref(), Some(&b"a layer"[..]));
+//! assert!(registry.requests().is_empty());
+//! ```
+
+mod auth;
+mod blobs;
+mod body;
+mod builder;
+mod connection;
+mod fault;
+mod http;
+mod listings;
+mod manifests;
+mod proxy;
+mod routes;
+mod server;
+mod state;
+#[cfg(test)]
+mod tests;
+mod uploads;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use longshore_core::oci::Digest;
+
+pub use auth::TokenOptions;
+pub use builder::Builder;
+pub use fault::Rule;
+pub use proxy::Proxy;
+pub use state::Recorded;
+
+use builder::Options;
+use server::{Server, lock};
+use state::{Manifest, Shared};
+
+/// A registry, which runs until it is dropped.
+pub struct Registry {
+    shared: Arc<Shared>,
+    server: Server,
+}
+
+impl Registry {
+    /// A registry that is open to everyone and can do everything.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// A registry of which more is to be said.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    fn with(options: Options) -> Self {
+        let (listener, address) = server::listen();
+        let shared = Arc::new(Shared::new(options, address.to_string()));
+        let serving = shared.clone();
+        let server = Server::start(listener, move |stream, stop| connection::serve(&serving, stream, stop));
+        Self { shared, server }
+    }
+
+    /// Its host and port.
+    pub fn host(&self) -> &str {
+        &self.shared.host
+    }
+
+    /// The same as an address.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Adds a fault.
+    pub fn fail(&self, rule: Rule) {
+        lock(&self.shared.rules).push(rule);
+    }
+
+    /// The bytes of a blob.
+    pub fn blob(&self, repository: &str, digest: &Digest) -> Option<Vec<u8>> {
+        self.shared.state().blob(repository, digest).map(|blob| blob.to_vec())
+    }
+
+    /// The media type and the bytes of a manifest, by a tag or a digest.
+    pub fn manifest(&self, repository: &str, reference: &str) -> Option<(String, Vec<u8>)> {
+        let (_, manifest) = self.shared.state().manifest(repository, reference)?;
+        Some((manifest.media_type, manifest.bytes.to_vec()))
+    }
+
+    /// The tags of a repository, sorted.
+    pub fn tags(&self, repository: &str) -> Vec<String> {
+        let state = self.shared.state();
+        state.repositories.get(repository).into_iter().flat_map(|repository| repository.tags.keys().cloned()).collect()
+    }
+
+    /// Puts a blob into a repository.
+    pub fn put_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
+        let digest = Digest::of(bytes);
+        let blob = Arc::new(bytes.to_vec());
+        self.shared.state().repository(repository).blobs.insert(digest.clone(), blob);
+        digest
+    }
+
+    /// Puts a manifest into a repository, under a tag or under its digest alone, whatever it refers to.
+    pub fn put_manifest(&self, repository: &str, reference: Option<&str>, media_type: &str, bytes: &[u8]) -> Digest {
+        let named = reference.and_then(|reference| reference.parse::<Digest>().ok());
+        let tag = reference.filter(|_| named.is_none());
+        let digest = named.unwrap_or_else(|| Digest::of(bytes));
+        assert!(blobs::is_digest_of(&digest, bytes), "the manifest is not {digest}");
+        let manifest = Manifest { media_type: media_type.to_owned(), bytes: Arc::new(bytes.to_vec()) };
+        manifests::store(self.shared.state().repository(repository), tag, &digest, manifest);
+        digest
+    }
+
+    /// Removes a blob from a repository, and says whether it was there.
+    pub fn remove_blob(&self, repository: &str, digest: &Digest) -> bool {
+        self.shared.state().repository(repository).blobs.remove(digest).is_some()
+    }
+
+    /// How many uploads have been begun but neither ended nor given up.
+    pub fn open_uploads(&self) -> usize {
+        self.shared.state().uploads.len()
+    }
+
+    /// The requests so far, in the order in which they came. Those to `/token` are among them.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.shared.requests()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.shared.clear_requests();
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("host", &self.host()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,30 @@
+//! The options of `type=registry`.
+
+use longshore_core::image::{ImageOptions, PushOptions};
+use longshore_core::options::{Options, Visitor};
+use longshore_core::{Error, Result};
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RegistryOptions {
+    pub(crate) image: ImageOptions,
+    pub(crate) push: PushOptions,
+    /// What BuildKit's users write by habit.
+    is_pushed: Option<bool>,
+}
+
+impl Options for RegistryOptions {
+    fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        self.image.visit(visitor)?;
+        self.push.visit(visitor)?;
+        visitor.option("push", "Accepted, as this type always pushes", "true", &mut self.is_pushed)
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.image.validate()?;
+        if self.is_pushed == Some(false) {
+            return Err(Error::option("push=false: type=registry does nothing but push")
+                .with_hint("type=image keeps the image on this machine"));
+        }
+        self.push.check(&self.image)
+    }
+}
