@@ -172,30 +172,55 @@ impl Endpoint {
         Ok(found)
     }
 
+    /// Finds out whether there is TLS. A host elsewhere is asked for TLS first; on this machine nobody listens
+    /// in, and most have none.
     fn probe(&self, authority: &str, cancel: &Cancel) -> Result<Url, Failure> {
         let secure = Url::new(true, authority, "/v2");
-        let mut tls = self.hosts.tls(authority)?;
-        tls.is_unchecked = self.is_insecure;
-        let timeouts = Timeouts { connect: PROBE, idle: PROBE, ..self.hosts.timeouts() };
-        let probe = |url: &Url, transport: &Arc<Transport>| {
-            let url = Url { path: "/v2/".to_owned(), ..url.clone() };
-            let request = Request { method: Method::GET, url, headers: Vec::new(), payload: Payload::None };
-            transport.send(request, &[], cancel).map(drop)
-        };
-        let refused = match probe(&secure, &Arc::new(Transport::new(tls, &secure, timeouts))) {
-            Ok(()) => return Ok(secure),
+        let plain = Url { is_secure: false, ..secure.clone() };
+        if plain.is_loopback() {
+            return match self.probe_plain(&plain, cancel) {
+                Ok(true) => Ok(plain),
+                Ok(false) => self.probe_tls(&secure, cancel).map(|()| secure),
+                Err(failure) => match self.probe_tls(&secure, cancel) {
+                    Err(refused) if matches!(refused.reason, Reason::Broken | Reason::NotTls) => Err(failure),
+                    tried => tried.map(|()| secure),
+                },
+            };
+        }
+        match self.probe_tls(&secure, cancel) {
+            Ok(()) => Ok(secure),
+            Err(refused) if matches!(refused.reason, Reason::Broken | Reason::NotTls) => {
+                match self.probe_plain(&plain, cancel) {
+                    Ok(true) => Ok(plain),
+                    // Neither way: what speaks TLS says more about itself.
+                    Ok(false) => Err(refused),
+                    Err(failure) => Err(if refused.reason == Reason::NotTls { failure } else { refused }),
+                }
+            }
             // It has TLS, and is not who it says: then plain HTTP is no way out.
-            Err(failure) if !matches!(failure.reason, Reason::Broken | Reason::NotTls) => return Err(failure),
-            Err(failure) => failure,
-        };
-        let plain = Url { is_secure: false, ..secure };
-        match probe(&plain, &self.hosts.transport(&plain, self.is_insecure)?) {
-            Ok(()) => Ok(plain),
-            // Neither way: what speaks TLS says more about itself.
-            Err(failure) if refused.reason == Reason::NotTls => Err(failure),
-            Err(failure) => Err(if failure.is_temporary() { failure } else { refused }),
+            Err(failure) => Err(failure),
         }
     }
+
+    fn probe_tls(&self, secure: &Url, cancel: &Cancel) -> Result<(), Failure> {
+        let mut tls = self.hosts.tls(&secure.authority)?;
+        tls.is_unchecked = self.is_insecure;
+        let timeouts = Timeouts { connect: PROBE, idle: PROBE, ..self.hosts.timeouts() };
+        ask(secure, &Arc::new(Transport::new(tls, secure, timeouts)), cancel).map(drop)
+    }
+
+    /// Whether plain HTTP is what is spoken: a server with TLS calls it a bad request.
+    fn probe_plain(&self, plain: &Url, cancel: &Cancel) -> Result<bool, Failure> {
+        let transport = self.hosts.transport(plain, self.is_insecure)?;
+        Ok(ask(plain, &transport, cancel)? != 400)
+    }
+}
+
+/// Asks for the start of the API (distribution-spec 1.1, "Determining Support"); answers the status.
+fn ask(base: &Url, transport: &Arc<Transport>, cancel: &Cancel) -> Result<u16, Failure> {
+    let url = Url { path: "/v2/".to_owned(), ..base.clone() };
+    let request = Request { method: Method::GET, url, headers: Vec::new(), payload: Payload::None };
+    Ok(transport.send(request, &[], cancel)?.status())
 }
 
 /// Where an answer leads.

@@ -1,0 +1,22 @@
+//! The client against registries that fail in all the ways that registries do.
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+mod auth;
+mod cancel;
+mod chunks;
+mod digests;
+mod failures;
+mod jobs;
+mod kit;
+mod manifests;
+mod mirrors;
+mod mounts;
+mod pull;
+mod redirects;
+mod referrers;
+mod resume;
+mod stalls;
+mod stream;
+mod tokens;
+mod waits;
