@@ -16,6 +16,8 @@ install_peers() {
 	need containerd containerd
 	need ctr containerd
 	need oci-image-tool oci-image-tool
+	need docker-registry docker-registry
+	need openssl openssl
 	need podman podman
 	need dockerd docker.io
 	need docker docker.io

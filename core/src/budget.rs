@@ -108,7 +108,9 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.queue.lock().closed = true;
         self.queue.ready.notify_all();
-        for thread in self.threads.drain(..) {
+        // The last one to hold the budget may be leaf work of a run that failed: a block that is dropped.
+        let own = std::thread::current().id();
+        for thread in self.threads.drain(..).filter(|thread| thread.thread().id() != own) {
             // A panic of leaf work was seen by whoever waited for its result.
             let _ = thread.join();
         }
@@ -177,6 +179,22 @@ mod tests {
         assert!(panicked.recv().is_err());
         std::panic::set_hook(quiet);
         assert_eq!(results.into_iter().map(|result| result.recv().unwrap()).sum::<i32>(), 285);
+    }
+
+    #[test]
+    fn the_last_to_hold_a_budget_may_be_work_of_its_own() {
+        let budget = Budget::new(NonZeroUsize::new(2).unwrap());
+        let (go, wait) = mpsc::channel::<()>();
+        let permit = budget.acquire(1, &Cancel::default()).unwrap();
+        let (done, ended) = mpsc::channel();
+        drop(budget.run(move || {
+            let _ = wait.recv();
+            drop(permit);
+            let _ = done.send(());
+        }));
+        drop(budget);
+        drop(go);
+        ended.recv().unwrap();
     }
 
     #[test]

@@ -90,6 +90,9 @@ pub struct PushBlob<'a> {
     pub provider: &'a dyn Provider,
     /// Repositories that are said to have it.
     pub origins: &'a [Origin],
+    /// Whether the provider verified it when it took it in. Then it is not hashed once more on its way: the
+    /// registry checks it against the digest that closes the upload.
+    pub is_verified: bool,
 }
 
 /// What a transfer reports to, and what stops it.

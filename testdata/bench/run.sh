@@ -1,7 +1,6 @@
 #!/bin/bash
 # Measures the command beside gzip, pigz, zstd, skopeo, containerd, umoci and podman on a corpus of about
-# 1 GB, and writes
-# docs/benchmarks.md. Ratios are of one run on one machine: each round runs every candidate once, and
+# 1 GB, and writes docs/benchmarks.md. Ratios are of one run on one machine: each round runs every candidate once, and
 # the median round counts. `run.sh ROUNDS`; 3 without.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -21,6 +20,8 @@ need containerd containerd
 need ctr containerd
 need umoci umoci
 need podman podman
+need docker-registry docker-registry
+need curl curl
 [ "$(id -u)" = 0 ] || { echo "run.sh needs to be root, for containerd" >&2; exit 1; }
 [ -x /usr/bin/time ] || { echo "run.sh needs /usr/bin/time (package time)" >&2; exit 1; }
 
@@ -80,7 +81,35 @@ stop_containerd() {
 	daemon=
 }
 
+# A registry of its own, in memory, with nothing in it.
+registry=127.0.0.1:5999
+registry_daemon=
+start_registry() {
+	rm -rf "$1"
+	cat >"$state/registry.yml" <<-CONFIG
+		version: 0.1
+		log: {level: error, accesslog: {disabled: true}}
+		storage:
+		  filesystem: {rootdirectory: $1}
+		http: {addr: $registry}
+	CONFIG
+	docker-registry serve "$state/registry.yml" >"$state/registry.log" 2>&1 &
+	registry_daemon=$!
+	for _ in $(seq 100); do
+		! curl -sf "http://$registry/v2/" >/dev/null || return 0
+		sleep 0.1
+	done
+	cat "$state/registry.log" >&2
+	exit 1
+}
+
+stop_registry() {
+	kill "$registry_daemon" && wait "$registry_daemon" || true
+	registry_daemon=
+}
+
 clean_up() {
+	[ -z "$registry_daemon" ] || kill "$registry_daemon" || true
 	[ -z "$daemon" ] || kill "$daemon" || true
 	umount --lazy "$memory" 2>/dev/null || true
 	rm -rf "$state"
@@ -91,7 +120,7 @@ trap clean_up EXIT
 candidate() {
 	local name=$1 output=$2 command=$3
 	# The root of a daemon stays.
-	[[ "$output" = */containerd ]] || rm -rf "$output"
+	[[ "$output" = */containerd || "$output" = */registry ]] || rm -rf "$output"
 	sync
 	/usr/bin/time -f '%e %U %S %M' -o "$work/time" bash -c "set -o pipefail; $command" >/dev/null 2>"$work/log" ||
 		{ cat "$work/log" >&2; exit 1; }
@@ -168,6 +197,41 @@ unpack_round() {
 	unpacking "on disk" "$work/disk"
 }
 
+# The image of the corpus into a registry that has nothing of it, again, and from there into another repository.
+pushing() {
+	local place=$1
+	start_containerd "$place/containerd"
+	$ctr images import --no-unpack "$work/c.tar" >/dev/null
+	$ctr images tag example.com/app:1 "$registry/ctr:1" >/dev/null
+	skopeo copy -q "oci-archive:$work/c.tar" "oci:$place/layout:1"
+	"$longshore" import "$work/c.tar" --store "$place/store" --progress quiet
+	local out="$place/registry" local_only="--progress quiet --store $place/store"
+	start_registry "$out"
+	candidate "ctr images push, cold" "$out" "exec $ctr images push --plain-http $registry/ctr:1"
+	candidate "ctr images push, warm" "$out" "exec $ctr images push --plain-http $registry/ctr:1"
+	stop_registry
+	start_registry "$out"
+	candidate "skopeo copy, cold push" "$out" "exec skopeo copy -q --dest-tls-verify=false oci:$place/layout:1 docker://$registry/skopeo:1"
+	candidate "skopeo copy, warm push" "$out" "exec skopeo copy -q --dest-tls-verify=false oci:$place/layout:1 docker://$registry/skopeo:1"
+	candidate "skopeo copy, between repositories" "$out" "exec skopeo copy -q --src-tls-verify=false --dest-tls-verify=false docker://$registry/skopeo:1 docker://$registry/skopeo/other:1"
+	stop_registry
+	start_registry "$out"
+	candidate "longshore, cold push" "$out" "exec $longshore export image:example.com/app:1 $local_only -o type=registry,name=$registry/longshore:1"
+	candidate "longshore, warm push" "$out" "exec $longshore export image:example.com/app:1 $local_only -o type=registry,name=$registry/longshore:1"
+	candidate "longshore, between repositories" "$out" "exec $longshore export docker://$registry/longshore:1 --no-store --progress quiet -o type=registry,name=$registry/longshore/other:1"
+	skopeo inspect --raw "oci:$place/layout:1" >"$place/expected"
+	skopeo inspect --raw --tls-verify=false "docker://$registry/longshore/other:1" | cmp - "$place/expected"
+	stop_registry
+	stop_containerd
+}
+
+push_round() {
+	mkdir -p "$memory"
+	mount -t tmpfs -o size=75% tmpfs "$memory"
+	pushing "$memory"
+	umount "$memory"
+}
+
 # median NAME COLUMN
 median() {
 	awk -F'\t' -v name="$1" -v column="$2" '$1 == name { print $column }' "$work/results" | sort -n |
@@ -194,6 +258,7 @@ for _ in $(seq "$rounds"); do
 	round
 	stop_containerd
 	unpack_round
+	push_round
 done
 
 sha=$(grep -qw sha_ni /proc/cpuinfo && echo with || echo without)
@@ -217,7 +282,8 @@ PAGE
 
 Peak memory is of the largest process of a candidate. Of \`ctr\` only the client is counted, by time and memory: what
 containerd does for it is in the wall time alone. Imports read a pipe, into a store that has nothing of the image;
-skopeo reads no pipe, so it is given the file. What leaves the store is compared with what came in.
+skopeo reads no pipe, so it is given the file. What leaves the store is compared with what came in. Pushes go to Debian's
+\`docker-registry\` on this machine, which takes a good part of it for itself, with all files in memory.
 
 | | times as fast as | by wall time | by CPU time |
 |---|---|---|---|
@@ -240,5 +306,10 @@ PAGE
 		ratio "longshore import and unpack, zstd, $where" "ctr images import, zstd, $where"
 		ratio "longshore import and unpack, zstd, $where" "podman pull, zstd, $where"
 	done
+	for how in cold warm; do
+		ratio "longshore, $how push" "ctr images push, $how"
+		ratio "longshore, $how push" "skopeo copy, $how push"
+	done
+	ratio "longshore, between repositories" "skopeo copy, between repositories"
 } >"$page"
 cat "$page"

@@ -20,5 +20,6 @@ fn tarball() {
         images: true,
         check: &|root: &Path| validate::layout_tar(&root.join("a.tar")).map(drop).unwrap(),
         store: None,
+        registry: None,
     });
 }

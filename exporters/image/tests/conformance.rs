@@ -46,5 +46,6 @@ fn embedded_store() {
         images: true,
         check: &|place: &Path| assert!(visible(place).len() > 1, "nothing has a name"),
         store: Some(StoreCase { open: &|place: &Path| Store::Images(Arc::new(open(place))), visible: &visible }),
+        registry: None,
     });
 }

@@ -25,6 +25,7 @@ fn archive() {
         images: true,
         check: &|root: &Path| validate::layout_tar(&root.join("a.tar")).map(drop).unwrap(),
         store: None,
+        registry: None,
     });
 }
 
@@ -36,5 +37,6 @@ fn directory() {
         images: true,
         check: &|root: &Path| validate::layout_dir(&root.join("layout")).map(drop).unwrap(),
         store: None,
+        registry: None,
     });
 }

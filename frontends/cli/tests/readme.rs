@@ -7,6 +7,7 @@ mod run;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use longshore_testkit::registry::Registry;
 use run::Workdir;
 
 /// The pages whose commands are run.
@@ -54,7 +55,9 @@ fn commands_run_as_written() {
     for page in pages() {
         let work = Workdir::new();
         prepare(&work);
+        let registry = Registry::start();
         for command in commands(&page) {
+            let command = command.replace("localhost:5000", registry.host());
             let mut shell = Command::new("sh");
             let output = shell
                 .args(["-euc", &command])

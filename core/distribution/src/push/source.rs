@@ -2,39 +2,45 @@
 
 use std::io::{self, Read};
 
+use longshore_core::content::copy;
 use longshore_core::oci::{Descriptor, Hasher};
 use longshore_core::{Cancel, Error, PushBlob, Result, Task};
 
-/// Reads a blob as often as needed, and checks it against its descriptor: its last bytes are only given out
-/// when all of them are right.
+/// Reads a blob as often as needed. One that nobody has verified is checked against its descriptor on the way:
+/// its last bytes are only given out when all of them are right.
 pub(super) struct Source<'a> {
     blob: &'a PushBlob<'a>,
     cancel: &'a Cancel,
     task: &'a Task,
     hasher: Option<Hasher>,
-    /// How far it was hashed: what is sent again is not hashed again.
-    hashed: u64,
+    /// How far it was read: what is sent again is not hashed again.
+    read: u64,
 }
 
 impl<'a> Source<'a> {
     pub(super) fn new(blob: &'a PushBlob<'a>, cancel: &'a Cancel, task: &'a Task) -> Self {
-        let hasher = Some(Hasher::new(blob.descriptor.digest.algorithm()));
-        Self { blob, cancel, task, hasher, hashed: 0 }
+        let hasher = (!blob.is_verified).then(|| Hasher::new(blob.descriptor.digest.algorithm()));
+        Self { blob, cancel, task, hasher, read: 0 }
     }
 
     pub(super) fn descriptor(&self) -> &'a Descriptor {
         self.blob.descriptor
     }
 
+    /// Fails if it is not what its descriptor says: what the registry refused may have changed on this disk.
+    pub(super) fn verify(&self) -> Result<()> {
+        copy(self.blob.provider, self.blob.descriptor, &mut io::sink(), self.cancel, None)
+    }
+
     /// Whether all of it was read, so that it may have arrived.
     pub(super) fn is_read(&self) -> bool {
-        self.hashed == self.blob.descriptor.size
+        self.read == self.blob.descriptor.size
     }
 
     /// The bytes from `from` on, at most `length` of them.
     pub(super) fn read(&mut self, from: u64, length: u64) -> Result<Piece<'_, 'a>> {
-        if from > self.hashed {
-            let (digest, sent) = (&self.blob.descriptor.digest, self.hashed);
+        if from > self.read {
+            let (digest, sent) = (&self.blob.descriptor.digest, self.read);
             return Err(Error::corrupt(format!("the registry has {from} bytes of {digest}, and was sent {sent}")));
         }
         let reader = self.blob.provider.open(&self.blob.descriptor.digest, from)?;
@@ -44,14 +50,14 @@ impl<'a> Source<'a> {
     /// Checks bytes that come after those that were hashed.
     fn check(&mut self, position: u64, bytes: &[u8]) -> Result<()> {
         let Descriptor { digest, size, .. } = self.blob.descriptor;
-        let known = self.hashed.saturating_sub(position).min(bytes.len() as u64) as usize;
+        let known = self.read.saturating_sub(position).min(bytes.len() as u64) as usize;
         let new = &bytes[known..];
         if let Some(hasher) = &mut self.hasher {
             hasher.update(new);
         }
-        self.hashed += new.len() as u64;
+        self.read += new.len() as u64;
         self.task.advance(new.len() as u64);
-        if self.hashed == *size
+        if self.read == *size
             && let Some(found) = self.hasher.take().map(Hasher::finish)
             && found != *digest
         {
@@ -83,8 +89,24 @@ impl Read for Piece<'_, '_> {
             let position = self.position;
             return Err(Error::corrupt(format!("blob {digest} has {position} bytes, expected {size}")).into());
         }
-        self.source.check(self.position, &buffer[..count])?;
-        self.position += count as u64;
+        let (begin, end) = (self.position, self.position + count as u64);
+        if end == *size && !self.source.blob.is_verified {
+            self.check_end()?;
+        }
+        self.source.check(begin, &buffer[..count])?;
+        self.position = end;
         Ok(count)
+    }
+}
+
+impl Piece<'_, '_> {
+    /// Fails if there is more than there should be.
+    fn check_end(&mut self) -> Result<()> {
+        let more = io::copy(&mut self.reader.by_ref().take(1), &mut io::sink())?;
+        let Descriptor { digest, size, .. } = self.source.blob.descriptor;
+        if more > 0 {
+            return Err(Error::corrupt(format!("blob {digest} has more than the expected {size} bytes")));
+        }
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::Duration;
 
-use longshore_core::{Cancel, Delivery, Error, Progress, PushBlob, Result, Task, Transfer};
+use longshore_core::{Cancel, Delivery, Error, ErrorKind, Progress, PushBlob, Result, Task, Transfer};
 use ureq::http::Method;
 
 use super::source::Source;
@@ -70,8 +70,11 @@ pub(super) fn send(
         retries,
     };
     let sent = upload.run();
-    if sent.is_err() {
+    if let Err(error) = &sent {
         abandon(session, &upload.location);
+        if error.kind() == ErrorKind::InvalidInput {
+            upload.source.verify()?;
+        }
     }
     sent.map(|()| Delivery::Sent { resumed: upload.resumed })
 }

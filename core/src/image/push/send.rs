@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::{Push, Repository};
 use crate::cancel::Cancel;
-use crate::content::{BlobMeta, Origin, read};
+use crate::content::{BlobMeta, Origin, Provider, read};
 use crate::error::{ErrorKind, Result};
 use crate::image::{ImageBlob, NamedImage};
 use crate::oci::{Descriptor, Digest, MANIFEST_LIMIT};
@@ -82,9 +82,14 @@ fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> 
     let known = store.info(&descriptor.digest)?;
     let mut origins = provider.provider().origins(&descriptor.digest)?;
     origins.extend(known.iter().flat_map(|info| info.meta.origins.clone()));
+    // What the store has was verified there, and may be nearer than where the image came from.
+    let (provider, is_verified): (&dyn Provider, bool) = match known {
+        Some(_) => (store, true),
+        None => (provider.provider(), false),
+    };
     for repository in to {
         let origin = repository.session.origin();
-        let blob = PushBlob { descriptor, provider: provider.provider(), origins: &origins };
+        let blob = PushBlob { descriptor, provider, origins: &origins, is_verified };
         repository.attempt(repository.session.blob(&blob, &transfer))?;
         if !origins.contains(&origin) {
             origins.push(origin);

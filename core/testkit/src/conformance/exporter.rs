@@ -8,7 +8,7 @@ use longshore_core::oci::{MANIFEST_LIMIT, parse_manifest};
 use longshore_core::options::Attrs;
 use longshore_core::{
     BuildResult, Cancel, Dest, ErrorKind, Existing, ExporterInfo, ExporterRegistry, Image, ImageContent, OutputSpec,
-    Store,
+    Pusher, Store,
 };
 
 use super::trial::{Manner, Trial};
@@ -31,6 +31,8 @@ pub struct ExporterCase<'a> {
     pub check: &'a dyn Fn(&Path),
     /// Where it keeps what it exports, if that is not the directory itself.
     pub store: Option<StoreCase<'a>>,
+    /// Where it pushes what it exports, if that is not the directory itself.
+    pub registry: Option<RegistryCase<'a>>,
 }
 
 impl std::fmt::Debug for StoreCase<'_> {
@@ -46,6 +48,21 @@ pub struct StoreCase<'a> {
     pub open: &'a dyn Fn(&Path) -> Store,
     /// A line for each thing in that store that anyone can see, after a first one for the store.
     pub visible: &'a dyn Fn(&Path) -> Vec<String>,
+}
+
+/// An exporter whose images go to registries; the suite stands for one with the directory of the output.
+#[derive(Clone, Copy)]
+pub struct RegistryCase<'a> {
+    /// Pushes to the registry of this directory, whatever registry a name says.
+    pub pusher: &'a dyn Fn(&Path) -> Arc<dyn Pusher>,
+    /// A line for each thing in that registry that a tag leads to, after a first one for the registry.
+    pub visible: &'a dyn Fn(&Path) -> Vec<String>,
+}
+
+impl std::fmt::Debug for RegistryCase<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegistryCase").finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for ExporterCase<'_> {

@@ -12,7 +12,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use content::{CONTENT_CASES, ContentCheck, content_store};
-pub use exporter::{EXPORTER_CASES, ExporterCase, ExporterCheck, StoreCase, exporter};
+pub use exporter::{EXPORTER_CASES, ExporterCase, ExporterCheck, RegistryCase, StoreCase, exporter};
 pub use images::{IMAGE_CASES, ImageCheck, image_store};
 pub use listing::{digest_of, listing_of};
 

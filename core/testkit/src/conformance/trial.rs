@@ -46,9 +46,10 @@ impl<'a> Trial<'a> {
 
     /// What can be seen of an output that went into `directory`.
     pub(super) fn listing_in(&self, directory: &Path) -> Vec<String> {
-        match self.case.store {
-            Some(store) => (store.visible)(directory),
-            None => listing_of(directory),
+        match (self.case.store, self.case.registry) {
+            (Some(store), _) => (store.visible)(directory),
+            (None, Some(registry)) => (registry.visible)(directory),
+            (None, None) => listing_of(directory),
         }
     }
 
@@ -66,7 +67,11 @@ impl<'a> Trial<'a> {
     pub(super) fn session(&self, manner: Manner) -> Session<'_> {
         let jobs = NonZeroUsize::new(manner.jobs).expect("at least one job");
         let store = self.case.store.map_or(manner.store, |store| (store.open)(self.place()));
-        Session::new(&self.registry, store).with_budget(Budget::new(jobs)).with_cancel(manner.cancel)
+        let session = Session::new(&self.registry, store).with_budget(Budget::new(jobs)).with_cancel(manner.cancel);
+        match self.case.registry {
+            Some(registry) => session.with_pusher((registry.pusher)(self.place())),
+            None => session,
+        }
     }
 
     /// Exports to the one output, checks what it wrote, and answers its response.

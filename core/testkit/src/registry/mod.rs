@@ -99,6 +99,13 @@ impl Registry {
         Some((manifest.media_type, manifest.bytes.to_vec()))
     }
 
+    /// The repositories that anything was put into, sorted.
+    pub fn repositories(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.shared.state().repositories.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
     /// The tags of a repository, sorted.
     pub fn tags(&self, repository: &str) -> Vec<String> {
         let state = self.shared.state();

@@ -25,6 +25,7 @@ fn archive() {
         images: true,
         check: &|place| drop(validate::layout_tar(&place.join("image.tar")).unwrap()),
         store: None,
+        registry: None,
     });
 }
 
@@ -36,6 +37,7 @@ fn directory() {
         images: true,
         check: &|place| drop(validate::layout_dir(&place.join("layout")).unwrap()),
         store: None,
+        registry: None,
     });
 }
 /// A suite that everything passes proves nothing.
@@ -47,6 +49,7 @@ fn a_hasty_exporter_fails() {
         images: false,
         check: &|_| {},
         store: None,
+        registry: None,
     };
     let passes = ["resolving does no I/O", "odd images are exported", "the response says what was written"];
     // Those that only exporters of images are asked.
