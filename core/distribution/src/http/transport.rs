@@ -167,6 +167,7 @@ fn tls_config(tls: &Tls) -> TlsConfig {
         .root_certs(RootCerts::Specific(Arc::new(roots)))
         .client_cert(tls.client.clone())
         .disable_verification(tls.is_unchecked)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .build()
 }
 
