@@ -146,7 +146,8 @@ impl AuthSession {
     fn check_realm(&self, registry: &Url, realm: &Url) -> Result<()> {
         let is_local = registry.is_loopback() && realm.is_loopback();
         let is_own = self.is_insecure && host(&registry.authority) == host(&realm.authority);
-        if realm.is_secure && !(realm.is_loopback() && !registry.is_loopback()) || is_local || is_own {
+        let is_elsewhere = realm.is_secure && !realm.is_loopback();
+        if is_elsewhere || is_local || is_own {
             return Ok(());
         }
         let message = format!("{} names the token server {realm}, which is not safe to ask", registry.authority);

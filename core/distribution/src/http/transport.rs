@@ -222,7 +222,7 @@ fn failure(name: &str, error: ureq::Error) -> Failure {
 }
 
 fn io_failure(name: &str, error: &io::Error) -> Failure {
-    let text = bounded(&Error::from(io::Error::new(error.kind(), error.to_string())).message().to_owned());
+    let text = bounded(Error::from(io::Error::new(error.kind(), error.to_string())).message());
     match error.kind() {
         _ if is_about_certificates(&text) => untrusted(name, &text),
         io::ErrorKind::InvalidData => not_tls(name, &text),

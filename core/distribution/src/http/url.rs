@@ -23,7 +23,7 @@ impl Url {
 
     /// Reads an absolute URL.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let invalid = |reason: &str| Error::input(format!("URL `{}`: {reason}", bounded(text)));
+        let invalid = |reason: &str| Error::input(format!("URL `{}`: {reason}", bounded(&without_user(text))));
         let uri: Uri = text.parse().map_err(|_| invalid("not a URL"))?;
         let is_secure = match uri.scheme_str() {
             Some("https") => true,
@@ -83,6 +83,16 @@ impl Url {
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", if self.is_secure { "https" } else { "http" }, self.authority, self.path)
+    }
+}
+
+/// A URL without the name and the password in it, which are not for messages.
+fn without_user(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    match rest[..end].rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://…@{host}{}", &rest[end..]),
+        None => text.to_owned(),
     }
 }
 

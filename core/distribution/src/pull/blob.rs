@@ -107,8 +107,14 @@ impl Read for BlobReader<'_> {
             };
             let cx = self.repository.0.cx.transfer();
             let mut retries = Retries::after(self.source.endpoint.policy(), cx, self.failed);
-            retries.wait(failure)?;
-            self.failed = retries.failed();
+            match retries.wait(failure) {
+                Ok(()) => self.failed = retries.failed(),
+                Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error.into()),
+                Err(error) => {
+                    let next = self.repository.after(&self.source).ok_or(error)?;
+                    (self.source, self.failed) = (next, 0);
+                }
+            }
         }
     }
 }

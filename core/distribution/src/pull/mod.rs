@@ -95,11 +95,10 @@ impl PullRepository {
     fn manifest(&self, reference: &str, expected: Option<&Digest>) -> Result<(Descriptor, Vec<u8>)> {
         let path = format!("{}/manifests/{reference}", self.0.origin.repository);
         let resolves = |source: &PullSource| expected.is_some() || source.resolves;
-        let fetched = self.ask(resolves, |source| {
+        self.ask(resolves, |source| {
             let response = self.get(source, &path, vec![("accept", ACCEPT.to_owned())])?;
             read(response.expect(&self.what("manifest", reference), &[200])?, expected)
-        });
-        fetched
+        })
     }
 
     /// Asks one address after the other; the registry itself, the last, as often as the policy says.
@@ -131,6 +130,13 @@ impl PullRepository {
                 Err(failure) => retries.wait(failure)?,
             }
         }
+    }
+
+    /// The address that is asked when one has failed.
+    fn after(&self, source: &PullSource) -> Option<PullSource> {
+        let mut sources = self.0.registry.sources.iter();
+        sources.find(|known| Arc::ptr_eq(&known.endpoint, &source.endpoint))?;
+        sources.next().cloned()
     }
 
     fn get(&self, source: &PullSource, path: &str, headers: Vec<(&'static str, String)>) -> Result<Response, Failure> {

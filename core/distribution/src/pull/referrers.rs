@@ -79,7 +79,7 @@ fn index(response: Response) -> Result<Index, Failure> {
 
 fn tagged(repository: &PullRepository, subject: &Digest) -> Result<Vec<Descriptor>> {
     let path = format!("{}/manifests/{}", repository.0.origin.repository, fallback_tag(subject));
-    let fetched = repository.ask(
+    repository.ask(
         |source| !source.is_mirror,
         |source| {
             let response = repository.get(source, &path, vec![("accept", ACCEPT.to_owned())])?;
@@ -89,6 +89,5 @@ fn tagged(repository: &PullRepository, subject: &Digest) -> Result<Vec<Descripto
             let (descriptor, bytes) = read(response.expect("cannot list referrers", &[200])?, None)?;
             Ok(parse_index(&descriptor, &bytes)?.manifests)
         },
-    );
-    fetched
+    )
 }

@@ -32,16 +32,18 @@ pub struct RunPusher {
     shipments: Arc<Shipments>,
 }
 
+/// Repositories of one registry that are known to have a blob. Whoever holds the lock delivers it.
+type Having = Arc<Mutex<Vec<String>>>;
+
 /// What this run did, so that nothing is done twice, even by outputs that do not know of each other.
 #[derive(Debug, Default)]
 struct Shipments {
-    blobs: Mutex<HashMap<(String, Digest), Arc<Mutex<Vec<String>>>>>,
+    blobs: Mutex<HashMap<(String, Digest), Having>>,
     sessions: Mutex<HashMap<(Origin, bool), Arc<RunSession>>>,
 }
 
 impl Shipments {
-    /// The repositories of a registry that this run knows to have a blob. Whoever holds the lock delivers.
-    fn of(&self, registry: &str, digest: &Digest) -> Arc<Mutex<Vec<String>>> {
+    fn of(&self, registry: &str, digest: &Digest) -> Having {
         let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
         blobs.entry((registry.to_owned(), digest.clone())).or_default().clone()
     }
@@ -67,6 +69,7 @@ impl Pusher for RunPusher {
                 registry,
                 shipments: self.shipments.clone(),
                 has_sent: AtomicBool::default(),
+                listing: Mutex::default(),
                 unlisted: Mutex::default(),
             })
         });
@@ -85,6 +88,8 @@ struct RunSession {
     shipments: Arc<Shipments>,
     /// Whether anything was new to the repository, so that what consists of it is new, too.
     has_sent: AtomicBool,
+    /// Held while lists are read and written.
+    listing: Mutex<()>,
     /// Manifests that refer to others, and that the registry did not say it lists: by subject.
     unlisted: Mutex<Vec<(Digest, Descriptor)>>,
 }
@@ -138,8 +143,10 @@ impl PushSession for RunSession {
     }
 
     fn stream(&self, name: &str, make: &MakeBlob<'_>, cx: &Transfer<'_>) -> Result<Option<Descriptor>> {
-        let _slot = self.registry.slots.take(cx.cancel)?;
+        let slot = self.registry.slots.take(cx.cancel)?;
         let sent = stream::send(self, name, make, *cx)?;
+        // Who has the blob may wait for the slot.
+        drop(slot);
         if let Some(descriptor) = &sent {
             self.has_sent.store(true, Ordering::Relaxed);
             let shipped = self.shipments.of(&self.origin.registry, &descriptor.digest);

@@ -1,6 +1,8 @@
 //! From who writes a blob to who sends it, on two threads, with a few blocks between them.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use longshore_core::{Cancel, Error, ErrorKind};
@@ -12,8 +14,11 @@ const WAITING: usize = 8;
 /// A pipe whose first `skip` bytes go nowhere, because they have arrived already.
 pub(super) fn pipe(skip: u64, cancel: &Cancel) -> (PipeWriter, PipeReader) {
     let (sender, receiver) = sync_channel(WAITING);
-    let writer = PipeWriter { sender: Some(sender), block: Vec::with_capacity(BLOCK), skip };
-    let reader = PipeReader { receiver, block: Vec::new(), at: 0, is_closed: false, cancel: cancel.clone(), read: 0 };
+    let is_left = Arc::new(AtomicBool::default());
+    let block = Vec::with_capacity(BLOCK);
+    let writer = PipeWriter { sender: Some(sender), block, skip, is_left: is_left.clone() };
+    let block = Vec::new();
+    let reader = PipeReader { receiver, block, at: 0, is_closed: false, cancel: cancel.clone(), read: 0, is_left };
     (writer, reader)
 }
 
@@ -21,6 +26,7 @@ pub(super) struct PipeWriter {
     sender: Option<SyncSender<Option<Vec<u8>>>>,
     block: Vec<u8>,
     skip: u64,
+    is_left: Arc<AtomicBool>,
 }
 
 impl PipeWriter {
@@ -38,8 +44,12 @@ impl PipeWriter {
             return Ok(());
         }
         let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
-        let gone = || io::Error::from(Error::new(ErrorKind::Other, "the upload ended"));
-        self.sender.as_ref().ok_or_else(gone)?.send(Some(block)).map_err(|_| gone())
+        let sent = self.sender.as_ref().is_some_and(|sender| sender.send(Some(block)).is_ok());
+        if !sent {
+            self.is_left.store(true, Ordering::SeqCst);
+            return Err(Error::new(ErrorKind::Other, "the upload ended").into());
+        }
+        Ok(())
     }
 }
 
@@ -71,9 +81,15 @@ pub(super) struct PipeReader {
     is_closed: bool,
     cancel: Cancel,
     read: u64,
+    is_left: Arc<AtomicBool>,
 }
 
 impl PipeReader {
+    /// Says, once the writer has ended, whether it failed because nobody read any more.
+    pub(super) fn is_left(&self) -> Arc<AtomicBool> {
+        self.is_left.clone()
+    }
+
     /// How many bytes were read.
     pub(super) fn read_bytes(&self) -> u64 {
         self.read

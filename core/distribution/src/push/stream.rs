@@ -1,5 +1,6 @@
 //! Sending a blob while it is made, before anyone knows its size or digest.
 
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Instant;
 
@@ -8,9 +9,9 @@ use longshore_core::{Context, Error, ErrorKind, MakeBlob, Result, Task, Transfer
 use ureq::http::Method;
 
 use super::RunSession;
-use super::blob::{rate, resumed_text};
+use super::blob::{exists, rate, resumed_text};
 use super::pipe::pipe;
-use super::upload::{Start, abandon, start};
+use super::upload::{Start, abandon, start, stored};
 use crate::endpoint::{Call, Target, location};
 use crate::http::{Failure, Payload, Reason, Retries, Url};
 use crate::manifest::check_said;
@@ -83,10 +84,11 @@ impl Stream<'_> {
     fn run(&mut self) -> Result<Option<Descriptor>> {
         loop {
             match self.patch() {
-                Ok(Sent::All(descriptor)) => match self.close(&descriptor) {
-                    Ok(()) => return Ok(Some(descriptor)),
-                    Err(failure) => self.recover(failure)?,
-                },
+                Ok(Sent::All(descriptor)) => {
+                    if self.finish(&descriptor)? {
+                        return Ok(Some(descriptor));
+                    }
+                }
                 Ok(Sent::Refused) => return Ok(None),
                 Err(failure) => self.recover(failure)?,
             }
@@ -96,7 +98,7 @@ impl Stream<'_> {
     /// Makes the blob, and sends what the registry lacks of it.
     fn patch(&mut self) -> Result<Sent, Failure> {
         let (mut writer, mut reader) = pipe(self.offset, self.cx.cancel);
-        let (make, url) = (self.make, self.location.clone());
+        let (make, url, is_left) = (self.make, self.location.clone(), reader.is_left());
         let (answer, made, read) = thread::scope(|scope| {
             let making = scope.spawn(move || {
                 let made = make(&mut writer)?;
@@ -115,8 +117,11 @@ impl Stream<'_> {
         });
         let response = match answer {
             Ok(response) => response,
-            // That the blob could not be made is the reason why it could not be sent.
-            Err(failure) => return Err(made.err().filter(is_reason).map_or(failure, Failure::from)),
+            // That the blob could not be made is why it could not be sent, unless it was the other way round.
+            Err(failure) => {
+                let reason = made.err().filter(|_| !is_left.load(Ordering::SeqCst));
+                return Err(reason.map_or(failure, Failure::from));
+            }
         };
         let is_refused = matches!(response.status(), 400 | 404 | 405 | 411 | 413 | 415 | 416 | 501);
         if is_refused && self.furthest == 0 {
@@ -126,6 +131,23 @@ impl Stream<'_> {
         self.location = location(&response).unwrap_or(url);
         self.arrive(self.offset + read);
         Ok(Sent::All(made?))
+    }
+
+    /// Closes the upload. Whether it is a blob now; if not, it has to be made again.
+    fn finish(&mut self, descriptor: &Descriptor) -> Result<bool> {
+        loop {
+            let Err(failure) = self.close(descriptor) else { return Ok(true) };
+            let may_exist = failure.reason == Reason::Broken;
+            self.recover(failure)?;
+            if self.offset == descriptor.size {
+                continue;
+            }
+            let exists = may_exist && exists(self.session, descriptor, self.cx)?;
+            if exists {
+                abandon(self.session, &self.location);
+            }
+            return Ok(exists);
+        }
     }
 
     fn close(&self, descriptor: &Descriptor) -> Result<(), Failure> {
@@ -170,7 +192,10 @@ impl Stream<'_> {
                 }
                 Err(failure) if failure.is_temporary() => self.retries.wait(failure)?,
                 Err(failure) if failure.reason == Reason::Final => return Err(failure.into_error()),
-                Err(_) => {
+                Err(failure) => {
+                    if failure.status() != Some(404) {
+                        abandon(self.session, &self.location);
+                    }
                     self.location = start(self.session, self.cx)?.location;
                     self.offset = 0;
                     return Ok(());
@@ -185,18 +210,14 @@ impl Stream<'_> {
         let call = Call { target: Target::Url(&url), ..self.session.at(Method::GET, "", Payload::None) };
         let response = self.session.call(call, self.cx)?.expect("the upload cannot be found", &[204, 200, 202])?;
         self.location = location(&response).unwrap_or(url);
-        match super::upload::stored(&response) {
+        match stored(&response) {
             Some(offset) if offset > 1 => Ok(offset),
             // One byte, or none: a new upload is sure to have none.
             _ => {
+                abandon(self.session, &self.location);
                 self.location = start(self.session, self.cx)?.location;
                 Ok(0)
             }
         }
     }
-}
-
-/// Whether who made the blob failed by itself, and not because nobody took it.
-fn is_reason(error: &Error) -> bool {
-    error.message() != "the upload ended"
 }

@@ -203,9 +203,13 @@ impl Upload<'_> {
         self.cx.cancel.check()?;
         match failure.reason {
             Reason::Status(413) => self.shrink(failure)?,
-            // What we know of the upload is not what the registry knows, or the token was good when the upload
-            // began: it is asked with a new one, but not for ever.
-            Reason::Status(401 | 404 | 416) if self.refused < REFUSALS => self.refused += 1,
+            // The token was good when the upload began: nothing of this body was taken, and the next has a new one.
+            Reason::Status(401) if self.refused < REFUSALS => {
+                self.refused += 1;
+                return Ok(false);
+            }
+            // What we know of the upload is not what the registry knows: it is asked, but not for ever.
+            Reason::Status(404 | 416) if self.refused < REFUSALS => self.refused += 1,
             Reason::Status(401 | 404 | 416) => return Err(failure.into_error()),
             reason => {
                 let broke_early = reason == Reason::Broken && self.offset == 0 && self.chunk.is_none();
@@ -245,7 +249,10 @@ impl Upload<'_> {
                 return Ok(false);
             }
             Err(failure) if failure.is_temporary() || failure.reason == Reason::Final => return Err(failure),
-            Ok(None) | Err(_) => {}
+            // It is gone.
+            Err(failure) if failure.status() == Some(404) => {}
+            // It is there, or may be, and nobody will continue it.
+            Ok(None) | Err(_) => abandon(self.session, &self.location),
         }
         // The answer to its last body may be all that was lost.
         if self.source.is_read() && blob::exists(self.session, self.source.descriptor(), self.cx)? {

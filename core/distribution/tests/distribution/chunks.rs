@@ -12,7 +12,8 @@ fn sizes(registry: &Registry) -> Vec<u64> {
 
 #[test]
 fn a_registry_that_limits_bodies_gets_smaller_ones() {
-    for (size, limit) in [(5_000_000, 1 << 20), (1_000_000, 300_000), (3_000_000, 2_999_999), (20_000_000, 17_000_000)] {
+    for (size, limit) in [(5_000_000, 1 << 20), (1_000_000, 300_000), (3_000_000, 2_999_999), (20_000_000, 17_000_000)]
+    {
         let blob = noise(size);
         let registry = Registry::builder().max_body(limit).start();
         Kit::new().push(registry.host(), &blob).unwrap();

@@ -93,21 +93,24 @@ fn a_blob_that_was_changed_on_the_way_is_not_taken() {
     assert!(kit.read(&repository, &descriptor).unwrap() == blob);
 }
 
+/// Blobs of so many bytes that are not what they should be.
+fn broken(good: &[u8]) -> [Vec<u8>; 3] {
+    let mut flipped = good.to_vec();
+    flipped[good.len() / 2] ^= 1;
+    [flipped, good[..good.len() - 1].to_vec(), Vec::new()]
+}
+
 #[test]
 fn a_blob_that_is_broken_in_our_store_does_not_reach_the_registry() {
-    for size in [1000, 300_000, 8_000_000] {
+    for (size, is_verified) in [(1000, false), (300_000, false), (8_000_000, false), (300_000, true)] {
         let good = noise(size);
-        let mut flipped = good.clone();
-        flipped[size / 2] ^= 1;
-        for bad in [flipped, good[..size - 1].to_vec(), Vec::new()] {
-            let registry = Registry::start();
+        for bad in broken(&good) {
+            let (registry, kit) = (Registry::start(), Kit::new());
             let descriptor = Descriptor::of(layer(), &good);
             let provider = Made(move |offset| Box::new(from(&bad, offset)) as _);
-            let kit = Kit::new();
-            let session = kit.session(registry.host(), REPOSITORY);
-            assert_corrupt(&kit.push_from(&session, &descriptor, &provider, &[]).unwrap_err());
+            assert_corrupt(&kit.push_from(registry.host(), &descriptor, &provider, is_verified).unwrap_err());
             assert!(registry.blob(REPOSITORY, &descriptor.digest).is_none());
-            assert_eq!(count(&registry, "PUT", UPLOADS), 1);
+            assert!(count(&registry, "PUT", UPLOADS) <= 1);
             assert_eq!(count(&registry, "DELETE", UPLOADS), 1);
             assert_eq!(registry.open_uploads(), 0);
         }
@@ -117,15 +120,26 @@ fn a_blob_that_is_broken_in_our_store_does_not_reach_the_registry() {
 #[test]
 fn a_broken_blob_is_noticed_in_chunks_too() {
     let good = noise(1_000_000);
-    let mut bad = good.clone();
-    bad[10] ^= 1;
-    let registry = Registry::builder().max_body(300_000).start();
-    let descriptor = Descriptor::of(layer(), &good);
-    let provider = Made(move |offset| Box::new(from(&bad, offset)) as _);
-    let kit = Kit::new();
-    let session = kit.session(registry.host(), REPOSITORY);
-    assert_corrupt(&kit.push_from(&session, &descriptor, &provider, &[]).unwrap_err());
-    assert_eq!(registry.open_uploads(), 0);
+    for bad in broken(&good) {
+        for is_verified in [false, true] {
+            let (registry, kit) = (Registry::builder().max_body(300_000).start(), Kit::new());
+            let descriptor = Descriptor::of(layer(), &good);
+            let bytes = bad.clone();
+            let provider = Made(move |offset: u64| Box::new(from(&bytes, offset.min(bytes.len() as u64))) as _);
+            assert_corrupt(&kit.push_from(registry.host(), &descriptor, &provider, is_verified).unwrap_err());
+            assert!(registry.blob(REPOSITORY, &descriptor.digest).is_none());
+            assert_eq!(registry.open_uploads(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_registry_that_refuses_a_good_blob_says_why_itself() {
+    let (registry, kit) = (Registry::start(), Kit::new());
+    registry.fail(Rule::on("PUT", UPLOADS).status(400).body("no blobs today"));
+    let error = kit.push(registry.host(), b"a blob").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.with_causes().contains("no blobs today"), "{}", error.with_causes());
 }
 
 #[test]

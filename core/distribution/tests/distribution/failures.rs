@@ -120,7 +120,9 @@ fn manifests_and_pulls_end_when_a_failure_stays() {
     let put = kit.session(registry.host(), REPOSITORY).tag("2.0", &descriptor, &bytes, &kit.cx()).unwrap_err();
     let resolved = repository.resolve("1.0").unwrap_err();
     let read = kit.read(&repository, &kit.store.put(layer(), b"{}")).unwrap_err();
-    for (error, method, target) in [(put, "PUT", "/manifests/2.0"), (resolved, "GET", "/manifests/1.0"), (read, "GET", "/blobs/")] {
+    for (error, method, target) in
+        [(put, "PUT", "/manifests/2.0"), (resolved, "GET", "/manifests/1.0"), (read, "GET", "/blobs/")]
+    {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{target}");
         assert!(error.is_retryable(), "{target}");
         assert_eq!(count(&registry, method, target), 6, "{target}");

@@ -40,11 +40,8 @@ pub struct Kit {
 }
 
 /// Timeouts that no test should reach.
-pub const LONG: Timeouts = Timeouts {
-    connect: Duration::from_secs(60),
-    idle: Duration::from_secs(60),
-    commit: Duration::from_secs(60),
-};
+pub const LONG: Timeouts =
+    Timeouts { connect: Duration::from_secs(60), idle: Duration::from_secs(60), commit: Duration::from_secs(60) };
 
 pub fn options(timeouts: Timeouts, push_jobs: usize) -> ClientOptions {
     let retry = RetryPolicy {
@@ -89,18 +86,20 @@ impl Kit {
 
     /// Pushes a blob that these repositories are said to have.
     pub fn push_to(&self, session: &Arc<dyn PushSession>, bytes: &[u8], origins: &[Origin]) -> Result<Delivery> {
-        let descriptor = self.store.put(layer(), bytes);
-        self.push_from(session, &descriptor, &self.store, origins)
+        let descriptor = &self.store.put(layer(), bytes);
+        session.blob(&PushBlob { descriptor, provider: &self.store, origins, is_verified: true }, &self.cx())
     }
 
+    /// Pushes a blob from anywhere into the repository of most tests.
     pub fn push_from(
         &self,
-        session: &Arc<dyn PushSession>,
+        host: &str,
         descriptor: &Descriptor,
         provider: &dyn Provider,
-        origins: &[Origin],
+        is_verified: bool,
     ) -> Result<Delivery> {
-        session.blob(&PushBlob { descriptor, provider, origins }, &self.cx())
+        let blob = PushBlob { descriptor, provider, origins: &[], is_verified };
+        self.session(host, REPOSITORY).blob(&blob, &self.cx())
     }
 
     /// Streams bytes into the repository of most tests.
@@ -199,9 +198,8 @@ pub fn put_manifest(registry: &Registry, tag: &str) -> (Descriptor, Vec<u8>) {
 }
 
 pub fn matching(registry: &Registry, method: &str, target: &str) -> Vec<Recorded> {
-    let is_meant = |request: &Recorded| {
-        request.method == method && format!("{}?{}", request.path, request.query).contains(target)
-    };
+    let is_meant =
+        |request: &Recorded| request.method == method && format!("{}?{}", request.path, request.query).contains(target);
     registry.requests().into_iter().filter(is_meant).collect()
 }
 

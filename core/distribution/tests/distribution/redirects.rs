@@ -62,7 +62,9 @@ fn redirects_in_a_circle_end() {
 
 #[test]
 fn a_redirect_to_nowhere_is_an_error() {
-    for (location, expected) in [("ftp://a.example/", "neither http nor https"), ("http://u:secret@a.example/", "a user in it")] {
+    for (location, expected) in
+        [("ftp://a.example/", "neither http nor https"), ("http://u:secret@a.example/", "a user in it")]
+    {
         let registry = Registry::start();
         registry.fail(Rule::on("GET", "/blobs/").redirect(location));
         let error = Kit::new().pull(registry.host()).open(&Digest::of(b"x"), 0).err().unwrap();

@@ -68,7 +68,8 @@ fn a_pull_survives_stalls() {
     let repository = kit.pull(registry.host());
     assert_eq!(repository.resolve("1.0").unwrap(), expected);
     assert!(kit.read(&repository, &kit.store.put(layer(), &blob)).unwrap() == blob);
-    let ranges: Vec<_> = matching(&registry, "GET", "/blobs/").iter().map(|get| get.header("range").map(str::to_owned)).collect();
+    let ranges: Vec<_> =
+        matching(&registry, "GET", "/blobs/").iter().map(|get| get.header("range").map(str::to_owned)).collect();
     assert_eq!(ranges, [None, None, Some("bytes=100000-".to_owned())]);
 }
 

@@ -70,8 +70,6 @@ fn an_upload_whose_token_ends_has_a_new_one() {
             // The token is good when the upload begins, and not any more when the blob comes.
             registry.fail(Rule::on("POST", UPLOADS).after(1).delay(Duration::from_millis(2100)));
             let (kit, blob) = (Kit::new(), noise(size));
-            registry.fail(Rule::on("HEAD", "/manifests/"));
-            kit.session(registry.host(), REPOSITORY).list_referrers(&kit.cx()).unwrap();
             kit.push(registry.host(), b"first").unwrap();
             kit.push(registry.host(), &blob).unwrap();
             assert_blob(&registry, &blob);
@@ -113,7 +111,7 @@ fn a_stream_whose_token_ends_has_a_new_one() {
 #[test]
 fn every_use_of_a_token_that_is_counted_is_replaced() {
     isolated(|home| {
-        for uses in [2, 3, 4] {
+        for uses in [1, 2, 3, 4] {
             let registry = registry(home, TokenOptions { uses: Some(uses), ..TokenOptions::default() });
             let kit = Kit::new();
             for blob in [&b"{}"[..], b"one", b"two"] {

@@ -1,0 +1,96 @@
+//! Manifests and tags.
+
+use longshore_core::content::read;
+use longshore_core::{Delivery, ErrorKind};
+use longshore_testkit::registry::{Registry, Rule};
+
+use crate::kit::*;
+
+#[test]
+fn a_manifest_is_under_its_digest_and_then_under_its_tag() {
+    let registry = Registry::start();
+    let (kit, (descriptor, bytes)) = (Kit::new(), manifest("a"));
+    kit.push(registry.host(), b"{}").unwrap();
+    let session = kit.session(registry.host(), REPOSITORY);
+    session.manifest(&descriptor, &bytes, &kit.cx()).unwrap();
+    assert_eq!(registry.tags(REPOSITORY), Vec::<String>::new());
+    session.tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap();
+    assert_eq!(registry.tags(REPOSITORY), ["1.0"]);
+    let (media_type, stored) = registry.manifest(REPOSITORY, "1.0").unwrap();
+    assert_eq!((media_type.as_str(), stored), (descriptor.media_type.as_str(), bytes.clone()));
+    assert_eq!(kit.pull(registry.host()).resolve("1.0").unwrap(), descriptor);
+    let back = session.provider();
+    assert_eq!(kit.pull(registry.host()).resolve(&descriptor.digest.to_string()).unwrap(), descriptor);
+    assert_eq!(read(&*back, &kit.store.put(layer(), b"{}"), 10).unwrap(), b"{}");
+}
+
+#[test]
+fn a_manifest_and_a_tag_that_are_there_are_not_put() {
+    let registry = Registry::start();
+    let (descriptor, bytes) = put_manifest(&registry, "1.0");
+    let kit = Kit::new();
+    let session = kit.session(registry.host(), REPOSITORY);
+    assert_eq!(session.manifest(&descriptor, &bytes, &kit.cx()).unwrap(), Delivery::Present);
+    assert_eq!(session.tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap(), Delivery::Present);
+    assert_eq!(count(&registry, "PUT", "/manifests/"), 0);
+}
+
+#[test]
+fn an_immutable_tag_that_is_right_is_no_error() {
+    let registry = Registry::builder().immutable_tags().start();
+    let (descriptor, bytes) = put_manifest(&registry, "1.0");
+    let kit = Kit::new();
+    let session = kit.session(registry.host(), REPOSITORY);
+    assert_eq!(session.tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap(), Delivery::Present);
+    assert_eq!(count(&registry, "PUT", "/manifests/"), 0);
+}
+
+#[test]
+fn an_immutable_tag_that_is_another_image_is_an_error_at_once() {
+    let registry = Registry::builder().immutable_tags().start();
+    let (_, old) = put_manifest(&registry, "1.0");
+    let (kit, (descriptor, bytes)) = (Kit::new(), manifest("another"));
+    let session = kit.session(registry.host(), REPOSITORY);
+    let error = session.tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap_err();
+    assert!(error.with_causes().contains("the tag exists and cannot be changed"), "{}", error.with_causes());
+    assert!(!error.is_retryable());
+    assert_eq!(count(&registry, "PUT", "/manifests/"), 1);
+    assert_eq!(registry.manifest(REPOSITORY, "1.0").unwrap().1, old);
+}
+
+#[test]
+fn a_registry_that_does_not_say_digests_is_read() {
+    let looks: [fn(Rule) -> Rule; 2] = [|rule| rule.header("Docker-Content-Digest", ""), |rule| rule.status(405)];
+    for look in looks {
+        let registry = Registry::start();
+        let (descriptor, bytes) = put_manifest(&registry, "1.0");
+        registry.fail(look(Rule::on("HEAD", "/manifests/")).times(2));
+        let kit = Kit::new();
+        let session = kit.session(registry.host(), REPOSITORY);
+        assert_eq!(session.tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap(), Delivery::Present);
+        assert_eq!(session.tag("2.0", &descriptor, &bytes, &kit.cx()).unwrap(), Delivery::Sent { resumed: 0 });
+        assert_eq!(registry.tags(REPOSITORY), ["1.0", "2.0"]);
+    }
+}
+
+#[test]
+fn a_manifest_whose_answer_was_lost_is_put_again() {
+    let registry = Registry::start();
+    registry.put_blob(REPOSITORY, b"{}");
+    registry.fail(Rule::on("PUT", "/manifests/").drop_before_answer());
+    let (kit, (descriptor, bytes)) = (Kit::new(), manifest("a"));
+    kit.session(registry.host(), REPOSITORY).tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap();
+    assert_eq!(registry.manifest(REPOSITORY, "1.0").unwrap().1, bytes);
+}
+
+#[test]
+fn a_manifest_of_which_parts_are_missing_says_what_the_registry_says() {
+    let registry = Registry::start();
+    let (kit, (descriptor, bytes)) = (Kit::new(), manifest("a"));
+    let session = kit.session(registry.host(), REPOSITORY);
+    let error = session.manifest(&descriptor, &bytes, &kit.cx()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.with_causes().contains("MANIFEST_BLOB_UNKNOWN"), "{}", error.with_causes());
+    let error = session.manifest(&descriptor, b"{}", &kit.cx()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
