@@ -12,7 +12,6 @@ use crate::hosts::Hosts;
 use crate::http::{RetryPolicy, Timeouts};
 use crate::pull::{PullContext, PullRepository};
 use crate::push::RunPusher;
-use crate::slots::Slots;
 
 /// Talks to registries with the settings of this machine: credentials, certificates, mirrors, proxies.
 ///
@@ -30,7 +29,7 @@ struct Shared {
 /// How a client behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientOptions {
-    /// Blobs that are sent to one host at the same time.
+    /// Blobs that a run sends to one host at the same time.
     pub push_jobs: NonZeroUsize,
     /// How often, and after what wait, a request is tried again.
     pub retry: RetryPolicy,
@@ -53,7 +52,6 @@ pub(crate) struct Registry {
     pub(crate) endpoint: Arc<Endpoint>,
     /// Addresses that are asked for content, in order; its own is the last.
     pub(crate) sources: Vec<PullSource>,
-    pub(crate) slots: Arc<Slots>,
 }
 
 /// An address that is asked for content.
@@ -83,11 +81,7 @@ impl Client {
 
     /// A pusher for one run. What it learns (which repository has which blob) ends with it.
     pub fn pusher(&self) -> RunPusher {
-        RunPusher::new(self.clone())
-    }
-
-    pub(crate) fn options(&self) -> ClientOptions {
-        self.0.options
+        RunPusher::new(self.clone(), self.0.options.push_jobs)
     }
 
     pub(crate) fn registry(&self, name: &str, is_insecure: bool) -> Result<Arc<Registry>> {
@@ -104,7 +98,7 @@ impl Client {
     }
 
     fn open(&self, name: &str, is_insecure: bool) -> Result<Registry> {
-        let ClientOptions { push_jobs, retry, .. } = self.0.options;
+        let retry = self.0.options.retry;
         let hosts = &self.0.hosts;
         let endpoint = Arc::new(Endpoint::new(hosts, name, retry, is_insecure));
         let mut sources = Vec::new();
@@ -115,6 +109,6 @@ impl Client {
         if sources.last().is_none_or(|last| last.is_mirror) {
             sources.push(PullSource { endpoint: endpoint.clone(), resolves: true, is_mirror: false });
         }
-        Ok(Registry { endpoint, sources, slots: Arc::new(Slots::new(push_jobs)) })
+        Ok(Registry { endpoint, sources })
     }
 }

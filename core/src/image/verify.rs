@@ -6,14 +6,14 @@ use std::io;
 use super::GraphLimits;
 use crate::archive::Reader;
 use crate::cancel::Cancel;
-use crate::compression::decoder;
+use crate::compression::{Algorithm, decoder};
 use crate::content::{Hashing, Provider, Verified, copy, read};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::oci::{
     CONFIG_LIMIT, Descriptor, Digest, Hasher, ImageConfig, MANIFEST_LIMIT, Manifest, MediaType, parse_index,
     parse_manifest,
 };
-use crate::progress::Progress;
+use crate::progress::{Progress, Task};
 use crate::result::Existing;
 
 /// What [`verify`] found.
@@ -147,15 +147,7 @@ impl Verifier<'_> {
     fn layer(&self, layer: &Descriptor, expected: Option<&Digest>) -> Result<()> {
         let digest = &layer.digest;
         let task = self.progress.task(format!("verify {digest}"), None);
-        let blob = Verified::new(self.provider.open(digest, 0)?, layer);
-        let (algorithm, tar) = decoder(blob)?;
-        let mut hashing = Hashing { inner: tar, hasher: Hasher::sha256(), cancel: self.cancel };
-        let mut reader = Reader::new(&mut hashing);
-        while let Some(entry) = reader.next_entry()? {
-            task.advance(entry.size);
-        }
-        reader.drain()?;
-        let found = hashing.hasher.finish();
+        let (algorithm, found) = self.read_layer(layer, &task).attempt(|| format!("cannot read layer {digest}"))?;
         if let Some(expected) = expected.filter(|expected| **expected != found) {
             return Err(Error::corrupt(format!("layer {digest} has the diffID {found}, its config says {expected}")));
         }
@@ -164,6 +156,19 @@ impl Verifier<'_> {
         }
         task.done("");
         Ok(())
+    }
+
+    /// How a layer is compressed, and its diffID.
+    fn read_layer(&self, layer: &Descriptor, task: &Task) -> Result<(Algorithm, Digest)> {
+        let blob = Verified::new(self.provider.open(&layer.digest, 0)?, layer);
+        let (algorithm, tar) = decoder(blob)?;
+        let mut hashing = Hashing { inner: tar, hasher: Hasher::sha256(), cancel: self.cancel };
+        let mut reader = Reader::new(&mut hashing);
+        while let Some(entry) = reader.next_entry()? {
+            task.advance(entry.size);
+        }
+        reader.drain()?;
+        Ok((algorithm, hashing.hasher.finish()))
     }
 
     /// The value, or a note of why there is none.

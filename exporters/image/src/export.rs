@@ -65,9 +65,12 @@ fn unpack(image: &AssembledImage<'_>, store: &Arc<dyn ImageStore>, cx: &ExportCo
     unpack_image(&layers, snapshots, &unpacking).map(drop)
 }
 
+/// Names, and what each will point to.
+type Names = Vec<(ImageName, StoredImage)>;
+
 /// Images whose content is where it should be, and the names that they get.
 struct StagedNames<'a> {
-    names: Option<(Arc<dyn ImageStore>, Vec<(ImageName, StoredImage)>)>,
+    names: Option<(Arc<dyn ImageStore>, Names)>,
     tags: Option<PushedTags<'a>>,
     images: Vec<ExportedImage>,
 }
@@ -82,7 +85,13 @@ impl Staged for StagedNames<'_> {
             store.tag(names)?;
         }
         if let Some(tags) = self.tags {
-            tags.publish()?;
+            tags.publish().map_err(|error| match &self.names {
+                Some((_, names)) if !names.is_empty() => {
+                    let names: Vec<String> = names.iter().map(|(name, _)| name.to_string()).collect();
+                    error.context(format!("the image store has {}, but not every registry", names.join(", ")))
+                }
+                _ => error,
+            })?;
         }
         Ok(Response { kind: TYPE.to_owned(), destination: None, images: self.images })
     }

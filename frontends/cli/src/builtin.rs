@@ -11,16 +11,21 @@ use longshore_frontend_registry::RegistryFrontend;
 use longshore_frontend_rootfs::RootfsFrontend;
 use longshore_frontend_store::StoreFrontend;
 
+/// Who talks to registries, for sources and outputs alike.
+pub fn client() -> Client {
+    Client::new(ClientOptions::default())
+}
+
 /// The exporters, in the order of the reference page.
 pub fn exporters() -> ExporterRegistry {
     ExporterRegistry::default().with(DockerExporter).with(ImageExporter).with(OciExporter).with(RegistryExporter)
 }
 
-/// The frontends, in the order of `--help`.
-pub fn frontends() -> FrontendRegistry {
+/// The frontends, in the order of `--help`. Registries are read with `client`.
+pub fn frontends(client: &Client) -> FrontendRegistry {
     FrontendRegistry::default()
         .with(RootfsFrontend)
         .with(ArchiveFrontend)
         .with(StoreFrontend)
-        .with(RegistryFrontend::new(Client::new(ClientOptions::default())))
+        .with(RegistryFrontend::new(client.clone()))
 }

@@ -1,11 +1,12 @@
-//! The command `longshore` as a library: a program with exporters of its own is a `main` of one line.
+//! The command `longshore` as a library: a program with exporters of its own is a `main` of two lines.
 //!
 //! ```no_run
 //! use std::process::ExitCode;
 //!
 //! fn main() -> ExitCode {
 //!     // `.with(MyExporter)` adds a type to all that `longshore` has.
-//!     longshore_cli::run(longshore_cli::builtin::exporters(), longshore_cli::builtin::frontends())
+//!     let client = longshore_cli::builtin::client();
+//!     longshore_cli::run(longshore_cli::builtin::exporters(), longshore_cli::builtin::frontends(&client), &client)
 //! }
 //! ```
 
@@ -21,16 +22,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use longshore_core::{ExporterRegistry, FrontendRegistry};
+use longshore_distribution::Client;
 
 use args::{Args, Command};
 use store_root::StoreRoot;
 
-/// Runs the command line of this process with these exporters and frontends.
-pub fn run(exporters: ExporterRegistry, frontends: FrontendRegistry) -> ExitCode {
+/// Runs the command line of this process with these exporters and frontends; what is pushed goes through
+/// `client`.
+pub fn run(exporters: ExporterRegistry, frontends: FrontendRegistry, client: &Client) -> ExitCode {
     let args = Args::parse();
     let root = StoreRoot::new(args.store);
     let done = match &args.command {
-        Command::Export(args) => command::export(args, &root, &exporters, &frontends),
+        Command::Export(args) => command::export(args, &root, &exporters, &frontends, client),
         Command::Import(args) => command::import(args, &root),
         Command::Images(args) => command::images(args, &root),
         Command::Tag(args) => command::tag(args, &root),

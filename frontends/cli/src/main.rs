@@ -5,5 +5,6 @@ use std::process::ExitCode;
 use longshore_cli::{builtin, run};
 
 fn main() -> ExitCode {
-    run(builtin::exporters(), builtin::frontends())
+    let client = builtin::client();
+    run(builtin::exporters(), builtin::frontends(&client), &client)
 }

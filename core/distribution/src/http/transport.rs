@@ -142,9 +142,11 @@ impl Transport {
                 agent.run(waits)
             }
         };
-        // What a cancelled request says is not what happened.
-        cancel.check()?;
-        let response = answer.map_err(|error| failure(&name, error))?;
+        let response = match answer {
+            Ok(response) => response,
+            // What a cancelled request says is not what happened.
+            Err(error) => return Err(cancel.check().err().map_or_else(|| failure(&name, error), Failure::from)),
+        };
         Ok(Response { url: request.url, response, guard })
     }
 
@@ -230,13 +232,18 @@ fn io_failure(name: &str, error: &io::Error) -> Failure {
     }
 }
 
+/// The library tells both what it found and what the other side says, in words of its own.
 fn is_about_certificates(text: &str) -> bool {
-    text.contains("certificate") || text.contains("UnknownIssuer")
+    let text = text.to_ascii_lowercase();
+    ["certificate", "unknownissuer", "unknownca"].iter().any(|word| text.contains(word))
 }
 
 fn untrusted(name: &str, text: &str) -> Failure {
     let error = Error::new(ErrorKind::Denied, format!("{name}: {text}"));
-    let hint = "put the certificate of its authority into certs.d/HOST/ca.crt, or set registry.insecure=true";
+    let hint = match text.contains("alert") {
+        true => "the registry wants another certificate of ours: certs.d/HOST/client.cert and client.key",
+        false => "put the certificate of its authority into certs.d/HOST/ca.crt, or set registry.insecure=true",
+    };
     Failure::because(Reason::Untrusted, error.with_hint(hint))
 }
 

@@ -82,7 +82,10 @@ impl BlobReader<'_> {
         let what = || self.repository.what("blob", &self.digest.to_string());
         let count = reader.read(buffer).map_err(|error| broken(&what(), error))?;
         if count == 0 {
-            return Ok(if left.is_none_or(|left| left == 0) { Some(0) } else { None });
+            let is_whole = left.is_none_or(|left| left == 0);
+            // Whoever reads on past the end is told the same again.
+            self.body = is_whole.then(|| -> Body { (Box::new(io::empty()), Some(0)) });
+            return Ok(is_whole.then_some(0));
         }
         self.position += count as u64;
         self.failed = 0;

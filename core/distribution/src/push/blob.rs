@@ -18,7 +18,7 @@ pub(super) fn deliver(session: &RunSession, blob: &PushBlob<'_>, cx: Transfer<'_
     if having.contains(&session.origin.repository) {
         return Ok(Delivery::Present);
     }
-    let _slot = session.registry.slots.take(cx.cancel)?;
+    let _slot = session.slots.take(cx.cancel)?;
     let task = cx.progress.task(session.task_name(digest), Some(blob.descriptor.size));
     let begun = Instant::now();
     let delivered = deliver_now(session, blob, &having, cx, &task);

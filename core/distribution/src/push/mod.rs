@@ -24,11 +24,13 @@ use crate::client::{Client, Registry};
 use crate::endpoint::{Call, Target};
 use crate::http::{Failure, Payload, Response};
 use crate::pull::{PullContext, PullRepository};
+use crate::slots::Slots;
 
 /// Pushes for one run. Clones share what they learn of who has which blob.
 #[derive(Debug, Clone)]
 pub struct RunPusher {
     client: Client,
+    jobs: NonZeroUsize,
     shipments: Arc<Shipments>,
 }
 
@@ -40,6 +42,7 @@ type Having = Arc<Mutex<Vec<String>>>;
 struct Shipments {
     blobs: Mutex<HashMap<(String, Digest), Having>>,
     sessions: Mutex<HashMap<(Origin, bool), Arc<RunSession>>>,
+    slots: Mutex<HashMap<String, Arc<Slots>>>,
 }
 
 impl Shipments {
@@ -49,9 +52,23 @@ impl Shipments {
     }
 }
 
+impl Shipments {
+    /// The places of one host, for all repositories in it.
+    fn slots(&self, registry: &str, jobs: NonZeroUsize) -> Arc<Slots> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.entry(registry.to_owned()).or_insert_with(|| Arc::new(Slots::new(jobs))).clone()
+    }
+}
+
 impl RunPusher {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client, shipments: Arc::default() }
+    pub(crate) fn new(client: Client, jobs: NonZeroUsize) -> Self {
+        Self { client, jobs, shipments: Arc::default() }
+    }
+
+    /// Sends so many blobs to one host at the same time.
+    #[must_use]
+    pub fn with_jobs(self, jobs: NonZeroUsize) -> Self {
+        Self { jobs, ..self }
     }
 }
 
@@ -65,7 +82,8 @@ impl Pusher for RunPusher {
                 scopes: [Scope::push(&origin.repository)],
                 origin,
                 name: name.clone(),
-                jobs: self.client.options().push_jobs,
+                jobs: self.jobs,
+                slots: self.shipments.slots(name.registry(), self.jobs),
                 registry,
                 shipments: self.shipments.clone(),
                 has_sent: AtomicBool::default(),
@@ -85,6 +103,7 @@ struct RunSession {
     name: ImageName,
     scopes: [Scope; 1],
     jobs: NonZeroUsize,
+    slots: Arc<Slots>,
     shipments: Arc<Shipments>,
     /// Whether anything was new to the repository, so that what consists of it is new, too.
     has_sent: AtomicBool,
@@ -143,7 +162,7 @@ impl PushSession for RunSession {
     }
 
     fn stream(&self, name: &str, make: &MakeBlob<'_>, cx: &Transfer<'_>) -> Result<Option<Descriptor>> {
-        let slot = self.registry.slots.take(cx.cancel)?;
+        let slot = self.slots.take(cx.cancel)?;
         let sent = stream::send(self, name, make, *cx)?;
         // Who has the blob may wait for the slot.
         drop(slot);

@@ -9,7 +9,7 @@ use longshore_core::{
     Budget, BuildResult, Destination, Epoch, Error, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec,
     Plan, Progress, Session, Source, Store,
 };
-use longshore_distribution::{Client, ClientOptions};
+use longshore_distribution::Client;
 
 use super::{edits, signals, written};
 use crate::args::ExportArgs;
@@ -21,6 +21,7 @@ pub(crate) fn export(
     root: &StoreRoot,
     exporters: &ExporterRegistry,
     frontends: &FrontendRegistry,
+    client: &Client,
 ) -> Result<()> {
     let cancel = signals::cancel_on_signal()?;
     let display = progress::start(args.progress);
@@ -28,9 +29,8 @@ pub(crate) fn export(
     let specs = outputs(&args.outputs)?;
     let store = open_store(args, &specs, root, exporters, frontends, &progress)?;
     let images = store.images().cloned();
-    let client = Client::new(ClientOptions { push_jobs: args.push_jobs, ..ClientOptions::default() });
     let mut session = Session::new(exporters, store)
-        .with_pusher(Arc::new(client.pusher()))
+        .with_pusher(Arc::new(client.pusher().with_jobs(args.push_jobs)))
         .with_progress(progress.clone())
         .with_cancel(cancel.clone());
     if let Some(jobs) = args.jobs {

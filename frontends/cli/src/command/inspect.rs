@@ -9,12 +9,13 @@ use longshore_core::content::ImageStore;
 use longshore_core::image::{InspectedLayer, InspectedManifest, Inspection, inspect as inspect_one};
 use longshore_core::oci::Descriptor;
 use longshore_core::{
-    Cancel, Error, ErrorKind, Existing, FrontendContext, FrontendRegistry, Image, ImageContent, Source,
+    Cancel, Error, ErrorKind, Existing, FrontendContext, FrontendRegistry, Image, ImageContent, Progress, Source,
 };
 use serde_json::json;
 
 use super::signals;
-use crate::args::InspectArgs;
+use crate::args::{InspectArgs, ProgressStyle};
+use crate::progress;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn inspect(args: &InspectArgs, root: &StoreRoot, frontends: &FrontendRegistry) -> Result<()> {
@@ -45,7 +46,9 @@ pub(super) fn open(
     let source = Source::parse(text)?;
     let store = frontends.reads_image_store(&source).then(|| root.open_existing()).transpose()?.flatten();
     let images = store.map(|store| Arc::new(store) as Arc<dyn ImageStore>);
-    let cx = FrontendContext { images, cancel: cancel.clone(), ..FrontendContext::default() };
+    // What a registry makes us wait for is said.
+    let progress = Progress::new(progress::start(ProgressStyle::Plain));
+    let cx = FrontendContext { images, progress, cancel: cancel.clone(), ..FrontendContext::default() };
     let images = frontends.open(&source, &cx)?.into_iter().map(|image| match &image.content {
         ImageContent::Existing(existing) => {
             let existing = existing.clone();
