@@ -192,6 +192,11 @@ impl ExportContext<'_> {
         Ok(Some(LayerStream::new(layer, encoding, self.workshop())))
     }
 
+    /// Whether no other output needs layers.
+    pub(crate) fn is_for_one_output(&self) -> bool {
+        self.layers.is_for_one_output()
+    }
+
     fn workshop(&self) -> Workshop<'_> {
         Workshop { store: self.store, budget: self.budget, progress: &self.progress, cancel: &self.cancel }
     }

@@ -40,8 +40,15 @@ pub trait PushSession: Send + Sync + fmt::Debug {
     /// Blobs that the registry is sent at the same time.
     fn jobs(&self) -> NonZeroUsize;
 
-    /// What can be read back.
-    fn provider(&self) -> Arc<dyn Provider>;
+    /// What can be read back, reporting to `cx` and stopped by it.
+    fn provider(&self, cx: &Transfer<'_>) -> Arc<dyn Provider>;
+
+    /// Asks whether there is anybody who would take a push: before layers are read, as far as that can be
+    /// known then.
+    ///
+    /// # Errors
+    /// A registry that is out of reach or refuses who asks.
+    fn check(&self, cx: &Transfer<'_>) -> Result<()>;
 
     /// Makes sure that the repository has a blob: found, mounted from another repository, or sent.
     ///

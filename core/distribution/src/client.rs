@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_core::Result;
@@ -62,6 +63,16 @@ pub(crate) struct PullSource {
     pub(crate) resolves: bool,
     /// Whether it serves the content of several registries, and is told which is meant.
     pub(crate) is_mirror: bool,
+    /// Whether it did not answer, and is not asked any more.
+    pub(crate) is_dead: Arc<AtomicBool>,
+}
+
+impl Registry {
+    /// A registry that is asked at its own address alone.
+    pub(crate) fn without_mirrors(endpoint: Arc<Endpoint>) -> Self {
+        let own = PullSource { endpoint: endpoint.clone(), resolves: true, is_mirror: false, is_dead: Arc::default() };
+        Self { endpoint, sources: vec![own] }
+    }
 }
 
 impl Client {
@@ -104,10 +115,20 @@ impl Client {
         let mut sources = Vec::new();
         for mirror in hosts.mirrors(name)? {
             let endpoint = Arc::new(Endpoint::mirror(hosts, name, &mirror, retry)?);
-            sources.push(PullSource { endpoint, resolves: mirror.resolves, is_mirror: !mirror.is_server });
+            sources.push(PullSource {
+                endpoint,
+                resolves: mirror.resolves,
+                is_mirror: !mirror.is_server,
+                is_dead: Arc::default(),
+            });
         }
         if sources.last().is_none_or(|last| last.is_mirror) {
-            sources.push(PullSource { endpoint: endpoint.clone(), resolves: true, is_mirror: false });
+            sources.push(PullSource {
+                endpoint: endpoint.clone(),
+                resolves: true,
+                is_mirror: false,
+                is_dead: Arc::default(),
+            });
         }
         Ok(Registry { endpoint, sources })
     }

@@ -1,5 +1,7 @@
 //! One address of a registry: its scheme, its connections, and how it lets us in.
 
+use std::io::{self, Read};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,9 +11,12 @@ use ureq::http::Method;
 use crate::auth::{AuthSession, Scope};
 use crate::hosts::{Hosts, Mirror};
 use crate::http::{Failure, Payload, Reason, Request, Response, RetryPolicy, Timeouts, Transport, Url, is_loopback};
+use crate::slots::Slots;
 
 /// How long TLS may take where plain HTTP will do as well: a server without TLS may wait for more.
 const PROBE: Duration = Duration::from_secs(5);
+/// As much of a refusal is read to keep the connection.
+const REFUSAL: u64 = 16 << 10;
 /// Redirects of one request.
 const REDIRECTS: usize = 8;
 
@@ -23,6 +28,8 @@ pub(crate) struct Endpoint {
     policy: RetryPolicy,
     /// Where its API begins, with the scheme that was found or told; plain while that is not known.
     base: Mutex<Base>,
+    /// One place: whoever has it finds that out.
+    probing: Arc<Slots>,
     /// Its own connections, where its settings are not those of the host.
     own: Option<Arc<Transport>>,
     headers: Vec<(String, String)>,
@@ -36,6 +43,11 @@ enum Base {
     Unknown(String),
 }
 
+/// Where a registry has its API: what everyone calls docker.io has it elsewhere.
+fn api_host(registry: &str) -> &str {
+    if registry == "docker.io" { "registry-1.docker.io" } else { registry }
+}
+
 /// A request to an endpoint.
 pub(crate) struct Call<'a> {
     pub(crate) method: Method,
@@ -44,6 +56,8 @@ pub(crate) struct Call<'a> {
     /// What it does, for the token.
     pub(crate) scopes: &'a [Scope],
     pub(crate) payload: Payload<'a>,
+    /// How long it may take, and that nobody is to be asked for credentials: for what is only a courtesy.
+    pub(crate) patience: Option<Duration>,
 }
 
 /// Where a request goes.
@@ -57,8 +71,7 @@ pub(crate) enum Target<'a> {
 impl Endpoint {
     /// The address of a registry itself.
     pub(crate) fn new(hosts: &Arc<Hosts>, registry: &str, policy: RetryPolicy, is_insecure: bool) -> Self {
-        // What everyone calls docker.io has its API elsewhere.
-        let authority = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
+        let authority = api_host(registry);
         let base = match is_insecure || is_loopback(authority) {
             true => Base::Unknown(authority.to_owned()),
             false => Base::Known(Url::new(true, authority, "/v2")),
@@ -68,6 +81,7 @@ impl Endpoint {
             auth: AuthSession::new(registry, hosts.clone(), policy, is_insecure),
             policy,
             base: Mutex::new(base),
+            probing: Arc::new(Slots::new(NonZeroUsize::MIN)),
             own: None,
             headers: Vec::new(),
             is_insecure,
@@ -76,15 +90,18 @@ impl Endpoint {
 
     /// A mirror of `registry`. It has the credentials that are filed under its own name.
     pub(crate) fn mirror(hosts: &Arc<Hosts>, registry: &str, mirror: &Mirror, policy: RetryPolicy) -> Result<Self> {
-        let filed = if mirror.is_server { registry } else { &mirror.base.authority };
-        let transport = |tls| Arc::new(Transport::new(tls, &mirror.base, hosts.timeouts()));
+        let is_own = mirror.is_server && mirror.base.authority == api_host(registry);
+        // Whoever serves the content of a registry is not who its credentials are for.
+        let filed = if is_own { registry } else { &mirror.base.authority };
+        let transport = |tls| Ok::<_, Error>(Arc::new(Transport::new(tls, &mirror.base, hosts.timeouts())?));
         Ok(Self {
             hosts: hosts.clone(),
             auth: AuthSession::new(filed, hosts.clone(), policy, false),
             policy,
-            own: mirror.tls.clone().map(transport),
+            own: mirror.tls.clone().map(transport).transpose()?,
             headers: mirror.headers.clone(),
             base: Mutex::new(Base::Known(mirror.base.clone())),
+            probing: Arc::new(Slots::new(NonZeroUsize::MIN)),
             is_insecure: false,
         })
     }
@@ -111,7 +128,11 @@ impl Endpoint {
         let mut named = String::new();
         let mut is_first = true;
         loop {
-            let auth = if is_own { self.auth.header(&url, call.scopes, &named, cx)? } else { None };
+            let auth = match (is_own, call.patience) {
+                (false, _) => None,
+                (true, Some(_)) => self.auth.known_header(&url, call.scopes),
+                (true, None) => self.auth.header(&url, call.scopes, &named, cx)?,
+            };
             let mut headers = call.headers.clone();
             headers.extend(auth.clone().map(|value| ("authorization", value)));
             let again = match &mut payload {
@@ -121,9 +142,14 @@ impl Endpoint {
             };
             let is_once = matches!(again, Payload::Reader(..));
             let own_headers = if is_own { self.headers.as_slice() } else { &[] };
-            let request = Request { method: call.method.clone(), url: url.clone(), headers, payload: again };
-            let response = transport.send(request, own_headers, cx.cancel)?;
-            if response.status() != 401 || !is_own || !is_first {
+            let (method, patience) = (call.method.clone(), call.patience);
+            let request = Request { method, url: url.clone(), headers, payload: again, patience };
+            let mut response = transport.send(request, own_headers, cx.cancel)?;
+            if response.status() != 401 || !is_own || patience.is_some() {
+                return Ok(response);
+            }
+            response.hint = Some(self.auth.hint());
+            if !is_first {
                 return Ok(response);
             }
             let learned = self.auth.learn(&url, &response.headers("www-authenticate"), auth.as_deref())?;
@@ -131,6 +157,8 @@ impl Endpoint {
                 Some(scopes) if !is_once => named = scopes,
                 _ => return Ok(response),
             }
+            // Read to its end, so that the connection can be used again.
+            let _ = io::copy(&mut response.into_reader().take(REFUSAL), &mut io::sink());
             is_first = false;
         }
     }
@@ -138,15 +166,27 @@ impl Endpoint {
     /// As [`call`](Self::call), and follows redirects. Credentials stay where they belong.
     pub(crate) fn follow(&self, call: Call<'_>, cx: Transfer<'_>) -> Result<Response, Failure> {
         let (method, headers, scopes) = (call.method.clone(), call.headers.clone(), call.scopes);
-        let mut response = self.call(call, cx)?;
+        let response = self.call(call, cx)?;
+        self.chase(response, &method, &headers, scopes, cx)
+    }
+
+    /// Follows the redirects that an answer begins.
+    pub(crate) fn chase(
+        &self,
+        mut response: Response,
+        method: &Method,
+        headers: &[(&'static str, String)],
+        scopes: &[Scope],
+        cx: Transfer<'_>,
+    ) -> Result<Response, Failure> {
         for _ in 0..REDIRECTS {
-            if !matches!(response.status(), 301 | 302 | 303 | 307 | 308) {
+            if !response.is_redirect() {
                 return Ok(response);
             }
             let url = location(&response)?;
             check_downgrade(&response.url, &url)?;
-            let (method, headers) = (method.clone(), headers.clone());
-            let call = Call { method, target: Target::Url(&url), headers, scopes, payload: Payload::None };
+            let (method, headers, target) = (method.clone(), headers.to_vec(), Target::Url(&url));
+            let call = Call { method, target, headers, scopes, payload: Payload::None, patience: None };
             response = self.call(call, cx)?;
         }
         let message = format!("{}: more than {REDIRECTS} redirects", response.url);
@@ -162,14 +202,22 @@ impl Endpoint {
 
     /// Where the API begins. The first call finds out whether there is TLS, where both will do.
     fn base(&self, cancel: &Cancel) -> Result<Url, Failure> {
-        let mut base = self.base.lock().unwrap_or_else(PoisonError::into_inner);
-        let authority = match &*base {
-            Base::Known(url) => return Ok(url.clone()),
-            Base::Unknown(authority) => authority.clone(),
+        if let Base::Known(url) = self.known_base() {
+            return Ok(url);
+        }
+        // One at a time, and whoever waits can be stopped.
+        let _turn = self.probing.take(cancel)?;
+        let authority = match self.known_base() {
+            Base::Known(url) => return Ok(url),
+            Base::Unknown(authority) => authority,
         };
         let found = self.probe(&authority, cancel)?;
-        *base = Base::Known(found.clone());
+        *self.base.lock().unwrap_or_else(PoisonError::into_inner) = Base::Known(found.clone());
         Ok(found)
+    }
+
+    fn known_base(&self) -> Base {
+        self.base.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Finds out whether there is TLS. A host elsewhere is asked for TLS first; on this machine nobody listens
@@ -182,14 +230,16 @@ impl Endpoint {
                 Ok(true) => Ok(plain),
                 Ok(false) => self.probe_tls(&secure, cancel).map(|()| secure),
                 Err(failure) => match self.probe_tls(&secure, cancel) {
-                    Err(refused) if matches!(refused.reason, Reason::Broken | Reason::NotTls) => Err(failure),
+                    Err(refused) if matches!(refused.reason, Reason::Broken | Reason::NotTls | Reason::Nowhere) => {
+                        Err(failure)
+                    }
                     tried => tried.map(|()| secure),
                 },
             };
         }
         match self.probe_tls(&secure, cancel) {
             Ok(()) => Ok(secure),
-            Err(refused) if matches!(refused.reason, Reason::Broken | Reason::NotTls) => {
+            Err(refused) if matches!(refused.reason, Reason::Broken | Reason::NotTls | Reason::Nowhere) => {
                 match self.probe_plain(&plain, cancel) {
                     Ok(true) => Ok(plain),
                     // Neither way: what speaks TLS says more about itself.
@@ -206,7 +256,7 @@ impl Endpoint {
         let mut tls = self.hosts.tls(&secure.authority)?;
         tls.is_unchecked = self.is_insecure;
         let timeouts = Timeouts { connect: PROBE, idle: PROBE, ..self.hosts.timeouts() };
-        ask(secure, &Arc::new(Transport::new(tls, secure, timeouts)), cancel).map(drop)
+        ask(secure, &Arc::new(Transport::new(tls, secure, timeouts)?), cancel).map(drop)
     }
 
     /// Whether plain HTTP is what is spoken: a server with TLS calls it a bad request.
@@ -219,7 +269,7 @@ impl Endpoint {
 /// Asks for the start of the API (distribution-spec 1.1, "Determining Support"); answers the status.
 fn ask(base: &Url, transport: &Arc<Transport>, cancel: &Cancel) -> Result<u16, Failure> {
     let url = Url { path: "/v2/".to_owned(), ..base.clone() };
-    let request = Request { method: Method::GET, url, headers: Vec::new(), payload: Payload::None };
+    let request = Request { method: Method::GET, url, headers: Vec::new(), payload: Payload::None, patience: None };
     Ok(transport.send(request, &[], cancel)?.status())
 }
 

@@ -39,7 +39,7 @@ impl LayerSet {
         Self { slots: Mutex::default(), encodings, is_for_one_output }
     }
 
-    /// Whether a single output needs layers, so that none of them has to be kept for another one.
+    /// Whether no more than one output needs layers, so that none of them has to be kept for another one.
     pub(crate) fn is_for_one_output(&self) -> bool {
         self.is_for_one_output
     }

@@ -163,7 +163,7 @@ impl ResolvedSession {
             needing += usize::from(!needs.encodings.is_empty());
             united.unite(needs);
         }
-        Ok(LayerSet::new(united.encodings, needing == 1))
+        Ok(LayerSet::new(united.encodings, needing <= 1))
     }
 }
 

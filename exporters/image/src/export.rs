@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use longshore_core::content::{ImageStore, Provider, StoredImage};
-use longshore_core::image::{self, AssembledImage, NamedImage, PushedTags, Storing};
+use longshore_core::image::{self, AssembledImage, NamedImage, Push, PushedTags, Storing};
 use longshore_core::oci::{ImageName, Platform};
 use longshore_core::unpack::{Unpacking, unpack_image};
 use longshore_core::{Error, ErrorKind, Existing, ExportContext, ExportedImage, Response, Result, Staged, Turn};
@@ -11,39 +11,46 @@ use longshore_core::{Error, ErrorKind, Existing, ExportContext, ExportedImage, R
 use crate::TYPE;
 use crate::options::StoreOptions;
 
-/// Brings images into `store`, if there is one; their names there, and their tags in registries, come last.
+/// Brings images into `store`, if there is one, and from there to registries; their names and tags come last.
 pub(crate) fn stage<'a>(
     images: Vec<NamedImage<'a>>,
     options: &StoreOptions,
     store: Option<Arc<dyn ImageStore>>,
-    tags: Option<PushedTags<'a>>,
+    push: Option<Push<'a>>,
     cx: &'a ExportContext<'a>,
 ) -> Result<Box<dyn Staged + 'a>> {
-    let Some(store) = store else {
-        let images = images.iter().map(NamedImage::exported).collect();
-        return Ok(Box::new(StagedNames { names: None, tags, images }));
-    };
-    let mut all_names = Vec::new();
+    let mut all_names = Names::new();
     let mut exported = Vec::new();
-    let storing = Storing { jobs: cx.budget().jobs(), progress: cx.progress(), cancel: cx.cancel() };
-    for NamedImage { image, names } in images {
-        image::store(&image, store.as_ref(), &storing)?;
-        if options.is_unpacked() {
-            unpack(&image, &store, cx)?;
-        }
-        let names = options.all_names(&names, &image.root.digest)?;
+    for named in &images {
+        let root = &named.image.root;
+        let names = options.push.pushed_names(&named.names, &root.digest)?;
+        let names = match &store {
+            Some(store) => {
+                keep(&named.image, store, options, cx)?;
+                options.all_names(&names, &root.digest)?
+            }
+            None => names,
+        };
         if names.is_empty() {
-            cx.progress().warn(format!("{} has no name: the next prune removes it", image.root.digest));
+            cx.progress().warn(format!("{} has no name: the next prune removes it", root.digest));
         }
-        exported.push(ExportedImage {
-            names: names.iter().map(ToString::to_string).collect(),
-            root: image.root.clone(),
-            config: image.config.clone(),
-        });
-        let stored = StoredImage { root: image.root, referrers: image.referrers };
+        exported.push(ExportedImage { names: names.iter().map(ToString::to_string).collect(), ..named.exported() });
+        let stored = StoredImage { root: root.clone(), referrers: named.image.referrers.clone() };
         all_names.extend(names.into_iter().map(|name| (name, stored.clone())));
     }
-    Ok(Box::new(StagedNames { names: Some((store, all_names)), tags, images: exported }))
+    let tags = push.map(|push| push.send(&images)).transpose()?;
+    Ok(Box::new(StagedNames { names: store.map(|store| (store, all_names)), tags, images: exported }))
+}
+
+fn keep(
+    image: &AssembledImage<'_>,
+    store: &Arc<dyn ImageStore>,
+    options: &StoreOptions,
+    cx: &ExportContext<'_>,
+) -> Result<()> {
+    let storing = Storing { jobs: cx.budget().jobs(), progress: cx.progress(), cancel: cx.cancel() };
+    image::store(image, store.as_ref(), &storing)?;
+    if options.is_unpacked() { unpack(image, store, cx) } else { Ok(()) }
 }
 
 /// Makes the snapshots of an image for this machine.

@@ -46,7 +46,11 @@ impl ExporterInstance for ImageInstance {
     }
 
     fn plan(&self, result: &BuildResult) -> Result<Vec<String>> {
-        image::plan(result, &self.options.image)
+        let mut lines = image::plan(result, &self.options.image)?;
+        if self.options.is_pushed() {
+            lines.extend(self.options.push.plan(&self.options.image, result)?);
+        }
+        Ok(lines)
     }
 
     fn export<'a>(
@@ -60,12 +64,11 @@ impl ExporterInstance for ImageInstance {
             Output::None => None,
             other => return Err(other.unexpected(TYPE)),
         };
-        let Some(push) = self.options.open_push(result, cx)? else {
-            let images = image::assemble_all(result, &self.options.image, cx)?;
-            return export::stage(images, &self.options, store, None, cx);
+        let push = self.options.open_push(result, cx)?;
+        let images = match &push {
+            Some(push) => push.assemble(result, &self.options.image)?,
+            None => image::assemble_all(result, &self.options.image, cx)?,
         };
-        let images = push.assemble(result, &self.options.image)?;
-        let tags = push.send(&images)?;
-        export::stage(images, &self.options, store, Some(tags), cx)
+        export::stage(images, &self.options, store, push, cx)
     }
 }

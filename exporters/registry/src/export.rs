@@ -1,18 +1,23 @@
 //! Where the images of a result go: into registries by their digests, and then under their tags.
 
-use longshore_core::image::{ImageOptions, NamedImage, Push, PushedTags};
+use longshore_core::image::{Push, PushedTags};
 use longshore_core::{BuildResult, ExportedImage, Response, Result, Staged, Turn};
 
 use crate::TYPE;
+use crate::options::RegistryOptions;
 
 pub(crate) fn push<'a>(
     push: Push<'a>,
     result: &'a BuildResult,
-    options: &ImageOptions,
+    options: &RegistryOptions,
 ) -> Result<Box<dyn Staged + 'a>> {
-    let images = push.assemble(result, options)?;
+    let images = push.assemble(result, &options.image)?;
     let tags = push.send(&images)?;
-    Ok(Box::new(StagedTags { tags, images: images.iter().map(NamedImage::exported).collect() }))
+    let exported = images.iter().map(|named| {
+        let names = options.push.pushed_names(&named.names, &named.image.root.digest)?;
+        Ok(ExportedImage { names: names.iter().map(ToString::to_string).collect(), ..named.exported() })
+    });
+    Ok(Box::new(StagedTags { tags, images: exported.collect::<Result<_>>()? }))
 }
 
 struct StagedTags<'a> {

@@ -47,7 +47,9 @@ impl ExporterInstance for RegistryInstance {
     }
 
     fn plan(&self, result: &BuildResult) -> Result<Vec<String>> {
-        image::plan(result, &self.options.image)
+        let mut lines = image::plan(result, &self.options.image)?;
+        lines.extend(self.options.push.plan(&self.options.image, result)?);
+        Ok(lines)
     }
 
     fn export<'a>(
@@ -59,7 +61,7 @@ impl ExporterInstance for RegistryInstance {
         match output {
             Output::None => {
                 let push = Push::open(result, &self.options.image, &self.options.push, cx)?;
-                export::push(push, result, &self.options.image)
+                export::push(push, result, &self.options)
             }
             other => Err(other.unexpected(TYPE)),
         }

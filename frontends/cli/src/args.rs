@@ -46,7 +46,8 @@ pub(crate) enum Command {
 /// (images that exist, selected with `:REF`; `-` reads standard input). Prefixed with a platform, as in
 /// `linux/arm64=rootfs:DIR`, several directories make one multi-platform image.
 ///
-/// Either all outputs are written, or none.
+/// Either all outputs are written, or none. Tags in registries come last; one that is refused then leaves what
+/// is written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit_code::HELP)]
 pub(crate) struct ExportArgs {
@@ -85,11 +86,12 @@ pub(crate) struct ExportArgs {
     #[arg(long, help_heading = "Run", value_name = "N", default_value = "4")]
     pub(crate) push_jobs: NonZeroUsize,
 
-    /// Take along what refers to images in registries: signatures, SBOMs
+    /// Take along what refers to images of docker:// sources: signatures, SBOMs
     #[arg(long, help_heading = "Run")]
     pub(crate) all: bool,
 
-    /// Keep layers beside the first destination, for this run only, and not in the image store
+    /// Keep layers beside the first destination, or among temporary files, for this run only, and not in the
+    /// image store
     #[arg(long, help_heading = "Image store")]
     pub(crate) no_store: bool,
 
@@ -105,7 +107,8 @@ pub(crate) struct ExportArgs {
     #[arg(long, help_heading = "Run", value_name = "FILE")]
     pub(crate) iidfile: Option<PathBuf>,
 
-    /// Check everything that can be checked without reading layers, and say what would be written
+    /// Check everything that can be checked without reading layers or asking registries, and say what would be
+    /// written
     #[arg(long, help_heading = "Run")]
     pub(crate) dry_run: bool,
 }

@@ -21,7 +21,7 @@ Exit codes:
     1  another error
     2  a bad option or destination; nothing was exported
     3  a source that is missing, corrupt, or not what it should be
-    4  no permission, no space, or something is busy
+    4  no permission, no space, or something is busy or out of reach
   130  interrupted";
 
 impl From<Code> for ExitCode {

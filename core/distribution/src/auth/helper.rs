@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use crate::http::bounded;
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Far more than a name and a secret.
 const OUTPUT_LIMIT: u64 = 1 << 20;
+/// How long its output may take once it has ended.
+const DRAIN: Duration = Duration::from_secs(5);
 /// How often a running helper is looked at.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -36,19 +39,25 @@ pub(super) fn get(name: &str, server: &str, cancel: &Cancel) -> Result<Option<Cr
 fn ask(program: &str, server: &str, limit: Duration, cancel: &Cancel) -> Result<Option<Credential>> {
     let mut command = Command::new(program);
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn()?;
+    let mut child = command.spawn().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::new(ErrorKind::NotFound, "it is not in PATH"),
+        _ => error.into(),
+    })?;
     if let Some(mut stdin) = child.stdin.take() {
         // A helper that does not read fails in its own words.
         let _ = stdin.write_all(server.as_bytes());
     }
     let stdout = child.stdout.take();
-    let reading = thread::spawn(move || {
+    let (sender, receiver) = mpsc::channel();
+    // Not joined: a helper may leave a child behind that holds its output open.
+    thread::spawn(move || {
         let mut output = String::new();
-        stdout.map(|stdout| stdout.take(OUTPUT_LIMIT).read_to_string(&mut output)).transpose().map(|_| output)
+        let read = stdout.map(|stdout| stdout.take(OUTPUT_LIMIT).read_to_string(&mut output)).transpose();
+        let _ = sender.send(read.map(|_| output));
     });
     let is_success = wait(&mut child, limit, cancel)?;
-    let panicked = |_| Error::new(ErrorKind::Other, "its output cannot be read");
-    let output = reading.join().map_err(panicked)??;
+    let unread = |_| Error::new(ErrorKind::Unavailable, "its output does not end");
+    let output = receiver.recv_timeout(DRAIN).map_err(unread)??;
     if !is_success {
         let said = output.trim();
         return if said == NOT_FOUND { Ok(None) } else { Err(Error::new(ErrorKind::Denied, bounded(said))) };

@@ -1,6 +1,7 @@
 //! How one registry is convinced: the way that it asked for, and the tokens that we have.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_core::{Error, ErrorKind, Result, Transfer};
@@ -10,6 +11,7 @@ use super::token::{Fetch, Scopes, Token, TokenServer, basic};
 use super::{Credential, CredentialFiles, Scope};
 use crate::hosts::Hosts;
 use crate::http::{Failure, RetryPolicy, Url};
+use crate::slots::Slots;
 
 /// What is known of how to be let in by one host.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct AuthSession {
     /// Whether plain HTTP may carry secrets to a host that is not this machine.
     is_insecure: bool,
     state: Mutex<State>,
+    /// One place: whoever has it fetches a token.
+    fetching: Arc<Slots>,
 }
 
 #[derive(Default)]
@@ -50,7 +54,8 @@ impl std::fmt::Debug for State {
 impl AuthSession {
     pub(crate) fn new(registry: &str, hosts: Arc<Hosts>, policy: RetryPolicy, is_insecure: bool) -> Self {
         let files = hosts.credentials().clone();
-        Self { registry: registry.to_owned(), hosts, files, policy, is_insecure, state: Mutex::default() }
+        let (registry, fetching) = (registry.to_owned(), Arc::new(Slots::new(NonZeroUsize::MIN)));
+        Self { registry, hosts, files, policy, is_insecure, state: Mutex::default(), fetching }
     }
 
     /// The `Authorization` of a request to `url` that does what `scopes` say, and more of `list`; `None`
@@ -62,11 +67,11 @@ impl AuthSession {
         list: &str,
         cx: Transfer<'_>,
     ) -> Result<Option<String>, Failure> {
-        let mut state = self.state();
         let repository = scopes.first().map_or("", |scope| scope.repository.as_str());
-        match state.way.clone() {
+        let way = self.state().way.clone();
+        match way {
             Way::Open => Ok(None),
-            Way::Basic => match self.credential(&mut state, repository, cx)? {
+            Way::Basic => match self.credential(repository, cx)? {
                 None | Some(Credential::Identity(_)) => Ok(None),
                 Some(credential) => {
                     self.check_private(url)?;
@@ -79,21 +84,86 @@ impl AuthSession {
             Way::Bearer(server) => {
                 let mut wanted = Scopes::of(scopes);
                 wanted.add(list);
-                if let Some(token) = state.tokens.iter().find(|token| token.serves(&wanted)) {
-                    return Ok(Some(format!("Bearer {}", token.value)));
+                if let Some(known) = self.known(&wanted) {
+                    return Ok(Some(known));
                 }
-                let credential = self.credential(&mut state, repository, cx)?;
-                if credential.is_some() {
-                    self.check_private(&server.realm)?;
+                // One at a time, and whoever waits can be stopped; the next may find what it wants.
+                let _turn = self.fetching.take(cx.cancel)?;
+                if let Some(known) = self.known(&wanted) {
+                    return Ok(Some(known));
                 }
-                let transport = self.hosts.transport(&server.realm, self.is_insecure)?;
-                let fetch = Fetch { server: &server, transport: &transport, policy: self.policy, cx };
-                let token = fetch.token(&wanted, credential.as_ref())?;
-                let header = format!("Bearer {}", token.value);
-                state.tokens.retain(|token| token.serves(&Scopes::default()));
-                state.tokens.push(token);
-                Ok(Some(header))
+                self.fetch(url, &server, &wanted, repository, cx).map(Some)
             }
+        }
+    }
+
+    /// What can be sent to `url` without asking anyone.
+    pub(crate) fn known_header(&self, url: &Url, scopes: &[Scope]) -> Option<String> {
+        let way = self.state().way.clone();
+        match way {
+            Way::Open => None,
+            Way::Bearer(_) => self.known(&Scopes::of(scopes)),
+            Way::Basic => {
+                let repository = scopes.first().map_or("", |scope| scope.repository.as_str());
+                let known = self.state().credentials.get(repository).cloned().flatten()?;
+                match known {
+                    Credential::Basic { username, password } if self.check_private(url).is_ok() => {
+                        Some(basic(&username, &password))
+                    }
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    fn known(&self, wanted: &Scopes) -> Option<String> {
+        let state = self.state();
+        state.tokens.iter().find(|token| token.serves(wanted)).map(|token| format!("Bearer {}", token.value))
+    }
+
+    fn fetch(
+        &self,
+        url: &Url,
+        server: &TokenServer,
+        wanted: &Scopes,
+        repository: &str,
+        cx: Transfer<'_>,
+    ) -> Result<String, Failure> {
+        let credential = self.credential(repository, cx)?;
+        if credential.is_some() {
+            self.check_private(&server.realm)?;
+        }
+        // That this registry need not prove who it is says nothing of another host.
+        let is_unchecked = self.is_insecure && host(&server.realm.authority) == host(&url.authority);
+        let transport = self.hosts.transport(&server.realm, is_unchecked)?;
+        let fetch = Fetch { server, transport: &transport, policy: self.policy, cx };
+        let token = fetch.token(wanted, credential.as_ref()).map_err(|failure| match failure.status() {
+            Some(401 | 403) => failure.with_hint(self.hint()),
+            _ => failure,
+        })?;
+        let header = format!("Bearer {}", token.value);
+        let mut state = self.state();
+        state.tokens.retain(|token| token.serves(&Scopes::default()));
+        state.tokens.push(token);
+        Ok(header)
+    }
+
+    /// What may help somebody who is not let in.
+    pub(crate) fn hint(&self) -> String {
+        let state = self.state();
+        let user = state.credentials.values().flatten().find_map(|credential| match credential {
+            Credential::Basic { username, .. } => Some(username.clone()),
+            Credential::Identity(_) | Credential::Registry(_) => None,
+        });
+        let registry = &self.registry;
+        match (user, state.credentials.values().any(Option::is_some)) {
+            (Some(user), _) => {
+                format!(
+                    "{registry} does not let {user} do it: check that it may, or log in with `docker login {registry}`"
+                )
+            }
+            (None, true) => format!("the token for {registry} does not do: log in with `docker login {registry}`"),
+            (None, false) => format!("no credentials for {registry} are known: log in with `docker login {registry}`"),
         }
     }
 
@@ -123,12 +193,13 @@ impl AuthSession {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn credential(&self, state: &mut State, repository: &str, cx: Transfer<'_>) -> Result<Option<Credential>> {
-        if let Some(known) = state.credentials.get(repository) {
+    fn credential(&self, repository: &str, cx: Transfer<'_>) -> Result<Option<Credential>> {
+        if let Some(known) = self.state().credentials.get(repository) {
             return Ok(known.clone());
         }
+        // A helper may ask a person: nobody waits for a lock meanwhile.
         let found = self.files.find(&self.registry, repository, cx.cancel)?;
-        state.credentials.insert(repository.to_owned(), found.clone());
+        self.state().credentials.insert(repository.to_owned(), found.clone());
         Ok(found)
     }
 

@@ -103,7 +103,7 @@ const DEFAULT_LIFE: u64 = 60;
 struct Answer {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<u64>,
+    expires_in: Option<serde_json::Value>,
 }
 
 /// Fetches tokens from one server.
@@ -173,7 +173,8 @@ impl Fetch<'_> {
         let mut refused = None;
         let answer = run(self.policy, self.cx, || {
             let payload = form.map_or(Payload::None, |form| Payload::Bytes(form.as_bytes()));
-            let request = Request { method: method.clone(), url: url.clone(), headers: headers.clone(), payload };
+            let (method, url, headers) = (method.clone(), url.clone(), headers.clone());
+            let request = Request { method, url, headers, payload, patience: None };
             let response = self.transport.send(request, &[], self.cx.cancel)?;
             if response.status() == 200 {
                 return Ok(Some(response));
@@ -201,10 +202,17 @@ impl Fetch<'_> {
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| invalid())?;
         let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());
         let value = token.ok_or_else(invalid)?;
-        let life = Duration::from_secs(answer.expires_in.filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_LIFE));
+        let life = Duration::from_secs(answer.expires_in.as_ref().and_then(seconds).unwrap_or(DEFAULT_LIFE));
         // A little before it ends: the request has to get there, and clocks differ.
         Ok(Token { value, scopes: scopes.clone(), expires: asked + life.mul_f64(0.9) })
     }
+}
+
+/// Seconds as servers write them: a number, with or without a fraction, or text. A day is long enough.
+fn seconds(value: &serde_json::Value) -> Option<u64> {
+    const DAY: f64 = 86_400.0;
+    let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    (seconds >= 1.0).then_some(seconds.min(DAY) as u64)
 }
 
 /// The header for a name and a password (RFC 7617).
@@ -215,6 +223,21 @@ pub(super) fn basic(username: &str, password: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn any_life_of_a_token_is_a_time() {
+        for (json, expected) in [
+            ("300", Some(300)),
+            ("300.7", Some(300)),
+            ("\"60\"", Some(60)),
+            ("18446744073709551615", Some(86_400)),
+            ("0", None),
+            ("-5", None),
+            ("\"soon\"", None),
+        ] {
+            assert_eq!(seconds(&serde_json::from_str(json).unwrap()), expected, "{json}");
+        }
+    }
 
     #[test]
     fn wider_scopes_serve_narrower_ones() {

@@ -57,22 +57,29 @@ impl Hosts {
             return Ok(known.clone());
         }
         let tls = Tls { is_unchecked, ..self.tls(&url.authority)? };
-        let transport = Arc::new(Transport::new(tls, url, self.timeouts));
+        let transport = Arc::new(Transport::new(tls, url, self.timeouts)?);
         transports.insert(key, transport.clone());
         Ok(transport)
     }
 
     /// Whom to trust at `host`: the first of the directories that has one for it.
     pub(crate) fn tls(&self, host: &str) -> Result<Tls> {
-        let place = self.directories.iter().map(|directory| directory.join(host)).find(|place| place.is_dir());
-        let Some(place) = place else { return Ok(Tls::default()) };
-        certificates::read(&place).attempt(|| format!("cannot use the certificates in {}", place.display()))
+        let places = self.directories.iter().map(|directory| directory.join(host));
+        for place in places.filter(|place| place.is_dir()) {
+            let found = certificates::read(&place);
+            let found = found.attempt(|| format!("cannot use the certificates in {}", place.display()))?;
+            // A directory may be there for other settings.
+            if !found.roots.is_empty() || found.client.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(Tls::default())
     }
 
     /// Where else a registry can be pulled from, in order, before itself.
     pub(crate) fn mirrors(&self, registry: &str) -> Result<Vec<Mirror>> {
-        for directory in &self.directories {
-            for name in [registry, "_default"] {
+        for name in [registry, "_default"] {
+            for directory in &self.directories {
                 let path = directory.join(name).join("hosts.toml");
                 if path.is_file() {
                     return self::toml::read(&path).attempt(|| format!("cannot use {}", path.display()));

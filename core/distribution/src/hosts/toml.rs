@@ -28,6 +28,9 @@ struct File {
     server: Option<String>,
     #[serde(default)]
     host: IndexMap<String, Host>,
+    /// What is said of the server.
+    #[serde(flatten)]
+    own: Host,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -76,7 +79,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Mirror>> {
         }
     }
     if let Some(server) = &file.server {
-        let mut mirror = Host::default().mirror(server, place)?;
+        let mut mirror = file.own.mirror(server, place)?;
         mirror.is_server = true;
         mirrors.push(mirror);
     }

@@ -26,6 +26,8 @@ pub(crate) enum Reason {
     Status(u16),
     /// There was no answer: no connection, or one that broke or stalled.
     Broken,
+    /// There is nobody, and never was.
+    Nowhere,
     /// Its certificate is not one that we trust, or ours is not one that it trusts.
     Untrusted,
     /// What answers does not speak TLS.
@@ -48,30 +50,36 @@ impl Failure {
     /// What an answer that is not a success says. Reads its body, up to a limit.
     pub(crate) fn of(what: &str, response: Response) -> Self {
         let status = response.status();
+        let (host, own_hint) = (response.url.authority.clone(), response.hint.clone());
         let retry_after = response.header("retry-after").and_then(|value| parse_retry_after(value, SystemTime::now()));
         let mut body = Vec::new();
         // Without a body the status has to do.
         let _ = response.into_reader().take(BODY_LIMIT).read_to_end(&mut body);
         let said = said(&String::from_utf8_lossy(&body));
         let message = match (said.is_empty(), reason_phrase(status)) {
-            (false, _) => format!("{what}: {status}: {said}"),
-            (true, Some(phrase)) => format!("{what}: {status} {phrase}"),
-            (true, None) => format!("{what}: status {status}"),
+            (false, _) => format!("{what}: {host} answers {status}: {said}"),
+            (true, Some(phrase)) => format!("{what}: {host} answers {status} {phrase}"),
+            (true, None) => format!("{what}: {host} answers with status {status}"),
         };
         let mut error = Error::new(kind(status), message);
         if is_temporary(status) {
             error = error.retryable();
         }
-        if let Some(hint) = hint(status) {
+        if let Some(hint) = own_hint.or_else(|| hint(status).map(str::to_owned)) {
             error = error.with_hint(hint);
         }
         Self { reason: Reason::Status(status), retry_after, error }
     }
 
+    /// Says what to do about it.
+    pub(crate) fn with_hint(self, hint: String) -> Self {
+        Self { error: self.error.with_hint(hint), ..self }
+    }
+
     pub(crate) fn status(&self) -> Option<u16> {
         match self.reason {
             Reason::Status(status) => Some(status),
-            Reason::Broken | Reason::Untrusted | Reason::NotTls | Reason::Final => None,
+            _ => None,
         }
     }
 
@@ -80,7 +88,7 @@ impl Failure {
         match self.reason {
             Reason::Status(status) => is_temporary(status),
             Reason::Broken => true,
-            Reason::Untrusted | Reason::NotTls | Reason::Final => false,
+            Reason::Nowhere | Reason::Untrusted | Reason::NotTls | Reason::Final => false,
         }
     }
 
@@ -109,9 +117,9 @@ fn is_temporary(status: u16) -> bool {
 
 fn kind(status: u16) -> ErrorKind {
     match status {
-        401 | 403 | 407 => ErrorKind::Denied,
+        401 | 403 | 405 | 407 => ErrorKind::Denied,
         404 | 410 => ErrorKind::NotFound,
-        405 | 415 | 501 | 505 => ErrorKind::Unsupported,
+        415 | 501 | 505 => ErrorKind::Unsupported,
         400 | 409 | 411..=414 | 416 | 422 => ErrorKind::InvalidInput,
         _ if is_temporary(status) => ErrorKind::Unavailable,
         _ => ErrorKind::Other,
@@ -120,8 +128,8 @@ fn kind(status: u16) -> ErrorKind {
 
 fn hint(status: u16) -> Option<&'static str> {
     match status {
-        401 => Some("log in with `docker login` or `podman login`, and check that this account may do it"),
         403 => Some("check that the account of this registry may do it"),
+        405 => Some("it takes no pushes here: is it read-only?"),
         407 => Some("the proxy wants a name and a password: put them into its URL"),
         _ => None,
     }
@@ -152,7 +160,10 @@ fn said(body: &str) -> String {
         return if body.trim_start().starts_with('<') { String::new() } else { bounded(body) };
     };
     let line = |One { code, message, detail }: &One| {
-        let detail = detail.as_ref().filter(|detail| !detail.is_null()).map(|detail| match detail.as_str() {
+        // What the message says already is not said again as JSON.
+        let detail = detail.as_ref().filter(|detail| !detail.is_null() && message.is_none()).map(|detail| match detail
+            .as_str()
+        {
             Some(text) => text.to_owned(),
             None => detail.to_string(),
         });

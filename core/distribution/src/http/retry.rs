@@ -80,7 +80,7 @@ impl<'a> Retries<'a> {
         };
         let (next, of) = (self.failed + 1, self.policy.attempts);
         let error = failure.into_error();
-        self.cx.progress.warn(format!("{}: attempt {next} of {of} in {}", error.with_causes(), seconds(wait)));
+        self.cx.progress.warn(format!("{}: trying again in {} ({next} of {of})", error.with_causes(), seconds(wait)));
         sleep(wait, self.cx.cancel)
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub(crate) struct Transport {
     agent: Mutex<Agent>,
     new_agent: Box<dyn Fn() -> Agent + Send + Sync>,
     timeouts: Timeouts,
+    /// Whether it ever answered: a host that never did is not worth waiting for.
+    has_answered: AtomicBool,
 }
 
 /// A request, with an absolute URL.
@@ -59,6 +62,8 @@ pub(crate) struct Request<'a> {
     pub(crate) url: Url,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) payload: Payload<'a>,
+    /// How long it may take at most, where that is not for the registry to say.
+    pub(crate) patience: Option<Duration>,
 }
 
 /// The body of a request.
@@ -80,8 +85,10 @@ impl Payload<'_> {
 }
 
 impl Transport {
-    pub(crate) fn new(tls: Tls, url: &Url, timeouts: Timeouts) -> Self {
-        let (proxy, is_secure) = (proxy(url), url.is_secure);
+    /// # Errors
+    /// A proxy of the environment that cannot be one.
+    pub(crate) fn new(tls: Tls, url: &Url, timeouts: Timeouts) -> Result<Self> {
+        let (proxy, is_secure) = (proxy(url)?, url.is_secure);
         let new_agent = move || {
             let mut config = Agent::config_builder()
                 .http_status_as_error(false)
@@ -95,6 +102,7 @@ impl Transport {
                 .max_idle_connections(64)
                 .max_idle_connections_per_host(64)
                 .timeout_connect(Some(timeouts.connect))
+                .timeout_recv_response(Some(timeouts.commit))
                 .timeout_per_read(Some(timeouts.idle))
                 .timeout_per_write(Some(timeouts.idle));
             if is_secure {
@@ -102,7 +110,8 @@ impl Transport {
             }
             Agent::new_with_config(config.build())
         };
-        Self { agent: Mutex::new(new_agent()), new_agent: Box::new(new_agent), timeouts }
+        let agent = Mutex::new(new_agent());
+        Ok(Self { agent, new_agent: Box::new(new_agent), timeouts, has_answered: AtomicBool::default() })
     }
 
     /// Sends a request and waits for the start of the answer, whatever its status. When someone asks to
@@ -116,7 +125,7 @@ impl Transport {
         cancel.check()?;
         let name = format!("{} {}", request.method, request.url);
         let length = request.payload.length();
-        let mut http = HttpRequest::builder().method(request.method.clone()).uri(request.url.to_string());
+        let mut http = HttpRequest::builder().method(request.method.clone()).uri(request.url.full());
         for (key, value) in request.headers {
             http = http.header(key, value);
         }
@@ -134,7 +143,10 @@ impl Transport {
         let guard = cancel.on_cancel(move || transport.interrupt());
         let invalid = |error: http::Error| Failure::from(Error::input(format!("{name}: {error}")));
         let answer = match request.payload {
-            Payload::None => agent.run(http.body(()).map_err(invalid)?),
+            Payload::None => {
+                let http = http.body(()).map_err(invalid)?;
+                agent.run(agent.configure_request(http).timeout_global(request.patience).build())
+            }
             Payload::Bytes(bytes) => agent.run(http.body(bytes).map_err(invalid)?),
             Payload::Reader(reader, _) => {
                 let http = http.body(SendBody::from_reader(reader)).map_err(invalid)?;
@@ -145,9 +157,23 @@ impl Transport {
         let response = match answer {
             Ok(response) => response,
             // What a cancelled request says is not what happened.
-            Err(error) => return Err(cancel.check().err().map_or_else(|| failure(&name, error), Failure::from)),
+            Err(error) => return Err(cancel.check().err().map_or_else(|| self.failure(&name, error), Failure::from)),
         };
-        Ok(Response { url: request.url, response, guard })
+        self.has_answered.store(true, Ordering::Relaxed);
+        Ok(Response { url: request.url, hint: None, response, guard })
+    }
+
+    fn failure(&self, name: &str, error: ureq::Error) -> Failure {
+        let is_nowhere = match &error {
+            ureq::Error::HostNotFound => true,
+            ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+            _ => false,
+        };
+        let failure = failure(name, error);
+        match is_nowhere && !self.has_answered.load(Ordering::Relaxed) {
+            true => Failure::because(Reason::Nowhere, failure.into_error()),
+            false => failure,
+        }
     }
 
     fn interrupt(&self) {
@@ -182,19 +208,25 @@ fn platform_roots() -> &'static [Certificate<'static>] {
     })
 }
 
-/// The proxy of the environment for `url`, as curl reads it: by scheme, and none for this machine.
-fn proxy(url: &Url) -> Option<Proxy> {
+/// The proxy of the environment for `url`: by scheme, and none for this machine.
+fn proxy(url: &Url) -> Result<Option<Proxy>> {
     if url.is_loopback() {
-        return None;
+        return Ok(None);
     }
     let of_scheme = if url.is_secure { ["https_proxy", "HTTPS_PROXY"] } else { ["http_proxy", "HTTP_PROXY"] };
     let names = of_scheme.into_iter().chain(["all_proxy", "ALL_PROXY"]);
-    let value = names.filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())?;
+    let Some((name, value)) =
+        names.filter_map(|name| Some((name, std::env::var(name).ok()?))).find(|(_, value)| !value.is_empty())
+    else {
+        return Ok(None);
+    };
     let is_exempt = Proxy::try_from_env().is_some_and(|proxy| {
-        let uri = url.to_string().parse::<http::Uri>();
+        let uri = url.full().parse::<http::Uri>();
         uri.is_ok_and(|uri| proxy.is_no_proxy(&uri))
     });
-    if is_exempt { None } else { Proxy::new(&value).ok() }
+    // The value may hold a password, so it is not repeated.
+    let invalid = |_| Error::option(format!("{name} is not the URL of a proxy"));
+    if is_exempt { Ok(None) } else { Proxy::new(&value).map(Some).map_err(invalid) }
 }
 
 fn failure(name: &str, error: ureq::Error) -> Failure {
@@ -213,7 +245,7 @@ fn failure(name: &str, error: ureq::Error) -> Failure {
             Failure::broken(Error::new(ErrorKind::Unavailable, message))
         }
         ureq::Error::HostNotFound => {
-            let error = Error::new(ErrorKind::Unavailable, format!("{name}: there is no such host"));
+            let error = Error::new(ErrorKind::Unavailable, format!("{name}: there is no host of that name"));
             Failure::broken(error.with_hint("check the name of the registry, and the network"))
         }
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => failure(Reason::Final, ErrorKind::InvalidInput),
@@ -240,16 +272,27 @@ fn is_about_certificates(text: &str) -> bool {
 
 fn untrusted(name: &str, text: &str) -> Failure {
     let error = Error::new(ErrorKind::Denied, format!("{name}: {text}"));
-    let hint = match text.contains("alert") {
-        true => "the registry wants another certificate of ours: certs.d/HOST/client.cert and client.key",
-        false => "put the certificate of its authority into certs.d/HOST/ca.crt, or set registry.insecure=true",
+    let hint = match text {
+        text if text.contains("alert") => {
+            "the registry wants another certificate of ours: client.cert and client.key in \
+             ~/.config/longshore/certs.d/HOST:PORT"
+        }
+        text if text.contains("not valid for name") => "use a name that the certificate is for",
+        text if text.contains("CaUsedAsEndEntity") => {
+            "that certificate is an authority's own: the registry needs one that is signed by it (CA:FALSE)"
+        }
+        _ => {
+            "put the certificate of its authority into ~/.config/longshore/certs.d/HOST:PORT/ca.crt; \
+             registry.insecure=true of an output does without"
+        }
     };
     Failure::because(Reason::Untrusted, error.with_hint(hint))
 }
 
 fn not_tls(name: &str, text: &str) -> Failure {
-    let error = Error::new(ErrorKind::Unavailable, format!("{name}: no TLS: {text}"));
-    let hint = "registry.insecure=true uses plain HTTP where there is no TLS";
+    let error = Error::new(ErrorKind::Unavailable, format!("{name}: what answers does not speak TLS: {text}"));
+    let hint = "registry.insecure=true of an output uses plain HTTP; a source needs server = \"http://HOST:PORT\" in \
+                ~/.config/longshore/certs.d/HOST:PORT/hosts.toml";
     Failure::because(Reason::NotTls, error.with_hint(hint))
 }
 
@@ -258,6 +301,8 @@ fn not_tls(name: &str, text: &str) -> Failure {
 pub(crate) struct Response {
     /// Where the request went.
     pub(crate) url: Url,
+    /// What may help, if it is a refusal.
+    pub(crate) hint: Option<String>,
     response: http::Response<Body>,
     /// Breaks the connection when someone asks to stop while the body is read.
     guard: Guard,
@@ -266,6 +311,10 @@ pub(crate) struct Response {
 impl Response {
     pub(crate) fn status(&self) -> u16 {
         self.response.status().as_u16()
+    }
+
+    pub(crate) fn is_redirect(&self) -> bool {
+        matches!(self.status(), 301 | 302 | 303 | 307 | 308)
     }
 
     /// A header, if it is there and text.

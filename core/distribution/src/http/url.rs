@@ -23,7 +23,7 @@ impl Url {
 
     /// Reads an absolute URL.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let invalid = |reason: &str| Error::input(format!("URL `{}`: {reason}", bounded(&without_user(text))));
+        let invalid = |reason: &str| Error::input(format!("URL `{}`: {reason}", bounded(&without_secrets(text))));
         let uri: Uri = text.parse().map_err(|_| invalid("not a URL"))?;
         let is_secure = match uri.scheme_str() {
             Some("https") => true,
@@ -37,6 +37,11 @@ impl Url {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         Ok(Self { is_secure, authority: authority.as_str().to_ascii_lowercase(), path })
+    }
+
+    /// All of it, for a request.
+    pub(crate) fn full(&self) -> String {
+        format!("{}://{}{}", if self.is_secure { "https" } else { "http" }, self.authority, self.path)
     }
 
     /// What `reference` means in an answer from here (RFC 3986, section 5.2): a `Location`, a link.
@@ -80,16 +85,19 @@ impl Url {
     }
 }
 
+/// For people: without the query, which may be signed and then is as good as a password.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", if self.is_secure { "https" } else { "http" }, self.authority, self.path)
+        let path = self.path.split('?').next().unwrap_or_default();
+        write!(f, "{}://{}{path}", if self.is_secure { "https" } else { "http" }, self.authority)
     }
 }
 
-/// A URL without the name and the password in it, which are not for messages.
-fn without_user(text: &str) -> String {
+/// A URL without a name, a password and a query, which are not for messages.
+fn without_secrets(text: &str) -> String {
+    let text = text.split('?').next().unwrap_or_default();
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let end = rest.find('/').unwrap_or(rest.len());
     match rest[..end].rsplit_once('@') {
         Some((_, host)) => format!("{scheme}://…@{host}{}", &rest[end..]),
         None => text.to_owned(),
@@ -145,9 +153,10 @@ mod tests {
             ("https://other.example", "https://other.example/"),
             ("//cdn.example/y", "https://cdn.example/y"),
         ] {
-            assert_eq!(base.join(location).unwrap().to_string(), expected, "{location}");
+            assert_eq!(base.join(location).unwrap().full(), expected, "{location}");
         }
         let signed = base.join("/u?sig=a+b").unwrap().with_query("digest", "sha256:00");
+        assert_eq!(signed.to_string(), "https://r.example:5000/u");
         assert_eq!(signed.path, "/u?sig=a+b&digest=sha256:00");
         assert_eq!(base.join("/u").unwrap().with_query("digest", "x y").path, "/u?digest=x%20y");
         for bad in ["ftp://a/b", "https://user:pass@a/b", "http://"] {

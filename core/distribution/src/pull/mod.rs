@@ -5,6 +5,7 @@ mod referrers;
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use referrers::fallback_tag;
@@ -17,7 +18,7 @@ use ureq::http::Method;
 use crate::auth::Scope;
 use crate::client::{PullSource, Registry};
 use crate::endpoint::{Call, Target};
-use crate::http::{Failure, Payload, Response, Retries, encode};
+use crate::http::{Failure, Payload, Reason, Response, Retries, encode};
 use crate::manifest::{ACCEPT, read};
 
 /// What reading from a registry reports to, and what stops it.
@@ -111,13 +112,16 @@ impl PullRepository {
         let Some((own, mirrors)) = sources.split_last() else {
             return Err(Error::new(ErrorKind::Other, "a registry without an address"));
         };
-        for mirror in mirrors.iter().filter(|mirror| may(mirror)) {
+        for mirror in mirrors.iter().filter(|mirror| may(mirror) && !mirror.is_dead.load(Ordering::Relaxed)) {
             match attempt(mirror) {
                 Ok(done) => return Ok(done),
                 Err(failure) if failure.error().kind() == ErrorKind::Cancelled => return Err(failure.into_error()),
                 // One that does not have it is as good as none.
                 Err(failure) if failure.status() == Some(404) => {}
                 Err(failure) => {
+                    // Not asked again for every blob: each time might take as long.
+                    let is_dead = matches!(failure.reason, Reason::Broken | Reason::Nowhere);
+                    mirror.is_dead.fetch_or(is_dead, Ordering::Relaxed);
                     let said = failure.into_error().with_causes();
                     self.0.cx.progress.warn(format!("{said}: asking elsewhere"));
                 }
@@ -151,6 +155,7 @@ impl PullRepository {
             headers,
             scopes: &self.0.scopes,
             payload: Payload::None,
+            patience: None,
         };
         source.endpoint.follow(call, self.0.cx.transfer())
     }

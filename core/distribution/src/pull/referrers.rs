@@ -12,8 +12,9 @@ use crate::endpoint::{Call, Target};
 use crate::http::{Failure, Payload, Response, Url};
 use crate::manifest::{ACCEPT, read};
 
-/// Pages of one list.
+/// Pages of one list, and entries on all of them.
 const PAGES: usize = 1000;
+const REFERRERS: usize = 10_000;
 
 /// The tag that lists what refers to a manifest where the registry does not (distribution-spec 1.1,
 /// "Referrers Tag Schema").
@@ -24,18 +25,26 @@ pub(crate) fn fallback_tag(subject: &Digest) -> String {
 
 pub(super) fn list(repository: &PullRepository, subject: &Digest) -> Result<Vec<Descriptor>> {
     let path = format!("{}/referrers/{subject}", repository.0.origin.repository);
-    let listed = repository.ask(|source| !source.is_mirror, |source| pages(repository, source, &path));
-    match listed {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => {
-            tagged(repository, subject)
-        }
-        listed => listed,
+    match repository.ask(|source| !source.is_mirror, |source| pages(repository, source, &path))? {
+        Some(listed) => Ok(listed),
+        None => tagged(repository, subject),
     }
 }
 
-fn pages(repository: &PullRepository, source: &PullSource, path: &str) -> Result<Vec<Descriptor>, Failure> {
+/// Whether an answer is a list, and not what a registry without them answers.
+fn is_list(response: &Response) -> bool {
+    response.status() == 200 && response.header("content-type").is_some_and(|media_type| media_type.contains("json"))
+}
+
+/// All pages; `None` if the registry keeps no such lists.
+fn pages(repository: &PullRepository, source: &PullSource, path: &str) -> Result<Option<Vec<Descriptor>>, Failure> {
     let mut found: Vec<Descriptor> = Vec::new();
     let mut response = repository.get(source, path, vec![("accept", MediaType::INDEX.to_string())])?;
+    if !is_list(&response) {
+        let failure = Failure::of("cannot list referrers", response);
+        let is_refusal = matches!(failure.status(), Some(401 | 403));
+        return if failure.is_temporary() || is_refusal { Err(failure) } else { Ok(None) };
+    }
     for _ in 0..PAGES {
         response = response.expect("cannot list referrers", &[200])?;
         let next = next(&response)?;
@@ -44,13 +53,17 @@ fn pages(repository: &PullRepository, source: &PullSource, path: &str) -> Result
                 found.push(descriptor);
             }
         }
-        let Some(url) = next else { return Ok(found) };
+        if found.len() > REFERRERS {
+            return Err(Error::input(format!("more than {REFERRERS} manifests refer to it")).into());
+        }
+        let Some(url) = next else { return Ok(Some(found)) };
         let call = Call {
             method: Method::GET,
             target: Target::Url(&url),
             headers: Vec::new(),
             scopes: &repository.0.scopes,
             payload: Payload::None,
+            patience: None,
         };
         response = source.endpoint.follow(call, repository.0.cx.transfer())?;
     }

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use longshore_core::oci::Descriptor;
-use longshore_core::{Context, Delivery, Error, PushBlob, Result, Task, Transfer};
+use longshore_core::{Context, Delivery, Error, ErrorKind, PushBlob, Result, Task, Transfer};
 use ureq::http::Method;
 
 use super::{RunSession, mount, upload};
@@ -35,8 +35,7 @@ fn deliver_now(
     cx: Transfer<'_>,
     task: &Task,
 ) -> Result<Delivery> {
-    // What this run sent elsewhere may be here as well, but hardly is.
-    if having.is_empty() && exists(session, blob.descriptor, cx)? {
+    if exists(session, blob.descriptor, cx)? {
         return Ok(Delivery::Present);
     }
     let start = match mount::mount(session, blob, having, cx)? {
@@ -52,9 +51,26 @@ pub(super) fn exists(session: &RunSession, descriptor: &Descriptor, cx: Transfer
     let path = session.path(&format!("blobs/{}", descriptor.digest));
     let what = format!("cannot look for blob {}", descriptor.digest);
     run(session.registry.endpoint.policy(), cx, || {
-        let response = session.call(session.at(Method::HEAD, &path, Payload::None), cx)?;
+        let mut response = session.call(session.at(Method::HEAD, &path, Payload::None), cx)?;
+        if response.is_redirect() {
+            let own = response.url.clone();
+            response = match session.registry.endpoint.chase(response, &Method::HEAD, &[], &session.scopes, cx) {
+                // A storage may let nobody look, and that something is there is why it was named.
+                Ok(response) if matches!(response.status(), 403 | 405) && !response.url.is_same_origin(&own) => {
+                    return Ok(true);
+                }
+                Ok(response) if response.header("content-type").is_some_and(|kind| kind.contains("html")) => {
+                    return Ok(false);
+                }
+                Ok(response) => response,
+                Err(failure) if failure.error().kind() == ErrorKind::Cancelled => return Err(failure),
+                Err(_) => return Ok(true),
+            };
+        }
         match response.status() {
             200 => match response.length() {
+                // Some proxies say so of every answer without a body.
+                Some(0) => Ok(true),
                 Some(size) if size != descriptor.size => {
                     let (digest, expected) = (&descriptor.digest, descriptor.size);
                     let message = format!("blob {digest} has {size} bytes in the registry, expected {expected}");
@@ -62,8 +78,6 @@ pub(super) fn exists(session: &RunSession, descriptor: &Descriptor, cx: Transfer
                 }
                 _ => Ok(true),
             },
-            // It leads to where the blob is stored, so it is there.
-            301 | 302 | 303 | 307 | 308 => Ok(true),
             // Some do not let anyone look.
             404 | 400 | 405 => Ok(false),
             _ => Err(Failure::of(&what, response)),
@@ -87,7 +101,7 @@ fn report(task: Task, delivery: &Delivery, descriptor: &Descriptor, begun: Insta
 pub(super) fn rate(bytes: u64, begun: Instant) -> String {
     const FEW: u64 = 100_000;
     let seconds = begun.elapsed().as_secs_f64().max(1e-3);
-    if bytes < FEW { String::new() } else { format!("{:.1} MB/s", bytes as f64 / seconds / 1e6) }
+    if bytes < FEW { String::new() } else { format!("{:.1} MiB/s", bytes as f64 / seconds / f64::from(1 << 20)) }
 }
 
 /// How often an upload was continued, for people.

@@ -1,8 +1,10 @@
 //! Manifests and indexes, under their digests and under tags.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::Ordering;
 
+use longshore_core::content::Origin;
 use longshore_core::oci::{Descriptor, Digest, MANIFEST_LIMIT};
 use longshore_core::{Context, Delivery, Error, Result, Transfer};
 use serde::Deserialize;
@@ -27,18 +29,35 @@ pub(super) fn put(
     let is_tag = !reference.contains(':');
     // A digest that consists of something new is new; a tag may be immutable, and right.
     let may_exist = is_tag || !session.has_sent.load(Ordering::Relaxed);
-    let delivered = || -> Result<Delivery> {
+    let mut is_listed = false;
+    let mut delivered = || -> Result<Delivery> {
         if may_exist && present(session, reference, cx)?.as_ref() == Some(&descriptor.digest) {
             return Ok(Delivery::Present);
         }
-        send(session, reference, descriptor, bytes, cx)?;
+        is_listed = send(session, reference, descriptor, bytes, cx)?;
         Ok(Delivery::Sent { resumed: 0 })
     };
+    if is_tag {
+        let Origin { registry, repository } = &session.origin;
+        let task = cx.progress.task(format!("tag {registry}/{repository}:{reference}"), None);
+        let delivered = delivered().attempt(|| format!("cannot put tag {reference}"))?;
+        match delivered {
+            Delivery::Present => task.skipped("is right already"),
+            _ => task.done(descriptor.digest.to_string()),
+        }
+        return Ok(delivered);
+    }
     let delivered = delivered().attempt(|| format!("cannot push manifest {reference}"))?;
-    if !is_tag {
+    if !is_listed {
         note_subject(session, descriptor, bytes)?;
     }
     Ok(delivered)
+}
+
+/// Asks for something in the repository, with the rights that a push needs: whether it is there says nothing,
+/// but that somebody answers does.
+pub(super) fn check(session: &RunSession, cx: Transfer<'_>) -> Result<()> {
+    present(session, session.name.tag().unwrap_or("latest"), cx).map(drop)
 }
 
 /// What is there under `reference`.
@@ -73,20 +92,23 @@ fn digest_of(response: Response) -> Result<Option<Digest>, Failure> {
     Ok(Some(Digest::of(&bytes)))
 }
 
+/// Puts it. Whether the registry says that it lists it under its subject (distribution-spec 1.1, "Pushing
+/// Manifests with Subject").
 pub(super) fn send(
     session: &RunSession,
     reference: &str,
     descriptor: &Descriptor,
     bytes: &[u8],
     cx: Transfer<'_>,
-) -> Result<()> {
+) -> Result<bool> {
     let path = session.path(&format!("manifests/{reference}"));
     // The same document under the same name: sent twice it does no harm.
     run(session.registry.endpoint.policy(), cx, || {
         let headers = vec![("content-type", descriptor.media_type.to_string())];
         let call = Call { headers, ..session.at(Method::PUT, &path, Payload::Bytes(bytes)) };
         let response = session.call(call, cx)?.expect("the registry refuses it", &[201, 200, 202, 204])?;
-        Ok(check_said(&response, &descriptor.digest)?)
+        check_said(&response, &descriptor.digest)?;
+        Ok(response.header("oci-subject").is_some())
     })
 }
 
@@ -96,8 +118,7 @@ struct Referrer {
     subject: Option<Descriptor>,
     artifact_type: Option<String>,
     config: Option<Descriptor>,
-    #[serde(default)]
-    annotations: std::collections::BTreeMap<String, String>,
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 /// Remembers a manifest that refers to another one, with what a list of such manifests says of it.
@@ -108,9 +129,12 @@ fn note_subject(session: &RunSession, descriptor: &Descriptor, bytes: &[u8]) -> 
     let config_type = referrer.config.map(|config| config.media_type.to_string());
     let listed = Descriptor {
         artifact_type: referrer.artifact_type.or(config_type),
-        annotations: referrer.annotations,
+        annotations: referrer.annotations.unwrap_or_default(),
         ..Descriptor::new(descriptor.media_type.clone(), descriptor.digest.clone(), descriptor.size)
     };
-    session.unlisted().push((subject.digest, listed));
+    let mut unlisted = session.unlisted();
+    if !unlisted.iter().any(|(_, known)| known.digest == listed.digest) {
+        unlisted.push((subject.digest, listed));
+    }
     Ok(())
 }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_core::content::{Origin, Provider};
 use longshore_core::oci::{Descriptor, Digest, ImageName};
-use longshore_core::{Delivery, MakeBlob, Progress, PushBlob, PushSession, Pusher, RegistryOptions, Result, Transfer};
+use longshore_core::{Delivery, MakeBlob, PushBlob, PushSession, Pusher, RegistryOptions, Result, Transfer};
 use ureq::http::Method;
 
 use crate::auth::Scope;
@@ -87,6 +87,7 @@ impl Pusher for RunPusher {
                 registry,
                 shipments: self.shipments.clone(),
                 has_sent: AtomicBool::default(),
+                takes_no_streams: AtomicBool::default(),
                 listing: Mutex::default(),
                 unlisted: Mutex::default(),
             })
@@ -107,9 +108,10 @@ struct RunSession {
     shipments: Arc<Shipments>,
     /// Whether anything was new to the repository, so that what consists of it is new, too.
     has_sent: AtomicBool,
+    takes_no_streams: AtomicBool,
     /// Held while lists are read and written.
     listing: Mutex<()>,
-    /// Manifests that refer to others, and that the registry did not say it lists: by subject.
+    /// Manifests that refer to others, by subject, unless the registry said that it lists them.
     unlisted: Mutex<Vec<(Digest, Descriptor)>>,
 }
 
@@ -121,7 +123,8 @@ impl RunSession {
 
     /// A request below the repository.
     fn at<'a>(&'a self, method: Method, path: &'a str, payload: Payload<'a>) -> Call<'a> {
-        Call { method, target: Target::Path(path), headers: Vec::new(), scopes: &self.scopes, payload }
+        let (target, headers) = (Target::Path(path), Vec::new());
+        Call { method, target, headers, scopes: &self.scopes, payload, patience: None }
     }
 
     fn path(&self, rest: &str) -> String {
@@ -131,7 +134,7 @@ impl RunSession {
     /// What is under way, for people.
     fn task_name(&self, digest: &Digest) -> String {
         let Origin { registry, repository } = &self.origin;
-        format!("push {registry}/{repository} {digest}")
+        format!("push {digest} to {registry}/{repository}")
     }
 
     fn unlisted(&self) -> MutexGuard<'_, Vec<(Digest, Descriptor)>> {
@@ -148,9 +151,15 @@ impl PushSession for RunSession {
         self.jobs
     }
 
-    fn provider(&self) -> Arc<dyn Provider> {
-        let cx = PullContext { progress: Progress::silent(), cancel: longshore_core::Cancel::default() };
-        Arc::new(PullRepository::new(self.registry.clone(), &self.name, cx))
+    fn provider(&self, cx: &Transfer<'_>) -> Arc<dyn Provider> {
+        let cx = PullContext { progress: cx.progress.clone(), cancel: cx.cancel.clone() };
+        // No mirror has what was just pushed.
+        let own = Registry::without_mirrors(self.registry.endpoint.clone());
+        Arc::new(PullRepository::new(Arc::new(own), &self.name, cx))
+    }
+
+    fn check(&self, cx: &Transfer<'_>) -> Result<()> {
+        manifest::check(self, *cx)
     }
 
     fn blob(&self, blob: &PushBlob<'_>, cx: &Transfer<'_>) -> Result<Delivery> {
@@ -162,6 +171,9 @@ impl PushSession for RunSession {
     }
 
     fn stream(&self, name: &str, make: &MakeBlob<'_>, cx: &Transfer<'_>) -> Result<Option<Descriptor>> {
+        if self.takes_no_streams.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let slot = self.slots.take(cx.cancel)?;
         let sent = stream::send(self, name, make, *cx)?;
         // Who has the blob may wait for the slot.
@@ -171,6 +183,7 @@ impl PushSession for RunSession {
             let shipped = self.shipments.of(&self.origin.registry, &descriptor.digest);
             shipped.lock().unwrap_or_else(PoisonError::into_inner).push(self.origin.repository.clone());
         }
+        self.takes_no_streams.fetch_or(sent.is_none(), Ordering::Relaxed);
         Ok(sent)
     }
 

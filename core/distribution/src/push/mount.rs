@@ -8,8 +8,8 @@ use ureq::http::Method;
 use super::RunSession;
 use super::upload::Start;
 use crate::auth::Scope;
-use crate::endpoint::{Call, Target};
-use crate::http::{Payload, encode};
+use crate::endpoint::Call;
+use crate::http::{Failure, Payload, Retries, RetryPolicy, encode};
 
 /// Repositories that are tried: each costs a request.
 const CANDIDATES: usize = 3;
@@ -25,22 +25,38 @@ pub(super) enum Outcome {
 
 pub(super) fn mount(session: &RunSession, blob: &PushBlob<'_>, having: &[String], cx: Transfer<'_>) -> Result<Outcome> {
     for from in candidates(session, blob.origins, having) {
-        let digest = blob.descriptor.digest.to_string();
-        let path = session.path(&format!("blobs/uploads/?mount={}&from={}", encode(&digest), encode(&from)));
-        let scopes = [session.scopes[0].clone(), Scope::pull(&from)];
-        let target = Target::Path(&path);
-        let call =
-            Call { method: Method::POST, target, headers: Vec::new(), scopes: &scopes, payload: Payload::Bytes(&[]) };
-        match session.call(call, cx) {
-            Ok(response) if response.status() == 201 => return Ok(Outcome::Mounted(from)),
-            Ok(response) if response.status() == 202 => return Ok(Outcome::Start(Start::of(&response)?)),
-            // No right to read there, no such repository, no mounts: sending it always works.
-            Ok(_) => {}
-            Err(failure) if failure.error().kind() == ErrorKind::Cancelled => return Err(failure.into_error()),
-            Err(_) => {}
+        match ask(session, blob, &from, cx)? {
+            Outcome::Refused => {}
+            outcome => return Ok(outcome),
         }
     }
     Ok(Outcome::Refused)
+}
+
+/// Asks for one mount; twice, where the first answer is that it may work later.
+fn ask(session: &RunSession, blob: &PushBlob<'_>, from: &str, cx: Transfer<'_>) -> Result<Outcome> {
+    let digest = blob.descriptor.digest.to_string();
+    let path = session.path(&format!("blobs/uploads/?mount={}&from={}", encode(&digest), encode(from)));
+    let scopes = [session.scopes[0].clone(), Scope::pull(from)];
+    let mut retries = Retries::new(RetryPolicy { attempts: 2, ..session.registry.endpoint.policy() }, cx);
+    loop {
+        let call = Call { scopes: &scopes, ..session.at(Method::POST, &path, Payload::Bytes(&[])) };
+        let failure = match session.call(call, cx) {
+            Ok(response) if response.status() == 201 => return Ok(Outcome::Mounted(from.to_owned())),
+            Ok(response) if response.status() == 202 => return Ok(Outcome::Start(Start::of(&response)?)),
+            Ok(response) => Failure::of("it cannot be mounted", response),
+            Err(failure) => failure,
+        };
+        match failure.is_temporary().then(|| retries.wait(failure)) {
+            Some(Ok(())) => {}
+            Some(Err(error)) if error.kind() == ErrorKind::Cancelled => return Err(error),
+            // No right to read there, no such repository, no mounts: sending it always works.
+            _ => {
+                cx.cancel.check()?;
+                return Ok(Outcome::Refused);
+            }
+        }
+    }
 }
 
 /// Repositories of this registry that have the blob: those of this run first, then the ones with the longest

@@ -46,7 +46,8 @@ fn listed(session: &RunSession, subject: &Digest, cx: Transfer<'_>) -> Result<Ve
         let mut bytes = Vec::new();
         let broken = |error| Failure::broken(Error::from(error));
         response.into_reader().take(MANIFEST_LIMIT).read_to_end(&mut bytes).map_err(broken)?;
-        let index = parse_index(&Descriptor::of(MediaType::INDEX, &bytes), &bytes)?;
+        // What is no index is no list: a page for browsers, say.
+        let index = parse_index(&Descriptor::of(MediaType::INDEX, &bytes), &bytes).unwrap_or(Index::new(Vec::new()));
         Ok(index.manifests.into_iter().map(|descriptor| descriptor.digest).collect())
     })
 }
@@ -66,7 +67,7 @@ fn add(session: &RunSession, subject: &Digest, referrers: &[Descriptor], cx: Tra
         }
         index.manifests.extend(missing);
         let bytes = json::compact(&index)?;
-        send(session, &tag, &Descriptor::of(MediaType::INDEX, &bytes), &bytes, cx)?;
+        send(session, &tag, &Descriptor::of(MediaType::INDEX, &bytes), &bytes, cx).map(drop)?;
     }
     let message = format!("the list under the tag {tag} is changed by someone else all the time");
     Err(Error::new(ErrorKind::Unavailable, message).retryable())

@@ -11,7 +11,7 @@ use ureq::http::Method;
 use super::RunSession;
 use super::blob::{exists, rate, resumed_text};
 use super::pipe::pipe;
-use super::upload::{Start, abandon, start, stored};
+use super::upload::{BREAKS, REFUSALS, Start, abandon, start, stored};
 use crate::endpoint::{Call, Target, location};
 use crate::http::{Failure, Payload, Reason, Retries, Url};
 use crate::manifest::check_said;
@@ -24,21 +24,11 @@ pub(super) fn send(
 ) -> Result<Option<Descriptor>> {
     let Start { location, .. } = start(session, cx)?;
     let (registry, repository) = (&session.origin.registry, &session.origin.repository);
-    let task = cx.progress.task(format!("push {registry}/{repository} {name}"), None);
+    let task = cx.progress.task(format!("push {name} to {registry}/{repository}"), None);
     let begun = Instant::now();
     let retries = Retries::new(session.registry.endpoint.policy(), cx);
-    let mut stream = Stream {
-        session,
-        cx,
-        make,
-        task: &task,
-        location,
-        offset: 0,
-        furthest: 0,
-        resumed: 0,
-        refused: false,
-        retries,
-    };
+    let mut stream =
+        Stream { session, cx, make, task: &task, location, offset: 0, furthest: 0, resumed: 0, refused: 0, retries };
     match stream.run() {
         Ok(Some(descriptor)) => {
             let said = [rate(descriptor.size, begun), resumed_text(stream.resumed), descriptor.digest.to_string()];
@@ -67,9 +57,13 @@ struct Stream<'a> {
     offset: u64,
     furthest: u64,
     resumed: u32,
-    /// Whether a fresh token was tried.
-    refused: bool,
+    /// Refusals in a row that may have been for an old token or an old offset.
+    refused: u32,
     retries: Retries<'a>,
+}
+
+fn is_break(failure: &Failure) -> bool {
+    failure.reason == Reason::Broken
 }
 
 /// How one attempt ended.
@@ -90,6 +84,10 @@ impl Stream<'_> {
                     }
                 }
                 Ok(Sent::Refused) => return Ok(None),
+                // A proxy may refuse a large body without a word, and this one says no size.
+                Err(failure) if self.furthest == 0 && self.retries.failed() + 1 >= BREAKS && is_break(&failure) => {
+                    return Ok(None);
+                }
                 Err(failure) => self.recover(failure)?,
             }
         }
@@ -129,15 +127,22 @@ impl Stream<'_> {
         }
         let response = response.expect("a part of the upload was refused", &[202, 204, 201])?;
         self.location = location(&response).unwrap_or(url);
-        self.arrive(self.offset + read);
-        Ok(Sent::All(made?))
+        let sent = self.offset + read;
+        // `0-0` says of one byte and of none the same.
+        self.arrive(stored(&response).filter(|offset| *offset > 1).unwrap_or(sent));
+        let made = made?;
+        if self.offset < sent {
+            let message = format!("the registry has {} bytes of the {sent} that it was sent", self.offset);
+            return Err(Failure::broken(Error::new(ErrorKind::Unavailable, message)));
+        }
+        Ok(Sent::All(made))
     }
 
     /// Closes the upload. Whether it is a blob now; if not, it has to be made again.
     fn finish(&mut self, descriptor: &Descriptor) -> Result<bool> {
         loop {
             let Err(failure) = self.close(descriptor) else { return Ok(true) };
-            let may_exist = failure.reason == Reason::Broken;
+            let may_exist = failure.is_temporary();
             self.recover(failure)?;
             if self.offset == descriptor.size {
                 continue;
@@ -171,22 +176,23 @@ impl Stream<'_> {
         if offset > self.furthest {
             self.task.advance(offset - self.furthest);
             self.furthest = offset;
-            self.refused = false;
+            self.refused = 0;
             self.retries.progressed();
         }
     }
 
     fn recover(&mut self, failure: Failure) -> Result<()> {
-        let is_first_refusal = failure.status() == Some(401) && !self.refused;
-        match is_first_refusal {
-            // The token was good when the upload began. The next request has a new one.
-            true => self.refused = true,
-            false => self.retries.wait(failure)?,
+        // The token was good when the upload began, or what we know of it is not what the registry knows.
+        let may_be_old = matches!(failure.status(), Some(401 | 404 | 416)) && self.refused < REFUSALS;
+        if may_be_old {
+            self.refused += 1;
+        } else {
+            self.retries.wait(failure)?;
         }
         loop {
             match self.ask() {
                 Ok(offset) => {
-                    self.resumed += 1;
+                    self.resumed += u32::from(offset > 0);
                     self.arrive(offset);
                     return Ok(());
                 }

@@ -1,7 +1,6 @@
 //! Sending a blob whose size is known (distribution-spec 1.1, "Pushing blobs"): in one piece, continued from
 //! where the registry says it is, and in chunks where it wants them.
 
-use std::thread;
 use std::time::Duration;
 
 use longshore_core::{Cancel, Delivery, Error, ErrorKind, Progress, PushBlob, Result, Task, Transfer};
@@ -18,9 +17,9 @@ const CHUNK: u64 = 16 << 20;
 /// Below this nobody refuses a body for its size.
 const SMALLEST_CHUNK: u64 = 64 << 10;
 /// Breaks without any progress after which smaller bodies are tried: a proxy may refuse them without a word.
-const BREAKS: u32 = 3;
+pub(super) const BREAKS: u32 = 3;
 /// Refusals in a row that fresh credentials do not help against.
-const REFUSALS: u32 = 2;
+pub(super) const REFUSALS: u32 = 2;
 
 /// Where an upload goes, as the registry said when it began.
 #[derive(Debug)]
@@ -67,6 +66,7 @@ pub(super) fn send(
         furthest: 0,
         resumed: 0,
         refused: 0,
+        restarted: false,
         retries,
     };
     let sent = upload.run();
@@ -81,18 +81,11 @@ pub(super) fn send(
 
 /// Tells the registry that an upload will not be continued. It would find out, but later.
 pub(super) fn abandon(session: &RunSession, location: &Url) {
-    const PATIENCE: Duration = Duration::from_secs(1);
-    let cancel = Cancel::default();
-    let late = cancel.clone();
-    // Not joined: whoever asked to stop does not wait for it.
-    thread::spawn(move || {
-        thread::sleep(PATIENCE);
-        late.cancel();
-    });
-    let cx = Transfer { progress: &Progress::silent(), cancel: &cancel };
-    let call =
-        Call { method: Method::DELETE, target: Target::Url(location), ..session.at(Method::DELETE, "", Payload::None) };
-    // Whatever it answers, the run has failed already.
+    let patience = Some(Duration::from_secs(1));
+    // Also for a run that was asked to stop.
+    let cx = Transfer { progress: &Progress::silent(), cancel: &Cancel::default() };
+    let call = Call { target: Target::Url(location), patience, ..session.at(Method::DELETE, "", Payload::None) };
+    // Whatever it answers: it is a courtesy.
     let _ = session.call(call, cx);
 }
 
@@ -110,6 +103,8 @@ struct Upload<'a> {
     furthest: u64,
     resumed: u32,
     refused: u32,
+    /// Whether it was begun anew because the registry does not continue uploads.
+    restarted: bool,
     retries: Retries<'a>,
 }
 
@@ -179,8 +174,13 @@ impl Upload<'_> {
         drop(piece);
         let response = response?.expect("a part of the upload was refused", &[202, 204, 201])?;
         self.location = location(&response).unwrap_or(url);
-        let offset = stored(&response).unwrap_or(end + 1);
-        self.arrive(offset)
+        let before = self.offset;
+        self.arrive(stored(&response).unwrap_or(end + 1))?;
+        if self.offset <= before {
+            let message = format!("the registry took a part of the upload, and has {} bytes as before", self.offset);
+            return Err(Failure::broken(Error::new(ErrorKind::Unavailable, message)));
+        }
+        Ok(())
     }
 
     /// The registry has so many bytes.
@@ -210,6 +210,11 @@ impl Upload<'_> {
             }
             // What we know of the upload is not what the registry knows: it is asked, but not for ever.
             Reason::Status(404 | 416) if self.refused < REFUSALS => self.refused += 1,
+            // It does not continue what it kept: from the start it may.
+            Reason::Status(400 | 405 | 411 | 416 | 501) if self.offset > 0 && !self.restarted => {
+                self.restarted = true;
+                return self.restart().map(|()| false).map_err(Failure::into_error);
+            }
             Reason::Status(401 | 404 | 416) => return Err(failure.into_error()),
             reason => {
                 let broke_early = reason == Reason::Broken && self.offset == 0 && self.chunk.is_none();
@@ -249,19 +254,26 @@ impl Upload<'_> {
                 return Ok(false);
             }
             Err(failure) if failure.is_temporary() || failure.reason == Reason::Final => return Err(failure),
-            // It is gone.
-            Err(failure) if failure.status() == Some(404) => {}
-            // It is there, or may be, and nobody will continue it.
-            Ok(None) | Err(_) => abandon(self.session, &self.location),
+            Ok(None) | Err(_) => {}
         }
         // The answer to its last body may be all that was lost.
         if self.source.is_read() && blob::exists(self.session, self.source.descriptor(), self.cx)? {
             return Ok(true);
         }
-        let started = start(self.session, self.cx)?;
-        self.location = started.location;
+        self.restart().map(|()| false)
+    }
+
+    /// Begins a new upload in place of one that nobody can continue.
+    fn restart(&mut self) -> Result<(), Failure> {
+        abandon(self.session, &self.location);
+        if self.furthest > 0 {
+            let digest = &self.source.descriptor().digest;
+            let registry = &self.session.origin.registry;
+            self.cx.progress.warn(format!("{registry} cannot continue the upload of {digest}: starting over"));
+        }
+        self.location = start(self.session, self.cx)?.location;
         self.offset = 0;
-        Ok(false)
+        Ok(())
     }
 
     /// How many bytes of the upload the registry has; `None` if it has none, or is not sure.

@@ -19,7 +19,7 @@ fn a_manifest_is_under_its_digest_and_then_under_its_tag() {
     let (media_type, stored) = registry.manifest(REPOSITORY, "1.0").unwrap();
     assert_eq!((media_type.as_str(), stored), (descriptor.media_type.as_str(), bytes.clone()));
     assert_eq!(kit.pull(registry.host()).resolve("1.0").unwrap(), descriptor);
-    let back = session.provider();
+    let back = session.provider(&kit.cx());
     assert_eq!(kit.pull(registry.host()).resolve(&descriptor.digest.to_string()).unwrap(), descriptor);
     assert_eq!(read(&*back, &kit.store.put(layer(), b"{}"), 10).unwrap(), b"{}");
 }

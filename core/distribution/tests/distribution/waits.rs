@@ -19,7 +19,10 @@ fn busy(method: &str, target: &str, retry_after: &str) -> Rule {
 fn assert_shown(kit: &Kit, wait: &str) {
     let warnings = kit.notes.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains(&format!("attempt 2 of 6 in {wait}")), "{warnings:?}");
+    assert!(
+        warnings[0].contains(&format!("trying again in {wait}")) && warnings[0].ends_with("(2 of 6)"),
+        "{warnings:?}"
+    );
     assert!(warnings[0].contains("429"), "{warnings:?}");
 }
 

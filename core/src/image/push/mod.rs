@@ -19,8 +19,12 @@ use crate::content::{Origin, check_name};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exporter::ExportContext;
 use crate::oci::{Descriptor, ImageName};
+use crate::parallel::for_each;
 use crate::push::{PushSession, Transfer};
 use crate::result::BuildResult;
+
+/// Repositories that are asked at the same time.
+const CHECKS: usize = 16;
 
 /// What is pushed where: the repositories of one output, before its images are made.
 #[derive(Debug)]
@@ -41,10 +45,11 @@ struct Repository {
 }
 
 impl<'a> Push<'a> {
-    /// Opens the repositories of all names of `result`.
+    /// Opens the repositories of all names of `result`, and asks whether they would take a push.
     ///
     /// # Errors
-    /// Names that cannot be pushed; settings of a registry that cannot be read.
+    /// Names that cannot be pushed; settings of a registry that cannot be read; a registry that is out of
+    /// reach or refuses who asks.
     pub fn open(
         result: &BuildResult,
         image: &ImageOptions,
@@ -64,7 +69,17 @@ impl<'a> Push<'a> {
                 repository.names.push((at, name));
             }
         }
-        Ok(Self { cx, options, repositories })
+        let push = Self { cx, options, repositories };
+        push.check()?;
+        Ok(push)
+    }
+
+    /// Whether anybody is there to be pushed to, before layers are read for it.
+    fn check(&self) -> Result<()> {
+        let repositories: Vec<&Repository> = self.repositories.values().collect();
+        for_each(repositories, CHECKS, self.cx.cancel(), |repository| {
+            repository.attempt(repository.session.check(&self.transfer()))
+        })
     }
 
     /// Makes the images. With `push-streaming`, layers go straight to the registry where that is possible.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::image::ImageOptions;
-use crate::oci::ImageName;
+use crate::oci::{Digest, ImageName};
 use crate::options::{Options, Visitor};
 use crate::push::RegistryOptions;
 use crate::result::BuildResult;
@@ -17,7 +17,12 @@ pub struct PushOptions {
 
 impl Options for PushOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        visitor.option("push-by-digest", "Push without a tag", "false", &mut self.by_digest)?;
+        visitor.option(
+            "push-by-digest",
+            "Push without a tag; the names must have none",
+            "false",
+            &mut self.by_digest,
+        )?;
         let insecure = "Do not check certificates of these registries, and use plain HTTP where there is no TLS";
         visitor.option("registry.insecure", insecure, "false", &mut self.insecure)?;
         let streaming = "Send layers while they are made, without keeping them";
@@ -56,11 +61,40 @@ impl PushOptions {
         image.names(result)?.iter().try_for_each(|names| self.check_names(names))
     }
 
+    /// What an image with `digest` that is called `names` is called once it is pushed: without a tag, it is
+    /// known by its digest.
+    ///
+    /// # Errors
+    /// A name that is none once the digest is added.
+    pub fn pushed_names(&self, names: &[ImageName], digest: &Digest) -> Result<Vec<ImageName>> {
+        if !self.is_by_digest() {
+            return Ok(names.to_vec());
+        }
+        names.iter().map(|name| format!("{}/{}@{digest}", name.registry(), name.repository()).parse()).collect()
+    }
+
+    /// What is pushed, one line a name, for `--dry-run`.
+    ///
+    /// # Errors
+    /// As [`ImageOptions::names`].
+    pub fn plan(&self, image: &ImageOptions, result: &BuildResult) -> Result<Vec<String>> {
+        let line = |name: &ImageName| match self.is_by_digest() {
+            true => format!("push to {}/{}, without a tag", name.registry(), name.repository()),
+            false => format!("push {name}"),
+        };
+        Ok(image.names(result)?.iter().flatten().map(line).collect())
+    }
+
     /// Checks the names of an image.
     ///
     /// # Errors
     /// A tag with `push-by-digest`.
     pub(super) fn check_names(&self, names: &[ImageName]) -> Result<()> {
+        // `localhost:5000` alone is a tag of an image on Docker Hub, which nobody means.
+        if let Some(name) = names.iter().find(|name| name.repository() == "library/localhost") {
+            return Err(Error::option(format!("{name} would be pushed to Docker Hub"))
+                .with_hint("write the repository, too: localhost:PORT/REPOSITORY:TAG"));
+        }
         match names.iter().find(|name| self.is_by_digest() && name.is_tagged()) {
             Some(name) => Err(Error::option(format!("can't push tagged ref {name} by digest"))
                 .with_hint("leave out the tag, or push-by-digest")),

@@ -39,7 +39,7 @@ fn send_to_registry<'a>(
 ) -> Result<()> {
     let jobs = repositories.first().map_or(1, |repository| repository.session.jobs().get());
     for_each(parcels(images, repositories), jobs, cancel, |parcel| deliver(push, &parcel))?;
-    for level in manifests(push, images, repositories) {
+    for level in manifests(push, images, repositories).0 {
         for_each(level, jobs, cancel, |(repository, blob): (&Repository, &ImageBlob<'_>)| {
             let bytes = read(blob.provider.provider(), &blob.descriptor, MANIFEST_LIMIT)?;
             let put = repository.session.manifest(&blob.descriptor, &bytes, &push.transfer());
@@ -113,42 +113,79 @@ fn learn(push: &Push<'_>, descriptor: &Descriptor, known: Option<Vec<Origin>>, o
     }
 }
 
-/// The manifests of each repository, in levels: what is in one refers only to what is in those before it.
-/// What refers to an image comes after that image.
+/// Manifests in levels: what is in one refers only to what is in those before it, and the manifests that
+/// refer to an image come after it, one after another, as some refer to each other.
+type Levels<'i, 'a> = Vec<Vec<(&'i Repository, &'i ImageBlob<'a>)>>;
+
+/// The manifests of all repositories that are put now, and those that are put when the run publishes: without
+/// a tag, it is the root that makes an image visible.
 fn manifests<'i, 'a>(
     push: &Push<'a>,
     images: &'i [NamedImage<'a>],
     repositories: &[&'i Repository],
-) -> Vec<Vec<(&'i Repository, &'i ImageBlob<'a>)>> {
-    let late = if push.options.is_by_digest() { roots(images) } else { HashSet::new() };
-    let mut levels: Vec<Vec<(&Repository, &ImageBlob<'_>)>> = Vec::new();
+) -> (Levels<'i, 'a>, Levels<'i, 'a>) {
+    let held = if push.options.is_by_digest() { roots(images) } else { HashSet::new() };
+    let (mut now, mut late) = (Levels::new(), Levels::new());
     for repository in repositories {
         let mut seen = HashSet::new();
         for named in repository.images.iter().filter_map(|at| images.get(*at)) {
-            for (level, blob) in levels_of(named) {
-                if late.contains(&blob.descriptor.digest) || !seen.insert(&blob.descriptor.digest) {
-                    continue;
+            let levels = levels_of(named);
+            let root = &named.image.root.digest;
+            let root_level = levels.iter().find(|(_, blob)| blob.descriptor.digest == *root).map(|(level, _)| *level);
+            let first_late = root_level.filter(|_| held.contains(root)).unwrap_or(usize::MAX);
+            for (level, blob) in levels {
+                if seen.insert(&blob.descriptor.digest) {
+                    let (levels, at) =
+                        if level < first_late { (&mut now, level) } else { (&mut late, level - first_late) };
+                    if levels.len() <= at {
+                        levels.resize_with(at + 1, Vec::new);
+                    }
+                    levels[at].push((repository, blob));
                 }
-                if levels.len() <= level {
-                    levels.resize_with(level + 1, Vec::new);
-                }
-                levels[level].push((repository, blob));
             }
         }
     }
-    levels
+    (now, late)
+}
+
+/// A manifest that is put when the run publishes.
+#[derive(Debug)]
+pub(super) struct LateManifest {
+    /// The repository, by its number.
+    pub(super) repository: usize,
+    pub(super) descriptor: Descriptor,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What is put when the run publishes, in levels.
+pub(super) fn late(push: &Push<'_>, images: &[NamedImage<'_>]) -> Result<Vec<Vec<LateManifest>>> {
+    let repositories: Vec<&Repository> = push.repositories.values().collect();
+    let number = |repository: &Repository| repositories.iter().position(|other| std::ptr::eq(*other, repository));
+    let mut all = Vec::new();
+    for level in manifests(push, images, &repositories).1 {
+        let mut read_level = Vec::new();
+        for (repository, blob) in level {
+            let bytes = read(blob.provider.provider(), &blob.descriptor, MANIFEST_LIMIT)?;
+            let descriptor = blob.descriptor.clone();
+            read_level.extend(number(repository).map(|repository| LateManifest { repository, descriptor, bytes }));
+        }
+        all.push(read_level);
+    }
+    Ok(all)
 }
 
 fn levels_of<'i, 'a>(named: &'i NamedImage<'a>) -> Vec<(usize, &'i ImageBlob<'a>)> {
+    let image = &named.image;
+    let tops: HashSet<&Digest> = [&image.root].into_iter().chain(&image.referrers).map(|top| &top.digest).collect();
     let mut levels: HashMap<&Digest, usize> = HashMap::new();
     let mut lowest = 0;
     let mut all = Vec::new();
-    for blob in named.image.blobs.iter().filter(|blob| is_manifest(blob)) {
+    for blob in image.blobs.iter().filter(|blob| is_manifest(blob)) {
         let below = blob.references.iter().filter_map(|child| levels.get(child)).max();
         let level = below.map_or(0, |below| below + 1).max(lowest);
         levels.insert(&blob.descriptor.digest, level);
         all.push((level, blob));
-        if blob.descriptor.digest == named.image.root.digest {
+        if tops.contains(&blob.descriptor.digest) {
             lowest = level + 1;
         }
     }

@@ -19,6 +19,10 @@ impl<'p> Outlet<'p> {
     /// `None` where layers have to be kept: to be sent to a second registry, or because a repository is
     /// not for all of the images.
     pub(super) fn new(push: &'p Push<'_>) -> Option<Self> {
+        if !push.cx.is_for_one_output() {
+            push.cx.progress().warn("push-streaming: another output needs the layers: they are kept");
+            return None;
+        }
         let (origin, repository) = push.repositories.first()?;
         let serves_all = |other: &Repository| other.images == repository.images;
         let is_one = push.repositories.iter().all(|(at, other)| at.registry == origin.registry && serves_all(other));
@@ -44,7 +48,7 @@ impl LayerOutlet for Outlet<'_> {
         };
         let sent = self.repository.session.stream(&layer.name(), &make, &self.transfer);
         match self.repository.attempt(sent)? {
-            Some(_) => Ok(Some((made().take().ok_or_else(missing)?, self.repository.session.provider()))),
+            Some(_) => Ok(Some((made().take().ok_or_else(missing)?, self.repository.session.provider(&self.transfer)))),
             None => Ok(None),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::send::{LateManifest, late};
 use super::{Push, Repository};
 use crate::error::{Error, Result};
 use crate::exporter::ExportContext;
@@ -10,14 +11,19 @@ use crate::oci::{Descriptor, ImageName, MANIFEST_LIMIT};
 use crate::parallel::for_each;
 use crate::push::Transfer;
 
+/// Tags that are put at the same time.
+const JOBS: usize = 8;
+
 /// Images that are in their registries, and have no tag there yet.
 #[derive(Debug)]
 pub struct PushedTags<'a> {
     cx: &'a ExportContext<'a>,
-    is_by_digest: bool,
     repositories: Vec<Repository>,
     /// The root of each image, and its bytes.
     roots: Vec<(Descriptor, Vec<u8>)>,
+    /// With `push-by-digest`, what stands for tags.
+    late: Vec<Vec<LateManifest>>,
+    is_by_digest: bool,
 }
 
 impl<'a> PushedTags<'a> {
@@ -26,55 +32,72 @@ impl<'a> PushedTags<'a> {
         for NamedImage { image, .. } in images {
             roots.push((image.root.clone(), image.read(&image.root.digest, MANIFEST_LIMIT)?));
         }
+        let late = late(&push, images)?;
         let is_by_digest = push.options.is_by_digest();
-        Ok(Self { cx: push.cx, is_by_digest, repositories: push.repositories.into_values().collect(), roots })
+        Ok(Self { cx: push.cx, repositories: push.repositories.into_values().collect(), roots, late, is_by_digest })
     }
 
-    /// Puts the tags, of all repositories at the same time.
+    /// Puts the tags, several at a time. If one cannot be put, those that are under way come to
+    /// their end, and no others begin.
     ///
     /// # Errors
     /// The first one. Tags that were put before it stay, as registries cannot take them together: they
     /// are named.
     pub fn publish(self) -> Result<()> {
         let put: Mutex<Vec<String>> = Mutex::default();
-        // A child: that one repository fails stops the others, but nothing else of the run.
-        let cancel = self.cx.cancel().child();
-        let transfer = Transfer { progress: self.cx.progress(), cancel: &cancel };
-        let published = for_each(self.repositories.iter().collect(), usize::MAX, &cancel, |repository: &Repository| {
-            for (at, name) in &repository.names {
-                let Some((root, bytes)) = self.roots.get(*at) else { continue };
-                repository.attempt(self.put(repository, name, root, bytes, &transfer))?;
-                put.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_string());
-            }
-            repository.attempt(repository.session.list_referrers(&transfer))
+        let published = self.publish_late().and_then(|()| self.publish_tags(&put)).and_then(|()| {
+            self.for_each(self.repositories.iter().collect(), |repository: &Repository, transfer| {
+                repository.attempt(repository.session.list_referrers(transfer))
+            })
         });
         let mut put = put.into_inner().unwrap_or_else(PoisonError::into_inner);
         put.sort();
         published.map_err(|error| if put.is_empty() { error } else { partly(error, &put) })
     }
 
-    fn put(
-        &self,
-        repository: &Repository,
-        name: &ImageName,
-        root: &Descriptor,
-        bytes: &[u8],
-        transfer: &Transfer<'_>,
-    ) -> Result<()> {
-        let delivered = match name.tag() {
-            Some(tag) if !self.is_by_digest && (name.is_tagged() || name.digest().is_none()) => {
-                repository.session.tag(tag, root, bytes, transfer)
-            }
-            _ => repository.session.manifest(root, bytes, transfer),
-        };
-        delivered.map(drop)
+    fn publish_late(&self) -> Result<()> {
+        for level in &self.late {
+            self.for_each(level.iter().collect(), |late: &LateManifest, transfer| {
+                let Some(repository) = self.repositories.get(late.repository) else { return Ok(()) };
+                let put = repository.session.manifest(&late.descriptor, &late.bytes, transfer);
+                repository.attempt(put).map(drop)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn publish_tags(&self, put: &Mutex<Vec<String>>) -> Result<()> {
+        if self.is_by_digest {
+            return Ok(());
+        }
+        let names =
+            self.repositories.iter().flat_map(|repository| repository.names.iter().map(move |n| (repository, n)));
+        self.for_each(names.collect(), |(repository, (at, name)): (&Repository, &(usize, ImageName)), transfer| {
+            let Some((root, bytes)) = self.roots.get(*at) else { return Ok(()) };
+            let delivered = match name.tag() {
+                Some(tag) => repository.session.tag(tag, root, bytes, transfer),
+                None => repository.session.manifest(root, bytes, transfer),
+            };
+            repository.attempt(delivered)?;
+            put.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_string());
+            Ok(())
+        })
+    }
+
+    /// Does `work` for each of `items`. A failure keeps others from beginning, and interrupts none.
+    fn for_each<T: Send>(&self, items: Vec<T>, work: impl Fn(T, &Transfer<'_>) -> Result<()> + Sync) -> Result<()> {
+        let transfer = Transfer { progress: self.cx.progress(), cancel: self.cx.cancel() };
+        for_each(items, JOBS, &self.cx.cancel().child(), |item| work(item, &transfer))
     }
 }
 
 /// Says what is visible all the same.
 fn partly(error: Error, put: &[String]) -> Error {
-    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-    Error::new(error.kind(), format!("pushed {}, but not everything", put.join(", ")))
-        .with_hint(format!("run it again: what is there already is not sent again{hint}"))
-        .with_source(error)
+    let partly = Error::new(error.kind(), format!("tagged {}, but not everything", put.join(", ")));
+    match (error.is_retryable(), error.hint().map(str::to_owned)) {
+        (true, _) => partly.with_hint("run it again: what is there already is not sent again"),
+        (false, Some(hint)) => partly.with_hint(hint),
+        (false, None) => partly,
+    }
+    .with_source(error)
 }

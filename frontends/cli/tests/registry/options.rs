@@ -97,7 +97,7 @@ fn a_tag_that_cannot_move_takes_the_same_image_again_and_no_other_one() {
     let (_, first) = machine.export_one(&["rootfs:tree", "-o", &output]);
     let (_, again) = machine.export_one(&["rootfs:tree", "-o", &output]);
     assert_eq!(first, again);
-    let said = ["cannot push manifest 1", "409", "the tag exists and cannot be changed"];
+    let said = ["cannot put tag 1", "409", "the tag exists and cannot be changed"];
     machine.fails(&["export", "rootfs:etc", "-o", &output], 3, &said);
     assert_eq!(digest_of(&registry, "app", "1"), Some(first));
 }
