@@ -71,6 +71,13 @@ pub trait PushSession: Send + Sync + fmt::Debug {
     /// As [`blob`](Self::blob).
     fn manifest(&self, descriptor: &Descriptor, bytes: &[u8], cx: &Transfer<'_>) -> Result<Delivery>;
 
+    /// Says what a tag will point to, before anything is visible.
+    ///
+    /// # Errors
+    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) if another output of the run wants it to point
+    /// elsewhere.
+    fn reserve(&self, tag: &str, descriptor: &Descriptor) -> Result<()>;
+
     /// Points a tag at a manifest or an index; a tag that points there already is left alone.
     ///
     /// # Errors

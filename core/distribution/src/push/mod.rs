@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_core::content::{Origin, Provider};
 use longshore_core::oci::{Descriptor, Digest, ImageName};
-use longshore_core::{Delivery, MakeBlob, PushBlob, PushSession, Pusher, RegistryOptions, Result, Transfer};
+use longshore_core::{Delivery, Error, MakeBlob, PushBlob, PushSession, Pusher, RegistryOptions, Result, Transfer};
 use ureq::http::Method;
 
 use crate::auth::Scope;
@@ -88,6 +88,7 @@ impl Pusher for RunPusher {
                 shipments: self.shipments.clone(),
                 has_sent: AtomicBool::default(),
                 takes_no_streams: AtomicBool::default(),
+                reserved: Mutex::default(),
                 listing: Mutex::default(),
                 unlisted: Mutex::default(),
             })
@@ -109,6 +110,8 @@ struct RunSession {
     /// Whether anything was new to the repository, so that what consists of it is new, too.
     has_sent: AtomicBool,
     takes_no_streams: AtomicBool,
+    /// What tags will point to.
+    reserved: Mutex<HashMap<String, Digest>>,
     /// Held while lists are read and written.
     listing: Mutex<()>,
     /// Manifests that refer to others, by subject, unless the registry said that it lists them.
@@ -189,6 +192,17 @@ impl PushSession for RunSession {
 
     fn manifest(&self, descriptor: &Descriptor, bytes: &[u8], cx: &Transfer<'_>) -> Result<Delivery> {
         manifest::put(self, &descriptor.digest.to_string(), descriptor, bytes, *cx)
+    }
+
+    fn reserve(&self, tag: &str, descriptor: &Descriptor) -> Result<()> {
+        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        let digest = reserved.entry(tag.to_owned()).or_insert_with(|| descriptor.digest.clone());
+        if *digest == descriptor.digest {
+            return Ok(());
+        }
+        let Origin { registry, repository } = &self.origin;
+        let message = format!("two outputs put different images under {registry}/{repository}:{tag}");
+        Err(Error::option(message).with_hint("give them different tags"))
     }
 
     fn tag(&self, tag: &str, descriptor: &Descriptor, bytes: &[u8], cx: &Transfer<'_>) -> Result<Delivery> {

@@ -32,6 +32,13 @@ impl<'a> PushedTags<'a> {
         for NamedImage { image, .. } in images {
             roots.push((image.root.clone(), image.read(&image.root.digest, MANIFEST_LIMIT)?));
         }
+        for repository in push.repositories.values().filter(|_| !push.options.is_by_digest()) {
+            for (at, name) in &repository.names {
+                if let Some((tag, (root, _))) = name.tag().zip(roots.get(*at)) {
+                    repository.session.reserve(tag, root)?;
+                }
+            }
+        }
         let late = late(&push, images)?;
         let is_by_digest = push.options.is_by_digest();
         Ok(Self { cx: push.cx, repositories: push.repositories.into_values().collect(), roots, late, is_by_digest })

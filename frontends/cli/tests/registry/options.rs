@@ -103,6 +103,41 @@ fn a_tag_that_cannot_move_takes_the_same_image_again_and_no_other_one() {
 }
 
 #[test]
+fn two_outputs_do_not_put_different_images_under_one_tag() {
+    let registry = Registry::start();
+    let machine = Machine::new();
+    let output = format!("type=registry,name={}/app:1", registry.host());
+    let zstd = format!("{output},compression=zstd");
+    let said = ["two outputs put different images under", "/app:1", "hint: give them different tags"];
+    machine.fails(&["export", "rootfs:tree", "-o", &output, "-o", &zstd], 2, &said);
+    assert!(registry.tags("app").is_empty());
+    machine.ok(&["export", "rootfs:tree", "-o", &output, "-o", &output]);
+    assert_eq!(registry.tags("app"), ["1"]);
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_push() {
+    let machine = Machine::new();
+    for (options, said) in [
+        ("type=registry,name=r.example/app:1", "push r.example/app:1"),
+        ("type=image,push=true,name=r.example/app:1", "push r.example/app:1"),
+        ("type=registry,name=r.example/app,push-by-digest=true", "push to r.example/app, without a tag"),
+    ] {
+        let plan =
+            String::from_utf8(machine.ok(&["export", "rootfs:tree", "--dry-run", "-o", options]).stdout).unwrap();
+        assert!(plan.lines().any(|line| line.trim() == said), "{options}: {plan}");
+    }
+}
+
+#[test]
+fn a_port_is_no_tag_of_an_image_on_docker_hub() {
+    is_refused(
+        "type=registry,name=localhost:5611",
+        &["would be pushed to Docker Hub", "localhost:PORT/REPOSITORY:TAG"],
+    );
+}
+
+#[test]
 fn a_dry_run_pushes_nothing() {
     let registry = Registry::start();
     let machine = Machine::new();
