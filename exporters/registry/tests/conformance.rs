@@ -10,7 +10,7 @@ use longshore_core::content::copy;
 use longshore_core::image::{GraphLimits, walk};
 use longshore_core::oci::ImageName;
 use longshore_core::{Cancel, ExporterRegistry, OutputSpec, Progress, PushSession, Pusher, RegistryOptions, Result};
-use longshore_distribution::{Client, ClientOptions, PullContext, RunPusher};
+use longshore_distribution::{Client, ClientOptions, PullContext};
 use longshore_exporter_registry::RegistryExporter;
 use longshore_testkit::conformance::{ExporterCase, RegistryCase, exporter};
 use longshore_testkit::registry::Registry;
@@ -25,22 +25,23 @@ fn registry_of(place: &Path) -> Arc<Registry> {
     above.unwrap_or_else(|| registries.entry(place.to_owned()).or_insert_with(|| Arc::new(Registry::start())).clone())
 }
 
-/// Pushes to one registry, whatever names say.
+/// Pushes to one registry, whatever names say. Each name has a pusher of its own: the suite puts two images
+/// under one name, which one pusher refuses.
 #[derive(Debug)]
 struct Redirected {
-    pusher: RunPusher,
+    client: Client,
     host: String,
 }
 
 impl Pusher for Redirected {
     fn repository(&self, name: &ImageName, options: RegistryOptions) -> Result<Arc<dyn PushSession>> {
-        self.pusher.repository(&format!("{}/{}", self.host, name.repository()).parse()?, options)
+        self.client.pusher().repository(&format!("{}/{}", self.host, name.repository()).parse()?, options)
     }
 }
 
 fn pusher(place: &Path) -> Arc<dyn Pusher> {
-    let pusher = Client::new(ClientOptions::default()).pusher();
-    Arc::new(Redirected { pusher, host: registry_of(place).host().to_owned() })
+    let client = Client::new(ClientOptions::default());
+    Arc::new(Redirected { client, host: registry_of(place).host().to_owned() })
 }
 
 /// Every tag, and every blob that it leads to, checked.

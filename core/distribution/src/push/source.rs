@@ -32,6 +32,11 @@ impl<'a> Source<'a> {
         copy(self.blob.provider, self.blob.descriptor, &mut io::sink(), self.cancel, None)
     }
 
+    /// How many of its bytes were sent at least once.
+    pub(super) fn sent(&self) -> u64 {
+        self.read
+    }
+
     /// Whether all of it was read, so that it may have arrived.
     pub(super) fn is_read(&self) -> bool {
         self.read == self.blob.descriptor.size

@@ -140,9 +140,10 @@ impl Stream<'_> {
 
     /// Closes the upload. Whether it is a blob now; if not, it has to be made again.
     fn finish(&mut self, descriptor: &Descriptor) -> Result<bool> {
+        let mut may_exist = false;
         loop {
             let Err(failure) = self.close(descriptor) else { return Ok(true) };
-            let may_exist = failure.is_temporary();
+            may_exist |= failure.is_temporary();
             self.recover(failure)?;
             if self.offset == descriptor.size {
                 continue;

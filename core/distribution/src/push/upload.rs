@@ -18,6 +18,8 @@ const CHUNK: u64 = 16 << 20;
 const SMALLEST_CHUNK: u64 = 64 << 10;
 /// Breaks without any progress after which smaller bodies are tried: a proxy may refuse them without a word.
 pub(super) const BREAKS: u32 = 3;
+/// So many bytes that are sent for nothing are not kept quiet.
+const WORTH_A_WORD: u64 = 1 << 20;
 /// Refusals in a row that fresh credentials do not help against.
 pub(super) const REFUSALS: u32 = 2;
 
@@ -266,7 +268,7 @@ impl Upload<'_> {
     /// Begins a new upload in place of one that nobody can continue.
     fn restart(&mut self) -> Result<(), Failure> {
         abandon(self.session, &self.location);
-        if self.furthest > 0 {
+        if self.furthest > 0 || self.source.sent() >= WORTH_A_WORD {
             let digest = &self.source.descriptor().digest;
             let registry = &self.session.origin.registry;
             self.cx.progress.warn(format!("{registry} cannot continue the upload of {digest}: starting over"));

@@ -87,3 +87,20 @@ fn two_registries_are_each_sent_a_blob() {
         assert_blob(registry, b"a blob");
     }
 }
+
+#[test]
+fn what_two_repositories_have_is_not_sent_again_where_nothing_is_mounted() {
+    let (registry, blob) = (Registry::builder().refuse_mounts().start(), noise(300_000));
+    for is_warm in [false, true] {
+        registry.clear_requests();
+        let kit = Kit::new();
+        for repository in [REPOSITORY, "team/other"] {
+            let session = kit.session(registry.host(), repository);
+            let origins = [origin(&registry, REPOSITORY), origin(&registry, "team/other")];
+            let delivery = kit.push_to(&session, &blob, &origins).unwrap();
+            assert_eq!(delivery == Delivery::Present, is_warm, "{repository}: {delivery:?}");
+        }
+        assert_eq!(sent(&registry), if is_warm { 0 } else { 600_000 });
+        assert_eq!(count(&registry, "POST", UPLOADS) == 0, is_warm);
+    }
+}

@@ -155,3 +155,35 @@ fn an_image_without_referrers_has_none() {
         assert_eq!(Kit::new().pull(registry.host()).referrers(&subject.digest).unwrap(), []);
     }
 }
+
+#[test]
+fn a_registry_that_answers_something_else_than_a_list_has_it_under_a_tag() {
+    type Fault = fn(Rule) -> Rule;
+    let faults: [Fault; 5] = [
+        |rule| rule.header("Content-Type", "text/html").body("<html>welcome</html>"),
+        |rule| rule.status(400),
+        |rule| rule.status(405),
+        |rule| rule.status(406),
+        |rule| rule.status(404),
+    ];
+    for fault in faults {
+        let registry = Registry::builder().no_referrers().start();
+        let (subject, _) = put_manifest(&registry, "1.0");
+        let first = about(&subject, "a/signature");
+        push(&Kit::new(), &registry, &first);
+        registry.fail(fault(Rule::on("GET", "/referrers/").times(1000)));
+        let found = Kit::new().pull(registry.host()).referrers(&subject.digest).unwrap();
+        assert_eq!(found, [listed(&first, "a/signature")]);
+    }
+}
+
+/// The first answer is that of a registry with lists, whose referrers API then answers a page.
+#[test]
+fn a_page_for_people_is_no_list() {
+    let registry = Registry::start();
+    let (subject, _) = put_manifest(&registry, "1.0");
+    let page = Rule::on("GET", "/referrers/").header("Content-Type", "text/html").body("<html>welcome</html>");
+    registry.fail(page.times(1000));
+    assert_eq!(Kit::new().pull(registry.host()).referrers(&subject.digest).unwrap(), []);
+    assert_eq!(count(&registry, "GET", "/manifests/sha256-"), 1);
+}

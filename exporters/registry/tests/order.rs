@@ -1,0 +1,104 @@
+//! What comes after what, as a registry sees it.
+
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_core::oci::Digest;
+use longshore_core::{BuildResult, Error, ExporterRegistry, Image, ImageContent, OutputSpec, Response, Session, Store};
+use longshore_distribution::{Client, ClientOptions, RetryPolicy};
+use longshore_exporter_registry::RegistryExporter;
+use longshore_testkit::registry::{Recorded, Registry};
+use longshore_testkit::sample::{self, CountingTar, ExistingOptions, LargeTar};
+
+/// Pushes a result as an output says.
+fn export(output: &str, result: &BuildResult) -> Result<Vec<Response>, Error> {
+    let short = Duration::from_millis(1);
+    let retry = RetryPolicy { first: short, longest: short, ..RetryPolicy::default() };
+    let client = Client::new(ClientOptions { retry, ..ClientOptions::default() });
+    let exporters = ExporterRegistry::default().with(RegistryExporter);
+    let session = Session::new(&exporters, Store::Spool).with_pusher(Arc::new(client.pusher()));
+    let spec = OutputSpec::parse(output).unwrap().unwrap();
+    session.resolve(&[spec]).unwrap().export(result).map_err(|failure| failure.error)
+}
+
+/// An image for two platforms, and what refers to it: its root, and the referrer.
+fn referred() -> (Image, Digest, Digest) {
+    let image = sample::existing(7, &ExistingOptions { platforms: 2, referrer: true, ..ExistingOptions::default() });
+    let ImageContent::Existing(existing) = &image.content else { panic!("the sample exists") };
+    let (root, referrer) = (existing.root.digest.clone(), existing.referrers[0].digest.clone());
+    (image, root, referrer)
+}
+
+/// The requests that put something, in their order.
+fn puts(registry: &Registry) -> Vec<Recorded> {
+    registry.requests().into_iter().filter(|request| request.method == "PUT").collect()
+}
+
+#[track_caller]
+fn place(puts: &[Recorded], reference: &str) -> usize {
+    let path = format!("/manifests/{reference}");
+    let places: Vec<usize> = (0..puts.len()).filter(|at| puts[*at].path.ends_with(&path)).collect();
+    assert_eq!(places.len(), 1, "{reference} is put once: {places:?}");
+    places[0]
+}
+
+#[test]
+fn what_refers_to_an_image_comes_after_it_and_before_its_tag() {
+    for mut builder in [Registry::builder(), Registry::builder().no_referrers()] {
+        builder = builder.refuse_mounts();
+        let (registry, (image, root, referrer)) = (builder.start(), referred());
+        let result = sample::result(vec![image]);
+        let responses = export(&format!("type=registry,name={}/team/app:1.0", registry.host()), &result).unwrap();
+        assert_eq!(responses[0].images[0].names, [format!("{}/team/app:1.0", registry.host())]);
+        let puts = puts(&registry);
+        let (subject, referring) = (place(&puts, &root.to_string()), place(&puts, &referrer.to_string()));
+        assert!(subject < referring && referring < place(&puts, "1.0"), "{puts:?}");
+        let last_blob = puts.iter().rposition(|put| put.path.contains("/blobs/")).unwrap();
+        assert!(last_blob < subject);
+    }
+}
+
+#[test]
+fn without_a_tag_the_root_and_what_refers_to_it_are_put_last() {
+    let (registry, (image, root, referrer)) = (Registry::start(), referred());
+    let output = format!("type=registry,name={}/team/app,push-by-digest=true", registry.host());
+    let responses = export(&output, &sample::result(vec![image])).unwrap();
+    assert_eq!(responses[0].images[0].names, [format!("{}/team/app@{root}", registry.host())]);
+    let puts = puts(&registry);
+    assert_eq!(place(&puts, &root.to_string()), puts.len() - 2, "{puts:?}");
+    assert_eq!(place(&puts, &referrer.to_string()), puts.len() - 1, "{puts:?}");
+    assert!(registry.tags("team/app").is_empty());
+    assert!(registry.manifest("team/app", &root.to_string()).is_some());
+}
+
+/// Pushes an image whose layer counts how often it is read, which fails before that.
+fn fail_unread(host: &str) -> Vec<Error> {
+    let options = ["", ",push-streaming=true"];
+    let errors = options.map(|options| {
+        let layer = CountingTar::new(Arc::new(LargeTar::new(1, 1 << 20)));
+        let result = sample::result(vec![sample::image_of(vec![sample::layer_of(layer.clone())])]);
+        let error = export(&format!("type=registry,name={host}/team/app:1.0{options}"), &result).unwrap_err();
+        assert_eq!(layer.opens(), 0, "{options}");
+        error
+    });
+    errors.into()
+}
+
+#[test]
+fn a_registry_that_is_not_there_fails_before_a_layer_is_read() {
+    let gone = Registry::start().host().to_owned();
+    for error in fail_unread(&gone) {
+        assert!(error.with_causes().contains(&gone), "{}", error.with_causes());
+    }
+}
+
+#[test]
+fn a_registry_that_refuses_who_asks_fails_before_a_layer_is_read() {
+    let registry = Registry::builder().basic("user", "password").start();
+    for error in fail_unread(registry.host()) {
+        assert_eq!(error.kind(), longshore_core::ErrorKind::Denied, "{}", error.with_causes());
+    }
+    assert!(puts(&registry).is_empty());
+}
