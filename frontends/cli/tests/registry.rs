@@ -27,6 +27,7 @@ mod registry {
     mod login;
     mod machine;
     mod options;
+    mod proxied;
     mod read_back;
     mod referrers;
     mod tls;

@@ -28,7 +28,11 @@ impl ProgressSink for Plain {
             Event::Finished { task, outcome } => {
                 let Some((name, bytes)) = tasks.remove(&task) else { return };
                 match outcome {
-                    Outcome::Done(result) => eprintln!("{}", line(&name, &HumanBytes(bytes).to_string(), &result)),
+                    Outcome::Done(result) => {
+                        // What has no bytes, such as a tag, says nothing of them.
+                        let bytes = if bytes > 0 { HumanBytes(bytes).to_string() } else { String::new() };
+                        eprintln!("{}", line(&name, &bytes, &result));
+                    }
                     Outcome::Skipped(reason) => eprintln!("{}", line(&name, &reason, "")),
                     // The error says why.
                     Outcome::Failed => {}
