@@ -67,11 +67,17 @@ pub(crate) struct PullSource {
     pub(crate) is_dead: Arc<AtomicBool>,
 }
 
+impl PullSource {
+    /// The registry itself.
+    fn own(endpoint: Arc<Endpoint>) -> Self {
+        Self { endpoint, resolves: true, is_mirror: false, is_dead: Arc::default() }
+    }
+}
+
 impl Registry {
     /// A registry that is asked at its own address alone.
     pub(crate) fn without_mirrors(endpoint: Arc<Endpoint>) -> Self {
-        let own = PullSource { endpoint: endpoint.clone(), resolves: true, is_mirror: false, is_dead: Arc::default() };
-        Self { endpoint, sources: vec![own] }
+        Self { endpoint: endpoint.clone(), sources: vec![PullSource::own(endpoint)] }
     }
 }
 
@@ -123,12 +129,7 @@ impl Client {
             });
         }
         if sources.last().is_none_or(|last| last.is_mirror) {
-            sources.push(PullSource {
-                endpoint: endpoint.clone(),
-                resolves: true,
-                is_mirror: false,
-                is_dead: Arc::default(),
-            });
+            sources.push(PullSource::own(endpoint.clone()));
         }
         Ok(Registry { endpoint, sources })
     }

@@ -135,15 +135,10 @@ impl Endpoint {
             };
             let mut headers = call.headers.clone();
             headers.extend(auth.clone().map(|value| ("authorization", value)));
-            let again = match &mut payload {
-                Payload::None => Payload::None,
-                Payload::Bytes(bytes) => Payload::Bytes(bytes),
-                Payload::Reader(reader, length) => Payload::Reader(&mut **reader, *length),
-            };
-            let is_once = matches!(again, Payload::Reader(..));
+            let is_once = matches!(payload, Payload::Reader(..));
             let own_headers = if is_own { self.headers.as_slice() } else { &[] };
             let (method, patience) = (call.method.clone(), call.patience);
-            let request = Request { method, url: url.clone(), headers, payload: again, patience };
+            let request = Request { method, url: url.clone(), headers, payload: payload.reborrow(), patience };
             let mut response = transport.send(request, own_headers, cx.cancel)?;
             if response.status() != 401 || !is_own || patience.is_some() {
                 return Ok(response);

@@ -1,7 +1,5 @@
 //! Manifests as registries hand them out and take them.
 
-use std::io::Read;
-
 use longshore_core::oci::{Descriptor, Digest, Hasher, MANIFEST_LIMIT, MediaType};
 use longshore_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
@@ -36,11 +34,7 @@ pub(crate) fn read(response: Response, expected: Option<&Digest>) -> Result<(Des
     let said = said_digest(&response);
     let content_type = response.header("content-type").unwrap_or_default();
     let content_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let mut bytes = Vec::new();
-    let broken = |error: std::io::Error| {
-        Failure::broken(Error::new(ErrorKind::Unavailable, format!("cannot read {url}")).with_source(error))
-    };
-    response.into_reader().take(MANIFEST_LIMIT + 1).read_to_end(&mut bytes).map_err(broken)?;
+    let bytes = response.read(MANIFEST_LIMIT + 1)?;
     if bytes.len() as u64 > MANIFEST_LIMIT {
         return Err(Error::input(format!("{url} has more than {MANIFEST_LIMIT} bytes")).into());
     }

@@ -27,7 +27,7 @@ pub(crate) use verify::Hashing;
 pub use verify::{Verified, copy, copy_to_writer, read};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::oci::{Descriptor, Digest};
+use crate::oci::{Descriptor, Digest, ImageName};
 
 /// Who can give the bytes of blobs: a store, a registry, an archive.
 ///
@@ -189,6 +189,19 @@ pub struct Origin {
     pub registry: String,
     /// The path in it.
     pub repository: String,
+}
+
+impl Origin {
+    /// Where images of this name are.
+    pub fn of(name: &ImageName) -> Self {
+        Self { registry: name.registry().to_owned(), repository: name.repository().to_owned() }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.repository)
+    }
 }
 
 /// Keeps blobs from being collected until it is dropped.

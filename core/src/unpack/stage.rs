@@ -5,9 +5,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags, openat};
 
@@ -21,6 +19,7 @@ use crate::content::{Hashing, read_ahead};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::layer::{BlobSource, WHITEOUT};
 use crate::oci::Hasher;
+use crate::parallel::for_each;
 
 /// Bytes of a file that are written at once.
 const BUFFER: usize = 256 << 10;
@@ -119,42 +118,16 @@ pub(super) fn stage_all(
         fs::create_dir(&directory).attempt(|| format!("cannot make {}", directory.display()))?;
         staging.push(open_directory(&directory)?);
     }
-    let slots: Vec<Mutex<Option<Result<Entries>>>> = layers.iter().map(|_| Mutex::new(None)).collect();
-    let next = AtomicUsize::new(0);
+    let slots: Vec<Mutex<Option<Entries>>> = layers.iter().map(|_| Mutex::new(None)).collect();
     let cancel = cx.cancel.child();
     let cx = &Unpacking { cancel: &cancel, ..*cx };
-    let work = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::SeqCst);
-            let (Some(layer), Some(slot), Some(directory)) = (layers.get(at), slots.get(at), staging.get(at)) else {
-                break;
-            };
-            let staged = cx
-                .cancel
-                .check()
-                .and_then(|()| stage(layer, Some(directory).filter(|_| is_written(at)), writer, limits, cx));
-            if staged.is_err() {
-                cancel.cancel();
-            }
-            if let Ok(mut slot) = slot.lock() {
-                *slot = Some(staged);
-            }
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..cx.jobs.get().min(layers.len()) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    let missing = || Err(Error::new(ErrorKind::Other, "a layer was not read"));
-    let staged = slots.into_iter().map(|slot| slot.into_inner().ok().flatten().unwrap_or_else(missing));
-    let mut staged: Vec<Result<Entries>> = staged.collect();
-    // A layer that was cancelled because of another one's error says nothing new.
-    if let Some(at) =
-        staged.iter().position(|staged| matches!(staged, Err(error) if error.kind() != ErrorKind::Cancelled))
-    {
-        staged.swap(0, at);
-    }
-    Ok((staging, staged.into_iter().collect::<Result<_>>()?))
+    let work = layers.iter().zip(&slots).zip(&staging).enumerate().collect();
+    for_each(work, cx.jobs.get(), &cancel, |(at, ((layer, slot), directory))| {
+        let staged = stage(layer, Some(directory).filter(|_| is_written(at)), writer, limits, cx)?;
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(staged);
+        Ok(())
+    })?;
+    let missing = || Error::new(ErrorKind::Other, "a layer was not read");
+    let staged = slots.into_iter().map(|slot| slot.into_inner().ok().flatten().ok_or_else(missing));
+    Ok((staging, staged.collect::<Result<_>>()?))
 }

@@ -105,13 +105,14 @@ fn parse(output: &str) -> Result<Option<Credential>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn helper(script: &str) -> (tempfile::TempDir, String) {
         let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("docker-credential-test");
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let (text, path) = (place.path().join("text"), place.path().join("docker-credential-test"));
+        std::fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
+        // A process that another test forks could hold it open for writing: "text file busy".
+        let installed = Command::new("install").args(["-m", "755"]).args([&text, &path]).status().unwrap();
+        assert!(installed.success());
         let program = path.to_str().unwrap().to_owned();
         (place, program)
     }

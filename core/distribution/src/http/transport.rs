@@ -75,6 +75,15 @@ pub(crate) enum Payload<'a> {
 }
 
 impl Payload<'_> {
+    /// The same body, to be sent now and perhaps again.
+    pub(crate) fn reborrow(&mut self) -> Payload<'_> {
+        match self {
+            Self::None => Payload::None,
+            Self::Bytes(bytes) => Payload::Bytes(bytes),
+            Self::Reader(reader, length) => Payload::Reader(&mut **reader, *length),
+        }
+    }
+
     fn length(&self) -> Option<u64> {
         match self {
             Self::None => None,
@@ -342,6 +351,16 @@ impl Response {
             }
         }
         Box::new(Guarded(self.response.into_body().into_reader(), self.guard))
+    }
+
+    /// The first `limit` bytes of the body.
+    pub(crate) fn read(self, limit: u64) -> Result<Vec<u8>, Failure> {
+        let message = format!("cannot read {}", self.url);
+        let mut bytes = Vec::new();
+        let read = self.into_reader().take(limit).read_to_end(&mut bytes);
+        let broken = |error| Failure::broken(Error::new(ErrorKind::Unavailable, message).with_source(error));
+        read.map_err(broken)?;
+        Ok(bytes)
     }
 
     /// The answer, if its status is one of those; else what it says.

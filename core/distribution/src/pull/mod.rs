@@ -18,7 +18,7 @@ use ureq::http::Method;
 use crate::auth::Scope;
 use crate::client::{PullSource, Registry};
 use crate::endpoint::{Call, Target};
-use crate::http::{Failure, Payload, Reason, Response, Retries, encode};
+use crate::http::{Failure, Payload, Reason, Response, encode, run};
 use crate::manifest::{ACCEPT, read};
 
 /// What reading from a registry reports to, and what stops it.
@@ -62,7 +62,7 @@ const KEPT: u64 = 4 * MANIFEST_LIMIT;
 
 impl PullRepository {
     pub(crate) fn new(registry: Arc<Registry>, name: &ImageName, cx: PullContext) -> Self {
-        let origin = Origin { registry: name.registry().to_owned(), repository: name.repository().to_owned() };
+        let origin = Origin::of(name);
         let scopes = [Scope::pull(name.repository())];
         Self(Arc::new(Shared { registry, origin, scopes, cx, documents: Mutex::default() }))
     }
@@ -127,13 +127,7 @@ impl PullRepository {
                 }
             }
         }
-        let mut retries = Retries::new(own.endpoint.policy(), self.0.cx.transfer());
-        loop {
-            match attempt(own) {
-                Ok(done) => return Ok(done),
-                Err(failure) => retries.wait(failure)?,
-            }
-        }
+        run(own.endpoint.policy(), self.0.cx.transfer(), || attempt(own))
     }
 
     /// The address that is asked when one has failed.
@@ -161,8 +155,7 @@ impl PullRepository {
     }
 
     fn what(&self, kind: &str, reference: &str) -> String {
-        let Origin { registry, repository } = &self.0.origin;
-        format!("cannot get {kind} {reference} of {registry}/{repository}")
+        format!("cannot get {kind} {reference} of {}", self.0.origin)
     }
 
     fn keep(&self, descriptor: &Descriptor, bytes: Arc<[u8]>) {

@@ -1,9 +1,7 @@
 //! What refers to a manifest (distribution-spec 1.1, "Listing Referrers").
 
-use std::io::Read;
-
 use longshore_core::oci::{Descriptor, Digest, Index, MANIFEST_LIMIT, MediaType, parse_index};
-use longshore_core::{Error, ErrorKind, Result};
+use longshore_core::{Error, Result};
 use ureq::http::Method;
 
 use super::PullRepository;
@@ -82,11 +80,7 @@ fn next(response: &Response) -> Result<Option<Url>> {
 }
 
 fn index(response: Response) -> Result<Index, Failure> {
-    let mut bytes = Vec::new();
-    let broken =
-        |error| Failure::broken(Error::new(ErrorKind::Unavailable, "cannot read referrers").with_source(error));
-    let read: std::io::Result<usize> = response.into_reader().take(MANIFEST_LIMIT).read_to_end(&mut bytes);
-    read.map_err(broken)?;
+    let bytes = response.read(MANIFEST_LIMIT)?;
     Ok(parse_index(&Descriptor::of(MediaType::INDEX, &bytes), &bytes)?)
 }
 

@@ -19,7 +19,7 @@ pub(super) fn deliver(session: &RunSession, blob: &PushBlob<'_>, cx: Transfer<'_
         return Ok(Delivery::Present);
     }
     let _slot = session.slots.take(cx.cancel)?;
-    let task = cx.progress.task(session.task_name(digest), Some(blob.descriptor.size));
+    let task = cx.progress.task(format!("push {digest} to {}", session.origin), Some(blob.descriptor.size));
     let begun = Instant::now();
     let delivered = deliver_now(session, blob, &having, cx, &task);
     let delivery = delivered.attempt(|| format!("cannot push blob {digest}"))?;
@@ -90,9 +90,7 @@ fn report(task: Task, delivery: &Delivery, descriptor: &Descriptor, begun: Insta
         Delivery::Present => task.skipped("exists"),
         Delivery::Mounted(from) => task.skipped(format!("mounted from {from}")),
         Delivery::Sent { resumed } => {
-            let rate = rate(descriptor.size, begun);
-            let resumed = resumed_text(*resumed);
-            task.done([rate, resumed].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "));
+            task.done(joined([rate(descriptor.size, begun), resumed_text(*resumed)]));
         }
     }
 }
@@ -102,6 +100,11 @@ pub(super) fn rate(bytes: u64, begun: Instant) -> String {
     const FEW: u64 = 100_000;
     let seconds = begun.elapsed().as_secs_f64().max(1e-3);
     if bytes < FEW { String::new() } else { format!("{:.1} MiB/s", bytes as f64 / seconds / f64::from(1 << 20)) }
+}
+
+/// What there is to say, in one line.
+pub(super) fn joined<const N: usize>(parts: [String; N]) -> String {
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 /// How often an upload was continued, for people.

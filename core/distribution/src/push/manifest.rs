@@ -1,10 +1,8 @@
 //! Manifests and indexes, under their digests and under tags.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::sync::atomic::Ordering;
 
-use longshore_core::content::Origin;
 use longshore_core::oci::{Descriptor, Digest, MANIFEST_LIMIT};
 use longshore_core::{Context, Delivery, Error, Result, Transfer};
 use serde::Deserialize;
@@ -38,8 +36,7 @@ pub(super) fn put(
         Ok(Delivery::Sent { resumed: 0 })
     };
     if is_tag {
-        let Origin { registry, repository } = &session.origin;
-        let task = cx.progress.task(format!("tag {registry}/{repository}:{reference}"), None);
+        let task = cx.progress.task(format!("tag {}:{reference}", session.origin), None);
         let delivered = delivered().attempt(|| format!("cannot put tag {reference}"))?;
         match delivered {
             Delivery::Present => task.skipped("is right already"),
@@ -86,10 +83,7 @@ fn present(session: &RunSession, reference: &str, cx: Transfer<'_>) -> Result<Op
 }
 
 fn digest_of(response: Response) -> Result<Option<Digest>, Failure> {
-    let mut bytes = Vec::new();
-    let read = response.into_reader().take(MANIFEST_LIMIT).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::broken(Error::from(error)))?;
-    Ok(Some(Digest::of(&bytes)))
+    Ok(Some(Digest::of(&response.read(MANIFEST_LIMIT)?)))
 }
 
 /// Puts it. Whether the registry says that it lists it under its subject (distribution-spec 1.1, "Pushing

@@ -50,9 +50,7 @@ impl Shipments {
         let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
         blobs.entry((registry.to_owned(), digest.clone())).or_default().clone()
     }
-}
 
-impl Shipments {
     /// The places of one host, for all repositories in it.
     fn slots(&self, registry: &str, jobs: NonZeroUsize) -> Arc<Slots> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,7 +72,7 @@ impl RunPusher {
 
 impl Pusher for RunPusher {
     fn repository(&self, name: &ImageName, options: RegistryOptions) -> Result<Arc<dyn PushSession>> {
-        let origin = Origin { registry: name.registry().to_owned(), repository: name.repository().to_owned() };
+        let origin = Origin::of(name);
         let registry = self.client.registry(name.registry(), options.insecure)?;
         let mut sessions = self.shipments.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let session = sessions.entry((origin.clone(), options.insecure)).or_insert_with(|| {
@@ -132,12 +130,6 @@ impl RunSession {
 
     fn path(&self, rest: &str) -> String {
         format!("{}/{rest}", self.origin.repository)
-    }
-
-    /// What is under way, for people.
-    fn task_name(&self, digest: &Digest) -> String {
-        let Origin { registry, repository } = &self.origin;
-        format!("push {digest} to {registry}/{repository}")
     }
 
     fn unlisted(&self) -> MutexGuard<'_, Vec<(Digest, Descriptor)>> {
@@ -200,8 +192,7 @@ impl PushSession for RunSession {
         if *digest == descriptor.digest {
             return Ok(());
         }
-        let Origin { registry, repository } = &self.origin;
-        let message = format!("two outputs put different images under {registry}/{repository}:{tag}");
+        let message = format!("two outputs put different images under {}:{tag}", self.origin);
         Err(Error::option(message).with_hint("give them different tags"))
     }
 

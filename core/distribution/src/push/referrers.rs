@@ -1,8 +1,6 @@
 //! Lists of what refers to a manifest, where the registry keeps none (distribution-spec 1.1, "Referrers Tag
 //! Schema").
 
-use std::io::Read;
-
 use longshore_core::oci::{Descriptor, Digest, Index, MANIFEST_LIMIT, MediaType, json, parse_index};
 use longshore_core::{Context, Error, ErrorKind, Result, Transfer};
 use ureq::http::Method;
@@ -43,9 +41,7 @@ fn listed(session: &RunSession, subject: &Digest, cx: Transfer<'_>) -> Result<Ve
             let failure = Failure::of("cannot ask for referrers", response);
             return if failure.is_temporary() { Err(failure) } else { Ok(Vec::new()) };
         }
-        let mut bytes = Vec::new();
-        let broken = |error| Failure::broken(Error::from(error));
-        response.into_reader().take(MANIFEST_LIMIT).read_to_end(&mut bytes).map_err(broken)?;
+        let bytes = response.read(MANIFEST_LIMIT)?;
         // What is no index is no list: a page for browsers, say.
         let index = parse_index(&Descriptor::of(MediaType::INDEX, &bytes), &bytes).unwrap_or(Index::new(Vec::new()));
         Ok(index.manifests.into_iter().map(|descriptor| descriptor.digest).collect())

@@ -9,12 +9,11 @@ use longshore_core::{Context, Error, ErrorKind, MakeBlob, Result, Task, Transfer
 use ureq::http::Method;
 
 use super::RunSession;
-use super::blob::{exists, rate, resumed_text};
+use super::blob::{exists, joined, rate, resumed_text};
 use super::pipe::pipe;
-use super::upload::{BREAKS, REFUSALS, Start, abandon, start, stored};
+use super::upload::{BREAKS, REFUSALS, Start, abandon, ask, close, start, stored};
 use crate::endpoint::{Call, Target, location};
 use crate::http::{Failure, Payload, Reason, Retries, Url};
-use crate::manifest::check_said;
 
 pub(super) fn send(
     session: &RunSession,
@@ -23,16 +22,15 @@ pub(super) fn send(
     cx: Transfer<'_>,
 ) -> Result<Option<Descriptor>> {
     let Start { location, .. } = start(session, cx)?;
-    let (registry, repository) = (&session.origin.registry, &session.origin.repository);
-    let task = cx.progress.task(format!("push {name} to {registry}/{repository}"), None);
+    let task = cx.progress.task(format!("push {name} to {}", session.origin), None);
     let begun = Instant::now();
     let retries = Retries::new(session.registry.endpoint.policy(), cx);
     let mut stream =
         Stream { session, cx, make, task: &task, location, offset: 0, furthest: 0, resumed: 0, refused: 0, retries };
     match stream.run() {
         Ok(Some(descriptor)) => {
-            let said = [rate(descriptor.size, begun), resumed_text(stream.resumed), descriptor.digest.to_string()];
-            task.done(said.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "));
+            let (rate, resumed) = (rate(descriptor.size, begun), resumed_text(stream.resumed));
+            task.done(joined([rate, resumed, descriptor.digest.to_string()]));
             Ok(Some(descriptor))
         }
         Ok(None) => {
@@ -62,10 +60,6 @@ struct Stream<'a> {
     retries: Retries<'a>,
 }
 
-fn is_break(failure: &Failure) -> bool {
-    failure.reason == Reason::Broken
-}
-
 /// How one attempt ended.
 enum Sent {
     /// All of it is there.
@@ -85,7 +79,11 @@ impl Stream<'_> {
                 }
                 Ok(Sent::Refused) => return Ok(None),
                 // A proxy may refuse a large body without a word, and this one says no size.
-                Err(failure) if self.furthest == 0 && self.retries.failed() + 1 >= BREAKS && is_break(&failure) => {
+                Err(failure)
+                    if self.furthest == 0
+                        && self.retries.failed() + 1 >= BREAKS
+                        && failure.reason == Reason::Broken =>
+                {
                     return Ok(None);
                 }
                 Err(failure) => self.recover(failure)?,
@@ -162,14 +160,7 @@ impl Stream<'_> {
             let error = Error::new(ErrorKind::InvalidInput, message);
             return Err(error.with_hint("its source changed while it was sent: run it again").into());
         }
-        let url = self.location.with_query("digest", &descriptor.digest.to_string());
-        let call = Call {
-            target: Target::Url(&url),
-            headers: vec![("content-type", "application/octet-stream".to_owned())],
-            ..self.session.at(Method::PUT, "", Payload::Bytes(&[]))
-        };
-        let response = self.session.call(call, self.cx)?.expect("the upload was refused", &[201, 200, 204])?;
-        Ok(check_said(&response, &descriptor.digest)?)
+        close(self.session, &self.location, &descriptor.digest, Payload::Bytes(&[]), self.cx)
     }
 
     fn arrive(&mut self, offset: u64) {
@@ -213,14 +204,10 @@ impl Stream<'_> {
 
     /// How many bytes the registry has.
     fn ask(&mut self) -> Result<u64, Failure> {
-        let url = self.location.clone();
-        let call = Call { target: Target::Url(&url), ..self.session.at(Method::GET, "", Payload::None) };
-        let response = self.session.call(call, self.cx)?.expect("the upload cannot be found", &[204, 200, 202])?;
-        self.location = location(&response).unwrap_or(url);
-        match stored(&response) {
-            Some(offset) if offset > 1 => Ok(offset),
-            // One byte, or none: a new upload is sure to have none.
-            _ => {
+        match ask(self.session, &mut self.location, self.cx)? {
+            Some(offset) => Ok(offset),
+            // A new upload is sure to have nothing.
+            None => {
                 abandon(self.session, &self.location);
                 self.location = start(self.session, self.cx)?.location;
                 Ok(0)

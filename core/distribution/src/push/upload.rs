@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use longshore_core::oci::Digest;
 use longshore_core::{Cancel, Delivery, Error, ErrorKind, Progress, PushBlob, Result, Task, Transfer};
 use ureq::http::Method;
 
@@ -144,21 +145,11 @@ impl Upload<'_> {
     /// Closes the upload, with the whole blob or after all of its chunks.
     fn put(&mut self, length: u64) -> Result<(), Failure> {
         let digest = self.source.descriptor().digest.clone();
-        let url = self.location.with_query("digest", &digest.to_string());
-        let headers = vec![("content-type", "application/octet-stream".to_owned())];
-        let call = |payload| Call {
-            target: Target::Url(&url),
-            headers: headers.clone(),
-            ..self.session.at(Method::PUT, "", payload)
-        };
-        let response = if length == 0 {
-            self.session.call(call(Payload::Bytes(&[])), self.cx)?
-        } else {
-            let mut piece = self.source.read(0, length)?;
-            self.session.call(call(Payload::Reader(&mut piece, Some(length))), self.cx)?
-        };
-        let response = response.expect("the upload was refused", &[201, 200, 204])?;
-        Ok(check_said(&response, &digest)?)
+        if length == 0 {
+            return close(self.session, &self.location, &digest, Payload::Bytes(&[]), self.cx);
+        }
+        let mut piece = self.source.read(0, length)?;
+        close(self.session, &self.location, &digest, Payload::Reader(&mut piece, Some(length)), self.cx)
     }
 
     /// Sends the next bytes, and asks for no more than that they are kept.
@@ -249,7 +240,7 @@ impl Upload<'_> {
 
     /// Asks how far the upload came; begins a new one where that is not known.
     fn resume(&mut self) -> Result<bool, Failure> {
-        match self.ask() {
+        match ask(self.session, &mut self.location, self.cx) {
             Ok(Some(offset)) => {
                 self.resumed += 1;
                 self.arrive(offset)?;
@@ -277,15 +268,31 @@ impl Upload<'_> {
         self.offset = 0;
         Ok(())
     }
+}
 
-    /// How many bytes of the upload the registry has; `None` if it has none, or is not sure.
-    fn ask(&mut self) -> Result<Option<u64>, Failure> {
-        let url = self.location.clone();
-        let call = Call { target: Target::Url(&url), ..self.session.at(Method::GET, "", Payload::None) };
-        let response = self.session.call(call, self.cx)?.expect("the upload cannot be found", &[204, 200, 202])?;
-        self.location = location(&response).unwrap_or(url);
-        Ok(stored(&response).filter(|offset| *offset > 1))
+/// How many bytes of an upload the registry has, and where it goes on; `None` if it has none, or is not sure.
+pub(super) fn ask(session: &RunSession, at: &mut Url, cx: Transfer<'_>) -> Result<Option<u64>, Failure> {
+    let call = Call { target: Target::Url(at), ..session.at(Method::GET, "", Payload::None) };
+    let response = session.call(call, cx)?.expect("the upload cannot be found", &[204, 200, 202])?;
+    if let Ok(next) = location(&response) {
+        *at = next;
     }
+    Ok(stored(&response).filter(|offset| *offset > 1))
+}
+
+/// Closes an upload with its last bytes: it is the blob with `digest`.
+pub(super) fn close(
+    session: &RunSession,
+    at: &Url,
+    digest: &Digest,
+    mut last: Payload<'_>,
+    cx: Transfer<'_>,
+) -> Result<(), Failure> {
+    let url = at.with_query("digest", &digest.to_string());
+    let headers = vec![("content-type", "application/octet-stream".to_owned())];
+    let call = Call { target: Target::Url(&url), headers, ..session.at(Method::PUT, "", last.reborrow()) };
+    let response = session.call(call, cx)?.expect("the upload was refused", &[201, 200, 204])?;
+    Ok(check_said(&response, digest)?)
 }
 
 /// How many bytes the registry has. `Range: 0-0` stands for one byte, and for none.

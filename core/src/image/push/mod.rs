@@ -119,14 +119,8 @@ fn incomplete(root: &Descriptor, missing: &Descriptor) -> Error {
 }
 
 impl Repository {
-    /// What it is, for people.
-    fn name(&self) -> String {
-        let Origin { registry, repository } = self.session.origin();
-        format!("{registry}/{repository}")
-    }
-
     /// Says where something failed.
     fn attempt<T>(&self, done: Result<T>) -> Result<T> {
-        done.attempt(|| format!("cannot push to {}", self.name()))
+        done.attempt(|| format!("cannot push to {}", self.session.origin()))
     }
 }

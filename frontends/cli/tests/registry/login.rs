@@ -1,6 +1,6 @@
 //! Passwords: where they are found, and that they are seen nowhere.
 
-use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use serde_json::json;
 
@@ -88,9 +88,12 @@ fn helper(machine: &mut Machine, password: &str) {
     let script = format!(
         "#!/bin/sh\nread -r server || :\necho \"$1 $server\" >>\"$HOME/asked\"\necho '{answer}'\necho secret >&2\n"
     );
-    let directory = machine.configure("bin/docker-credential-test", script);
-    let program = machine.home().join("bin/docker-credential-test");
-    std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let directory = machine.configure("bin/text", script);
+    let bin = machine.home().join("bin");
+    // A process that another test forks could hold it open for writing: "text file busy".
+    let install =
+        Command::new("install").args(["-m", "755", "text", "docker-credential-test"]).current_dir(bin).status();
+    assert!(install.unwrap().success());
     machine.set("PATH", format!("{directory}:{}", std::env::var("PATH").unwrap()));
 }
 
