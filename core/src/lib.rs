@@ -6,6 +6,7 @@
 
 pub mod archive;
 mod budget;
+mod bundle;
 mod cancel;
 pub mod compose;
 pub mod compression;
@@ -32,6 +33,7 @@ pub mod tree;
 pub mod unpack;
 
 pub use budget::{Budget, Permit};
+pub use bundle::Bundle;
 pub use cancel::{Cancel, Guard};
 pub use epoch::{Epoch, EpochOption};
 pub use error::{Context, Error, ErrorKind, Result};

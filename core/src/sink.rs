@@ -5,9 +5,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::bundle::Bundle;
 use crate::content::ImageStore;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::exporter::{ExportedImage, Response, Staged, Turn};
+use crate::exporter::{ExportContext, ExportedImage, Response, Staged, Turn};
 use crate::scratch::{MadeDirectories, ScratchFile};
 
 /// What an output writes to.
@@ -109,17 +110,32 @@ impl FileSink {
     /// # Errors
     /// Those of `fill` and of the medium; then nothing remains.
     pub fn fill<'a>(self, fill: impl FnOnce(&mut dyn Write) -> Result<()> + Send + 'a) -> Result<Filled<'a>> {
-        let destination = match self.0 {
-            Target::Regular(destination) => destination,
-            target => return Ok(Filled(State::Waiting { target, fill: Box::new(fill) })),
-        };
-        let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        let parents = MadeDirectories::make(parent)?;
-        let mut file = ScratchFile::new_in(parent)?;
-        write(file.file(), fill).attempt(|| format!("cannot write {}", destination.display()))?;
-        Ok(Filled(State::Written { file, destination, parents }))
+        match self.0 {
+            Target::Regular(destination) => fill_file(destination, |file| write(file, fill)),
+            target => Ok(Filled(State::Waiting { target, fill: Box::new(fill) })),
+        }
     }
+
+    /// As [`fill`](Self::fill), with the bytes of `bundle`.
+    ///
+    /// # Errors
+    /// Those of [`Bundle::write`] and of the medium; then nothing remains.
+    pub fn fill_with<'a>(self, bundle: Bundle<'a>, cx: &'a ExportContext<'a>) -> Result<Filled<'a>> {
+        match self.0 {
+            Target::Regular(destination) => fill_file(destination, |file| bundle.write_to_file(file, cx)),
+            target => Ok(Filled(State::Waiting { target, fill: Box::new(move |out| bundle.write(out, cx)) })),
+        }
+    }
+}
+
+/// Writes a temporary file beside `destination`.
+fn fill_file<'a>(destination: PathBuf, fill: impl FnOnce(&File) -> Result<()>) -> Result<Filled<'a>> {
+    let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    let parents = MadeDirectories::make(parent)?;
+    let mut file = ScratchFile::new_in(parent)?;
+    fill(file.file()).attempt(|| format!("cannot write {}", destination.display()))?;
+    Ok(Filled(State::Written { file, destination, parents }))
 }
 
 /// Where a path leads, also if nothing is there yet. Loops were found by whoever looked at it before.

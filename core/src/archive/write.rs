@@ -52,7 +52,8 @@ impl<W: Write> Writer<W> {
         Ok(self.out)
     }
 
-    fn header(&mut self, entry: &Entry) -> io::Result<()> {
+    /// Writes what stands before the data of an entry.
+    pub(crate) fn header(&mut self, entry: &Entry) -> io::Result<()> {
         let mut path = entry.path.clone();
         if entry.kind == EntryKind::Directory {
             path.push(b'/');
@@ -64,6 +65,11 @@ impl<W: Write> Writer<W> {
         }
         self.pax(&path, &records.pax)?;
         self.out.write_all(&block(entry, &ascii(&path), b""))
+    }
+
+    /// The output, without the end of an archive.
+    pub(crate) fn into_inner(self) -> W {
+        self.out
     }
 
     fn pax(&mut self, path: &[u8], records: &BTreeMap<Vec<u8>, Vec<u8>>) -> io::Result<()> {

@@ -1,18 +1,13 @@
 //! A layout in a tar archive.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::thread;
 
 use super::OCI_LAYOUT;
-use super::checks::Checks;
-use crate::archive::{Entry, EntryKind, Writer};
-use crate::content::{Verified, read_ahead};
-use crate::error::{Context, Result};
-use crate::exporter::ExportContext;
+use crate::archive::{Entry, EntryKind};
+use crate::bundle::Bundle;
+use crate::error::Result;
 use crate::image::ImageBlob;
 use crate::oci::{Descriptor, Digest, Index, json};
-use crate::progress::Task;
 
 /// A layout that becomes a tar archive: sorted, owned by root, of 1970. The same images and names
 /// give the same bytes.
@@ -51,85 +46,18 @@ impl<'a> LayoutArchive<'a> {
         self.records.insert(name.to_owned(), Record::Document { mode, bytes });
     }
 
-    /// Writes the archive. Each blob is verified while it is copied.
-    ///
-    /// # Errors
-    /// A blob that is not what its descriptor says: then what was written must not be used.
-    pub fn write(&self, out: &mut dyn Write, cx: &ExportContext<'_>) -> Result<()> {
-        let blobs = self.records.values().filter_map(|record| match record {
-            Record::Blob(blob) => Some(blob),
-            _ => None,
-        });
-        let stop = cx.cancel().child();
-        thread::scope(|scope| {
-            let checks = Checks::start(scope, blobs, cx.budget().jobs().get(), &stop)?;
-            self.write_records(out, &checks, cx)
-        })
-    }
-
-    fn write_records(&self, out: &mut dyn Write, checks: &Checks<'_>, cx: &ExportContext<'_>) -> Result<()> {
-        let mut tar = Writer::new(out);
-        for (path, record) in &self.records {
-            cx.cancel().check()?;
+    /// The archive, to be written.
+    pub fn into_bundle(self) -> Bundle<'a> {
+        let mut bundle = Bundle::default();
+        for (path, record) in self.records {
             match record {
                 Record::Directory => {
-                    let entry = Entry::new(path.trim_end_matches('/'), EntryKind::Directory, 0o755);
-                    tar.append(&entry, &mut std::io::empty())
+                    bundle.add(Entry::new(path.trim_end_matches('/'), EntryKind::Directory, 0o755));
                 }
-                Record::Document { mode, bytes } => {
-                    tar.append(&Entry::file(path.as_str(), *mode, bytes.len() as u64), &mut &bytes[..])
-                }
-                Record::Blob(blob) => {
-                    write_blob(&mut tar, path, blob, checks, cx)?;
-                    Ok(())
-                }
+                Record::Document { mode, bytes } => bundle.add_document(Entry::file(path, mode, 0), bytes),
+                Record::Blob(blob) => bundle.add_blob(Entry::file(path, 0o444, 0), blob),
             }
-            .attempt(|| format!("cannot write {path}"))?;
         }
-        tar.finish()?;
-        Ok(())
-    }
-}
-
-fn write_blob<W: Write>(
-    tar: &mut Writer<W>,
-    path: &str,
-    blob: &ImageBlob<'_>,
-    checks: &Checks<'_>,
-    cx: &ExportContext<'_>,
-) -> Result<()> {
-    let descriptor = &blob.descriptor;
-    let task = blob.task(cx.progress());
-    let from = blob.provider.provider().open(&descriptor.digest, 0)?;
-    let mut from = Copying { from, task: task.as_ref(), cx };
-    let entry = Entry::file(path, 0o444, descriptor.size);
-    if checks.covers(&descriptor.digest) {
-        let appended = tar.append(&entry, &mut from);
-        // A blob that is cut is corrupt, which says more than that it ended early.
-        checks.result(&descriptor.digest).transpose()?;
-        appended?;
-    } else {
-        // Hashing takes longer than writing: together they take as long as hashing alone.
-        read_ahead(Verified::new(from, descriptor), |mut from| Ok(tar.append(&entry, &mut from)?))?;
-    }
-    if let Some(task) = task {
-        task.done("");
-    }
-    Ok(())
-}
-
-/// Reports progress and stops when the run is cancelled.
-struct Copying<'a, R> {
-    from: R,
-    task: Option<&'a Task>,
-    cx: &'a ExportContext<'a>,
-}
-
-impl<R: Read> Read for Copying<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.cx.cancel().check()?;
-        let count = self.from.read(buffer)?;
-        self.task.inspect(|task| task.advance(count as u64));
-        Ok(count)
+        bundle
     }
 }

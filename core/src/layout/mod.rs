@@ -2,7 +2,6 @@
 //! archive.
 
 mod archive;
-mod checks;
 mod directory;
 mod lock;
 mod names;

@@ -19,5 +19,5 @@ pub(crate) fn archive<'a>(
     let blobs = images.into_iter().flat_map(|named| named.image.blobs).collect();
     let mut archive = LayoutArchive::new(entries, blobs)?;
     archive.add_document("manifest.json", 0o644, document);
-    Ok(sink.fill(move |out| archive.write(out, cx))?.staged(TYPE, exported))
+    Ok(sink.fill_with(archive.into_bundle(), cx)?.staged(TYPE, exported))
 }

@@ -1,0 +1,169 @@
+//! Archives whose every size is known before the first byte is written.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::FileExt;
+
+use crate::archive::{Entry, Writer};
+use crate::cancel::Cancel;
+use crate::content::{Verified, read_ahead};
+use crate::error::{Context, Result};
+use crate::exporter::ExportContext;
+use crate::image::ImageBlob;
+use crate::parallel::for_each;
+use crate::progress::Task;
+
+/// A tar archive of documents and blobs, in the order in which they are added.
+///
+/// Into a file, blobs are written at the same time, each to its place; into a stream, one after another.
+/// The bytes are the same. Each blob is verified while it is copied.
+#[derive(Debug, Default)]
+pub struct Bundle<'a> {
+    members: Vec<Member<'a>>,
+}
+
+#[derive(Debug)]
+struct Member<'a> {
+    entry: Entry,
+    content: Content<'a>,
+}
+
+#[derive(Debug)]
+enum Content<'a> {
+    Bytes(Vec<u8>),
+    Blob(ImageBlob<'a>),
+}
+
+impl<'a> Bundle<'a> {
+    /// Adds a directory or a link.
+    pub fn add(&mut self, entry: Entry) {
+        self.add_document(entry, Vec::new());
+    }
+
+    /// Adds a file with these bytes.
+    pub fn add_document(&mut self, entry: Entry, bytes: Vec<u8>) {
+        let entry = Entry { size: bytes.len() as u64, ..entry };
+        self.members.push(Member { entry, content: Content::Bytes(bytes) });
+    }
+
+    /// Adds a file with the bytes of a blob.
+    pub fn add_blob(&mut self, entry: Entry, blob: ImageBlob<'a>) {
+        let entry = Entry { size: blob.descriptor.size, ..entry };
+        self.members.push(Member { entry, content: Content::Blob(blob) });
+    }
+
+    /// Writes the archive, one member after another.
+    ///
+    /// # Errors
+    /// A blob that is not what its descriptor says: then what was written must not be used. Those of `out`.
+    pub fn write(&self, out: &mut dyn Write, cx: &ExportContext<'_>) -> Result<()> {
+        let mut tar = Writer::new(out);
+        for Member { entry, content } in &self.members {
+            cx.cancel().check()?;
+            let written = match content {
+                Content::Bytes(bytes) => tar.append(entry, &mut &bytes[..]).map_err(Into::into),
+                Content::Blob(blob) => copy(blob, cx, cx.cancel(), |from| Ok(tar.append(entry, from)?)),
+            };
+            written.attempt(|| format!("cannot write {}", entry.display()))?;
+        }
+        tar.finish()?;
+        Ok(())
+    }
+
+    /// Writes the archive into an empty file, several blobs at a time, the largest first.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub(crate) fn write_to_file(&self, file: &File, cx: &ExportContext<'_>) -> Result<()> {
+        let mut blobs = Vec::new();
+        let mut end = 0;
+        for Member { entry, content } in &self.members {
+            let mut start = Writer::new(Vec::new());
+            start.header(entry)?;
+            let start = start.into_inner();
+            file.write_all_at(&start, end)?;
+            let data = end + start.len() as u64;
+            match content {
+                Content::Bytes(bytes) => file.write_all_at(bytes, data)?,
+                Content::Blob(blob) => blobs.push((entry, blob, data)),
+            }
+            end = data + entry.size.next_multiple_of(BLOCK);
+        }
+        // What is not written reads as zeros: padding, and the two blocks at the end.
+        file.set_len(end + 2 * BLOCK)?;
+        blobs.sort_by_key(|(entry, ..)| std::cmp::Reverse(entry.size));
+        let cancel = cx.cancel().child();
+        for_each(blobs, cx.budget().jobs().get(), &cancel, |(entry, blob, at)| {
+            let copied = copy(blob, cx, &cancel, |from| {
+                let mut place = BufWriter::with_capacity(BUFFER, Place { file, at });
+                io::copy(from, &mut place)?;
+                Ok(place.flush()?)
+            });
+            copied.attempt(|| format!("cannot write {}", entry.display()))
+        })
+    }
+}
+
+/// Size of a tar block in bytes.
+const BLOCK: u64 = 512;
+
+/// Bytes that are written at once.
+const BUFFER: usize = 256 << 10;
+
+/// Smaller blobs are not worth a second thread.
+const SMALL: u64 = 1 << 20;
+
+/// Lets `write` read a blob to its verified end.
+fn copy(
+    blob: &ImageBlob<'_>,
+    cx: &ExportContext<'_>,
+    cancel: &Cancel,
+    write: impl FnOnce(&mut dyn Read) -> Result<()>,
+) -> Result<()> {
+    let descriptor = &blob.descriptor;
+    let task = blob.task(cx.progress());
+    let from = blob.provider.provider().open(&descriptor.digest, 0)?;
+    let mut from = Verified::new(Copying { from, task: task.as_ref(), cancel }, descriptor);
+    if descriptor.size < SMALL {
+        write(&mut from)?;
+    } else {
+        // Hashing takes longer than writing: together they take as long as hashing alone.
+        read_ahead(from, |mut from| write(&mut from))?;
+    }
+    task.into_iter().for_each(|task| task.done(""));
+    Ok(())
+}
+
+/// Reports progress and stops when the run is cancelled.
+struct Copying<'a, R> {
+    from: R,
+    task: Option<&'a Task>,
+    cancel: &'a Cancel,
+}
+
+impl<R: Read> Read for Copying<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check()?;
+        let count = self.from.read(buffer)?;
+        self.task.inspect(|task| task.advance(count as u64));
+        Ok(count)
+    }
+}
+
+/// A place in a file that grows by what is written.
+struct Place<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Write for Place<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write_at(bytes, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
