@@ -49,7 +49,7 @@ pub enum Built {
 }
 
 /// What one platform's image consists of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Artifact {
     /// Its layers, the base first.
     pub layers: Vec<Arc<Layer>>,
@@ -94,5 +94,13 @@ impl Artifact {
     /// An image of `layers` that builds on no other.
     pub fn new(layers: Vec<Arc<Layer>>, config: ImageConfig) -> Self {
         Self { layers, config, base: None, annotations: BTreeMap::new() }
+    }
+
+    /// Whether it is the image that it builds on, with nothing on top.
+    pub(crate) fn is_untouched(&self) -> bool {
+        let listed = self.config.diff_ids().unwrap_or_default();
+        let same_layers = listed.iter().map(Some).eq(self.layers.iter().map(|layer| layer.diff_id()));
+        let bytes = |config: &ImageConfig| config.to_bytes().ok();
+        same_layers && self.base.as_ref().is_some_and(|base| bytes(base) == bytes(&self.config))
     }
 }

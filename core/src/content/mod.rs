@@ -50,6 +50,16 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
+    /// The blob, which is a tar archive, with anything in place of the content of files, where that is quicker
+    /// to read. It cannot be checked.
+    ///
+    /// # Errors
+    /// Those of opening it. `None` is not an error.
+    fn outline(&self, digest: &Digest) -> Result<Option<Box<dyn Read + Send + '_>>> {
+        let _ = digest;
+        Ok(None)
+    }
+
     /// Repositories that are known to have the blob: another one of the same registry can mount it.
     ///
     /// # Errors

@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use super::layers::PreparedLayer;
 use crate::epoch::Epoch;
 use crate::error::{Error, Result};
-use crate::layer::LayerSource;
 use crate::oci::{History, ImageConfig};
 use crate::progress::Progress;
 use crate::result::Artifact;
@@ -77,7 +76,7 @@ fn created(artifact: &Artifact, layers: &[PreparedLayer<'_>], epoch: Option<Epoc
     let of_base = artifact.base.as_ref().map(ImageConfig::created).transpose()?.flatten();
     // The time of the base does not say when the layers on top of it were made.
     let said = own.filter(|own| of_base != Some(*own));
-    let makes_layers = artifact.layers.iter().any(|layer| !matches!(layer.source, LayerSource::Blob(_)));
+    let makes_layers = artifact.layers.iter().any(|layer| layer.diff_id().is_none());
     let newest = layers.iter().filter_map(|layer| layer.newest).max().map(from_seconds).transpose()?;
     let Some(epoch) = epoch.map(Epoch::time) else { return Ok(said.or(newest)) };
     Ok(match said.or(own.filter(|_| !makes_layers)) {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::{ImageBlob, ImageOptions, Source};
-use crate::compression::{Encoding, decoder};
+use crate::compression::{Algorithm, Encoding, decoder};
 use crate::content::Provider;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exporter::ExportContext;
@@ -17,7 +17,7 @@ use crate::result::Built;
 pub(super) struct PreparedLayer<'a> {
     pub(super) blob: ImageBlob<'a>,
     pub(super) diff_id: Digest,
-    /// The newest time of its files; `None` for a layer that existed before.
+    /// The newest time of its files; `None` for a layer that was known before it was read.
     pub(super) newest: Option<i64>,
 }
 
@@ -62,10 +62,19 @@ fn prepare_one<'a>(
         return Ok(PreparedLayer { blob, diff_id: source.diff_id.clone(), newest: None });
     }
     let encoding = options.encoding()?;
+    // Several outputs read it once, from the store.
+    if encoding.algorithm() == Algorithm::Uncompressed
+        && (cx.is_for_one_output() || matches!(layer.source, LayerSource::Blob(_)))
+        && let Some((descriptor, provider)) = layer.plain()
+    {
+        let diff_id = descriptor.digest.clone();
+        let blob = ImageBlob { descriptor, references: Vec::new(), provider: Source::Image(provider) };
+        return Ok(PreparedLayer { blob, diff_id, newest: None });
+    }
     let (made, provider) = make(layer, encoding, cx, outlet)?;
     let missing = || Error::new(ErrorKind::Other, format!("layer {} was not made in {encoding:?}", layer.name()));
     let descriptor = made.blob(encoding).cloned().ok_or_else(missing)?;
-    let newest = made.newest.filter(|_| !matches!(layer.source, LayerSource::Blob(_)));
+    let newest = made.newest.filter(|_| layer.diff_id().is_none());
     Ok(PreparedLayer {
         blob: ImageBlob { descriptor, references: Vec::new(), provider },
         diff_id: made.diff_id,

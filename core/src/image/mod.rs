@@ -7,6 +7,7 @@ mod inspect;
 mod layers;
 mod named;
 mod options;
+mod plain;
 mod plan;
 mod push;
 mod store;
@@ -15,17 +16,16 @@ mod verify;
 
 use std::sync::Arc;
 
-use serde_json::Map;
-
 pub use existing::take_apart;
 pub use graph::{Graph, GraphBlob, GraphLimits, verbatim, walk};
 pub use inspect::{InspectedFile, InspectedLayer, InspectedManifest, Inspection, inspect};
 pub use named::{NamedImage, assemble_all};
 pub use options::ImageOptions;
+pub use plain::as_existing;
 pub use plan::plan;
 pub use push::{Push, PushOptions, PushedTags};
 pub use store::{Storing, store};
-pub use unpacked::{ImageLayers, layers_for};
+pub use unpacked::{ImageLayers, artifact_for, layers_for};
 pub use verify::{Verification, verify};
 
 use crate::content::{BlobMeta, ContentStore, Provider, read};
@@ -120,7 +120,7 @@ impl Source<'_> {
 /// Layers that cannot be read; a configuration without a platform, or for another one than the result
 /// says; an existing image that is not what it says.
 pub fn assemble<'a>(
-    image: &'a Image,
+    image: &Image,
     result: &BuildResult,
     options: &ImageOptions,
     cx: &'a ExportContext<'a>,
@@ -130,7 +130,7 @@ pub fn assemble<'a>(
 
 /// As [`assemble`], with layers that go to `outlet` while they are made.
 fn assemble_to<'a>(
-    image: &'a Image,
+    image: &Image,
     result: &BuildResult,
     options: &ImageOptions,
     cx: &'a ExportContext<'a>,
@@ -152,9 +152,8 @@ fn assemble_to<'a>(
             &taken_apart
         }
     };
-    let epoch = options.epoch(result);
     let prepared = layers::prepare(built, options, cx, outlet)?;
-    let mut assembly = Assembly { cx, options, epoch, blobs: Vec::new() };
+    let mut assembly = Assembly { cx, options, epoch: result.epoch, blobs: Vec::new() };
     let mut prepared = prepared.into_iter();
     let mut next = || prepared.next().ok_or_else(|| Error::input("an image has no platforms"));
     let (root, config) = match built {
@@ -180,6 +179,7 @@ fn assemble_to<'a>(
 struct Assembly<'a, 'o> {
     cx: &'a ExportContext<'a>,
     options: &'o ImageOptions,
+    /// The epoch of the build.
     epoch: Option<Epoch>,
     blobs: Vec<ImageBlob<'a>>,
 }
@@ -190,7 +190,7 @@ impl<'a> Assembly<'a, '_> {
         artifact: &Artifact,
         mut layers: Vec<PreparedLayer<'a>>,
     ) -> Result<(Descriptor, Descriptor, Platform)> {
-        let config = config::complete(artifact, &layers, self.epoch, self.cx.progress())?;
+        let config = config::complete(artifact, &layers, self.options.epoch(artifact, self.epoch), self.cx.progress())?;
         let platform = config.platform()?;
         let config = self.put(MediaType::CONFIG, &config.to_bytes()?, Vec::new())?;
         for PreparedLayer { blob: ImageBlob { descriptor, .. }, .. } in &mut layers {
@@ -199,14 +199,9 @@ impl<'a> Assembly<'a, '_> {
         let descriptors: Vec<Descriptor> = layers.iter().map(|layer| layer.blob.descriptor.clone()).collect();
         layers.into_iter().for_each(|layer| self.add(layer.blob));
         let manifest = Manifest {
-            schema_version: 2,
             media_type: Some(self.options.media_type(MediaType::MANIFEST)),
-            artifact_type: None,
-            config: config.clone(),
-            layers: descriptors,
-            subject: None,
             annotations: artifact.annotations.clone(),
-            unknown: Map::new(),
+            ..Manifest::new(config.clone(), descriptors)
         };
         let references =
             [&manifest.config].into_iter().chain(&manifest.layers).map(|blob| blob.digest.clone()).collect();

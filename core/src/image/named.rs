@@ -32,7 +32,7 @@ impl NamedImage<'_> {
 /// # Errors
 /// As [`assemble`](super::assemble) and [`ImageOptions::names`].
 pub fn assemble_all<'a>(
-    result: &'a BuildResult,
+    result: &BuildResult,
     options: &ImageOptions,
     cx: &'a ExportContext<'a>,
 ) -> Result<Vec<NamedImage<'a>>> {
@@ -41,7 +41,7 @@ pub fn assemble_all<'a>(
 
 /// As [`assemble_all`], with layers that go to `outlet` while they are made.
 pub(super) fn assemble_all_to<'a>(
-    result: &'a BuildResult,
+    result: &BuildResult,
     options: &ImageOptions,
     cx: &'a ExportContext<'a>,
     outlet: Option<&dyn LayerOutlet>,

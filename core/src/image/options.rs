@@ -7,7 +7,7 @@ use crate::exporter::Needs;
 use crate::layer::LayerSource;
 use crate::oci::{ImageName, MediaType};
 use crate::options::{Names, Options, Visitor};
-use crate::result::{BuildResult, Existing, Image, ImageContent};
+use crate::result::{Artifact, BuildResult, Existing, Image, ImageContent};
 
 /// The options that every exporter of images has: what images are called, and what decides their
 /// bytes. Unset is not the default: only an option that is set takes an existing image apart.
@@ -134,9 +134,11 @@ impl ImageOptions {
         self.force_compression == Some(true)
     }
 
-    /// The time that stands in for the clock.
-    pub(super) fn epoch(&self, result: &BuildResult) -> Option<Epoch> {
-        self.source_date_epoch.map_or(result.epoch, |option| option.0)
+    /// The time that stands in for the clock where `artifact` is made. The epoch of the build is not for an
+    /// image that existed before it.
+    pub(super) fn epoch(&self, artifact: &Artifact, of_build: Option<Epoch>) -> Option<Epoch> {
+        let of_build = of_build.filter(|_| !artifact.is_untouched());
+        self.source_date_epoch.map_or(of_build, |option| option.0)
     }
 
     fn makes_layers(&self, image: &Image) -> bool {

@@ -10,7 +10,7 @@ use crate::oci::{
     CONFIG_LIMIT, Descriptor, Digest, ImageConfig, MANIFEST_LIMIT, Platform, parse_index, parse_manifest,
 };
 use crate::progress::Progress;
-use crate::result::{Built, Existing};
+use crate::result::{Artifact, Built, Existing, Image, ImageContent};
 
 /// The layers of an image for one platform.
 #[derive(Debug)]
@@ -30,10 +30,7 @@ pub fn layers_for(existing: &Existing, platform: &Platform, progress: &Progress)
     let root = manifest_for(existing, platform)?;
     let provider = existing.provider.as_ref();
     let manifest = parse_manifest(&root, &read(provider, &root, MANIFEST_LIMIT)?)?;
-    let one = Existing { root, referrers: Vec::new(), provider: existing.provider.clone() };
-    let Built::Single(artifact) = take_apart(&one, progress)? else {
-        return Err(Error::new(ErrorKind::Unsupported, "an index within an index cannot be unpacked"));
-    };
+    let artifact = existing_artifact(existing, root, progress)?;
     let own = artifact.config.platform()?;
     if !own.matches(platform) {
         return Err(missing(platform, [own.to_string()]));
@@ -44,6 +41,30 @@ pub fn layers_for(existing: &Existing, platform: &Platform, progress: &Progress)
         _ => Err(unexpected()),
     });
     Ok(ImageLayers { config: manifest.config.digest, layers: layers.collect::<Result<_>>()? })
+}
+
+/// What an image consists of; for an image of several platforms, what it consists of for `platform`.
+///
+/// # Errors
+/// As [`layers_for`].
+pub fn artifact_for(image: &Image, platform: &Platform, progress: &Progress) -> Result<Artifact> {
+    match &image.content {
+        ImageContent::Built(Built::Single(artifact)) => Ok(artifact.clone()),
+        ImageContent::Built(Built::Platforms(platforms)) => {
+            let found = platforms.iter().find(|(own, _)| own.matches(platform)).map(|(_, artifact)| artifact.clone());
+            found.ok_or_else(|| missing(platform, platforms.keys().map(ToString::to_string)))
+        }
+        ImageContent::Existing(existing) => existing_artifact(existing, manifest_for(existing, platform)?, progress),
+    }
+}
+
+/// What one manifest of an image consists of.
+fn existing_artifact(existing: &Existing, root: Descriptor, progress: &Progress) -> Result<Artifact> {
+    let one = Existing { root, referrers: Vec::new(), provider: existing.provider.clone() };
+    match take_apart(&one, progress)? {
+        Built::Single(artifact) => Ok(artifact),
+        Built::Platforms(_) => Err(Error::new(ErrorKind::Unsupported, "an index within an index is not read")),
+    }
 }
 
 fn manifest_for(existing: &Existing, platform: &Platform) -> Result<Descriptor> {

@@ -110,7 +110,7 @@ impl Workshop<'_> {
 
     /// What this encoder made of a layer whose diffID is known. Blobs from elsewhere do not count.
     fn made_before(self, layer: &Layer, encodings: &[Encoding]) -> Result<Option<MadeLayer>> {
-        let Some(diff_id) = known_diff_id(layer) else { return Ok(None) };
+        let Some(diff_id) = layer.diff_id() else { return Ok(None) };
         let mut found = MadeLayer { diff_id: diff_id.clone(), newest: None, blobs: Vec::new() };
         for encoding in encodings {
             let Some(info) = self.store.made(diff_id, &encoding.encoder())? else { return Ok(None) };
@@ -164,18 +164,8 @@ fn descriptor(encoding: Encoding, info: &BlobInfo) -> Descriptor {
     Descriptor::new(MediaType::layer(encoding.algorithm()), info.digest.clone(), info.size)
 }
 
-/// The diffID that a layer must turn out to have.
-fn known_diff_id(layer: &Layer) -> Option<&Digest> {
-    match &layer.source {
-        LayerSource::Dir(_) => None,
-        LayerSource::Tar(source) if source.rules.is_identity() => source.diff_id.as_ref(),
-        LayerSource::Tar(_) => None,
-        LayerSource::Blob(source) => Some(&source.diff_id),
-    }
-}
-
 fn check_diff_id(layer: &Layer, found: &Digest) -> Result<()> {
-    match known_diff_id(layer) {
+    match layer.diff_id() {
         Some(expected) if expected != found => {
             Err(Error::corrupt(format!("layer {} has the diffID {found}, expected {expected}", layer.name())))
         }

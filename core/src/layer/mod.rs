@@ -2,6 +2,7 @@
 
 mod directory;
 mod make;
+mod plain;
 mod set;
 mod stream;
 mod tar_stream;
@@ -13,12 +14,14 @@ use std::sync::Arc;
 
 pub use make::MadeLayer;
 pub(crate) use make::Workshop;
+use plain::PlainTar;
 pub(crate) use set::LayerSet;
 pub use stream::LayerStream;
 
+use crate::compression::Algorithm;
 use crate::content::Provider;
 use crate::error::{Error, Result};
-use crate::oci::{Descriptor, Digest, History};
+use crate::oci::{Descriptor, Digest, History, MediaType};
 use crate::tree::Patterns;
 
 /// Bytes of a tar stream that are compressed, hashed and written as one. Part of what decides the
@@ -80,6 +83,9 @@ pub struct TarSource {
     pub stream: Arc<dyn TarStream>,
     /// The digest of the uncompressed archive, if known; it is checked.
     pub diff_id: Option<Digest>,
+    /// The bytes of the uncompressed archive, if known; they are checked. An output that takes the layer as
+    /// it is then reads it when it writes, and stores nothing.
+    pub size: Option<u64>,
     /// What changes on the way.
     pub rules: Rules,
 }
@@ -94,6 +100,14 @@ pub trait TarStream: Send + Sync + fmt::Debug {
 
     /// What it is, for people.
     fn name(&self) -> String;
+
+    /// The archive with anything in place of the content of files, where that is quicker to read.
+    ///
+    /// # Errors
+    /// Those of opening it.
+    fn outline(&self) -> Result<Option<Box<dyn Read + Send + '_>>> {
+        Ok(None)
+    }
 }
 
 /// A layer that exists as a blob.
@@ -155,6 +169,31 @@ impl Layer {
             LayerSource::Dir(source) => source.path.display().to_string(),
             LayerSource::Tar(source) => source.stream.name(),
             LayerSource::Blob(source) => source.descriptor.digest.to_string(),
+        }
+    }
+
+    /// The diffID that it must turn out to have, where that is known before it is read.
+    pub fn diff_id(&self) -> Option<&Digest> {
+        match &self.source {
+            LayerSource::Tar(source) if source.rules.is_identity() => source.diff_id.as_ref(),
+            LayerSource::Dir(_) | LayerSource::Tar(_) => None,
+            LayerSource::Blob(source) => Some(&source.diff_id),
+        }
+    }
+
+    /// The layer as an uncompressed blob, and who has it, where it is one before anything is made of it.
+    pub fn plain(&self) -> Option<(Descriptor, Arc<dyn Provider>)> {
+        let descriptor =
+            |diff_id: &Digest, size| Descriptor::new(MediaType::layer(Algorithm::Uncompressed), diff_id.clone(), size);
+        match &self.source {
+            LayerSource::Tar(source) => {
+                let (diff_id, size) = (self.diff_id()?, source.size?);
+                Some((descriptor(diff_id, size), Arc::new(PlainTar { stream: source.stream.clone() })))
+            }
+            LayerSource::Blob(BlobSource { descriptor: blob, diff_id, provider }) if blob.digest == *diff_id => {
+                Some((descriptor(diff_id, blob.size), provider.clone()))
+            }
+            LayerSource::Dir(_) | LayerSource::Blob(_) => None,
         }
     }
 }

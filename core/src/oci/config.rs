@@ -1,6 +1,7 @@
 //! Image configurations: read where needed, carried byte for byte where not.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -13,12 +14,16 @@ use crate::error::{Context, Error, Result};
 
 /// An image configuration (image-spec, config.md).
 ///
-/// Fields that nobody sets keep their text, so nothing that another tool put there is lost. It is
-/// written as `BuildKit` writes it: on one line, the top-level keys sorted.
+/// One that nobody changes keeps its bytes, and so its digest, which Docker knows the image by. In one that
+/// is changed, fields that nobody sets keep their text, so nothing that another tool put there is lost; it
+/// is written as `BuildKit` writes it: on one line, the top-level keys sorted.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(transparent)]
 pub struct ImageConfig {
     fields: BTreeMap<String, Box<RawValue>>,
+    /// What it was read from, as long as it says the same.
+    #[serde(skip)]
+    text: Option<Arc<[u8]>>,
 }
 
 /// One step in the history of an image.
@@ -67,7 +72,7 @@ impl ImageConfig {
         let fields: Option<BTreeMap<String, Box<RawValue>>> = serde_json::from_slice(bytes)
             .map_err(|error| Error::input("not an image configuration in JSON").with_source(error))?;
         let fields = fields.ok_or_else(|| Error::input("the image configuration is `null`"))?;
-        Ok(Self { fields })
+        Ok(Self { fields, text: Some(bytes.into()) })
     }
 
     /// The bytes to hash and store.
@@ -75,7 +80,7 @@ impl ImageConfig {
     /// # Errors
     /// None in practice: every field was JSON when it came in.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        json::compact(self)
+        self.text.as_ref().map_or_else(|| json::compact(self), |text| Ok(text.to_vec()))
     }
 
     /// What the image runs on.
@@ -168,7 +173,7 @@ impl ImageConfig {
     /// Takes over every field of `other` but its layers.
     pub fn overlay(&mut self, other: &Self) {
         let fields = other.fields.iter().filter(|(key, _)| key.as_str() != "rootfs");
-        self.fields.extend(fields.map(|(key, value)| (key.clone(), value.clone())));
+        fields.for_each(|(key, value)| self.put(key, value.clone()));
     }
 
     fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
@@ -178,11 +183,21 @@ impl ImageConfig {
     }
 
     fn set<T: Serialize>(&mut self, key: &str, value: &T) {
-        self.fields.insert(key.to_owned(), raw(value));
+        self.put(key, raw(value));
+    }
+
+    /// Replaces a field, unless it says the same already.
+    fn put(&mut self, key: &str, value: Box<RawValue>) {
+        if !self.fields.get(key).is_some_and(|present| says_the_same(present, &value)) {
+            self.fields.insert(key.to_owned(), value);
+            self.text = None;
+        }
     }
 
     fn remove(&mut self, key: &str) {
-        self.fields.remove(key);
+        if self.fields.remove(key).is_some() {
+            self.text = None;
+        }
     }
 }
 
@@ -227,6 +242,12 @@ impl RunConfig {
     }
 }
 
+/// Whether two texts differ in nothing but spaces, escapes and the order of keys.
+fn says_the_same(one: &RawValue, other: &RawValue) -> bool {
+    let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).ok();
+    one.get() == other.get() || value(one).is_some_and(|one| value(other) == Some(one))
+}
+
 #[expect(clippy::expect_used, reason = "strings, lists and maps of strings are always JSON")]
 fn raw<T: Serialize>(value: &T) -> Box<RawValue> {
     to_raw_value(value).expect("the fields of a configuration serialise")
@@ -254,6 +275,20 @@ mod tests {
             String::from_utf8(config.to_bytes().unwrap()).unwrap(),
             r#"{"architecture":"amd64","config":{"Shell":["sh"],"Env":["A=\u003c1\u003e"],"OnBuild":null,"Cmd":["a\u0026b"]},"os":"linux","x.y":{"b":1.50,"a":[1e400]}}"#
         );
+    }
+
+    #[test]
+    fn a_config_that_says_the_same_keeps_its_bytes() {
+        let text = r#"{"rootfs":{"diff_ids":[],"type":"layers"}, "os":"linux","history":[{"created_by":"a","created":"x"}],"architecture":"amd64"}"#;
+        let mut config = ImageConfig::parse(text.as_bytes()).unwrap();
+        config.set_history(&config.history().unwrap());
+        config.set_diff_ids(config.diff_ids().unwrap());
+        config.set_platform(&config.platform().unwrap());
+        config.overlay(&config.clone());
+        assert_eq!(config.to_bytes().unwrap(), text.as_bytes());
+        config.set_history(&[]);
+        let changed = r#"{"architecture":"amd64","history":[],"os":"linux","rootfs":{"diff_ids":[],"type":"layers"}}"#;
+        assert_eq!(String::from_utf8(config.to_bytes().unwrap()).unwrap(), changed);
     }
 
     #[test]

@@ -36,6 +36,22 @@ pub struct Manifest {
     pub unknown: Map<String, Value>,
 }
 
+impl Manifest {
+    /// A manifest in OCI's types that says no more than this.
+    pub fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: Some(MediaType::MANIFEST),
+            artifact_type: None,
+            config,
+            layers,
+            subject: None,
+            annotations: BTreeMap::new(),
+            unknown: Map::new(),
+        }
+    }
+}
+
 /// An image index (image-spec, image-index.md), in Go's field order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

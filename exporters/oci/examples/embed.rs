@@ -62,7 +62,8 @@ fn build(directory: &Path) -> Result<BuildResult> {
     let mut tar = Writer::new(Vec::new());
     let entry = Entry { mtime: TIME.into(), ..Entry::file("etc/greeting", 0o644, greeting.len() as u64) };
     tar.append(&entry, &mut &greeting[..])?;
-    let archive = TarSource { stream: Arc::new(Memory(tar.finish()?)), diff_id: None, rules: Rules::default() };
+    let archive =
+        TarSource { stream: Arc::new(Memory(tar.finish()?)), diff_id: None, size: None, rules: Rules::default() };
 
     let mut config = ImageConfig::new(&Platform::new("linux", "amd64", None));
     let mut run = config.run_config()?;

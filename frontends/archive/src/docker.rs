@@ -117,17 +117,7 @@ impl Item {
         let config = Descriptor::of(MediaType::CONFIG, config);
         check_name(&self.config, &config.digest)?;
         let references = [&config].into_iter().chain(&layers).map(|blob| blob.digest.clone()).collect();
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: Some(MediaType::MANIFEST),
-            artifact_type: None,
-            config: config.clone(),
-            layers,
-            subject: None,
-            annotations: std::collections::BTreeMap::new(),
-            unknown: serde_json::Map::new(),
-        };
-        let bytes = json::indented(&manifest)?;
+        let bytes = json::indented(&Manifest::new(config.clone(), layers))?;
         Ok(MadeManifest { root: Descriptor::of(MediaType::MANIFEST, &bytes), bytes, config: config.digest, references })
     }
 

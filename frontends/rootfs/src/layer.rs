@@ -50,7 +50,7 @@ fn archive(path: &Path, step: String, destination: Vec<u8>, cx: &FrontendContext
     let readable = first();
     readable.attempt(|| format!("layer {} is neither a directory nor a tar archive", path.display()))?;
     let rules = Rules { owner: cx.owner, excludes: cx.excludes.clone(), destination };
-    let source = TarSource { stream: Arc::new(stream), diff_id: None, rules };
+    let source = TarSource { stream: Arc::new(stream), diff_id: None, size: None, rules };
     Ok(Layer { source: LayerSource::Tar(source), history: history(step) })
 }
 

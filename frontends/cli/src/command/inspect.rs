@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use indicatif::HumanBytes;
 use longshore_core::content::ImageStore;
-use longshore_core::image::{InspectedLayer, InspectedManifest, Inspection, inspect as inspect_one};
+use longshore_core::image::{InspectedLayer, InspectedManifest, Inspection, as_existing, inspect as inspect_one};
 use longshore_core::oci::Descriptor;
 use longshore_core::{
     Cancel, Error, ErrorKind, Existing, FrontendContext, FrontendRegistry, Image, ImageContent, Progress, Source,
@@ -49,13 +49,16 @@ pub(super) fn open(
     // What a registry makes us wait for is said.
     let progress = Progress::new(progress::start(ProgressStyle::Plain));
     let cx = FrontendContext { images, progress, cancel: cancel.clone(), ..FrontendContext::default() };
-    let images = frontends.open(&source, &cx)?.into_iter().map(|image| match &image.content {
-        ImageContent::Existing(existing) => {
-            let existing = existing.clone();
-            Ok((image, existing))
-        }
-        ImageContent::Built(_) => Err(Error::new(ErrorKind::Unsupported, format!("{text} is not an image yet"))
-            .with_hint("export it first, for example with -o type=oci,dest=app.tar")),
+    let images = frontends.open(&source, &cx)?.into_iter().map(|image| {
+        let existing = match &image.content {
+            ImageContent::Existing(existing) => Some(existing.clone()),
+            ImageContent::Built(built) => as_existing(built)?,
+        };
+        let unknown = || {
+            Error::new(ErrorKind::Unsupported, format!("{text} is not an image yet"))
+                .with_hint("export it first, for example with -o type=oci,dest=app.tar")
+        };
+        Ok((image, existing.ok_or_else(unknown)?))
     });
     images.collect()
 }
