@@ -88,6 +88,8 @@ pub struct FrontendContext {
     pub owner: Option<(u32, u32)>,
     /// The image store of the run, if it has one: sources that name images in it read there.
     pub images: Option<Arc<dyn ImageStore>>,
+    /// Whether a name without a tag stands for all tags of it, as for `docker save`.
+    pub every_tag: bool,
     /// Whether to take along what refers to an image: signatures, SBOMs.
     pub referrers: bool,
     /// Where to report what the user should know.
@@ -102,6 +104,7 @@ impl Default for FrontendContext {
             excludes: Patterns::default(),
             owner: None,
             images: None,
+            every_tag: false,
             referrers: false,
             progress: Progress::silent(),
             cancel: Cancel::default(),

@@ -45,7 +45,7 @@ pub use output::{Dest, OutputSpec};
 pub use progress::{Event, Outcome, Progress, ProgressSink, Task};
 pub use push::{Delivery, MakeBlob, PushBlob, PushSession, Pusher, RegistryOptions, Transfer};
 pub use registry::ExporterRegistry;
-pub use result::{Artifact, BuildResult, Built, Existing, Image, ImageContent};
+pub use result::{Artifact, BuildResult, Built, DOCKER_PARENT, Existing, Image, ImageContent};
 pub use scratch::{ScratchDirectory, discard_scratch};
 pub use session::{ExportFailure, Plan, ResolvedSession, Session, Store};
 pub use sink::{Destination, FileSink, Filled, Output};

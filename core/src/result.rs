@@ -30,6 +30,10 @@ pub struct Image {
     pub metadata: IndexMap<String, Vec<u8>>,
 }
 
+/// The key in [`Image::metadata`] of the ID of the image that an image was built on, as Docker notes it:
+/// `sha256:…`.
+pub const DOCKER_PARENT: &str = "docker.parent";
+
 /// What an image is: made now, or there already.
 #[derive(Debug)]
 pub enum ImageContent {

@@ -19,7 +19,7 @@ pub(crate) use set::LayerSet;
 pub use stream::LayerStream;
 
 use crate::compression::Algorithm;
-use crate::content::Provider;
+use crate::content::{Origin, Provider};
 use crate::error::{Error, Result};
 use crate::oci::{Descriptor, Digest, History, MediaType};
 use crate::tree::Patterns;
@@ -101,6 +101,15 @@ pub trait TarStream: Send + Sync + fmt::Debug {
     /// What it is, for people.
     fn name(&self) -> String;
 
+    /// Compressed forms of it that registries were seen to have, the latest first. Nothing vouches for them but
+    /// whoever saw them.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn seen(&self) -> Result<Vec<SeenBlob>> {
+        Ok(Vec::new())
+    }
+
     /// The archive with anything in place of the content of files, where that is quicker to read.
     ///
     /// # Errors
@@ -108,6 +117,15 @@ pub trait TarStream: Send + Sync + fmt::Debug {
     fn outline(&self) -> Result<Option<Box<dyn Read + Send + '_>>> {
         Ok(None)
     }
+}
+
+/// A blob that a registry was seen to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenBlob {
+    /// The blob.
+    pub digest: Digest,
+    /// Where it was.
+    pub origin: Origin,
 }
 
 /// A layer that exists as a blob.

@@ -161,8 +161,21 @@ pub struct OptionInfo {
 /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for a key that `O` does not know, with the
 /// nearest one it knows, and for a value that is none; both name the column.
 pub fn parse<O: Options>(kind: &str, attrs: &Attrs) -> Result<O> {
+    // What every output has.
+    parse_of(&format!("type={kind}"), &["type", "dest"], attrs)
+}
+
+/// Reads `attrs` as the options of sources of `scheme`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_of_source<O: Options>(scheme: &str, attrs: &Attrs) -> Result<O> {
+    parse_of(&format!("{scheme}:"), &[], attrs)
+}
+
+fn parse_of<O: Options>(owner: &str, common: &[&'static str], attrs: &Attrs) -> Result<O> {
     struct Parser<'a> {
-        kind: &'a str,
+        owner: &'a str,
         left: Attrs,
         known: Vec<Cow<'static, str>>,
     }
@@ -173,7 +186,7 @@ pub fn parse<O: Options>(kind: &str, attrs: &Attrs) -> Result<O> {
             let Some(attr) = attr else { return Ok(()) };
             place.set(&attr.value).map_err(|error| {
                 let at = at_column(attr.column);
-                let message = format!("option `{}` of type={}{at}: {}", option.key, self.kind, error.message());
+                let message = format!("option `{}` of {}{at}: {}", option.key, self.owner, error.message());
                 let outer = Error::option(message);
                 match error.hint() {
                     Some(hint) => outer.with_hint(hint),
@@ -183,10 +196,11 @@ pub fn parse<O: Options>(kind: &str, attrs: &Attrs) -> Result<O> {
         }
     }
     let mut options = O::default();
-    let mut parser = Parser { kind, left: attrs.clone(), known: vec!["type".into(), "dest".into()] };
+    let known = common.iter().map(|key| (*key).into()).collect();
+    let mut parser = Parser { owner, left: attrs.clone(), known };
     options.visit(&mut parser)?;
     if let Some((key, attr)) = parser.left.iter().next() {
-        let message = format!("type={kind} has no option `{}`{}", key.escape_debug(), at_column(attr.column));
+        let message = format!("{owner} has no option `{}`{}", key.escape_debug(), at_column(attr.column));
         let known = parser.known.iter().map(AsRef::as_ref);
         let hint = nearest(key, known.clone()).map_or_else(
             || format!("it has {}", known.collect::<Vec<_>>().join(", ")),

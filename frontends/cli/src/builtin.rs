@@ -7,6 +7,7 @@ use longshore_exporter_image::ImageExporter;
 use longshore_exporter_oci::OciExporter;
 use longshore_exporter_registry::RegistryExporter;
 use longshore_frontend_archive::ArchiveFrontend;
+use longshore_frontend_docker_graph::DockerGraphFrontend;
 use longshore_frontend_registry::RegistryFrontend;
 use longshore_frontend_rootfs::RootfsFrontend;
 use longshore_frontend_store::StoreFrontend;
@@ -27,5 +28,6 @@ pub fn frontends(client: &Client) -> FrontendRegistry {
         .with(RootfsFrontend)
         .with(ArchiveFrontend)
         .with(StoreFrontend)
+        .with(DockerGraphFrontend)
         .with(RegistryFrontend::new(client.clone()))
 }

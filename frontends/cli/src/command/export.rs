@@ -42,6 +42,7 @@ pub(crate) fn export(
         owner: args.owner.as_deref().map(edits::parse_owner).transpose()?,
         progress: progress.clone(),
         images,
+        every_tag: false,
         referrers: args.all,
         cancel,
     };

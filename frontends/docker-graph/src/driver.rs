@@ -1,0 +1,51 @@
+//! Where drivers keep the files of layers (moby, `daemon/graphdriver`).
+
+use std::path::{Path, PathBuf};
+
+use longshore_core::layer::Whiteouts;
+
+/// A graph driver that keeps files in directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub(crate) enum Driver {
+    /// A directory a layer, with whiteouts of overlayfs.
+    Overlay2,
+    /// A directory a layer, with whiteouts of AUFS.
+    FuseOverlayfs,
+    /// A subvolume a layer, with all files of those below.
+    Btrfs,
+    /// A directory a layer, with whiteouts of AUFS.
+    Aufs,
+    /// A directory a layer, with all files of those below.
+    Vfs,
+}
+
+impl Driver {
+    /// The directory, in the data root, of all layers.
+    pub(crate) fn home(self) -> &'static str {
+        match self {
+            Self::Overlay2 => "overlay2",
+            Self::FuseOverlayfs => "fuse-overlayfs",
+            Self::Btrfs => "btrfs/subvolumes",
+            Self::Aufs => "aufs/diff",
+            Self::Vfs => "vfs/dir",
+        }
+    }
+
+    /// The directory, in its home, of the files of a layer.
+    pub(crate) fn files(self, cache_id: &str) -> PathBuf {
+        match self {
+            Self::Overlay2 | Self::FuseOverlayfs => Path::new(cache_id).join("diff"),
+            Self::Btrfs | Self::Aufs | Self::Vfs => PathBuf::from(cache_id),
+        }
+    }
+
+    /// How the directory of a layer says what is deleted; `None` where it holds the layers below, too.
+    pub(crate) fn whiteouts(self) -> Option<Whiteouts> {
+        match self {
+            Self::Overlay2 => Some(Whiteouts::Overlay),
+            Self::FuseOverlayfs | Self::Aufs => Some(Whiteouts::Aufs),
+            Self::Btrfs | Self::Vfs => None,
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Layers: found by chain ID, described by tar-split, read from the files of the driver.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use longshore_core::compression::decoder;
+use longshore_core::content::Origin;
+use longshore_core::layer::{SeenBlob, TarStream};
+use longshore_core::oci::{Digest, ImageName};
+use longshore_core::{Cancel, Context, Error, ErrorKind, Result};
+use serde::Deserialize;
+
+use crate::directory::Directory;
+use crate::root::Root;
+use crate::tar_split::{Part, Parts};
+use crate::tar_stream::{Files, TarReader};
+
+/// Where registries had a layer, far more than the 50 that Docker keeps.
+const SEEN_LIMIT: u64 = 1 << 20;
+
+/// A layer in Docker's storage.
+#[derive(Debug)]
+pub(crate) struct StoredLayer {
+    root: Arc<Root>,
+    chain_id: Digest,
+    diff_id: Digest,
+    cache_id: String,
+}
+
+impl StoredLayer {
+    /// Finds the layer with this chain ID, which must have this diffID, on top of `parent`.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if it is not there; metadata that contradicts itself.
+    pub(crate) fn find(root: &Arc<Root>, chain_id: &Digest, diff_id: &Digest, parent: Option<&Digest>) -> Result<Self> {
+        let at = place(chain_id);
+        let line = |file: &str| root.image.read_line(at.join(file));
+        let gone = || {
+            Error::new(ErrorKind::NotFound, format!("layer {chain_id} is not there"))
+                .with_hint("was the image removed while it was read?")
+        };
+        let is = |what: &str, found: String, expected: String| match found == expected {
+            true => Ok(()),
+            false => Err(Error::corrupt(format!("layer {chain_id} says that its {what} is `{found}`, not {expected}"))),
+        };
+        is("diffID", line("diff")?.ok_or_else(gone)?, diff_id.to_string())?;
+        let expected = parent.map_or_else(|| "none".to_owned(), ToString::to_string);
+        is("parent", line("parent")?.unwrap_or_else(|| "none".to_owned()), expected)?;
+        if root.image.read(at.join("descriptor.json"), SEEN_LIMIT)?.is_some() {
+            let message = format!("layer {chain_id} is one that only its publisher distributes");
+            return Err(Error::new(ErrorKind::Unsupported, message).with_hint("Docker for Windows has such layers"));
+        }
+        let missing = || Error::corrupt(format!("layer {chain_id} has no `cache-id`"));
+        let cache_id = line("cache-id")?.ok_or_else(missing)?;
+        if cache_id.is_empty() || !cache_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            let message = format!("layer {chain_id} has the cache-id `{}`, which is none", cache_id.escape_debug());
+            return Err(Error::corrupt(message));
+        }
+        Ok(Self { root: root.clone(), chain_id: chain_id.clone(), diff_id: diff_id.clone(), cache_id })
+    }
+
+    /// The bytes of its tar archive; `None` if there is no tar-split to tell.
+    ///
+    /// # Errors
+    /// A tar-split that is not whole; a size of its files that is not the one which Docker noted.
+    pub(crate) fn size(&self, cancel: &Cancel) -> Result<Option<u64>> {
+        let Some(tar_split) = self.tar_split()? else { return Ok(None) };
+        let sum = || -> Result<(u64, u64)> {
+            let mut parts = Parts::new(decoder(tar_split)?.1);
+            let (mut bytes, mut content) = (0_u64, 0_u64);
+            let too_large = || Error::corrupt("its sizes do not add up");
+            while let Some(part) = parts.next_part()? {
+                cancel.check()?;
+                let more = match part {
+                    Part::Segment(segment) => segment.len() as u64,
+                    Part::File { size, .. } => {
+                        content = content.checked_add(size).ok_or_else(too_large)?;
+                        size
+                    }
+                };
+                bytes = bytes.checked_add(more).ok_or_else(too_large)?;
+            }
+            Ok((bytes, content))
+        };
+        let (bytes, content) = self.corrupt_unless_cancelled(sum())?;
+        let noted = self.root.image.read_line(place(&self.chain_id).join("size"))?;
+        match noted {
+            Some(noted) if noted.parse() != Ok(content) => {
+                let message = format!("{}: its files have {content} bytes, Docker noted {noted}", self.name());
+                Err(Error::corrupt(message))
+            }
+            _ => Ok(Some(bytes)),
+        }
+    }
+
+    /// The directory of its files.
+    pub(crate) fn files(&self) -> Result<Directory> {
+        let files = self.root.home.directory(self.root.driver.files(&self.cache_id));
+        files.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => error.context(format!("the files of {} are gone", self.name())),
+            _ => error,
+        })
+    }
+
+    fn tar_split(&self) -> Result<Option<File>> {
+        match self.root.image.file(place(&self.chain_id).join("tar-split.json.gz")) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Its tar archive, with the content that `files` has.
+    fn read(&self, files: Files) -> Result<Box<dyn Read + Send + '_>> {
+        let gone = || {
+            Error::new(ErrorKind::NotFound, format!("{} is gone", self.name()))
+                .with_hint("was the image removed while it was read?")
+        };
+        let tar_split = self.tar_split()?.ok_or_else(gone)?;
+        let (_, tar_split) = self.corrupt_unless_cancelled(decoder(tar_split))?;
+        Ok(Box::new(TarReader::new(tar_split, files)))
+    }
+
+    /// What cannot be read of a tar-split is not what Docker wrote.
+    fn corrupt_unless_cancelled<T>(&self, read: Result<T>) -> Result<T> {
+        read.map_err(|error| match error.kind() {
+            ErrorKind::Cancelled => error,
+            _ => Error::corrupt(format!("the tar-split of {} is not whole", self.name())).with_source(error),
+        })
+    }
+}
+
+impl TarStream for StoredLayer {
+    fn open(&self) -> Result<Box<dyn Read + Send + '_>> {
+        self.read(Files::In(self.files()?))
+    }
+
+    fn name(&self) -> String {
+        format!("layer {}", self.diff_id)
+    }
+
+    fn outline(&self) -> Result<Option<Box<dyn Read + Send + '_>>> {
+        self.read(Files::Zeros).map(Some)
+    }
+
+    fn seen(&self) -> Result<Vec<SeenBlob>> {
+        let path = Path::new("distribution/v2metadata-by-diffid/sha256").join(self.diff_id.hex());
+        let Some(bytes) = self.root.image.read(&path, SEEN_LIMIT)? else { return Ok(Vec::new()) };
+        let malformed = |error: serde_json::Error| Error::corrupt("it is malformed").with_source(error);
+        let list: Result<Vec<Seen>> = serde_json::from_slice(&bytes).map_err(malformed);
+        let list = list.attempt(|| format!("cannot read {}", self.root.image.path().join(path).display()))?;
+        // Docker appends. What is not the name of a repository helps nobody.
+        let seen = list.into_iter().rev().filter_map(|Seen { digest, source_repository }| {
+            let origin = Origin::of(&source_repository.parse::<ImageName>().ok()?);
+            Some(SeenBlob { digest, origin })
+        });
+        Ok(seen.collect())
+    }
+}
+
+/// What Docker notes of a layer in a registry.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Seen {
+    digest: Digest,
+    source_repository: String,
+}
+
+fn place(chain_id: &Digest) -> PathBuf {
+    Path::new("layerdb/sha256").join(chain_id.hex())
+}

@@ -1,0 +1,107 @@
+//! A data root of dockerd, for one graph driver. Nothing in it is ever written.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use longshore_core::oci::{CONFIG_LIMIT, Digest};
+use longshore_core::{Context, Error, ErrorKind, Result};
+use strum::VariantNames;
+
+use crate::directory::Directory;
+use crate::driver::Driver;
+use crate::repositories::Repositories;
+
+/// Names of very many images.
+const REPOSITORIES_LIMIT: u64 = 64 << 20;
+
+/// A data root.
+#[derive(Debug)]
+pub(crate) struct Root {
+    pub(crate) driver: Driver,
+    /// What dockerd knows of images and layers.
+    pub(crate) image: Directory,
+    /// The directory of the driver, with the files of layers.
+    pub(crate) home: Directory,
+}
+
+impl Root {
+    /// Opens the data root at `path`, for the driver that is named, else for the one that has images.
+    pub(crate) fn open(path: &Path, driver: Option<&str>) -> Result<Self> {
+        let opened = Directory::open(path).and_then(|_| {
+            let image = path.join("image");
+            let drivers = Directory::open(path)?.names("image")?;
+            let driver = match driver {
+                Some(driver) => parse(driver)?,
+                None => choose(path, &drivers)?,
+            };
+            let image = Directory::open(&image.join(driver.to_string()))?;
+            // An administrator may have moved it to another disk, with a link in its place.
+            Ok(Self { driver, image, home: Directory::open(&path.join(driver.home()))? })
+        });
+        opened.attempt(|| format!("cannot read Docker's storage in {}", path.display()))
+    }
+
+    /// What images are called.
+    pub(crate) fn repositories(&self) -> Result<Repositories> {
+        let read = self.image.read("repositories.json", REPOSITORIES_LIMIT)?;
+        let parsed = read.map_or_else(|| Ok(Repositories::default()), |bytes| Repositories::parse(&bytes));
+        parsed.attempt(|| format!("cannot read {}", self.image.path().join("repositories.json").display()))
+    }
+
+    /// The IDs of all images.
+    pub(crate) fn ids(&self) -> Result<Vec<Digest>> {
+        let names = self.image.names("imagedb/content/sha256")?;
+        Ok(names.into_iter().filter_map(|name| format!("sha256:{name}").parse().ok()).collect())
+    }
+
+    /// The configuration of an image, which has its ID as digest.
+    pub(crate) fn config(&self, id: &Digest) -> Result<Vec<u8>> {
+        let read = self.image.read(Path::new("imagedb/content/sha256").join(id.hex()), CONFIG_LIMIT)?;
+        let config = read.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("image {id} is not there")))?;
+        let found = Digest::of(&config);
+        if found != *id {
+            return Err(Error::corrupt(format!("the config of image {id} has the digest {found}"))
+                .with_hint("Docker's storage was changed by something else than Docker"));
+        }
+        Ok(config)
+    }
+
+    /// The image that an image was built on, as Docker notes it for what was built or loaded here.
+    pub(crate) fn parent(&self, id: &Digest) -> Result<Option<Digest>> {
+        let path = Path::new("imagedb/metadata/sha256").join(id.hex()).join("parent");
+        let parent = self.image.read_line(path)?;
+        parent.filter(|parent| !parent.is_empty()).map(|parent| parent.parse()).transpose()
+    }
+}
+
+fn parse(driver: &str) -> Result<Driver> {
+    Driver::from_str(driver).map_err(|_| {
+        let message = format!("images of Docker's storage driver `{}` are not read", driver.escape_debug());
+        Error::new(ErrorKind::Unsupported, message).with_hint(format!("those of {} are", Driver::VARIANTS.join(", ")))
+    })
+}
+
+/// The one driver that has images.
+fn choose(root: &Path, present: &[String]) -> Result<Driver> {
+    let has_images = |name: &&String| {
+        let image = Directory::open(&root.join("image").join(name));
+        image.and_then(|image| image.names("imagedb/content/sha256")).is_ok_and(|ids| !ids.is_empty())
+    };
+    let used: Vec<&String> = present.iter().filter(has_images).collect();
+    match (&used[..], present) {
+        ([driver], _) => parse(driver),
+        ([], []) if root.join("containerd").is_dir() => {
+            Err(Error::new(ErrorKind::Unsupported, "this Docker keeps its images in containerd")
+                .with_hint("docker save IMAGE | longshore import -"))
+        }
+        ([], []) => Err(Error::new(ErrorKind::NotFound, "it has no images of a storage driver")
+            .with_hint("name the directory that `docker info` shows as Docker Root Dir")),
+        // No image at all: whatever is asked for is not there.
+        ([], [driver, ..]) => parse(driver),
+        (several, _) => {
+            let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
+            Err(Error::option(format!("it has images of several storage drivers: {}", names.join(", ")))
+                .with_hint(format!("choose one with driver={}", names.join(" or driver="))))
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The source `docker-graph:[ROOT[:]][REFERENCE]`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream};
+use longshore_core::oci::{Digest, History, ImageConfig};
+use longshore_core::options::{Attrs, Options, Visitor, parse_of_source};
+use longshore_core::unpack::chain_ids;
+use longshore_core::{
+    Artifact, Built, Context, DOCKER_PARENT, Error, ErrorKind, Frontend, FrontendContext, Image, ImageContent, Result,
+    SchemeInfo, Source,
+};
+
+use crate::layer::StoredLayer;
+use crate::place::{self, Place};
+use crate::repositories::Found;
+use crate::root::Root;
+
+const SCHEME: &str = "docker-graph";
+
+/// The frontend of `docker-graph:ROOT`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DockerGraphFrontend;
+
+/// The options of a source, which follow it after commas.
+#[derive(Debug, Default)]
+struct GraphOptions {
+    regenerate: Option<bool>,
+    driver: Option<String>,
+}
+
+impl Options for GraphOptions {
+    fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        let regenerate = "Make layers without tar-split anew from their files, which changes the image ID";
+        visitor.option("regenerate", regenerate, "false", &mut self.regenerate)?;
+        visitor.option("driver", "The storage driver whose images are meant", "the one that has some", &mut self.driver)
+    }
+}
+
+impl Frontend for DockerGraphFrontend {
+    fn schemes(&self) -> Vec<SchemeInfo> {
+        vec![SchemeInfo {
+            scheme: SCHEME.into(),
+            syntax: "docker-graph:[ROOT][:NAME]".into(),
+            summary: "images in the storage of dockerd, whether it runs or not".into(),
+            image_store: false,
+        }]
+    }
+
+    fn open(&self, source: &Source, cx: &FrontendContext) -> Result<Vec<Image>> {
+        let (value, attrs) = split_options(&source.value)?;
+        let options: GraphOptions = parse_of_source(SCHEME, &attrs)?;
+        let (path, reference) = split(value);
+        let place = match path {
+            Some(root) => Place { root, driver: None },
+            None => place::find()?,
+        };
+        let root = Arc::new(Root::open(&place.root, options.driver.as_deref().or(place.driver.as_deref()))?);
+        let found = find(&root, reference, cx).attempt(|| format!("cannot read {}", place.root.display()))?;
+        let opener = Opener { root, regenerate: options.regenerate == Some(true), cx, layers: Mutex::default() };
+        let open = |found: Found| {
+            let id = found.id.clone();
+            opener.image(found).attempt(|| format!("cannot read image {id} in {}", place.root.display()))
+        };
+        found.into_iter().map(open).collect()
+    }
+}
+
+/// The images that are asked for; all that have a tag, if none is named.
+fn find(root: &Root, reference: &str, cx: &FrontendContext) -> Result<Vec<Found>> {
+    let repositories = root.repositories()?;
+    let found = if reference.is_empty() {
+        repositories.all()
+    } else {
+        repositories.find(reference, cx.every_tag, &root.ids()?)?
+    };
+    match found.is_empty() {
+        true => Err(Error::new(ErrorKind::NotFound, "no image has a tag").with_hint("name one by its ID")),
+        false => Ok(found),
+    }
+}
+
+/// Splits `VALUE[,KEY=VALUE]…`. A comma that no `=` follows belongs to the value.
+fn split_options(text: &str) -> Result<(&str, Attrs)> {
+    let start =
+        text.match_indices(',').map(|(at, _)| at).find(|at| text[at + 1..].split(',').all(|field| field.contains('=')));
+    let mut attrs = Attrs::default();
+    let Some(start) = start else { return Ok((text, attrs)) };
+    for field in text[start + 1..].split(',') {
+        let (key, value) = field.split_once('=').unwrap_or((field, ""));
+        if !attrs.insert(key, value, None) {
+            return Err(Error::option(format!("`{}` stands twice in `{SCHEME}:{text}`", key.escape_debug())));
+        }
+    }
+    Ok((&text[..start], attrs))
+}
+
+/// Splits `[ROOT][:REFERENCE]`. A root begins with `/` or `.`, which no name does; the longest path that is
+/// there is taken, as both may have colons.
+fn split(value: &str) -> (Option<PathBuf>, &str) {
+    if !value.starts_with(['/', '.']) {
+        return (None, value);
+    }
+    let ends = [value.len()].into_iter().chain(value.rmatch_indices(':').map(|(at, _)| at));
+    let end = ends.clone().find(|end| Path::new(&value[..*end]).exists());
+    // Nothing is there: what stands before the first colon is what was meant.
+    let end = end.or_else(|| ends.last()).unwrap_or(value.len());
+    (Some(PathBuf::from(&value[..end])), value.get(end + 1..).unwrap_or(""))
+}
+
+/// Opens images, which share layers.
+struct Opener<'a> {
+    root: Arc<Root>,
+    regenerate: bool,
+    cx: &'a FrontendContext,
+    /// By chain ID.
+    layers: Mutex<HashMap<Digest, Arc<Layer>>>,
+}
+
+/// A layer to be opened: its chain ID, its diffID, and the chain ID below.
+type Step<'s> = (&'s Digest, &'s Digest, Option<&'s Digest>);
+
+impl Opener<'_> {
+    fn image(&self, Found { id, names }: Found) -> Result<Image> {
+        let config = ImageConfig::parse(&self.root.config(&id)?)?;
+        let diff_ids = config.diff_ids()?;
+        let chain = chain_ids(&diff_ids);
+        let below = [None].into_iter().chain(chain.iter().map(Some));
+        let steps =
+            chain.iter().zip(&diff_ids).zip(below).map(|((chain_id, diff_id), below)| (chain_id, diff_id, below));
+        let layers = self.layers(&steps.collect::<Vec<_>>())?;
+        if layers.iter().any(|layer| layer.diff_id().is_none()) {
+            self.cx.progress.warn(format!("image {id}: layers are made anew, so it will have another ID"));
+        }
+        let artifact = Artifact { base: Some(config.clone()), ..Artifact::new(layers, config) };
+        let mut image = Image { names, ..Image::new(ImageContent::Built(Built::Single(artifact))) };
+        if let Some(parent) = self.root.parent(&id)? {
+            image.metadata.insert(DOCKER_PARENT.to_owned(), parent.to_string().into_bytes());
+        }
+        Ok(image)
+    }
+
+    /// Opens layers, several at a time: to know the size of one its whole tar-split is read.
+    fn layers(&self, steps: &[Step<'_>]) -> Result<Vec<Arc<Layer>>> {
+        let threads = thread::available_parallelism().map_or(1, |threads| threads.get()).min(steps.len());
+        let next = Mutex::new(steps.iter().enumerate());
+        let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let run = || -> Result<Vec<(usize, Arc<Layer>)>> {
+            let mut opened = Vec::new();
+            while let Some((at, step)) = take() {
+                opened.push((at, self.layer(*step)?));
+            }
+            Ok(opened)
+        };
+        let mut opened = thread::scope(|scope| -> Result<Vec<_>> {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            Ok(threads.into_iter().map(join).collect::<Result<Vec<_>>>()?.concat())
+        })?;
+        opened.sort_by_key(|(at, _)| *at);
+        Ok(opened.into_iter().map(|(_, layer)| layer).collect())
+    }
+
+    fn layer(&self, (chain_id, diff_id, below): Step<'_>) -> Result<Arc<Layer>> {
+        let known = || self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(layer) = known().get(chain_id) {
+            return Ok(layer.clone());
+        }
+        let stored = StoredLayer::find(&self.root, chain_id, diff_id, below)?;
+        let source = match stored.size(&self.cx.cancel)? {
+            Some(size) => LayerSource::Tar(TarSource {
+                stream: Arc::new(stored),
+                diff_id: Some(diff_id.clone()),
+                size: Some(size),
+                rules: Rules::default(),
+            }),
+            None => LayerSource::Dir(self.made_anew(&stored)?),
+        };
+        let layer = Arc::new(Layer { source, history: History::default() });
+        Ok(known().entry(chain_id.clone()).or_insert(layer).clone())
+    }
+
+    /// The files of a layer whose tar-split is not there.
+    fn made_anew(&self, stored: &StoredLayer) -> Result<DirSource> {
+        let missing = |hint: &str| Error::corrupt(format!("{} has no tar-split", stored.name())).with_hint(hint);
+        if !self.regenerate {
+            return Err(missing("add regenerate=true to make it anew from its files; then the image has another ID"));
+        }
+        let whiteouts = self.root.driver.whiteouts();
+        let whiteouts = whiteouts.ok_or_else(|| missing("its files cannot be told from those of the layers below"))?;
+        Ok(DirSource { path: stored.files()?.path().to_owned(), whiteouts, rules: Rules::default() })
+    }
+}
