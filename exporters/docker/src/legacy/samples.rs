@@ -1,6 +1,8 @@
 //! Images that dockerd 20.10 loaded and saved, for tests that compare with what it wrote.
 
-use longshore_core::oci::Digest;
+use longshore_core::oci::{Digest, ImageName};
+
+use super::plan::{SavedImage, SavedLayer};
 
 /// Every key that Docker knows, some that it does not, and what it takes for them.
 pub(super) const EVERYTHING: &str = r##"{"Size":7,"id":"abc","parent":"sha256:0000000000000000000000000000000000000000000000000000000000000000","comment":"c <&> \u2028 \b\f\n\r\t\u0001\u007f é \"\\","container":"0123","docker_version":"20.10.24","author":"Ä <a@b>","unknown":1,"os.version":"1","os.features":["f"],"variant":"v2","architecture":"amd64","os":"linux","created":"2020-02-29T23:59:59.100000000-00:00",
@@ -9,6 +11,9 @@ pub(super) const EVERYTHING: &str = r##"{"Size":7,"id":"abc","parent":"sha256:00
 
 pub(super) const TWO: &str =
     r#"{"architecture":"amd64","os":"linux","created":"2023-01-02T03:04:05.678901234+02:00","config":null,@}"#;
+
+pub(super) const THREE: &str =
+    r#"{"architecture":"amd64","os":"linux","created":"2011-01-02T00:00:00Z","config":{"Env":["S=1"]},@}"#;
 
 pub(super) const ONE: &str = r#"{"architecture":"amd64","os":"linux","created":"2024-05-06T07:08:09.120Z","config":{"Cmd":["/a"]},@,"history":[{"created":"2024-05-06T07:08:09Z"}]}"#;
 
@@ -32,4 +37,15 @@ pub(super) fn config(text: &str, layers: &str) -> Vec<u8> {
     let (before, after) = text.rsplit_once('@').unwrap();
     let rootfs = format!(r#""rootfs":{{"type":"layers","diff_ids":[{}]}}"#, diff_ids.join(", "));
     format!("{before}{rootfs}{after}").into_bytes()
+}
+
+/// An image with names.
+pub(super) fn image(text: &str, layers: &str, names: &[&str]) -> SavedImage {
+    let layers_of = |diff_id| SavedLayer { diff_id, foreign: None };
+    SavedImage {
+        config: config(text, layers),
+        names: names.iter().map(|name| name.parse::<ImageName>().unwrap()).collect(),
+        layers: diff_ids(layers).into_iter().map(layers_of).collect(),
+        parent: None,
+    }
 }
