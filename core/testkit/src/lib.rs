@@ -4,12 +4,14 @@
 //! - [`conformance`] proves the contracts of [`ContentStore`](longshore_core::content::ContentStore)
 //!   and [`Exporter`](longshore_core::Exporter) over any implementation.
 //! - [`validate`] checks what an exporter wrote, with readers of its own.
+//! - [`docker`] writes data roots of dockerd.
 //! - [`faults`] are inputs and outputs that fail when told to.
 //!
 //! It is test support: whatever cannot be set up panics and says what it was.
 
 mod causes;
 pub mod conformance;
+pub mod docker;
 pub mod faults;
 pub mod registry;
 pub mod sample;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod content_store;
+mod docker;
 mod exporter;
 mod sample;
 mod tiny;

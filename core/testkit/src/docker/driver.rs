@@ -1,0 +1,49 @@
+//! Where the graph drivers of dockerd keep the files of layers.
+
+use std::path::PathBuf;
+
+/// A graph driver of dockerd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GraphDriver {
+    /// A directory a layer, which overlayfs merges.
+    Overlay2,
+    /// A directory a layer with all files of the layers below.
+    Vfs,
+    /// As overlay2, for rootless daemons.
+    FuseOverlayfs,
+    /// A subvolume a layer with all files of the layers below.
+    Btrfs,
+    /// A directory a layer, which aufs merges; gone since Docker 24.
+    Aufs,
+}
+
+impl GraphDriver {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Overlay2, Self::Vfs, Self::FuseOverlayfs, Self::Btrfs, Self::Aufs];
+
+    /// Its name, which is that of directories too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Overlay2 => "overlay2",
+            Self::Vfs => "vfs",
+            Self::FuseOverlayfs => "fuse-overlayfs",
+            Self::Btrfs => "btrfs",
+            Self::Aufs => "aufs",
+        }
+    }
+
+    /// Where the files of a layer are, from the data root.
+    pub fn payload_path(self, cache_id: &str) -> PathBuf {
+        PathBuf::from(match self {
+            Self::Overlay2 | Self::FuseOverlayfs => format!("{}/{cache_id}/diff", self.name()),
+            Self::Vfs => format!("vfs/dir/{cache_id}"),
+            Self::Btrfs => format!("btrfs/subvolumes/{cache_id}"),
+            Self::Aufs => format!("aufs/diff/{cache_id}"),
+        })
+    }
+
+    /// Whether the directory of a layer has the files of the layers below too.
+    pub fn keeps_whole_trees(self) -> bool {
+        matches!(self, Self::Vfs | Self::Btrfs)
+    }
+}

@@ -1,0 +1,21 @@
+//! Data roots as dockerd's graph drivers write them, so that what reads them is tested without Docker.
+//!
+//! - [`DockerRoot`] writes one: images, their names, layers and the files of layers.
+//! - [`split()`] takes an archive apart as tar-split does; [`odd_tars`] are some that are hard to put together.
+//!
+//! Nothing here is shared with readers: archives are parsed by the module itself.
+
+mod archive;
+mod config;
+mod crc64;
+mod driver;
+mod extract;
+mod odd;
+mod root;
+mod tar_split;
+
+pub use config::BuiltImage;
+pub use driver::GraphDriver;
+pub use odd::odd_tars;
+pub use root::{AddedLayer, DockerRoot};
+pub use tar_split::{Split, SplitEntry, SplitFile, gzip, split};
