@@ -23,7 +23,12 @@ pub struct ImageOptions {
 
 impl Options for ImageOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        visitor.option("name", "Names of the image; `*` for those that it brings", "none", &mut self.name)?;
+        visitor.option(
+            "name",
+            "Names of the image; `*` for those that it brings, `*?` if any",
+            "none",
+            &mut self.name,
+        )?;
         visitor.option("compression", "How the layers that are made are compressed", "gzip", &mut self.compression)?;
         visitor.option(
             "compression-level",
@@ -65,16 +70,31 @@ impl ImageOptions {
         Encoding::new(self.compression.unwrap_or(Algorithm::Gzip), self.compression_level)
     }
 
+    /// These options for a format in which every layer is uncompressed, also those of existing images.
+    ///
+    /// # Errors
+    /// Another compression was asked for.
+    pub fn uncompressed(&self) -> Result<Self> {
+        match self.compression {
+            None | Some(Algorithm::Uncompressed) if self.compression_level.is_none() => {
+                let (compression, force_compression) = (Some(Algorithm::Uncompressed), Some(true));
+                Ok(Self { compression, force_compression, ..self.clone() })
+            }
+            _ => Err(Error::option("layers are not compressed in this format")
+                .with_hint("leave out compression and compression-level, or take another format")),
+        }
+    }
+
     /// Whether it says what images are called.
     pub fn has_names(&self) -> bool {
         self.name.is_some()
     }
 
-    /// The names that were written; none for `*`.
+    /// The names that were written; none for `*` and `*?`.
     pub fn given_names(&self) -> &[ImageName] {
         match &self.name {
             Some(Names::Given(names)) => names,
-            Some(Names::Own) | None => &[],
+            Some(Names::Own | Names::OwnIfAny) | None => &[],
         }
     }
 
@@ -91,6 +111,7 @@ impl ImageOptions {
                     .with_hint("name=* gives each image the names that it brings"))
             }
             Some(Names::Given(names)) => Ok(images.iter().map(|_| names.clone()).collect()),
+            Some(Names::OwnIfAny) => Ok(images.iter().map(|image| image.names.clone()).collect()),
             Some(Names::Own) => match images.iter().position(|image| image.names.is_empty()) {
                 Some(at) => Err(Error::option(format!("name=*, but image {} brings no name", at + 1))),
                 None => Ok(images.iter().map(|image| image.names.clone()).collect()),

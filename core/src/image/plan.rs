@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ImageOptions;
-use crate::compression::Encoding;
+use crate::compression::{Algorithm, Encoding};
 use crate::error::Result;
 use crate::layer::{Layer, LayerSource};
 use crate::oci::ImageName;
@@ -49,6 +49,11 @@ fn layers(artifact: &Artifact, options: &ImageOptions) -> Result<Vec<String>> {
 fn how(layer: &Layer, options: &ImageOptions, encoding: Encoding) -> String {
     match &layer.source {
         LayerSource::Blob(source) if !options.recompresses() => format!("as it is, {} bytes", source.descriptor.size),
-        _ => encoding.to_string(),
+        _ => match layer.plain() {
+            Some((plain, _)) if encoding.algorithm() == Algorithm::Uncompressed => {
+                format!("{encoding}, {} bytes", plain.size)
+            }
+            _ => encoding.to_string(),
+        },
     }
 }

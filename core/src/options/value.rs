@@ -52,23 +52,28 @@ impl Value for i32 {
     }
 }
 
-/// The names of an image: a list separated by commas, or `*`.
+/// The names of an image: a list separated by commas, `*` or `*?`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Names {
     /// `*`: the names that the image brings itself.
     Own,
+    /// `*?`: the names that the image brings itself, if any.
+    OwnIfAny,
     /// These names, in this order.
     Given(Vec<ImageName>),
 }
 
 impl Value for Names {
     fn syntax() -> Cow<'static, str> {
-        "NAME[,NAME…]|*".into()
+        "NAME[,NAME…]|*|*?".into()
     }
 
     fn parse(text: &str) -> Result<Self> {
         if text == "*" {
             return Ok(Self::Own);
+        }
+        if text == "*?" {
+            return Ok(Self::OwnIfAny);
         }
         let mut names: Vec<ImageName> = Vec::new();
         for name in text.split(',') {
@@ -126,6 +131,7 @@ mod tests {
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["docker.io/library/a:latest", "docker.io/library/b:1"]);
         assert_eq!(Names::parse("*").unwrap(), Names::Own);
+        assert_eq!(Names::parse("*?").unwrap(), Names::OwnIfAny);
         assert!(Names::parse("").is_err());
         assert!(Names::parse("a,,b").is_err());
     }

@@ -1,23 +1,36 @@
 //! Where the images of a result go: into an archive.
 
-use longshore_core::image::NamedImage;
+use longshore_core::image::{NamedImage, assemble_all};
 use longshore_core::layout::{LayoutArchive, entries};
-use longshore_core::{ExportContext, FileSink, Result, Staged};
+use longshore_core::{BuildResult, Bundle, ExportContext, ExportedImage, FileSink, Result, Staged};
 
-use crate::options::DockerOptions;
-use crate::{TYPE, manifest};
+use crate::options::{DockerOptions, Format};
+use crate::{TYPE, legacy, manifest};
 
 pub(crate) fn archive<'a>(
-    images: Vec<NamedImage<'a>>,
+    result: &BuildResult,
     options: &DockerOptions,
     sink: FileSink,
     cx: &'a ExportContext<'a>,
 ) -> Result<Box<dyn Staged + 'a>> {
+    let (bundle, exported) = match options.format() {
+        Format::Combined => combined(result, options, cx)?,
+        Format::Legacy => legacy::bundle(result, options, cx)?,
+    };
+    Ok(sink.fill_with(bundle, cx)?.staged(TYPE, exported))
+}
+
+fn combined<'a>(
+    result: &BuildResult,
+    options: &DockerOptions,
+    cx: &'a ExportContext<'a>,
+) -> Result<(Bundle<'a>, Vec<ExportedImage>)> {
+    let images = assemble_all(result, &options.image()?, cx)?;
     let exported = images.iter().map(NamedImage::exported).collect();
     let document = manifest::document(&images, options)?;
     let entries = entries(&images, None);
     let blobs = images.into_iter().flat_map(|named| named.image.blobs).collect();
     let mut archive = LayoutArchive::new(entries, blobs)?;
     archive.add_document("manifest.json", 0o644, document);
-    Ok(sink.fill_with(archive.into_bundle(), cx)?.staged(TYPE, exported))
+    Ok((archive.into_bundle(), exported))
 }

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod export;
-#[cfg_attr(not(test), expect(dead_code, reason = "planned here, written when format=legacy is an option"))]
 mod legacy;
 mod manifest;
 mod options;
@@ -45,11 +44,11 @@ impl ExporterInstance for DockerInstance {
 
     fn needs(&self, result: &BuildResult) -> Result<Needs> {
         manifest::check_platforms(result, &self.options)?;
-        self.options.image.needs(result)
+        self.options.image()?.needs(result)
     }
 
     fn plan(&self, result: &BuildResult) -> Result<Vec<String>> {
-        image::plan(result, &self.options.image)
+        image::plan(result, &self.options.image()?)
     }
 
     fn export<'a>(
@@ -58,9 +57,8 @@ impl ExporterInstance for DockerInstance {
         output: Output,
         cx: &'a ExportContext<'a>,
     ) -> Result<Box<dyn Staged + 'a>> {
-        let images = image::assemble_all(result, &self.options.image, cx)?;
         match output {
-            Output::File(sink) => export::archive(images, &self.options, sink, cx),
+            Output::File(sink) => export::archive(result, &self.options, sink, cx),
             other => Err(other.unexpected(TYPE)),
         }
     }

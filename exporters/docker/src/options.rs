@@ -2,16 +2,17 @@
 
 use std::borrow::Cow;
 
-use longshore_core::Result;
 use longshore_core::image::ImageOptions;
 use longshore_core::oci::Platform;
 use longshore_core::options::{Options, Value, Visitor, choice_syntax, parse_choice};
+use longshore_core::{Error, Result};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DockerOptions {
     format: Option<Format>,
+    symlinks: Option<bool>,
     platform: Option<Platform>,
-    pub(crate) image: ImageOptions,
+    image: ImageOptions,
 }
 
 /// How the tarball is laid out.
@@ -21,6 +22,8 @@ pub(crate) enum Format {
     /// Docker's `manifest.json` beside an OCI layout, over the same blobs.
     #[default]
     Combined,
+    /// What `docker save` wrote up to Docker 24.
+    Legacy,
 }
 
 impl Value for Format {
@@ -36,6 +39,8 @@ impl Value for Format {
 impl Options for DockerOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
         visitor.option("format", "Layout of the tarball", "combined", &mut self.format)?;
+        let symlinks = "In format=legacy, write a layer that is there already as a symbolic link";
+        visitor.option("symlinks", symlinks, "true", &mut self.symlinks)?;
         visitor.option(
             "platform",
             "Platform of the image that Docker sees, if there are several",
@@ -46,11 +51,33 @@ impl Options for DockerOptions {
     }
 
     fn validate(&self) -> Result<()> {
-        self.image.validate()
+        match self.format() {
+            Format::Combined if self.symlinks.is_some() => {
+                Err(Error::option("symlinks is for format=legacy").with_hint("format=combined has each layer once"))
+            }
+            _ => self.image()?.validate(),
+        }
     }
 }
 
 impl DockerOptions {
+    pub(crate) fn format(&self) -> Format {
+        self.format.unwrap_or_default()
+    }
+
+    /// The options of images in this format.
+    pub(crate) fn image(&self) -> Result<ImageOptions> {
+        match self.format() {
+            Format::Combined => Ok(self.image.clone()),
+            Format::Legacy => self.image.uncompressed(),
+        }
+    }
+
+    /// Whether a layer that is there already is a symbolic link.
+    pub(crate) fn symlinks(&self) -> bool {
+        self.symlinks.unwrap_or(true)
+    }
+
     /// The platform that Docker sees of an image for several.
     pub(crate) fn platform(&self) -> Platform {
         self.platform.clone().unwrap_or_else(Platform::host)

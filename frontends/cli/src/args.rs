@@ -27,6 +27,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Export(Box<ExportArgs>),
     Import(ImportArgs),
+    Save(SaveArgs),
     Images(ImagesArgs),
     Tag(TagArgs),
     Unpack(UnpackArgs),
@@ -189,6 +190,39 @@ pub(crate) struct ImportArgs {
     /// full name, with the tag that the archive gives them, or NAME@DIGEST
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+
+    /// How to show progress, on standard error
+    #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
+    pub(crate) progress: ProgressStyle,
+}
+
+/// Save images to one archive, as docker save does
+///
+/// A NAME is a name with a tag or digest, a name alone for all tags of it, an image ID or the start of one.
+/// docker load, podman load, skopeo and ctr images import read the archive.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit_code::HELP)]
+pub(crate) struct SaveArgs {
+    /// The images
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+
+    /// Write to this file, not to standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Where the images are: `image` is the image store, `docker-graph[:ROOT]` the storage of dockerd, which need
+    /// not run
+    #[arg(long, value_name = "SCHEME[:PATH]", default_value = "image")]
+    pub(crate) from: String,
+
+    /// `combined` is an OCI layout with Docker's manifest, `legacy` what docker save wrote up to Docker 24
+    #[arg(long, value_name = "FORMAT", default_value = "combined")]
+    pub(crate) format: String,
+
+    /// Save only this platform of each image
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
 
     /// How to show progress, on standard error
     #[arg(long, value_enum, default_value_t, value_name = "STYLE")]

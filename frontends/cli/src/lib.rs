@@ -35,6 +35,7 @@ pub fn run(exporters: ExporterRegistry, frontends: FrontendRegistry, client: &Cl
     let done = match &args.command {
         Command::Export(args) => command::export(args, &root, &exporters, &frontends, client),
         Command::Import(args) => command::import(args, &root),
+        Command::Save(args) => command::save(args, &root, &exporters, &frontends),
         Command::Images(args) => command::images(args, &root),
         Command::Tag(args) => command::tag(args, &root),
         Command::Unpack(args) => command::unpack(args, &root, &frontends),

@@ -1,15 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+mod find;
+
 use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
 use longshore_core::content::{ImageStore, Lease, Origin, Provider, StoredImage};
-use longshore_core::oci::{Digest, ImageName};
-use longshore_core::options::nearest;
+use longshore_core::oci::Digest;
 use longshore_core::{
     Error, ErrorKind, Existing, Frontend, FrontendContext, Image, ImageContent, Result, SchemeInfo, Source,
 };
+
+use find::{Found, find};
 
 /// The frontend of `image:NAME`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,33 +32,23 @@ impl Frontend for StoreFrontend {
         if source.value.is_empty() {
             return Err(Error::option("`image:` without a name"));
         }
-        let name: ImageName = source.value.parse()?;
+        let reference = &source.value;
         let store = cx.images.as_ref().ok_or_else(|| {
-            Error::option(format!("image:{name}: there is no image store in this run"))
+            Error::option(format!("image:{reference}: there is no image store in this run"))
                 .with_hint("leave out --no-store, or import an image first")
         })?;
-        let lease = store.lease()?;
-        let StoredImage { root, referrers } = store.image(&name)?.map_or_else(|| Err(missing(&name, store)), Ok)?;
-        for descriptor in [&root].into_iter().chain(&referrers) {
-            // Found under the lease, it stays, and so does everything that it refers to.
-            let gone = || Error::new(ErrorKind::NotFound, format!("image {name}: blob {} is gone", descriptor.digest));
-            store.info(&descriptor.digest)?.ok_or_else(gone)?;
-        }
-        let provider = Arc::new(Leased { store: store.clone(), _lease: lease });
-        let existing = Existing { root, referrers, provider };
-        Ok(vec![Image { names: vec![name], ..Image::new(ImageContent::Existing(existing)) }])
-    }
-}
-
-fn missing(name: &ImageName, store: &Arc<dyn ImageStore>) -> Error {
-    let error = Error::new(ErrorKind::NotFound, format!("image {name} is not in the store"));
-    let names: Vec<String> = match store.images() {
-        Ok(images) => images.into_iter().map(|(name, _)| name.to_string()).collect(),
-        Err(error) => return error,
-    };
-    match nearest(&name.to_string(), names.iter().map(String::as_str)) {
-        Some(near) => error.with_hint(format!("did you mean {near}?")),
-        None => error.with_hint("`longshore images` lists what is there"),
+        let lease = Arc::new(store.lease()?);
+        let open = |Found { names, image: StoredImage { root, referrers } }| {
+            for descriptor in [&root].into_iter().chain(&referrers) {
+                // Found under the lease, it stays, and so does everything that it refers to.
+                let message = || format!("image {reference}: blob {} is gone", descriptor.digest);
+                store.info(&descriptor.digest)?.ok_or_else(|| Error::new(ErrorKind::NotFound, message()))?;
+            }
+            let provider = Arc::new(Leased { store: store.clone(), _lease: lease.clone() });
+            let existing = Existing { root, referrers, provider };
+            Ok(Image { names, ..Image::new(ImageContent::Existing(existing)) })
+        };
+        find(store.as_ref(), reference, cx.every_tag)?.into_iter().map(open).collect()
     }
 }
 
@@ -63,7 +56,7 @@ fn missing(name: &ImageName, store: &Arc<dyn ImageStore>) -> Error {
 #[derive(Debug)]
 struct Leased {
     store: Arc<dyn ImageStore>,
-    _lease: Lease,
+    _lease: Arc<Lease>,
 }
 
 impl Provider for Leased {

@@ -1,0 +1,95 @@
+//! `longshore save`.
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+
+use anyhow::Result;
+use longshore_core::compose::{Edits, compose};
+use longshore_core::content::ImageStore;
+use longshore_core::image::as_existing;
+use longshore_core::oci::Digest;
+use longshore_core::options::Attrs;
+use longshore_core::{
+    BuildResult, Dest, Error, ExporterRegistry, FrontendContext, FrontendRegistry, Image, ImageContent, OutputSpec,
+    Progress, Session, Source, Store,
+};
+
+use super::signals;
+use crate::args::SaveArgs;
+use crate::progress;
+use crate::store_root::StoreRoot;
+
+pub(crate) fn save(
+    args: &SaveArgs,
+    root: &StoreRoot,
+    exporters: &ExporterRegistry,
+    frontends: &FrontendRegistry,
+) -> Result<()> {
+    if args.output.is_none() && io::stdout().is_terminal() {
+        let error = Error::option("an archive is not written to a terminal");
+        return Err(error.with_hint("add -o FILE, or redirect standard output").into());
+    }
+    let cancel = signals::cancel_on_signal()?;
+    let display = progress::start(args.progress);
+    let progress = Progress::new(display.clone());
+    let store = match frontends.reads_image_store(&Source::parse(&args.from)?) {
+        true => Store::Images(Arc::new(root.open()?)),
+        false => Store::Spool,
+    };
+    let images: Option<Arc<dyn ImageStore>> = store.images().cloned();
+    let cx = FrontendContext {
+        every_tag: true,
+        images,
+        progress: progress.clone(),
+        cancel: cancel.clone(),
+        ..FrontendContext::default()
+    };
+    let images = open(args, frontends, &cx)?;
+    let session = Session::new(exporters, store).with_progress(progress).with_cancel(cancel);
+    let resolved = session.resolve(&[output(args, &images)])?;
+    let responses = resolved.export(&BuildResult { images, epoch: None });
+    display.finish();
+    display.summary(&responses.map_err(|failure| failure.error)?);
+    Ok(())
+}
+
+/// The images that are named, each once, with all names that it was asked for by.
+fn open(args: &SaveArgs, frontends: &FrontendRegistry, cx: &FrontendContext) -> Result<Vec<Image>, Error> {
+    let mut all: Vec<(Option<Digest>, Image)> = Vec::new();
+    for name in &args.names {
+        let source = Source::parse(&format!("{}:{name}", args.from))?;
+        for image in frontends.open(&source, cx)? {
+            let root = root(&image)?;
+            match all.iter_mut().find(|(known, _)| root.is_some() && *known == root) {
+                Some((_, known)) => {
+                    let new = image.names.into_iter().filter(|name| !known.names.contains(name));
+                    known.names.extend(new.collect::<Vec<_>>());
+                }
+                None => all.push((root, image)),
+            }
+        }
+    }
+    let images = all.into_iter().map(|(_, image)| image).collect();
+    let platforms: Vec<_> = args.platform.clone().into_iter().collect();
+    compose(vec![(None, images)], &platforms, &Edits::default(), &cx.progress)
+}
+
+/// What two images have in common if they are one.
+fn root(image: &Image) -> Result<Option<Digest>, Error> {
+    Ok(match &image.content {
+        ImageContent::Existing(existing) => Some(existing.root.digest.clone()),
+        ImageContent::Built(built) => as_existing(built)?.map(|existing| existing.root.digest),
+    })
+}
+
+fn output(args: &SaveArgs, images: &[Image]) -> OutputSpec {
+    let mut attrs = Attrs::from_iter([("name", "*?"), ("format", &args.format)]);
+    if images.iter().any(|image| matches!(image.content, ImageContent::Built(_))) {
+        attrs.insert("compression", "uncompressed", None);
+    }
+    if let Some(platform) = &args.platform {
+        attrs.insert("platform", platform.to_string(), None);
+    }
+    let dest = args.output.clone().map_or(Dest::Stdout, Dest::Path);
+    OutputSpec { kind: "docker".to_owned(), dest: Some(dest), attrs }
+}

@@ -1,0 +1,78 @@
+//! What images in a store are called: names, and digests or the start of one.
+
+use longshore_core::content::{ImageStore, StoredImage, read};
+use longshore_core::oci::{Digest, ImageName, MANIFEST_LIMIT, parse_manifest};
+use longshore_core::options::nearest;
+use longshore_core::{Error, ErrorKind, Result};
+
+/// An image that was asked for, and the names that it was asked for by.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) names: Vec<ImageName>,
+    pub(crate) image: StoredImage,
+}
+
+/// The images that `reference` stands for: a name, else the digest of an image or of its configuration, or the
+/// start of one. With `every_tag`, a name alone stands for all tags of it.
+pub(crate) fn find(store: &dyn ImageStore, reference: &str, every_tag: bool) -> Result<Vec<Found>> {
+    let name = reference.parse::<ImageName>();
+    if let Ok(name) = &name {
+        let found = named(store, name, every_tag && !name.is_tagged() && name.digest().is_none())?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    let images = store.images()?;
+    let start = reference.strip_prefix("sha256:").unwrap_or(reference);
+    if !start.is_empty() && start.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        let mut found: Vec<&StoredImage> = Vec::new();
+        for (_, image) in &images {
+            let is_known = found.iter().any(|known| known.root.digest == image.root.digest);
+            if !is_known && ids(store, image).iter().any(|id| id.hex().starts_with(start)) {
+                found.push(image);
+            }
+        }
+        match &found[..] {
+            [] => {}
+            [image] => return Ok(vec![Found { names: Vec::new(), image: (*image).clone() }]),
+            _ => {
+                let message = format!("`{reference}` is the start of several image IDs");
+                return Err(Error::option(message).with_hint("write more of the ID"));
+            }
+        }
+    }
+    Err(missing(&name?, images.into_iter().map(|(name, _)| name.to_string()).collect()))
+}
+
+fn named(store: &dyn ImageStore, name: &ImageName, every_tag: bool) -> Result<Vec<Found>> {
+    if !every_tag {
+        let image = store.image(name)?;
+        return Ok(image.map(|image| Found { names: vec![name.clone()], image }).into_iter().collect());
+    }
+    let is_same = |other: &ImageName| (other.registry(), other.repository()) == (name.registry(), name.repository());
+    let mut found: Vec<Found> = Vec::new();
+    for (name, image) in store.images()?.into_iter().filter(|(other, _)| is_same(other) && other.digest().is_none()) {
+        match found.iter_mut().find(|known| known.image.root.digest == image.root.digest) {
+            Some(known) => known.names.push(name),
+            None => found.push(Found { names: vec![name], image }),
+        }
+    }
+    Ok(found)
+}
+
+/// What an image is known by: its digest and, for one platform, that of its configuration. A manifest that
+/// cannot be read has no more than its digest; whoever exports it is told why.
+fn ids(store: &dyn ImageStore, image: &StoredImage) -> Vec<Digest> {
+    let root = &image.root;
+    let manifest = read(store, root, MANIFEST_LIMIT).and_then(|bytes| parse_manifest(root, &bytes));
+    let config = manifest.ok().filter(|_| root.media_type.is_manifest()).map(|manifest| manifest.config.digest);
+    [root.digest.clone()].into_iter().chain(config).collect()
+}
+
+fn missing(name: &ImageName, present: Vec<String>) -> Error {
+    let error = Error::new(ErrorKind::NotFound, format!("image {name} is not in the store"));
+    match nearest(&name.to_string(), present.iter().map(String::as_str)) {
+        Some(near) => error.with_hint(format!("did you mean {near}?")),
+        None => error.with_hint("`longshore images` lists what is there"),
+    }
+}
