@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::cancel::Cancel;
 use crate::content::{Origin, Provider};
 use crate::error::Result;
-use crate::oci::{Descriptor, ImageName};
+use crate::oci::{Descriptor, Digest, ImageName};
 use crate::progress::Progress;
 
 /// Who takes images to registries. The host lends one to a run, and all outputs share it: what one of
@@ -55,6 +55,13 @@ pub trait PushSession: Send + Sync + fmt::Debug {
     /// # Errors
     /// A registry that refuses or is out of reach; a blob that is not what its descriptor says.
     fn blob(&self, blob: &PushBlob<'_>, cx: &Transfer<'_>) -> Result<Delivery>;
+
+    /// Makes sure that the repository has a blob that it has already, or that can be mounted from one of
+    /// `origins`; answers its size in bytes. `None` if that cannot be: then nothing was sent.
+    ///
+    /// # Errors
+    /// As [`blob`](Self::blob).
+    fn reuse(&self, digest: &Digest, origins: &[Origin], cx: &Transfer<'_>) -> Result<Option<u64>>;
 
     /// Sends a blob while it is made. `make` writes it and answers what it wrote; it is called again,
     /// and writes the same, when a connection breaks.

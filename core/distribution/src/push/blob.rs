@@ -3,7 +3,8 @@
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use longshore_core::oci::Descriptor;
+use longshore_core::content::Origin;
+use longshore_core::oci::{Descriptor, Digest};
 use longshore_core::{Context, Delivery, Error, ErrorKind, PushBlob, Result, Task, Transfer};
 use ureq::http::Method;
 
@@ -38,7 +39,7 @@ fn deliver_now(
     if exists(session, blob.descriptor, cx)? {
         return Ok(Delivery::Present);
     }
-    let start = match mount::mount(session, blob, having, cx)? {
+    let start = match mount::mount(session, &blob.descriptor.digest, blob.origins, having, cx)? {
         mount::Outcome::Mounted(from) => return Ok(Delivery::Mounted(from)),
         mount::Outcome::Start(start) => Some(start),
         mount::Outcome::Refused => None,
@@ -46,10 +47,57 @@ fn deliver_now(
     upload::send(session, blob, start, cx, task)
 }
 
+/// Makes sure that the repository has a blob that it, or another one in `origins`, has already; answers its
+/// size. `None` if it is nowhere, or if its size cannot be known: then nothing was sent.
+pub(super) fn reuse(
+    session: &RunSession,
+    digest: &Digest,
+    origins: &[Origin],
+    cx: Transfer<'_>,
+) -> Result<Option<u64>> {
+    let shipped = session.shipments.of(&session.origin.registry, digest);
+    let mut having = shipped.lock().unwrap_or_else(PoisonError::into_inner);
+    let _slot = session.slots.take(cx.cancel)?;
+    let found = match look(session, digest, cx)? {
+        Found::Nothing => match mount::mount(session, digest, origins, &having, cx)? {
+            mount::Outcome::Mounted(_) => look(session, digest, cx)?,
+            mount::Outcome::Start(start) => {
+                upload::abandon(session, &start.location);
+                Found::Nothing
+            }
+            mount::Outcome::Refused => Found::Nothing,
+        },
+        found => found,
+    };
+    let Found::Blob(Some(size)) = found else { return Ok(None) };
+    if !having.contains(&session.origin.repository) {
+        having.push(session.origin.repository.clone());
+    }
+    Ok(Some(size))
+}
+
 /// Whether the repository has a blob already.
 pub(super) fn exists(session: &RunSession, descriptor: &Descriptor, cx: Transfer<'_>) -> Result<bool> {
-    let path = session.path(&format!("blobs/{}", descriptor.digest));
-    let what = format!("cannot look for blob {}", descriptor.digest);
+    let Descriptor { digest, size: expected, .. } = descriptor;
+    match look(session, digest, cx)? {
+        Found::Nothing => Ok(false),
+        Found::Blob(Some(size)) if size != *expected => {
+            Err(Error::corrupt(format!("blob {digest} has {size} bytes in the registry, expected {expected}")))
+        }
+        Found::Blob(_) => Ok(true),
+    }
+}
+
+/// What a repository says about a blob.
+enum Found {
+    Nothing,
+    /// It is there, with this size, if that was said.
+    Blob(Option<u64>),
+}
+
+fn look(session: &RunSession, digest: &Digest, cx: Transfer<'_>) -> Result<Found> {
+    let path = session.path(&format!("blobs/{digest}"));
+    let what = format!("cannot look for blob {digest}");
     run(session.registry.endpoint.policy(), cx, || {
         let mut response = session.call(session.at(Method::HEAD, &path, Payload::None), cx)?;
         if response.is_redirect() {
@@ -57,29 +105,21 @@ pub(super) fn exists(session: &RunSession, descriptor: &Descriptor, cx: Transfer
             response = match session.registry.endpoint.chase(response, &Method::HEAD, &[], &session.scopes, cx) {
                 // A storage may let nobody look, and that something is there is why it was named.
                 Ok(response) if matches!(response.status(), 403 | 405) && !response.url.is_same_origin(&own) => {
-                    return Ok(true);
+                    return Ok(Found::Blob(None));
                 }
                 Ok(response) if response.header("content-type").is_some_and(|kind| kind.contains("html")) => {
-                    return Ok(false);
+                    return Ok(Found::Nothing);
                 }
                 Ok(response) => response,
                 Err(failure) if failure.error().kind() == ErrorKind::Cancelled => return Err(failure),
-                Err(_) => return Ok(true),
+                Err(_) => return Ok(Found::Blob(None)),
             };
         }
         match response.status() {
-            200 => match response.length() {
-                // Some proxies say so of every answer without a body.
-                Some(0) => Ok(true),
-                Some(size) if size != descriptor.size => {
-                    let (digest, expected) = (&descriptor.digest, descriptor.size);
-                    let message = format!("blob {digest} has {size} bytes in the registry, expected {expected}");
-                    Err(Error::corrupt(message).into())
-                }
-                _ => Ok(true),
-            },
+            // Some proxies say 0 of every answer without a body.
+            200 => Ok(Found::Blob(response.length().filter(|size| *size > 0))),
             // Some do not let anyone look.
-            404 | 400 | 405 => Ok(false),
+            404 | 400 | 405 => Ok(Found::Nothing),
             _ => Err(Failure::of(&what, response)),
         }
     })

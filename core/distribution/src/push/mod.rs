@@ -165,6 +165,12 @@ impl PushSession for RunSession {
         Ok(delivery)
     }
 
+    fn reuse(&self, digest: &Digest, origins: &[Origin], cx: &Transfer<'_>) -> Result<Option<u64>> {
+        let found = blob::reuse(self, digest, origins, *cx)?;
+        self.has_sent.fetch_or(found.is_some(), Ordering::Relaxed);
+        Ok(found)
+    }
+
     fn stream(&self, name: &str, make: &MakeBlob<'_>, cx: &Transfer<'_>) -> Result<Option<Descriptor>> {
         if self.takes_no_streams.load(Ordering::Relaxed) {
             return Ok(None);

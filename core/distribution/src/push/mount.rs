@@ -2,7 +2,8 @@
 //! blob from another repository").
 
 use longshore_core::content::Origin;
-use longshore_core::{ErrorKind, PushBlob, Result, Transfer};
+use longshore_core::oci::Digest;
+use longshore_core::{ErrorKind, Result, Transfer};
 use ureq::http::Method;
 
 use super::RunSession;
@@ -23,9 +24,16 @@ pub(super) enum Outcome {
     Refused,
 }
 
-pub(super) fn mount(session: &RunSession, blob: &PushBlob<'_>, having: &[String], cx: Transfer<'_>) -> Result<Outcome> {
-    for from in candidates(session, blob.origins, having) {
-        match ask(session, blob, &from, cx)? {
+/// Mounts a blob from one of `origins`, or of the repositories that are known to have it.
+pub(super) fn mount(
+    session: &RunSession,
+    digest: &Digest,
+    origins: &[Origin],
+    having: &[String],
+    cx: Transfer<'_>,
+) -> Result<Outcome> {
+    for from in candidates(session, origins, having) {
+        match ask(session, digest, &from, cx)? {
             Outcome::Refused => {}
             outcome => return Ok(outcome),
         }
@@ -34,9 +42,8 @@ pub(super) fn mount(session: &RunSession, blob: &PushBlob<'_>, having: &[String]
 }
 
 /// Asks for one mount; twice, where the first answer is that it may work later.
-fn ask(session: &RunSession, blob: &PushBlob<'_>, from: &str, cx: Transfer<'_>) -> Result<Outcome> {
-    let digest = blob.descriptor.digest.to_string();
-    let path = session.path(&format!("blobs/uploads/?mount={}&from={}", encode(&digest), encode(from)));
+fn ask(session: &RunSession, digest: &Digest, from: &str, cx: Transfer<'_>) -> Result<Outcome> {
+    let path = session.path(&format!("blobs/uploads/?mount={}&from={}", encode(&digest.to_string()), encode(from)));
     let scopes = [session.scopes[0].clone(), Scope::pull(from)];
     let mut retries = Retries::new(RetryPolicy { attempts: 2, ..session.registry.endpoint.policy() }, cx);
     loop {

@@ -1,8 +1,8 @@
 //! Images into registries: blobs first, then manifests, and tags when everything else is done.
 
 mod options;
+mod outlet;
 mod send;
-mod stream;
 mod tags;
 
 use std::sync::Arc;
@@ -82,12 +82,13 @@ impl<'a> Push<'a> {
         })
     }
 
-    /// Makes the images. With `push-streaming`, layers go straight to the registry where that is possible.
+    /// Makes the images. With `push-streaming`, layers go straight to the registry where that is possible; with
+    /// `reuse-registry-blobs`, those that it has are not made.
     ///
     /// # Errors
     /// As [`assemble_all`](super::assemble_all), and those of the registry.
     pub fn assemble(&self, result: &'a BuildResult, image: &ImageOptions) -> Result<Vec<NamedImage<'a>>> {
-        let outlet = self.options.is_streaming().then(|| stream::Outlet::new(self)).flatten();
+        let outlet = outlet::Outlet::new(self);
         let outlet = outlet.as_ref().map(|outlet| outlet as &dyn LayerOutlet);
         assemble_all_to(result, image, self.cx, outlet)
     }

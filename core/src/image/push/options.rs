@@ -13,6 +13,7 @@ pub struct PushOptions {
     by_digest: Option<bool>,
     insecure: Option<bool>,
     streaming: Option<bool>,
+    reuse_blobs: Option<bool>,
 }
 
 impl Options for PushOptions {
@@ -26,7 +27,10 @@ impl Options for PushOptions {
         let insecure = "Do not check certificates of these registries, and use plain HTTP where there is no TLS";
         visitor.option("registry.insecure", insecure, "false", &mut self.insecure)?;
         let streaming = "Send layers while they are made, without keeping them";
-        visitor.option("push-streaming", streaming, "false", &mut self.streaming)
+        visitor.option("push-streaming", streaming, "false", &mut self.streaming)?;
+        let reuse = "Take compressed layers that the registry has, as Docker noted, instead of compressing; the digest of \
+                     the image then depends on the registry";
+        visitor.option("reuse-registry-blobs", reuse, "false", &mut self.reuse_blobs)
     }
 }
 
@@ -35,6 +39,7 @@ impl PushOptions {
     pub fn first_set(&self) -> Option<&'static str> {
         let options = [
             ("push-streaming", self.streaming),
+            ("reuse-registry-blobs", self.reuse_blobs),
             ("push-by-digest", self.by_digest),
             ("registry.insecure", self.insecure),
         ];
@@ -108,6 +113,10 @@ impl PushOptions {
 
     pub(super) fn is_streaming(&self) -> bool {
         self.streaming.unwrap_or(false)
+    }
+
+    pub(super) fn reuses_blobs(&self) -> bool {
+        self.reuse_blobs.unwrap_or(false)
     }
 
     pub(super) fn registry(&self) -> RegistryOptions {

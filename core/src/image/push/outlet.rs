@@ -1,0 +1,101 @@
+//! Layers that do not go through the store: the registry has them, or is sent them while they are made.
+
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Push, Repository};
+use crate::compression::detect;
+use crate::content::{Origin, Provider};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::image::layers::LayerOutlet;
+use crate::layer::{Layer, LayerSource, LayerStream, MadeLayer, SeenBlob};
+use crate::oci::{Descriptor, MediaType};
+use crate::push::Transfer;
+
+/// Sends layers to the first repository; the others of the same registry can mount them from there.
+pub(super) struct Outlet<'p> {
+    repository: &'p Repository,
+    transfer: Transfer<'p>,
+    streams: bool,
+    reuses: bool,
+}
+
+/// Bytes that tell how a blob is compressed.
+const MAGIC: u64 = 6;
+
+impl<'p> Outlet<'p> {
+    /// `None` where layers have to be kept: to be sent to a second registry, or because a repository is
+    /// not for all of the images.
+    pub(super) fn new(push: &'p Push<'_>) -> Option<Self> {
+        let (mut streams, reuses) = (push.options.is_streaming(), push.options.reuses_blobs());
+        if !streams && !reuses {
+            return None;
+        }
+        let progress = push.cx.progress();
+        let (origin, repository) = push.repositories.first()?;
+        let serves_all = |other: &Repository| other.images == repository.images;
+        let is_one = push.repositories.iter().all(|(at, other)| at.registry == origin.registry && serves_all(other));
+        if !is_one {
+            let option = push.options.first_set().unwrap_or_default();
+            progress.warn(format!("{option}: layers for several registries or repositories are kept in the store"));
+            return None;
+        }
+        if streams && !push.cx.is_for_one_output() {
+            progress.warn("push-streaming: another output needs the layers: they are kept");
+            streams = false;
+        }
+        Some(Self { repository, transfer: push.transfer(), streams, reuses })
+    }
+
+    /// What the registry has of the blobs that it was seen to have.
+    fn find(&self, seen: Vec<SeenBlob>) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
+        let session = &self.repository.session;
+        let own = session.origin().registry;
+        for SeenBlob { digest, origin } in seen.into_iter().filter(|seen| seen.origin.registry == own) {
+            let origins: [Origin; 1] = [origin];
+            let Some(size) = session.reuse(&digest, &origins, &self.transfer)? else { continue };
+            let provider = session.provider(&self.transfer);
+            let mut start = Vec::new();
+            let blob = provider.open(&digest, 0)?;
+            blob.take(MAGIC).read_to_end(&mut start).attempt(|| format!("cannot read blob {digest}"))?;
+            let descriptor = Descriptor::new(MediaType::layer(detect(&start)?), digest, size);
+            return Ok(Some((descriptor, provider)));
+        }
+        Ok(None)
+    }
+}
+
+impl LayerOutlet for Outlet<'_> {
+    fn present(&self, layer: &Layer) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
+        let LayerSource::Tar(source) = &layer.source else { return Ok(None) };
+        if !self.reuses {
+            return Ok(None);
+        }
+        let found = self.repository.attempt(source.stream.seen().and_then(|seen| self.find(seen)))?;
+        if let Some((descriptor, _)) = &found {
+            let task = self.transfer.progress.task(format!("layer {}", layer.name()), None);
+            task.skipped(format!("the registry has it as {}, as Docker noted", descriptor.digest));
+        }
+        Ok(found)
+    }
+
+    fn take(&self, layer: &LayerStream<'_>) -> Result<Option<(MadeLayer, Arc<dyn Provider>)>> {
+        if !self.streams {
+            return Ok(None);
+        }
+        let latest: Mutex<Option<MadeLayer>> = Mutex::default();
+        let made = || latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = || Error::new(ErrorKind::Other, format!("layer {} was not made", layer.name()));
+        let make = |out: &mut (dyn std::io::Write + Send)| {
+            let new = layer.write_to(out)?;
+            let descriptor = new.blob(layer.encoding()).cloned().ok_or_else(missing)?;
+            *made() = Some(new);
+            Ok(descriptor)
+        };
+        let sent = self.repository.session.stream(&layer.name(), &make, &self.transfer);
+        match self.repository.attempt(sent)? {
+            Some(_) => Ok(Some((made().take().ok_or_else(missing)?, self.repository.session.provider(&self.transfer)))),
+            None => Ok(None),
+        }
+    }
+}
