@@ -1,5 +1,5 @@
 #!/bin/bash
-# Measures the command beside gzip, pigz, zstd, skopeo, containerd, umoci and podman on a corpus of about
+# Measures the command beside gzip, pigz, zstd, skopeo, containerd, umoci, podman and docker on a corpus of about
 # 1 GB, and writes docs/benchmarks.md. Ratios are of one run on one machine: each round runs every candidate once, and
 # the median round counts. `run.sh ROUNDS`; 3 without.
 set -euo pipefail
@@ -22,6 +22,8 @@ need umoci umoci
 need podman podman
 need docker-registry docker-registry
 need curl curl
+need dockerd docker.io
+need docker docker-cli
 [ "$(id -u)" = 0 ] || { echo "run.sh needs to be root, for containerd" >&2; exit 1; }
 [ -x /usr/bin/time ] || { echo "run.sh needs /usr/bin/time (package time)" >&2; exit 1; }
 
@@ -108,7 +110,31 @@ stop_registry() {
 	registry_daemon=
 }
 
+# A dockerd of its own, with nothing of the network of the machine.
+docker="docker --host unix://$state/docker"
+docker_daemon=
+# start_docker ROOT
+start_docker() {
+	echo '{"insecure-registries": ["127.0.0.1/8"]}' >"$state/daemon.json"
+	dockerd --data-root "$1" --exec-root "$state/exec" --pidfile "$state/docker.pid" --config-file "$state/daemon.json" \
+		--iptables=false --ip6tables=false --bridge=none --storage-driver=overlay2 --host "unix://$state/docker" \
+		>"$state/docker.log" 2>&1 &
+	docker_daemon=$!
+	for _ in $(seq 300); do
+		! $docker version >/dev/null 2>&1 || return 0
+		sleep 0.1
+	done
+	cat "$state/docker.log" >&2
+	exit 1
+}
+
+stop_docker() {
+	kill "$docker_daemon" && wait "$docker_daemon" || true
+	docker_daemon=
+}
+
 clean_up() {
+	[ -z "$docker_daemon" ] || { kill "$docker_daemon" && wait "$docker_daemon" || true; }
 	[ -z "$registry_daemon" ] || kill "$registry_daemon" || true
 	[ -z "$daemon" ] || kill "$daemon" || true
 	umount --lazy "$memory" 2>/dev/null || true
@@ -232,6 +258,38 @@ push_round() {
 	umount "$memory"
 }
 
+# An image in the storage of dockerd, into archives and into a registry. saving WHERE PLACE
+saving() {
+	local where=$1 place=$2
+	local from="--from docker-graph:$place/docker --progress quiet"
+	start_docker "$place/docker"
+	"$longshore" export oci-archive:"$work/g.tar" --no-store --progress quiet -o "type=docker,name=$registry/docker:1,dest=$place/load.tar"
+	$docker load --quiet --input "$place/load.tar"
+	rm "$place/load.tar"
+	candidate "docker save, $where" "$place/save.tar" "exec $docker save --output $place/save.tar $registry/docker:1"
+	rm "$place/save.tar"
+	candidate "longshore save, $where" "$place/combined.tar" "exec $longshore save $registry/docker:1 $from --output $place/combined.tar"
+	rm "$place/combined.tar"
+	candidate "longshore save, legacy, $where" "$place/legacy.tar" "exec $longshore save $registry/docker:1 $from --format legacy --output $place/legacy.tar"
+	rm "$place/legacy.tar"
+	start_registry "$place/registry"
+	candidate "docker push, $where" "$place/registry" "exec $docker push --quiet $registry/docker:1"
+	stop_registry
+	start_registry "$place/registry"
+	candidate "longshore, push from dockerd's storage, $where" "$place/registry" "exec $longshore export docker-graph:$place/docker:$registry/docker:1 --no-store --progress quiet -o type=registry,name=$registry/longshore:1,push-streaming=true"
+	stop_registry
+	stop_docker
+	rm -rf "$place/docker" "$place/registry"
+}
+
+save_round() {
+	mkdir -p "$memory" "$work/disk"
+	mount -t tmpfs -o size=75% tmpfs "$memory"
+	saving "in memory" "$memory"
+	umount "$memory"
+	saving "on disk" "$work/disk"
+}
+
 # median NAME COLUMN
 median() {
 	awk -F'\t' -v name="$1" -v column="$2" '$1 == name { print $column }' "$work/results" | sort -n |
@@ -260,6 +318,7 @@ for _ in $(seq "$rounds"); do
 	stop_containerd
 	unpack_round
 	push_round
+	save_round
 done
 
 sha=$(grep -qw sha_ni /proc/cpuinfo && echo with || echo without)
@@ -284,7 +343,9 @@ PAGE
 Peak memory is of the largest process of a candidate. Of \`ctr\` only the client is counted, by time and memory: what
 containerd does for it is in the wall time alone. Imports read a pipe, into a store that has nothing of the image;
 skopeo reads no pipe, so it is given the file. What leaves the store is compared with what came in. Pushes go to Debian's
-\`docker-registry\` on this machine, which takes a good part of it for itself, with all files in memory.
+\`docker-registry\` on this machine, which takes a good part of it for itself, with all files in memory. Of \`docker\`,
+too, only the client is counted; it flushes nothing to the disk, and the daemon writes each layer to a temporary
+directory first. Both push gzip.
 
 | | times as fast as | by wall time | by CPU time |
 |---|---|---|---|
@@ -312,5 +373,10 @@ PAGE
 		ratio "longshore, $how push" "skopeo copy, $how push"
 	done
 	ratio "longshore, between repositories" "skopeo copy, between repositories"
+	for where in "in memory" "on disk"; do
+		ratio "longshore save, $where" "docker save, $where"
+		ratio "longshore save, legacy, $where" "docker save, $where"
+		ratio "longshore, push from dockerd's storage, $where" "docker push, $where"
+	done
 } >"$page"
 cat "$page"

@@ -43,9 +43,10 @@ pub(crate) enum Command {
 /// Export sources to one or more outputs
 ///
 /// A source is `rootfs:DIR` (a directory, as one layer), `scratch` (no layers), `image:NAME` (in the
-/// image store), `docker://NAME` (in a registry), `oci:DIR`, `oci-archive:FILE` or `docker-archive:FILE`
-/// (images that exist, selected with `:REF`; `-` reads standard input). Prefixed with a platform, as in
-/// `linux/arm64=rootfs:DIR`, several directories make one multi-platform image.
+/// image store), `docker://NAME` (in a registry), `docker-graph:NAME` (in the storage of dockerd), `oci:DIR`,
+/// `oci-archive:FILE` or `docker-archive:FILE` (images that exist, selected with `:REF`; `-` reads standard
+/// input). Prefixed with a platform, as in `linux/arm64=rootfs:DIR`, several directories make one
+/// multi-platform image.
 ///
 /// Either all outputs are written, or none. Tags in registries come last; one that is refused then leaves what
 /// is written.
@@ -335,7 +336,7 @@ pub(crate) struct DuArgs {
 /// Show what images consist of: manifests, configuration, layers and their biggest files
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// What to read: image:NAME, docker://NAME, or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
+    /// What to read: image:NAME, docker://NAME, docker-graph:NAME, or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 
@@ -349,7 +350,7 @@ pub(crate) struct InspectArgs {
 /// All that is wrong is listed, one line a problem; the exit code is then 1.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
-    /// What to read: image:NAME, docker://NAME, or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
+    /// What to read: image:NAME, docker://NAME, docker-graph:NAME, or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 }

@@ -7,6 +7,7 @@ mod run;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use longshore_testkit::docker::{DockerRoot, GraphDriver};
 use longshore_testkit::registry::Registry;
 use run::Workdir;
 
@@ -42,7 +43,10 @@ fn prepare(work: &Workdir) {
     let mut tar = longshore_core::archive::Writer::new(Vec::new());
     tar.append(&entry, &mut &b"app"[..]).unwrap();
     let gzip = longshore_core::compression::Encoding::new(longshore_core::compression::Algorithm::Gzip, None).unwrap();
-    work.write("app.tar.gz", gzip.encode(&tar.finish().unwrap()).unwrap());
+    let tar = tar.finish().unwrap();
+    work.write("app.tar.gz", gzip.encode(&tar).unwrap());
+    let docker = DockerRoot::new(&work.path("docker"), GraphDriver::Overlay2);
+    docker.tag("app:1", &docker.build(&[tar]).id);
 }
 
 #[test]
@@ -58,6 +62,8 @@ fn commands_run_as_written() {
         let registry = Registry::start();
         for command in commands(&page) {
             let command = command.replace("localhost:5000", registry.host());
+            let command = command.replace("docker-graph:app", "docker-graph:./docker:app");
+            let command = command.replace("--from docker-graph ", "--from docker-graph:./docker ");
             let mut shell = Command::new("sh");
             let output = shell
                 .args(["-euc", &command])
