@@ -305,7 +305,7 @@ row() {
 ratio() {
 	awk -v a="$(median "$1" 2)" -v b="$(median "$2" 2)" -v ac="$(median "$1" 3)" -v bc="$(median "$2" 3)" \
 		-v name="$1" -v other="$2" \
-		'BEGIN { printf "| %s | %s | %.2f | %s |\n", name, other, b / a, ac > 0 ? sprintf("%.2f", bc / ac) : "-" }'
+		'BEGIN { printf "| %s | %s | %.2f | %s |\n", name, other, b / a, (ac > 0 ? sprintf("%.2f", bc / ac) : "-") }'
 }
 
 make_corpus
