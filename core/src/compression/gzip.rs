@@ -13,25 +13,28 @@ pub(super) const DEFAULT_LEVEL: i32 = 6;
 pub(super) const LEVELS: RangeInclusive<i32> = 0..=12;
 
 /// What makes the bytes. It changes whenever a golden digest below does.
-pub(super) const ENCODER: &str = "gzip libdeflate-1.26.1 members of 1048576";
+pub(super) const ENCODER: &str = "gzip libdeflate-1.26.1 members of 1048576, stored if samples do not shrink";
 
 /// Uncompressed bytes in a member. Part of what decides digests: never change it.
 pub(super) const MEMBER: usize = 1 << 20;
+
+/// Levels from here on search for the best encoding, whatever it costs.
+const THOROUGH: i32 = 10;
 
 /// Compresses `block` into one member for each MiB.
 pub(super) fn encode(block: &[u8], level: i32) -> Result<Vec<u8>> {
     thread_local! {
         // A compressor is some hundred KiB of tables: one a thread, not one a block.
-        static COMPRESSOR: RefCell<Option<(i32, Compressor)>> = const { RefCell::new(None) };
+        static COMPRESSORS: RefCell<Option<Compressors>> = const { RefCell::new(None) };
     }
-    COMPRESSOR.with_borrow_mut(|slot| {
-        if slot.as_ref().is_none_or(|(of, _)| *of != level) {
-            let valid = CompressionLvl::new(level).map_err(|error| failed(&format!("{error:?}")))?;
-            *slot = Some((level, Compressor::new(valid)));
+    COMPRESSORS.with_borrow_mut(|slot| {
+        if slot.as_ref().is_none_or(|compressors| compressors.level != level) {
+            *slot = Some(Compressors::new(level)?);
         }
-        let Some((_, compressor)) = slot else { return Err(failed("no compressor")) };
+        let Some(compressors) = slot else { return Err(failed("no compressor")) };
         let mut out = Vec::new();
         for member in block.chunks(MEMBER) {
+            let compressor = compressors.suited_to(member)?;
             let start = out.len();
             out.resize(start + compressor.gzip_compress_bound(member.len()), 0);
             let written = compressor.gzip_compress(member, &mut out[start..]);
@@ -40,6 +43,54 @@ pub(super) fn encode(block: &[u8], level: i32) -> Result<Vec<u8>> {
         Ok(out)
     })
 }
+
+/// The compressors of one level.
+struct Compressors {
+    level: i32,
+    compressor: Compressor,
+    /// Level 1, for samples.
+    sampler: Compressor,
+    /// Level 0, for what does not shrink.
+    storer: Compressor,
+    sample: Vec<u8>,
+}
+
+impl Compressors {
+    fn new(level: i32) -> Result<Self> {
+        let new = |level| -> Result<Compressor> {
+            let valid = CompressionLvl::new(level).map_err(|error| failed(&format!("{error:?}")))?;
+            Ok(Compressor::new(valid))
+        };
+        Ok(Self { level, compressor: new(level)?, sampler: new(1)?, storer: new(0)?, sample: Vec::new() })
+    }
+
+    /// Data that was compressed before, such as packages and pictures, takes longest and gains nothing.
+    fn suited_to(&mut self, member: &[u8]) -> Result<&mut Compressor> {
+        let is_sampled = (1..THOROUGH).contains(&self.level) && member.len() >= SAMPLED;
+        Ok(if is_sampled && !self.shrinks(member)? { &mut self.storer } else { &mut self.compressor })
+    }
+
+    /// Whether any sample of `member` shrinks by more than 1 %.
+    fn shrinks(&mut self, member: &[u8]) -> Result<bool> {
+        let small = (0..SMALL_SAMPLES).map(|number| (member.len() / SMALL_SAMPLES * number, SMALL_SAMPLE));
+        for (start, length) in small.chain([(member.len() / 2, LARGE_SAMPLE)]) {
+            let sample = &member[start..member.len().min(start + length)];
+            self.sample.resize(self.sampler.deflate_compress_bound(sample.len()), 0);
+            let written = self.sampler.deflate_compress(sample, &mut self.sample);
+            if written.map_err(|error| failed(&error.to_string()))? < sample.len() - sample.len() / 100 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Members from this size on are sampled; smaller ones take no time.
+const SAMPLED: usize = 256 << 10;
+const SMALL_SAMPLES: usize = 16;
+const SMALL_SAMPLE: usize = 4 << 10;
+/// Twice the window of deflate, to see what repeats within it.
+const LARGE_SAMPLE: usize = 64 << 10;
 
 fn failed(reason: &str) -> Error {
     Error::new(ErrorKind::Other, format!("cannot compress a block with gzip: {reason}"))
@@ -50,6 +101,15 @@ mod tests {
     use super::*;
     use crate::oci::Digest;
 
+    fn noise(length: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        };
+        std::iter::repeat_with(next).take(length).collect()
+    }
+
     /// A changed digest here means that every user's images change: it must be wanted and announced.
     #[test]
     fn golden_bytes() {
@@ -57,5 +117,18 @@ mod tests {
         let bytes = encode(&data, DEFAULT_LEVEL).unwrap();
         assert_eq!(bytes[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff], "no name, no time, no system");
         assert_eq!(Digest::of(&bytes).short(), "836ffba16ab5");
+        // A MiB that does not shrink, and the same with a page of zeros where a sample looks.
+        let mut noise = noise(MEMBER);
+        let stored = encode(&noise, DEFAULT_LEVEL).unwrap();
+        assert!(stored.len() > MEMBER);
+        assert_eq!(Digest::of(&stored).short(), "858c2970560d");
+        noise[..SMALL_SAMPLE].fill(0);
+        assert!(encode(&noise, DEFAULT_LEVEL).unwrap().len() < MEMBER - SMALL_SAMPLE / 2);
+    }
+
+    #[test]
+    fn noise_that_repeats_is_compressed() {
+        let data: Vec<u8> = noise(8192).into_iter().cycle().take(MEMBER).collect();
+        assert!(encode(&data, DEFAULT_LEVEL).unwrap().len() < MEMBER / 4);
     }
 }
