@@ -10,7 +10,7 @@ use crate::archive::{Entry, EntryKind, Writer};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::tree::{FileType, Node, walk};
+use crate::tree::{FileType, Node, NodeFile, walk};
 
 const CAPABILITY: &str = "security.capability";
 
@@ -95,6 +95,9 @@ impl DirectoryLayer<'_> {
     fn add_file(&mut self, node: &Node<'_>, mut entry: Entry) -> Result<()> {
         let stat = node.stat();
         let mut file = if entry.kind == EntryKind::File { Some(node.open()?) } else { None };
+        if let Some(file) = file.as_ref().filter(|_| self.source.whiteouts == Whiteouts::Overlay) {
+            refuse_metacopy(node, file)?;
+        }
         let capability = file.as_ref().map(|file| file.xattr(CAPABILITY)).transpose()?.flatten();
         entry.xattrs.extend(capability.map(|value| (CAPABILITY.as_bytes().to_vec(), value)));
         if stat.st_nlink > 1 {
@@ -135,6 +138,17 @@ impl DirectoryLayer<'_> {
             _ => error.into(),
         })
     }
+}
+
+/// Fails for a file whose content overlayfs keeps in a lower layer: what can be read here are zeros.
+fn refuse_metacopy(node: &Node<'_>, file: &NodeFile) -> Result<()> {
+    for scope in ["trusted", "user"] {
+        if file.xattr(&format!("{scope}.overlay.metacopy"))?.is_some() {
+            return Err(Error::input(format!("{} has its content in a lower layer", node.display()))
+                .with_hint("mount the overlay and export the merged tree, or turn metacopy off"));
+        }
+    }
+    Ok(())
 }
 
 /// Who owns a file in the layer.
@@ -240,5 +254,21 @@ mod tests {
         tree.file("neg", b"n", 0o644, at(-5));
         tree.file("big", &[0; 70_000], 0o644, at(TIME));
         assert_buildkit(&tree, "sha256:59534036cd70c2183295199643da1a21fb5086e85bf2961b7a38b51df89e4f00", 73728);
+    }
+
+    #[test]
+    fn content_that_overlayfs_keeps_elsewhere_is_refused() {
+        let tree = Tree::new();
+        tree.file("a", &[0; 10], 0o644, at(TIME));
+        let file = File::open(tree.0.path().join("a")).unwrap();
+        let flags = rustix::fs::XattrFlags::empty();
+        match rustix::fs::fsetxattr(&file, "user.overlay.metacopy", b"", flags) {
+            Err(rustix::io::Errno::OPNOTSUPP) => return,
+            set => set.unwrap(),
+        }
+        let source = |whiteouts| DirSource { path: tree.0.path().to_owned(), whiteouts, rules: Rules::default() };
+        let write = |whiteouts| write(&source(whiteouts), &mut io::sink(), &Progress::silent(), &Cancel::default());
+        write(Whiteouts::Plain).unwrap();
+        assert!(write(Whiteouts::Overlay).unwrap_err().message().contains("has its content in a lower layer"));
     }
 }

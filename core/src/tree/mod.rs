@@ -4,4 +4,4 @@ mod patterns;
 mod walk;
 
 pub use patterns::{Matched, Patterns};
-pub use walk::{FileType, Node, walk};
+pub use walk::{FileType, Node, NodeFile, walk};

@@ -1,13 +1,16 @@
 //! Directories that others write to: what is read has a limit, and no link leads out.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use longshore_core::{Context, Error, ErrorKind, Result};
-use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, statat};
 use rustix::io::Errno;
 
 /// An open directory, and where it is.
@@ -29,14 +32,19 @@ impl Directory {
 
     /// Opens a directory below, through no link.
     pub(crate) fn directory(&self, path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let fd = self.open_below(path, DIRECTORY)?;
-        Ok(Self { fd, path: self.path.join(path) })
+        let below = path.as_ref();
+        let path = self.path.join(below);
+        let opened = self.resolve(below, DIRECTORY, BELOW).map_err(error_of);
+        let fd = opened.attempt(|| format!("cannot open {}", path.display()))?;
+        Ok(Self { fd, path })
     }
 
-    /// Opens a file below, through no link.
+    /// Opens a regular file below, through no link.
     pub(crate) fn file(&self, path: impl AsRef<Path>) -> Result<File> {
-        Ok(File::from(self.open_below(path.as_ref(), FILE)?))
+        let path = path.as_ref();
+        let opened = self.resolve(path, FILE, BELOW).map_err(error_of).and_then(regular);
+        let (file, _) = opened.attempt(|| format!("cannot open {}", self.path.join(path).display()))?;
+        Ok(file)
     }
 
     /// Reads a file below of at most `limit` bytes; `None` if it is not there.
@@ -84,13 +92,24 @@ impl Directory {
         Ok(names)
     }
 
-    /// Opens a regular file at a path in the image whose root this directory is: links are followed as
-    /// they would be followed in a container, and lead nowhere else.
+    /// Opens a directory at a path in the image whose root this directory is. Links are followed as they would
+    /// be followed in a container, and lead nowhere else.
     ///
     /// `RESOLVE_BENEATH` would refuse what dockerd extracted in a chroot: `lib -> /usr/lib`, then `lib/x`.
-    pub(crate) fn open_in_root(&self, path: &Path) -> Result<(File, u64)> {
+    pub(crate) fn directory_in_root(&self, path: &Path) -> Result<Self> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-        let fd = openat2(&self.fd, path, FILE, Mode::empty(), resolve).map_err(error_of)?;
+        let fd = self.resolve(path, DIRECTORY | OFlags::PATH, resolve).map_err(error_in_image)?;
+        Ok(Self { fd, path: self.path.join(path) })
+    }
+
+    /// Opens a regular file of an image in this directory, and says how many bytes it has.
+    ///
+    /// It is looked at first: images may have devices, and to open some does something, such as to start a
+    /// watchdog.
+    pub(crate) fn file_of_image(&self, name: &OsStr) -> Result<(File, u64)> {
+        let found = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).map_err(error_in_image)?;
+        size(&found)?;
+        let fd = self.resolve(Path::new(name), FILE, BELOW | ResolveFlags::NO_XDEV).map_err(error_in_image)?;
         regular(fd)
     }
 
@@ -98,10 +117,16 @@ impl Directory {
         &self.path
     }
 
-    fn open_below(&self, path: &Path, flags: OFlags) -> Result<OwnedFd> {
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let opened = openat2(self.fd.as_fd(), path, flags, Mode::empty(), resolve);
-        opened.map_err(error_of).attempt(|| format!("cannot open {}", self.path.join(path).display()))
+    fn resolve(&self, path: &Path, flags: OFlags, resolve: ResolveFlags) -> rustix::io::Result<OwnedFd> {
+        let open = || openat2(&self.fd, path, flags, Mode::empty(), resolve);
+        for attempt in 0..ATTEMPTS {
+            match open() {
+                Err(Errno::AGAIN) if attempt >= QUICK_ATTEMPTS => thread::sleep(Duration::from_millis(1)),
+                Err(Errno::AGAIN) => {}
+                opened => return opened,
+            }
+        }
+        open()
     }
 }
 
@@ -112,17 +137,30 @@ impl fmt::Debug for Directory {
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-/// Without `NONBLOCK` a named pipe would wait for a writer.
+/// `NONBLOCK`, because what was a file when it was looked at may be a pipe when it is opened.
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+/// Through no link, and not out.
+const BELOW: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+/// How often a path is resolved while other processes rename: then a `..` in a link cannot be trusted, and the
+/// kernel wants to be asked again (`EAGAIN` of openat2).
+const ATTEMPTS: usize = 5_000;
+const QUICK_ATTEMPTS: usize = 100;
 /// Far more than a digest or a number.
 const LINE: u64 = 4 << 10;
 
+/// What is open as a file, with its bytes.
 fn regular(fd: OwnedFd) -> Result<(File, u64)> {
-    let stat = fstat(&fd).map_err(error_of)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(Error::corrupt("it is not a regular file"));
+    let size = size(&fstat(&fd).map_err(error_of)?)?;
+    Ok((File::from(fd), size))
+}
+
+/// The bytes of a regular file.
+fn size(stat: &Stat) -> Result<u64> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(stat.st_size.cast_unsigned()),
+        FileType::Symlink => Err(error_of(Errno::LOOP)),
+        _ => Err(Error::corrupt("it is not a regular file")),
     }
-    Ok((File::from(fd), stat.st_size.cast_unsigned()))
 }
 
 fn error_of(errno: Errno) -> Error {
@@ -131,4 +169,15 @@ fn error_of(errno: Errno) -> Error {
         Errno::NOSYS => Error::new(ErrorKind::Unsupported, "this kernel has no openat2 (Linux 5.6)"),
         errno => std::io::Error::from(errno).into(),
     }
+}
+
+/// Why a file of an image cannot be opened. dockerd has extracted it, so what cannot be was made since.
+fn error_in_image(errno: Errno) -> Error {
+    Error::corrupt(match errno {
+        Errno::LOOP => "symbolic links on the way to it lead in a circle",
+        Errno::NOTDIR => "what should be its directory is none",
+        Errno::XDEV => "another file system is mounted there",
+        Errno::INVAL | Errno::NAMETOOLONG => "no file can be called so",
+        errno => return error_of(errno),
+    })
 }

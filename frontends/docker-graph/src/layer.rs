@@ -1,11 +1,10 @@
 //! Layers: found by chain ID, described by tar-split, read from the files of the driver.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_core::compression::decoder;
+use longshore_core::compression::{Algorithm, decoder};
 use longshore_core::content::Origin;
 use longshore_core::layer::{SeenBlob, TarStream};
 use longshore_core::oci::{Digest, ImageName};
@@ -16,6 +15,7 @@ use crate::directory::Directory;
 use crate::root::Root;
 use crate::tar_split::{Part, Parts};
 use crate::tar_stream::{Files, TarReader};
+use crate::tree::Tree;
 
 /// Where registries had a layer, far more than the 50 that Docker keeps.
 const SEEN_LIMIT: u64 = 1 << 20;
@@ -43,7 +43,10 @@ impl StoredLayer {
         };
         let is = |what: &str, found: String, expected: String| match found == expected {
             true => Ok(()),
-            false => Err(Error::corrupt(format!("layer {chain_id} says that its {what} is `{found}`, not {expected}"))),
+            false => {
+                let found = found.escape_debug();
+                Err(Error::corrupt(format!("layer {chain_id} says that its {what} is `{found}`, not {expected}")))
+            }
         };
         is("diffID", line("diff")?.ok_or_else(gone)?, diff_id.to_string())?;
         let expected = parent.map_or_else(|| "none".to_owned(), ToString::to_string);
@@ -68,9 +71,8 @@ impl StoredLayer {
     /// # Errors
     /// A tar-split that is not whole.
     pub(crate) fn size(&self, cancel: &Cancel) -> Result<Option<u64>> {
-        let Some(tar_split) = self.tar_split()? else { return Ok(None) };
-        let sum = || -> Result<u64> {
-            let mut parts = Parts::new(decoder(tar_split)?.1);
+        let Some(mut parts) = self.tar_split()? else { return Ok(None) };
+        let mut sum = || -> Result<u64> {
             let mut bytes = 0_u64;
             while let Some(part) = parts.next_part()? {
                 cancel.check()?;
@@ -82,53 +84,58 @@ impl StoredLayer {
             }
             Ok(bytes)
         };
-        self.corrupt_unless_cancelled(sum()).map(Some)
+        sum().map(Some).map_err(|error| self.not_whole(error))
     }
 
     /// The directory of its files.
     pub(crate) fn files(&self) -> Result<Directory> {
         let files = self.root.home.directory(self.root.driver.files(&self.cache_id));
         files.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => error.context(format!("the files of {} are gone", self.name())),
+            ErrorKind::NotFound => error.context(format!("the files of layer {} are gone", self.diff_id)),
             _ => error,
         })
     }
 
-    fn tar_split(&self) -> Result<Option<File>> {
-        match self.root.image.file(place(&self.chain_id).join("tar-split.json.gz")) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+    /// Its tar-split from the start; `None` if it is not there.
+    fn tar_split(&self) -> Result<Option<Parts<Box<dyn Read + Send>>>> {
+        let file = match self.root.image.file(place(&self.chain_id).join("tar-split.json.gz")) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let other = || Error::corrupt("it is not compressed with gzip");
+        match decoder(file) {
+            Ok((Algorithm::Gzip, json)) => Ok(Some(Parts::new(json))),
+            // A crash may have left it empty: then it is no empty archive.
+            Ok(_) => Err(self.not_whole(other())),
+            Err(error) if error.kind() == ErrorKind::Unsupported => Err(self.not_whole(other())),
+            Err(error) => Err(self.not_whole(error)),
         }
     }
 
     /// Its tar archive, with the content that `files` has.
     fn read(&self, files: Files) -> Result<Box<dyn Read + Send + '_>> {
         let gone = || {
-            Error::new(ErrorKind::NotFound, format!("{} is gone", self.name()))
+            Error::new(ErrorKind::NotFound, format!("layer {} is gone", self.diff_id))
                 .with_hint("was the image removed while it was read?")
         };
-        let tar_split = self.tar_split()?.ok_or_else(gone)?;
-        let (_, tar_split) = self.corrupt_unless_cancelled(decoder(tar_split))?;
-        Ok(Box::new(TarReader::new(tar_split, files)))
+        Ok(Box::new(TarReader::new(self.tar_split()?.ok_or_else(gone)?, files)))
     }
 
-    /// What cannot be read of a tar-split is not what Docker wrote.
-    fn corrupt_unless_cancelled<T>(&self, read: Result<T>) -> Result<T> {
-        read.map_err(|error| match error.kind() {
-            ErrorKind::Cancelled => error,
-            _ => Error::corrupt(format!("the tar-split of {} is not whole", self.name())).with_source(error),
-        })
+    fn not_whole(&self, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::Corrupt => error.context(format!("the tar-split of layer {} is not whole", self.diff_id)),
+            _ => error.context(format!("cannot read the tar-split of layer {}", self.diff_id)),
+        }
     }
 }
 
 impl TarStream for StoredLayer {
     fn open(&self) -> Result<Box<dyn Read + Send + '_>> {
-        self.read(Files::In(self.files()?))
+        self.read(Files::In(Tree::new(self.files()?)))
     }
 
     fn name(&self) -> String {
-        format!("layer {}", self.diff_id)
+        self.diff_id.to_string()
     }
 
     fn outline(&self) -> Result<Option<Box<dyn Read + Send + '_>>> {

@@ -9,5 +9,6 @@ mod root;
 mod source;
 mod tar_split;
 mod tar_stream;
+mod tree;
 
 pub use source::DockerGraphFrontend;

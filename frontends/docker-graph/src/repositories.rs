@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexMap;
 use longshore_core::oci::{Digest, ImageName};
 use longshore_core::options::nearest;
 use longshore_core::{Error, ErrorKind, Result};
@@ -72,14 +73,11 @@ impl Repositories {
 
     /// Images with a name that is wanted, in the order of their first one.
     fn found(&self, is_wanted: impl Fn(&ImageName) -> bool) -> Vec<Found> {
-        let mut all: Vec<Found> = Vec::new();
+        let mut all: IndexMap<&Digest, Vec<ImageName>> = IndexMap::new();
         for (name, id) in self.0.iter().filter(|(name, _)| is_wanted(name)) {
-            match all.iter_mut().find(|found| found.id == *id) {
-                Some(found) => found.names.push(name.clone()),
-                None => all.push(Found { id: id.clone(), names: vec![name.clone()] }),
-            }
+            all.entry(id).or_default().push(name.clone());
         }
-        all
+        all.into_iter().map(|(id, names)| Found { id: id.clone(), names }).collect()
     }
 
     fn missing(&self, reference: &str) -> Error {

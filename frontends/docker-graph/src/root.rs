@@ -27,14 +27,12 @@ pub(crate) struct Root {
 impl Root {
     /// Opens the data root at `path`, for the driver that is named, else for the one that has images.
     pub(crate) fn open(path: &Path, driver: Option<&str>) -> Result<Self> {
-        let opened = Directory::open(path).and_then(|_| {
-            let image = path.join("image");
-            let drivers = Directory::open(path)?.names("image")?;
+        let opened = Directory::open(path).and_then(|data| {
             let driver = match driver {
                 Some(driver) => parse(driver)?,
-                None => choose(path, &drivers)?,
+                None => choose(path, &data.names("image")?)?,
             };
-            let image = Directory::open(&image.join(driver.to_string()))?;
+            let image = Directory::open(&path.join("image").join(driver.to_string()))?;
             // An administrator may have moved it to another disk, with a link in its place.
             Ok(Self { driver, image, home: Directory::open(&path.join(driver.home()))? })
         });

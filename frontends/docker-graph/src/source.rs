@@ -187,7 +187,7 @@ impl Opener<'_> {
 
     /// The files of a layer whose tar-split is not there.
     fn made_anew(&self, stored: &StoredLayer) -> Result<DirSource> {
-        let missing = |hint: &str| Error::corrupt(format!("{} has no tar-split", stored.name())).with_hint(hint);
+        let missing = |hint: &str| Error::corrupt(format!("layer {} has no tar-split", stored.name())).with_hint(hint);
         if !self.regenerate {
             return Err(missing("add regenerate=true to make it anew from its files; then the image has another ID"));
         }

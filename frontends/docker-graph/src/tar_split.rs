@@ -14,6 +14,10 @@ use serde::Deserialize;
 /// Longest line. A segment holds a header with its extensions, or a mebibyte of what follows the archive.
 const LINE_LIMIT: u64 = 16 << 20;
 
+/// The checksum of no bytes. A link whose header has a size gets an entry with that size, although no content
+/// follows. dockerd looks for the content and cannot read such a layer again; the diffID says that we can.
+const OF_NOTHING: u64 = 0;
+
 /// A part of a tar archive.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Part {
@@ -96,12 +100,15 @@ fn part(line: &[u8], position: u64) -> Result<Option<Part>> {
     match line.kind {
         1 if line.size == 0 => Ok(None),
         1 => {
+            let crc = decode(line.payload.as_ref().unwrap_or(&Text(Cow::Borrowed(""))))?;
+            let crc = crc.try_into().map_err(|_| Error::corrupt("its checksum is not 8 bytes long"))?;
+            if u64::from_be_bytes(crc) == OF_NOTHING {
+                return Ok(None);
+            }
             let name = match &line.name_raw {
                 Some(raw) if !raw.0.is_empty() => decode(raw)?,
                 _ => line.name.map(|name| name.0.into_owned().into_bytes()).unwrap_or_default(),
             };
-            let crc = decode(line.payload.as_ref().unwrap_or(&Text(Cow::Borrowed(""))))?;
-            let crc = crc.try_into().map_err(|_| Error::corrupt("its checksum is not 8 bytes long"))?;
             Ok(Some(Part::File { name, size: line.size, crc: u64::from_be_bytes(crc) }))
         }
         2 => Ok(Some(Part::Segment(line.payload.as_ref().map(decode).transpose()?.unwrap_or_default()))),
@@ -137,11 +144,16 @@ mod tests {
             "\n",
             r#"{"type":1,"name_raw":"/w==","size":1,"payload":"AAAAAAAAAAE=","position":3}"#,
             "\n",
+            r#"{"type":1,"name":"link","size":9,"payload":"AAAAAAAAAAA=","position":4}"#,
+            "\n",
+            r#"{"type":2,"payload":"","position":5}"#,
+            "\n",
         );
         let expected = vec![
             Part::Segment(vec![1, 2]),
             Part::File { name: b"a&b".to_vec(), size: 9, crc: 0xb909_56c7_75a4_1001 },
             Part::File { name: vec![0xff], size: 1, crc: 1 },
+            Part::Segment(Vec::new()),
         ];
         assert_eq!(parts(text).unwrap(), expected);
     }

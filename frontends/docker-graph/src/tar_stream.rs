@@ -1,16 +1,14 @@
 //! The tar archive of a layer, put together from tar-split and files.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use longshore_core::{Context, Error, ErrorKind, Result};
+use rustix::fs::fgetxattr;
 
-use crate::directory::Directory;
 use crate::tar_split::{Part, Parts};
+use crate::tree::{DOCKER_CAN, Tree};
 
 /// Reads the archive. Each file is checked against its size and CRC-64; the whole is not.
 pub(crate) struct TarReader<R> {
@@ -21,10 +19,22 @@ pub(crate) struct TarReader<R> {
 
 /// Where the content of files comes from.
 pub(crate) enum Files {
-    /// The files below this directory.
-    In(Directory),
+    /// These.
+    In(Tree),
     /// Nowhere: zeros stand for it.
     Zeros,
+}
+
+impl Files {
+    /// A file in an archive, for people.
+    fn shown(&self, name: &[u8]) -> String {
+        let name = String::from_utf8_lossy(name);
+        let name = name.trim_start_matches("./").escape_debug();
+        match self {
+            Self::In(tree) => format!("`{name}` in {}", tree.path().display()),
+            Self::Zeros => format!("`{name}`"),
+        }
+    }
 }
 
 enum State {
@@ -34,7 +44,7 @@ enum State {
     Ended,
 }
 
-/// A file that is being read.
+/// A file that is being read, as long as bytes of it are left.
 struct Content {
     file: File,
     name: Vec<u8>,
@@ -44,18 +54,18 @@ struct Content {
 }
 
 impl<R: Read> TarReader<R> {
-    pub(crate) fn new(tar_split: R, files: Files) -> Self {
-        Self { parts: Parts::new(tar_split), files, state: State::Segment { bytes: Vec::new(), at: 0 } }
+    pub(crate) fn new(parts: Parts<R>, files: Files) -> Self {
+        Self { parts, files, state: State::Segment { bytes: Vec::new(), at: 0 } }
     }
 
     fn next_state(&mut self) -> Result<State> {
-        Ok(match (self.parts.next_part()?, &self.files) {
+        Ok(match (self.parts.next_part()?, &mut self.files) {
             (None, _) => State::Ended,
             (Some(Part::Segment(bytes)), _) => State::Segment { bytes, at: 0 },
             (Some(Part::File { size, .. }), Files::Zeros) => State::Zeros { left: size },
-            (Some(Part::File { name, size, crc }), Files::In(directory)) => {
-                let opened = open(directory, &name, size);
-                let file = opened.attempt(|| format!("cannot read {}", shown(directory, &name)))?;
+            (Some(Part::File { name, size, crc }), Files::In(tree)) => {
+                let opened = tree.open(&name, size);
+                let file = opened.attempt(|| format!("cannot read {}", self.files.shown(&name)))?;
                 State::File(Content { file, name, left: size, crc: Crc::new(CrcAlgorithm::Crc64GoIso), expected: crc })
             }
         })
@@ -80,7 +90,11 @@ impl<R: Read> Read for TarReader<R> {
                     *left -= count as u64;
                     count
                 }
-                State::File(content) => content.read(buffer, &self.files)?,
+                State::File(Content { left: 0, .. }) => 0,
+                State::File(content) => {
+                    let read = content.read(buffer);
+                    read.attempt(|| format!("cannot read {}", self.files.shown(&content.name)))?
+                }
                 State::Ended => return Ok(0),
             };
             if count > 0 {
@@ -93,59 +107,43 @@ impl<R: Read> Read for TarReader<R> {
 
 impl Content {
     /// Reads on; checks the file at its end.
-    fn read(&mut self, buffer: &mut [u8], files: &Files) -> Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let count = most(buffer.len(), self.left);
-        let read = match self.file.read(&mut buffer[..count]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return self.read(buffer, files),
-            read => read,
+        let read = loop {
+            match self.file.read(&mut buffer[..count]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
         };
-        let changed = |what: String| {
-            let Files::In(directory) = files else { return Error::corrupt(what) };
-            Error::corrupt(format!("{} {what}", shown(directory, &self.name)))
-        };
-        let read = read.map_err(|error| changed("cannot be read".to_owned()).with_source(error))?;
-        if read == 0 && self.left > 0 {
-            return Err(changed(format!("ends {} bytes early", self.left)));
+        if read == 0 {
+            return Err(Error::corrupt(format!("it was changed: it ends {} bytes early", self.left)));
         }
         self.crc.update(&buffer[..read]);
-        self.left -= read as u64;
-        if self.left == 0 {
-            let (found, expected) = (self.crc.finalize(), self.expected);
-            if found != expected {
-                return Err(changed(format!("was changed: its CRC-64 is {found:016x}, its layer has {expected:016x}")));
-            }
+        if read as u64 == self.left {
+            self.check()?;
         }
+        self.left -= read as u64;
         Ok(read)
     }
-}
 
-/// Opens the file of a layer that is called `name`, with `size` bytes.
-fn open(directory: &Directory, name: &[u8], size: u64) -> Result<File> {
-    let (file, found) = directory.open_in_root(&relative(name)?).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => {
-            Error::new(ErrorKind::NotFound, "it is gone").with_hint("was the image removed while it was read?")
+    fn check(&self) -> Result<()> {
+        let (found, expected) = (self.crc.finalize(), self.expected);
+        if found == expected {
+            return Ok(());
         }
-        _ => error,
-    })?;
-    if found != size {
-        return Err(Error::corrupt(format!("it was changed: it has {found} bytes, its layer has {size}")));
+        if is_metacopy(&self.file) {
+            let message = "overlayfs keeps its content in a layer below (metacopy)";
+            return Err(Error::new(ErrorKind::Unsupported, message).with_hint(DOCKER_CAN));
+        }
+        Err(Error::corrupt(format!("it was changed: its CRC-64 is {found:016x}, its layer has {expected:016x}")))
     }
-    Ok(file)
 }
 
-/// A name of an archive as a path below a directory.
-fn relative(name: &[u8]) -> Result<PathBuf> {
-    let parts = name.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
-    let parts: Vec<&[u8]> = parts.collect();
-    if parts.is_empty() || parts.contains(&&b".."[..]) {
-        return Err(Error::corrupt("its name leads out of the layer"));
-    }
-    Ok(Path::new(OsStr::from_bytes(&parts.join(&b'/'))).to_owned())
-}
-
-fn shown(directory: &Directory, name: &[u8]) -> String {
-    let name = String::from_utf8_lossy(name);
-    format!("`{}` in {}", name.trim_start_matches("./").escape_debug(), directory.path().display())
+/// Whether overlayfs keeps only the attributes of the file here, and its content in a layer below.
+fn is_metacopy(file: &File) -> bool {
+    ["trusted.overlay.metacopy", "user.overlay.metacopy"]
+        .iter()
+        .any(|name| fgetxattr(file, *name, &mut [0_u8; 64][..]).is_ok())
 }
 
 fn most(space: usize, left: u64) -> usize {
