@@ -6,10 +6,10 @@ use super::ImageOptions;
 use crate::compression::{Algorithm, Encoding};
 use crate::error::Result;
 use crate::layer::{Layer, LayerSource};
-use crate::oci::ImageName;
+use crate::oci::{Digest, ImageName};
 use crate::result::{Artifact, BuildResult, ImageContent};
 
-/// One line an image and a layer: its names, its platform, what its layers are made of. It reads
+/// One line an image and a layer: its names, its platform, its ID if nothing changes it, what its layers are made of. It reads
 /// nothing.
 ///
 /// # Errors
@@ -21,6 +21,9 @@ pub fn plan(result: &BuildResult, options: &ImageOptions) -> Result<Vec<String>>
             ImageContent::Built(built) => {
                 for artifact in built.artifacts() {
                     lines.push(format!("image {} for {}", title(&names), artifact.config.platform()?));
+                    if artifact.is_untouched() {
+                        lines.push(format!("  config {}", Digest::of(&artifact.config.to_bytes()?)));
+                    }
                     lines.extend(layers(artifact, options)?);
                 }
             }
