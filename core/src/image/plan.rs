@@ -9,8 +9,8 @@ use crate::layer::{Layer, LayerSource};
 use crate::oci::{Digest, ImageName};
 use crate::result::{Artifact, BuildResult, ImageContent};
 
-/// One line an image and a layer: its names, its platform, its ID if nothing changes it, what its layers are made of. It reads
-/// nothing.
+/// One line an image and a layer: its names, its platform, its configuration if nothing changes it, what its
+/// layers are made of. It reads nothing.
 ///
 /// # Errors
 /// Options that do not fit to `result`.
@@ -21,7 +21,7 @@ pub fn plan(result: &BuildResult, options: &ImageOptions) -> Result<Vec<String>>
             ImageContent::Built(built) => {
                 for artifact in built.artifacts() {
                     lines.push(format!("image {} for {}", title(&names), artifact.config.platform()?));
-                    if artifact.is_untouched() {
+                    if artifact.is_untouched() && options.epoch(artifact, None).is_none() {
                         lines.push(format!("  config {}", Digest::of(&artifact.config.to_bytes()?)));
                     }
                     lines.extend(layers(artifact, options)?);
