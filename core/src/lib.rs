@@ -42,6 +42,7 @@ pub use exporter::{
 };
 pub use frontend::{Frontend, FrontendContext, FrontendRegistry, SchemeInfo, Source};
 pub use output::{Dest, OutputSpec};
+pub use parallel::for_each;
 pub use progress::{Event, Outcome, Progress, ProgressSink, Task};
 pub use push::{Delivery, MakeBlob, PushBlob, PushSession, Pusher, RegistryOptions, Transfer};
 pub use registry::ExporterRegistry;

@@ -11,7 +11,7 @@ use crate::error::{ErrorKind, Result};
 ///
 /// # Errors
 /// That failure; not those of items that were only cancelled because of it.
-pub(crate) fn for_each<T: Send>(
+pub fn for_each<T: Send>(
     items: Vec<T>,
     threads: usize,
     cancel: &Cancel,

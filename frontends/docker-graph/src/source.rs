@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream};
@@ -145,25 +145,13 @@ impl Opener<'_> {
 
     /// Opens layers, several at a time: to know the size of one its whole tar-split is read.
     fn layers(&self, steps: &[Step<'_>]) -> Result<Vec<Arc<Layer>>> {
-        let threads = thread::available_parallelism().map_or(1, |threads| threads.get()).min(steps.len());
-        let next = Mutex::new(steps.iter().enumerate());
-        let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let run = || -> Result<Vec<(usize, Arc<Layer>)>> {
-            let mut opened = Vec::new();
-            while let Some((at, step)) = take() {
-                opened.push((at, self.layer(*step)?));
-            }
-            Ok(opened)
-        };
-        let mut opened = thread::scope(|scope| -> Result<Vec<_>> {
-            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
-            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            Ok(threads.into_iter().map(join).collect::<Result<Vec<_>>>()?.concat())
+        let threads = thread::available_parallelism().map_or(1, |threads| threads.get());
+        let places: Vec<(Step<'_>, OnceLock<Arc<Layer>>)> = steps.iter().map(|step| (*step, OnceLock::new())).collect();
+        for_each(places.iter().collect(), threads, &self.cx.cancel.child(), |(step, place)| {
+            let _ = place.set(self.layer(*step)?);
+            Ok(())
         })?;
-        opened.sort_by_key(|(at, _)| *at);
-        Ok(opened.into_iter().map(|(_, layer)| layer).collect())
+        Ok(places.into_iter().filter_map(|(_, place)| place.into_inner()).collect())
     }
 
     fn layer(&self, (chain_id, diff_id, below): Step<'_>) -> Result<Arc<Layer>> {
