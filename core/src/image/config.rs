@@ -22,6 +22,10 @@ pub(super) fn complete(
     let mut config = artifact.config.clone();
     // Fails here, and not at whoever runs the image.
     config.platform()?;
+    // An image keeps its ID, also one whose maker wrote no history, or no list of its layers where it has none.
+    if epoch.is_none() && artifact.is_untouched() {
+        return Ok(config);
+    }
     config.set_diff_ids(layers.iter().map(|layer| layer.diff_id.clone()).collect());
     config.set_history(&history(artifact, layers, epoch, progress)?);
     if let Some(created) = created(artifact, layers, epoch)? {

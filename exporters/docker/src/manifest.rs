@@ -12,7 +12,7 @@ use crate::options::DockerOptions;
 #[serde(rename_all = "PascalCase")]
 struct Item {
     config: String,
-    /// `null` for an image without names, as containerd writes it.
+    /// `null` for an image without tags, as containerd writes it.
     repo_tags: Option<Vec<String>>,
     layers: Vec<String>,
 }
@@ -43,10 +43,11 @@ fn item(NamedImage { image, names }: &NamedImage<'_>, options: &DockerOptions) -
         let message = format!("{} is an artifact, which Docker cannot load", descriptor.digest);
         return Err(Error::new(ErrorKind::Unsupported, message).with_hint("type=oci holds artifacts too"));
     }
-    let names: Vec<String> = names.iter().map(|name| name.familiar()).collect();
+    // A name by digest is no tag: Docker refuses the whole archive for one.
+    let tags: Vec<String> = names.iter().filter(|name| name.digest().is_none()).map(|name| name.familiar()).collect();
     Ok(Item {
         config: manifest.config.digest.layout_path(),
-        repo_tags: if names.is_empty() { None } else { Some(names) },
+        repo_tags: if tags.is_empty() { None } else { Some(tags) },
         layers: manifest.layers.iter().map(|layer| layer.digest.layout_path()).collect(),
     })
 }

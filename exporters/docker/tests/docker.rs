@@ -8,7 +8,7 @@ use std::path::Path;
 use longshore_core::archive::TarFile;
 use longshore_core::compression::Algorithm;
 use longshore_core::content::MemoryStore;
-use longshore_core::oci::{Descriptor, MediaType};
+use longshore_core::oci::{Descriptor, Digest, MediaType};
 use longshore_core::{
     Error, ErrorKind, Existing, ExporterRegistry, Image, ImageContent, OutputSpec, Response, Result, Session, Store,
 };
@@ -49,6 +49,18 @@ fn names_are_as_docker_shows_them() {
     let tags = |options: &str| manifest(vec![sample::image(1, 2)], options)[0]["RepoTags"].clone();
     assert_eq!(tags(",\"name=app,ghcr.io/a/b:2\"").as_array().unwrap(), &[json!("app:latest"), json!("ghcr.io/a/b:2")]);
     assert_eq!(tags(""), Value::Null);
+}
+
+#[test]
+fn names_by_digest_are_no_tags() {
+    let digest = Digest::of(b"x");
+    let image = |names: &[&str]| Image {
+        names: names.iter().map(|name| format!("{name}@{digest}").parse().unwrap()).collect(),
+        ..sample::image(1, 2)
+    };
+    for names in [&["app"][..], &["app:1"], &["app", "ghcr.io/a/b:2"]] {
+        assert_eq!(manifest(vec![image(names)], ",name=*")[0]["RepoTags"], Value::Null, "{names:?}");
+    }
 }
 
 #[test]

@@ -127,6 +127,39 @@ fn a_layer_on_several_platforms_goes_on_that_of_this_machine() {
     assert!(ran.stderr.contains(&format!("linux/{other}")), "{}", ran.stderr);
 }
 
+/// Docker loads such images, and lists no layers where it makes an image that has none.
+#[test]
+fn an_image_without_history_keeps_its_id_in_every_format() {
+    let layer = tar_bytes(1, TarOptions { files: 1, ..TarOptions::default() });
+    let layers = [format!(r#","diff_ids":["{}"]"#, Digest::of(&layer)), String::new()];
+    for (layers, outputs) in layers.iter().zip([&["combined", "legacy"][..], &["combined"]]) {
+        let config = format!(r#"{{"os":"linux","architecture":"amd64","rootfs":{{"type":"layers"{layers}}}}}"#);
+        let id = Digest::of(config.as_bytes());
+        let files: &[&str] = if layers.is_empty() { &[] } else { &["layer.tar"] };
+        let manifest = json!([{ "Config": "config.json", "RepoTags": ["app:1"], "Layers": files }]).to_string();
+        let mut tar = Writer::new(Vec::new());
+        for (path, data) in
+            [("layer.tar", &layer[..]), ("config.json", config.as_bytes()), ("manifest.json", manifest.as_bytes())]
+        {
+            tar.append(&Entry::file(path, 0o644, data.len() as u64), &mut &data[..]).unwrap();
+        }
+        let work = Workdir::new();
+        work.write("old.tar", tar.finish().unwrap());
+        for format in outputs {
+            let output = format!(
+                "type=docker,format={format},compression=uncompressed,force-compression=true,name=*,dest=new.tar"
+            );
+            work.ok(&["export", "docker-archive:old.tar", "-o", &output, "--metadata-file", "metadata.json"]);
+            let metadata: Value = serde_json::from_slice(&work.read("metadata.json")).unwrap();
+            assert_eq!(
+                metadata["longshore.outputs"][0]["images"][0]["config"],
+                id.to_string(),
+                "{format}: {metadata:#}"
+            );
+        }
+    }
+}
+
 /// A tarball as `docker save` wrote it before it wrote OCI layouts, with a link to a shared layer.
 fn legacy(tamper: impl Fn(&mut Vec<(Entry, Vec<u8>)>)) -> Vec<u8> {
     let layers = [1, 2].map(|seed| tar_bytes(seed, TarOptions { files: 3, ..TarOptions::default() }));

@@ -10,6 +10,9 @@ mod interop {
     pub(crate) mod check;
     mod command;
     mod containerd;
+    pub(crate) mod docker_graph;
+    mod docker_images;
+    pub(crate) mod docker_save;
     mod dockerd;
     pub(crate) mod fixture;
     mod image;
@@ -25,7 +28,12 @@ mod interop {
     pub(crate) mod unpack;
 }
 
-use interop::{check, fixture, matrix, page, peers, round_trips, unpack};
+/// The registry that tests of registries start.
+#[allow(dead_code, reason = "not all of it is asked here")]
+#[path = "registry/docker_registry.rs"]
+mod docker_registry;
+
+use interop::{check, docker_graph, docker_save, fixture, matrix, page, peers, round_trips, unpack};
 
 #[test]
 fn skopeo_inspects_layouts() {
@@ -163,6 +171,21 @@ fn dockerd_and_every_docker_tar() {
 }
 
 #[test]
+fn skopeo_reads_every_legacy_tar() {
+    matrix::SKOPEO_LEGACY.holds();
+}
+
+#[test]
+fn podman_reads_every_legacy_tar() {
+    matrix::PODMAN_LEGACY.holds();
+}
+
+#[test]
+fn dockerd_reads_every_legacy_tar() {
+    matrix::DOCKERD_LEGACY.holds();
+}
+
+#[test]
 fn oci_image_tool_and_every_directory() {
     matrix::OCI_IMAGE_TOOL_DIRECTORY.holds();
 }
@@ -239,6 +262,31 @@ fn unpack_gives_what_umoci_and_tar_give() {
     if let Some(exported) = fixture::exported().filter(|_| peers::UMOCI.is_ready() && peers::TAR.is_ready()) {
         unpack::many_layers_are_what_umoci_and_tar_give(exported);
     }
+}
+
+#[test]
+fn docker_save_is_reproduced_and_read() {
+    docker_save::is_reproduced_and_read();
+}
+
+#[test]
+fn an_archive_is_refused_to_a_terminal() {
+    docker_save::is_refused_to_a_terminal();
+}
+
+#[test]
+fn images_of_a_data_root_are_what_docker_says() {
+    docker_graph::images_are_what_docker_says();
+}
+
+#[test]
+fn images_that_vanish_are_errors() {
+    docker_graph::images_that_vanish_are_errors();
+}
+
+#[test]
+fn a_data_root_that_was_changed_is_an_error_or_made_anew() {
+    docker_graph::what_was_changed_is_an_error_or_made_anew();
 }
 
 #[test]

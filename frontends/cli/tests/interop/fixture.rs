@@ -124,7 +124,7 @@ pub(crate) fn fresh(name: &str) -> (PathBuf, File) {
 }
 
 /// What a Debian tree has not, or not surely, and a directory that both have.
-fn write_layer(root: &Path) {
+pub(crate) fn write_layer(root: &Path) {
     let special = root.join("special");
     let deep = special.join(["directory-with-a-long-name"; 12].join("/"));
     fs::create_dir_all(&deep).unwrap();

@@ -49,24 +49,30 @@ fn skopeo_copies(artifact: &Artifact<'_>, transport: &str) -> Verdict {
     Reads
 }
 
-/// It makes a manifest of its own, and its layers are uncompressed.
 pub(crate) fn skopeo_docker_tar(seeded: &Seeded) -> Verdicts {
-    seeded.ask(Form::DockerTar, |artifact| {
-        for image in &artifact.images {
-            let copied = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-            let source = format!("docker-archive:{}:{}", artifact.path.display(), image.name);
-            run(skopeo("copy").args(["--quiet", &source]).arg(format!("dir:{}", copied.path().display())));
-            let manifest = read_json(&copied.path().join("manifest.json"));
-            let layers = manifest["layers"].as_array().unwrap().iter().map(|layer| text(&layer["digest"]));
-            let layers: Vec<String> = layers.collect();
-            assert_eq!((&text(&manifest["config"]["digest"]), &layers), (&image.config, &image.diff_ids), "{source}");
-            for digest in layers.iter().chain([&image.config]) {
-                let bytes = fs::read(copied.path().join(digest.strip_prefix("sha256:").unwrap())).unwrap();
-                assert_eq!(Digest::of(&bytes).to_string(), *digest, "{source}");
-            }
+    seeded.ask(Form::DockerTar, skopeo_copies_docker_tar)
+}
+
+pub(crate) fn skopeo_legacy(seeded: &Seeded) -> [Verdict; 3] {
+    seeded.ask_legacy(skopeo_copies_docker_tar)
+}
+
+/// It makes a manifest of its own, and its layers are uncompressed.
+fn skopeo_copies_docker_tar(artifact: &Artifact<'_>) -> Verdict {
+    for image in &artifact.images {
+        let copied = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let source = format!("docker-archive:{}:{}", artifact.path.display(), image.name);
+        run(skopeo("copy").args(["--quiet", &source]).arg(format!("dir:{}", copied.path().display())));
+        let manifest = read_json(&copied.path().join("manifest.json"));
+        let layers = manifest["layers"].as_array().unwrap().iter().map(|layer| text(&layer["digest"]));
+        let layers: Vec<String> = layers.collect();
+        assert_eq!((&text(&manifest["config"]["digest"]), &layers), (&image.config, &image.diff_ids), "{source}");
+        for digest in layers.iter().chain([&image.config]) {
+            let bytes = fs::read(copied.path().join(digest.strip_prefix("sha256:").unwrap())).unwrap();
+            assert_eq!(Digest::of(&bytes).to_string(), *digest, "{source}");
         }
-        Reads
-    })
+    }
+    Reads
 }
 
 pub(crate) fn umoci_directory(seeded: &Seeded) -> Verdicts {
@@ -171,6 +177,15 @@ pub(crate) fn podman_docker_tar(seeded: &Seeded) -> Verdicts {
     })
 }
 
+pub(crate) fn podman_legacy(seeded: &Seeded) -> [Verdict; 3] {
+    let podman = Podman::new();
+    seeded.ask_legacy(|artifact| {
+        let verdict = artifact.verdict(podman_loads(&podman, artifact), None);
+        podman.clear();
+        verdict
+    })
+}
+
 fn podman_loads(podman: &Podman, artifact: &Artifact<'_>) -> Result<(), String> {
     podman.load(&artifact.path)?;
     for image in &artifact.images {
@@ -200,19 +215,26 @@ pub(crate) fn dockerd_docker_tar(seeded: &Seeded) -> Verdicts {
     dockerd_loads(seeded, Form::DockerTar, |compression| (compression == "zstd").then_some("invalid tar header"))
 }
 
+pub(crate) fn dockerd_legacy(seeded: &Seeded) -> [Verdict; 3] {
+    let dockerd = Dockerd::start().unwrap();
+    seeded.ask_legacy(|artifact| artifact.verdict(dockerd_loads_one(&dockerd, artifact), None))
+}
+
 fn dockerd_loads(seeded: &Seeded, form: Form, known: fn(&str) -> Option<&'static str>) -> Verdicts {
     let dockerd = Dockerd::start().unwrap();
-    seeded.ask(form, |artifact| {
-        let outcome = dockerd.load(&artifact.path).map(|()| {
-            for image in &artifact.images {
-                assert_loaded(&dockerd.inspect(&image.name), image);
-                dockerd.tree(&image.name, |tree| artifact.assert_tree(image, tree));
-            }
-        });
-        // The layers are the same in each compression: it would not read them again.
-        dockerd.clear();
-        artifact.verdict(outcome, known(artifact.compression))
-    })
+    seeded.ask(form, |artifact| artifact.verdict(dockerd_loads_one(&dockerd, artifact), known(artifact.compression)))
+}
+
+fn dockerd_loads_one(dockerd: &Dockerd, artifact: &Artifact<'_>) -> Result<(), String> {
+    let outcome = dockerd.load(&artifact.path).map(|()| {
+        for image in &artifact.images {
+            assert_loaded(&dockerd.inspect(&image.name), image);
+            dockerd.tree(&image.name, |tree| artifact.assert_tree(image, tree));
+        }
+    });
+    // The layers are the same in each artifact: it would not read them again.
+    dockerd.clear();
+    outcome
 }
 
 pub(crate) fn oci_image_tool_directory(seeded: &Seeded) -> Verdicts {

@@ -7,6 +7,8 @@ use super::peers::{CONTAINERD, CTR, DOCKER, DOCKERD, OCI_IMAGE_TOOL, PODMAN, SKO
 use super::seeded::Seeded;
 
 type OfSeeded = Check<Seeded, [Verdict; 3]>;
+/// Of what is always uncompressed.
+type OfLegacy = Check<Seeded, Verdict>;
 
 /// A verdict on each compression.
 impl Cell for [Verdict; 3] {
@@ -36,10 +38,11 @@ impl Cell for [Verdict; 3] {
     }
 }
 
-pub(crate) static OF_SEEDED: [&dyn Row; 19] = [
+pub(crate) static OF_SEEDED: [&dyn Row; 22] = [
     &SKOPEO_DIRECTORY,
     &SKOPEO_ARCHIVE,
     &SKOPEO_DOCKER_TAR,
+    &SKOPEO_LEGACY,
     &UMOCI_DIRECTORY,
     &UMOCI_ARCHIVE,
     &UMOCI_DOCKER_TAR,
@@ -50,9 +53,11 @@ pub(crate) static OF_SEEDED: [&dyn Row; 19] = [
     &PODMAN_ARCHIVE,
     &PODMAN_ARCHIVE_TAG,
     &PODMAN_DOCKER_TAR,
+    &PODMAN_LEGACY,
     &DOCKERD_DIRECTORY,
     &DOCKERD_ARCHIVE,
     &DOCKERD_DOCKER_TAR,
+    &DOCKERD_LEGACY,
     &OCI_IMAGE_TOOL_DIRECTORY,
     &OCI_IMAGE_TOOL_ARCHIVE,
     &OCI_IMAGE_TOOL_DOCKER_TAR,
@@ -149,4 +154,23 @@ pub(crate) static OCI_IMAGE_TOOL_DOCKER_TAR: OfSeeded = OfSeeded::new(
     "docker tarball",
     "`oci-image-tool validate`",
     loaders::oci_image_tool_docker_tar,
+);
+
+const LEGACY: &str = "docker tarball, `format=legacy`";
+
+pub(crate) static SKOPEO_LEGACY: OfLegacy = OfLegacy::new(
+    &[&SKOPEO],
+    LEGACY,
+    "`skopeo copy docker-archive:FILE:NAME`: image ID, layers",
+    loaders::skopeo_legacy,
+);
+
+pub(crate) static PODMAN_LEGACY: OfLegacy =
+    OfLegacy::new(&[&PODMAN], LEGACY, "`podman load`: names, image IDs, trees", loaders::podman_legacy);
+
+pub(crate) static DOCKERD_LEGACY: OfLegacy = OfLegacy::new(
+    &[&DOCKERD, &DOCKER, &TAR],
+    LEGACY,
+    "`docker load`: names, image IDs, trees",
+    loaders::dockerd_legacy,
 );

@@ -56,10 +56,11 @@ capabilities, and times to the second. Of containerd the times of directories ar
 const SEEDED: &str = "
 ## Every form of an image
 
-Small images of two layers, in three forms: the archive and the directory of `type=oci`, and the tarball of
-`type=docker`. Each is written in every compression, with one image, with an image for two platforms (of which readers
-that want one take that of their machine), and with three images that have names and tags of their own. Digests, image
-IDs, layers and names are those of `--metadata-file`; a tree is compared as above, without the times of directories.
+Small images of two layers, in four forms: the archive and the directory of `type=oci`, and the tarball of
+`type=docker` in both formats. Each is written in every compression, `format=legacy` uncompressed, with one image, with
+an image for two platforms (of which readers that want one take that of their machine), and with three images that have
+names and tags of their own. Digests, image IDs, layers and names are those of `--metadata-file`; a tree is compared as
+above, without the times of directories.
 
 ";
 

@@ -35,9 +35,12 @@ pub(crate) static OCI_IMAGE_TOOL: Peer = Peer::new("oci-image-tool");
 pub(crate) static PODMAN: Peer = Peer::root("podman", "podman");
 pub(crate) static DOCKER: Peer = Peer::new("docker");
 pub(crate) static DOCKERD: Peer = Peer { start: dockerd::starts, ..Peer::root("dockerd", "dockerd") };
+/// For tests that start it with a driver of their own choice.
+pub(crate) static ANY_DOCKERD: Peer = Peer::root("dockerd", "dockerd");
 pub(crate) static GZIP: Peer = Peer::new("gzip");
 pub(crate) static ZSTD: Peer = Peer::new("zstd");
 pub(crate) static TAR: Peer = Peer::new("tar");
+pub(crate) static SCRIPT: Peer = Peer::new("script");
 
 impl Peer {
     /// Its version, as numbers only; nothing where it is not installed.

@@ -14,6 +14,8 @@ use super::fixture::{COMPRESSIONS, fresh};
 use super::image::{HOST, Image, images};
 use super::tree::Tree;
 
+const UNCOMPRESSED: &str = COMPRESSIONS[2];
+
 /// What is in an artifact, in the order of the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contents {
@@ -30,6 +32,8 @@ pub(crate) enum Form {
     Archive,
     Directory,
     DockerTar,
+    /// Only uncompressed.
+    LegacyTar,
 }
 
 /// What a reader is given.
@@ -74,6 +78,7 @@ impl Contents {
             Form::Archive => format!("{stem}-{compression}.tar"),
             Form::Directory => format!("{stem}-{compression}"),
             Form::DockerTar => format!("{stem}-{compression}-docker.tar"),
+            Form::LegacyTar => format!("{stem}-{compression}-legacy.tar"),
         }
     }
 }
@@ -85,6 +90,7 @@ impl Seeded {
         let seeded = Self { directory, _lock: lock };
         seeded.export_one_and_two();
         seeded.export_three();
+        seeded.export_legacy();
         seeded
     }
 
@@ -126,6 +132,19 @@ impl Seeded {
             let metadata = format!("{layout}.json");
             run(command.arg(format!("oci:{layout}")).args(["--metadata-file", &metadata]));
         }
+    }
+
+    fn export_legacy(&self) {
+        for contents in CONTENTS {
+            let mut command = longshore_export(&self.directory);
+            command.arg(format!("oci:{}", contents.file(Form::Directory, UNCOMPRESSED)));
+            run(command.arg("-o").arg(output(Form::LegacyTar, contents, UNCOMPRESSED, "*")));
+        }
+    }
+
+    /// Asks a reader about every `format=legacy`.
+    pub(crate) fn ask_legacy(&self, reader: impl Fn(&Artifact<'_>) -> Verdict) -> [Verdict; 3] {
+        CONTENTS.map(|contents| reader(&self.artifact(Form::LegacyTar, contents, UNCOMPRESSED)))
     }
 
     /// Asks a reader about every artifact of a form.
@@ -172,6 +191,7 @@ fn output(form: Form, contents: Contents, compression: &str, name: &str) -> Stri
         Form::Archive => "oci",
         Form::Directory => "oci,tar=false",
         Form::DockerTar => "docker",
+        Form::LegacyTar => "docker,format=legacy",
     };
     format!("type={kind},name={name},compression={compression},dest={}", contents.file(form, compression))
 }
