@@ -170,7 +170,7 @@ pub fn parse<O: Options>(kind: &str, attrs: &Attrs) -> Result<O> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_of_source<O: Options>(scheme: &str, attrs: &Attrs) -> Result<O> {
-    parse_of(&format!("{scheme}:"), &[], attrs)
+    parse_of(&format!("source {scheme}"), &[], attrs)
 }
 
 fn parse_of<O: Options>(owner: &str, common: &[&'static str], attrs: &Attrs) -> Result<O> {

@@ -213,8 +213,8 @@ pub(crate) struct SaveArgs {
     pub(crate) output: Option<PathBuf>,
 
     /// Where the images are: `image` is the image store, `docker-graph[:ROOT]` the storage of dockerd, which need
-    /// not run
-    #[arg(long, value_name = "SCHEME[:PATH]", default_value = "image")]
+    /// not run, with options after commas
+    #[arg(long, value_name = "SCHEME[:PATH][,KEY=VALUE…]", default_value = "image")]
     pub(crate) from: String,
 
     /// `combined` is an OCI layout with Docker's manifest, `legacy` what docker save wrote up to Docker 24

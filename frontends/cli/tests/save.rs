@@ -137,6 +137,19 @@ fn nothing_remains_of_a_save_that_fails() {
     work.ok(&["save", "empty:1", "-o", "out.tar"]);
 }
 
+#[test]
+fn options_of_the_source_follow_it() {
+    let work = prepared();
+    let from =
+        |options: &str| work.run(&["save", "--from", &format!("{}{options}", SOURCES[1]), "-o", "o.tar", "app:1"]);
+    assert_eq!(from(",driver=overlay2,regenerate=false").code, Some(0));
+    let wrong = from(",regenerat=true");
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.stderr.contains("source docker-graph has no option `regenerat`"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("did you mean `regenerate`?"), "{}", wrong.stderr);
+    assert!(from(",driver=vfs").stderr.contains("cannot open"), "{}", from(",driver=vfs").stderr);
+}
+
 /// `script`, of the package bsdutils that every Debian has, gives a terminal.
 #[test]
 fn a_terminal_is_refused() {

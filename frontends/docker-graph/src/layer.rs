@@ -91,7 +91,9 @@ impl StoredLayer {
     pub(crate) fn files(&self) -> Result<Directory> {
         let files = self.root.home.directory(self.root.driver.files(&self.cache_id));
         files.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => error.context(format!("the files of layer {} are gone", self.diff_id)),
+            ErrorKind::NotFound => error
+                .context(format!("the files of layer {} are gone", self.diff_id))
+                .with_hint("was the image removed while it was read?"),
             _ => error,
         })
     }

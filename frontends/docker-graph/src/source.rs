@@ -11,7 +11,7 @@ use longshore_core::options::{Attrs, Options, Visitor, parse_of_source};
 use longshore_core::unpack::chain_ids;
 use longshore_core::{
     Artifact, Built, Context, DOCKER_PARENT, Error, ErrorKind, Frontend, FrontendContext, Image, ImageContent, Result,
-    SchemeInfo, Source,
+    SchemeInfo, Source, for_each,
 };
 
 use crate::layer::StoredLayer;

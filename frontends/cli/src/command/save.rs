@@ -56,8 +56,10 @@ pub(crate) fn save(
 /// The images that are named, each once, with all names that it was asked for by.
 fn open(args: &SaveArgs, frontends: &FrontendRegistry, cx: &FrontendContext) -> Result<Vec<Image>, Error> {
     let mut all: Vec<(Option<Digest>, Image)> = Vec::new();
+    // What follows a comma are options of the source.
+    let (from, options) = args.from.split_at(args.from.find(',').unwrap_or(args.from.len()));
     for name in &args.names {
-        let source = Source::parse(&format!("{}:{name}", args.from))?;
+        let source = Source::parse(&format!("{from}:{name}{options}"))?;
         for image in frontends.open(&source, cx)? {
             let root = root(&image)?;
             match all.iter_mut().find(|(known, _)| root.is_some() && *known == root) {
