@@ -167,3 +167,92 @@ impl Write for Place<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, SeekFrom};
+    use std::num::NonZeroUsize;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::archive::{EntryKind, Reader};
+    use crate::budget::Budget;
+    use crate::content::MemoryStore;
+    use crate::error::ErrorKind;
+    use crate::image::Source;
+    use crate::layer::LayerSet;
+    use crate::oci::{Descriptor, MediaType};
+    use crate::progress::Progress;
+
+    /// Writes `bundle` into a file and into a stream.
+    fn written(bundle: &Bundle<'_>, jobs: usize) -> [Result<Vec<u8>>; 2] {
+        let cx = ExportContext {
+            store: &MemoryStore::default(),
+            layers: &LayerSet::new(Vec::new(), true),
+            pusher: None,
+            budget: &Budget::new(NonZeroUsize::new(jobs).unwrap()),
+            progress: Progress::silent(),
+            cancel: Cancel::default(),
+        };
+        let mut file = tempfile::tempfile().unwrap();
+        let in_file = bundle.write_to_file(&file, &cx).map(|()| {
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(0)).unwrap();
+            file.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+        let mut stream = Vec::new();
+        let in_stream = bundle.write(&mut stream, &cx).map(|()| stream);
+        [in_file, in_stream]
+    }
+
+    fn blob(bytes: &[u8], change: impl FnOnce(&mut Descriptor)) -> ImageBlob<'static> {
+        let store = MemoryStore::default();
+        let mut descriptor = store.put(MediaType::from("application/octet-stream".to_owned()), bytes);
+        change(&mut descriptor);
+        ImageBlob { descriptor, references: Vec::new(), provider: Source::Image(Arc::new(store)) }
+    }
+
+    fn bundle(damage: impl Fn(usize, &mut Descriptor)) -> Bundle<'static> {
+        let mut bundle = Bundle::default();
+        bundle.add(Entry::new("directory", EntryKind::Directory, 0o755));
+        bundle.add_document(Entry::file("é".repeat(60), 0o644, 0), b"document".to_vec());
+        for (at, size) in [0, 1, 511, 512, 513, 3 << 20].into_iter().enumerate() {
+            let bytes: Vec<u8> = (0..size).map(|i| (i * 31 + at) as u8).collect();
+            let name = format!("blobs/{}/{at}", "long".repeat(40 * (at % 2)));
+            bundle.add_blob(Entry::file(name, 0o444, 0), blob(&bytes, |descriptor| damage(at, descriptor)));
+        }
+        bundle
+    }
+
+    #[test]
+    fn a_file_and_a_stream_get_the_same_bytes() {
+        let [first, _] = written(&bundle(|_, _| ()), 1).map(Result::unwrap);
+        for jobs in [1, 2, 8] {
+            assert!(written(&bundle(|_, _| ()), jobs).into_iter().all(|bytes| bytes.unwrap() == first), "{jobs}");
+        }
+        let mut reader = Reader::new(&first[..]);
+        let mut sizes = Vec::new();
+        while let Some(entry) = reader.next_entry().unwrap() {
+            sizes.push(entry.size);
+        }
+        reader.drain().unwrap();
+        assert_eq!(sizes, [0, 8, 0, 1, 511, 512, 513, 3 << 20]);
+    }
+
+    #[test]
+    fn one_blob_that_is_not_what_it_says_fails_the_archive() {
+        for damaged in 0..6 {
+            let longer = bundle(|at, blob| blob.size += u64::from(at == damaged));
+            let shorter = bundle(|at, blob| blob.size -= u64::from(at == damaged).min(blob.size));
+            for (bundle, is_damaged) in [(longer, true), (shorter, damaged > 0)] {
+                for found in written(&bundle, 4) {
+                    match found {
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", error.with_causes()),
+                        Ok(_) => assert!(!is_damaged, "{damaged}"),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -68,7 +68,8 @@ pub trait ExporterInstance: Send + Sync {
     fn plan(&self, result: &BuildResult) -> Result<Vec<String>>;
 
     /// Makes, verifies and transfers everything, and shows nothing: files stay under temporary names,
-    /// and no name, tag or index entry changes before [`Staged::publish`].
+    /// and no name, tag or index entry changes before [`Staged::publish`]. A stream is written when it is
+    /// published, and breaks off where a source fails then.
     ///
     /// Exports of one build run at the same time. `output` is of the kind that
     /// [`destination`](Self::destination) asked for.
@@ -232,7 +233,7 @@ pub struct Response {
 pub struct ExportedImage {
     /// The names that it got.
     pub names: Vec<String>,
-    /// Its root: a manifest or an index.
+    /// Its root: a manifest or an index; its configuration, where the format has no manifests.
     pub root: Descriptor,
     /// The digest of its configuration, where it is for one platform.
     #[serde(skip_serializing_if = "Option::is_none")]

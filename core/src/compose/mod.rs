@@ -27,7 +27,11 @@ pub fn compose(
 ) -> Result<Vec<Image>> {
     let mut images = platforms::join(sources)?;
     for image in &mut images {
-        platforms::select(image, platforms, !edits.layers.is_empty())?;
+        let selected = platforms::select(image, platforms, !edits.layers.is_empty());
+        selected.map_err(|error| match image.names.first() {
+            Some(name) => error.context(format!("cannot select platforms of {name}")),
+            None => error,
+        })?;
         if edits.is_empty() {
             continue;
         }

@@ -50,8 +50,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// The blob, which is a tar archive, with anything in place of the content of files, where that is quicker
-    /// to read. It cannot be checked.
+    /// The blob, which is an uncompressed tar archive, with anything in place of the content of files, where that
+    /// is quicker to read. It is as long, and cannot be checked.
     ///
     /// # Errors
     /// Those of opening it. `None` is not an error.

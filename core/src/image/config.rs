@@ -80,7 +80,8 @@ fn created(artifact: &Artifact, layers: &[PreparedLayer<'_>], epoch: Option<Epoc
     let of_base = artifact.base.as_ref().map(ImageConfig::created).transpose()?.flatten();
     // The time of the base does not say when the layers on top of it were made.
     let said = own.filter(|own| of_base != Some(*own));
-    let makes_layers = artifact.layers.iter().any(|layer| layer.diff_id().is_none());
+    let of_base = artifact.base.as_ref().map(ImageConfig::diff_ids).transpose()?.unwrap_or_default();
+    let makes_layers = layers.iter().enumerate().any(|(at, layer)| of_base.get(at) != Some(&layer.diff_id));
     let newest = layers.iter().filter_map(|layer| layer.newest).max().map(from_seconds).transpose()?;
     let Some(epoch) = epoch.map(Epoch::time) else { return Ok(said.or(newest)) };
     Ok(match said.or(own.filter(|_| !makes_layers)) {

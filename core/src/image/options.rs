@@ -85,9 +85,9 @@ impl ImageOptions {
         }
     }
 
-    /// Whether it says what images are called.
+    /// Whether it says what images are called; `*?` may say that they have no name.
     pub fn has_names(&self) -> bool {
-        self.name.is_some()
+        matches!(self.name, Some(Names::Given(_) | Names::Own))
     }
 
     /// The names that were written; none for `*` and `*?`.

@@ -81,10 +81,12 @@ pub enum Whiteouts {
 pub struct TarSource {
     /// The archive.
     pub stream: Arc<dyn TarStream>,
-    /// The digest of the uncompressed archive, if known; it is checked.
+    /// The digest of the uncompressed archive, if known; it is checked, and the archive is not parsed: times of
+    /// its files do not become times of the image.
     pub diff_id: Option<Digest>,
-    /// The bytes of the uncompressed archive, if known; they are checked. An output that takes the layer as
-    /// it is then reads it when it writes, and stores nothing.
+    /// The bytes of the archive, if known; then the stream is not compressed, whatever it begins with. With a
+    /// diffID and no rules, an only output that takes the layer as it is reads it when it writes, and stores
+    /// nothing.
     pub size: Option<u64>,
     /// What changes on the way.
     pub rules: Rules,
@@ -92,7 +94,7 @@ pub struct TarSource {
 
 /// A tar archive that can be read any number of times.
 pub trait TarStream: Send + Sync + fmt::Debug {
-    /// Opens it from its start; compressed or not.
+    /// Opens it from its start; compressed or not, if no size is known.
     ///
     /// # Errors
     /// Those of opening it.
@@ -110,7 +112,8 @@ pub trait TarStream: Send + Sync + fmt::Debug {
         Ok(Vec::new())
     }
 
-    /// The archive with anything in place of the content of files, where that is quicker to read.
+    /// The archive, uncompressed and as long as it is, with anything in place of the content of files, where that
+    /// is quicker to read.
     ///
     /// # Errors
     /// Those of opening it.

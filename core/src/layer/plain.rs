@@ -4,7 +4,6 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::TarStream;
-use crate::compression::decoder;
 use crate::content::Provider;
 use crate::error::Result;
 use crate::oci::Digest;
@@ -17,7 +16,7 @@ pub(super) struct PlainTar {
 
 impl Provider for PlainTar {
     fn open(&self, _: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {
-        let (_, mut stream) = decoder(self.stream.open()?)?;
+        let mut stream = self.stream.open()?;
         io::copy(&mut stream.by_ref().take(from), &mut io::sink())?;
         Ok(Box::new(stream))
     }

@@ -22,6 +22,8 @@ pub(crate) struct LayerSet {
 enum Identity {
     /// Its blob, whichever image it was found in.
     Blob(Digest),
+    /// Its tar stream, whichever source has it.
+    Tar(Digest),
     /// The address of a source that has no name of its own.
     Address(usize),
 }
@@ -51,7 +53,10 @@ impl LayerSet {
         }
         let identity = match &layer.source {
             LayerSource::Blob(source) => Identity::Blob(source.descriptor.digest.clone()),
-            LayerSource::Dir(_) | LayerSource::Tar(_) => Identity::Address(Arc::as_ptr(layer) as usize),
+            LayerSource::Dir(_) | LayerSource::Tar(_) => match layer.diff_id() {
+                Some(diff_id) => Identity::Tar(diff_id.clone()),
+                None => Identity::Address(Arc::as_ptr(layer) as usize),
+            },
         };
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);

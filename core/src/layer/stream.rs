@@ -7,7 +7,7 @@ use super::{Layer, MadeLayer, Workshop};
 use crate::compression::Encoding;
 use crate::content::{BlobInfo, BlobMeta, BlobWriter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::oci::Hasher;
+use crate::oci::{Digest, Hasher};
 
 /// A layer in one encoding that can be made any number of times, each time with the same bytes unless
 /// its source changes.
@@ -25,6 +25,11 @@ impl<'a> LayerStream<'a> {
     /// What it is, for people.
     pub fn name(&self) -> String {
         self.layer.name()
+    }
+
+    /// The diffID that it must turn out to have, where that is known before it is read.
+    pub fn diff_id(&self) -> Option<&Digest> {
+        self.layer.diff_id()
     }
 
     /// The encoding that is written.

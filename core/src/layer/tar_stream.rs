@@ -10,14 +10,34 @@ use crate::error::{Context, Error, Result};
 
 /// Writes the layer that `source` is to `out`; answers the newest time of its files.
 pub(super) fn write(source: &TarSource, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
-    let written = source.stream.open().and_then(decoder).and_then(|(_, input)| {
-        if source.rules.is_identity() {
-            verbatim(input, out, cancel)
-        } else {
-            rewrite(input, &source.rules, out, cancel)
-        }
-    });
+    // An archive of a known size is not compressed, though the name of its first file may look like it.
+    let plain = |input| if source.size.is_some() { Ok(input) } else { decoder(input).map(|(_, input)| input) };
+    let written =
+        source.stream.open().and_then(plain).and_then(|input| match (source.rules.is_identity(), &source.diff_id) {
+            (true, Some(_)) => copy(input, out, cancel).map(|()| None),
+            (true, None) => verbatim(input, out, cancel),
+            (false, _) => rewrite(input, &source.rules, out, cancel),
+        });
     written.attempt(|| format!("cannot read layer {}", source.stream.name()))
+}
+
+/// Copies an archive that its diffID tells from any other.
+fn copy(mut input: impl Read, out: &mut dyn Write, cancel: &Cancel) -> Result<()> {
+    let mut buffer = vec![0; 256 << 10];
+    let mut is_empty = true;
+    loop {
+        cancel.check()?;
+        match input.read(&mut buffer) {
+            Ok(0) if is_empty => return Err(empty()),
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                out.write_all(&buffer[..count])?;
+                is_empty = false;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Copies an archive byte for byte, and fails if it is none.
@@ -29,11 +49,15 @@ pub(super) fn verbatim(input: impl Read, out: &mut dyn Write, cancel: &Cancel) -
         newest = newest.max(Some(entry.mtime));
     }
     if reader.is_empty() {
-        // No reader takes an empty gzip stream for a layer.
-        return Err(Error::input("the tar archive is empty: it has not even its two empty blocks"));
+        return Err(empty());
     }
     reader.drain()?;
     Ok(newest)
+}
+
+/// No reader takes an empty gzip stream for a layer.
+fn empty() -> Error {
+    Error::input("the tar archive is empty: it has not even its two empty blocks")
 }
 
 /// Reads from one and writes what it read to the other.

@@ -10,7 +10,7 @@ use longshore_core::{
     BuildResult, Destination, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output, Result, Staged,
     image,
 };
-use options::DockerOptions;
+use options::{DockerOptions, Format};
 
 const TYPE: &str = "docker";
 
@@ -44,6 +44,9 @@ impl ExporterInstance for DockerInstance {
 
     fn needs(&self, result: &BuildResult) -> Result<Needs> {
         manifest::check_platforms(result, &self.options)?;
+        if self.options.format() == Format::Legacy {
+            legacy::check(result)?;
+        }
         self.options.image()?.needs(result)
     }
 

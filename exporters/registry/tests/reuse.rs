@@ -108,6 +108,58 @@ fn nothing_is_reused_that_was_not_asked_for_or_is_not_there() {
 }
 
 #[test]
+fn what_cannot_be_taken_is_made() {
+    let registry = Registry::start();
+    let xz = registry.put_blob("team/base", b"\xfd7zXZ\0 and so on");
+    let plain = registry.put_blob("team/base", b"not this layer");
+    let base = push(&registry, "team/base:1,compression-level=1", Vec::new()).unwrap();
+    let blob = base.manifest.layers[0].digest.clone();
+    let seen_there = |digests: &[&Digest]| digests.iter().map(|one| seen(registry.host(), "team/base", one)).collect();
+    let made = push(&registry, "team/a:1,reuse-registry-blobs=true", seen_there(&[&xz, &plain])).unwrap();
+    assert_eq!(made.reads, 1);
+    let reused = push(&registry, "team/b:1,reuse-registry-blobs=true", seen_there(&[&xz, &plain, &blob])).unwrap();
+    assert_eq!((reused.reads, &reused.manifest.layers[0].digest), (0, &blob));
+}
+
+#[test]
+fn a_layer_of_several_images_is_streamed_once() {
+    let registry = Registry::start();
+    let tar = CountingTar::new(Arc::new(LargeTar::new(3, 2 << 20)));
+    let mut bytes = Vec::new();
+    tar.open().unwrap().read_to_end(&mut bytes).unwrap();
+    let layer = || {
+        let source = TarSource {
+            stream: tar.clone(),
+            diff_id: Some(Digest::of(&bytes)),
+            size: Some(bytes.len() as u64),
+            rules: Rules::default(),
+        };
+        Arc::new(Layer { source: LayerSource::Tar(source), history: History::default() })
+    };
+    let mut images =
+        [vec![layer()], vec![layer(), sample::tar_layer(1, sample::TarOptions::default())]].map(sample::image_of);
+    for (image, tag) in images.iter_mut().zip(["1", "2"]) {
+        image.names = vec![format!("{}/team/app:{tag}", registry.host()).parse().unwrap()];
+    }
+    let exporters = ExporterRegistry::default().with(RegistryExporter);
+    let pusher = Arc::new(Client::new(ClientOptions::default()).pusher());
+    let spec = OutputSpec::parse("type=registry,name=*,push-streaming=true").unwrap().unwrap();
+    let session = Session::new(&exporters, Store::Spool).with_pusher(pusher).resolve(&[spec]).unwrap();
+    session.export(&sample::result(images.into())).unwrap();
+    // Once by this test.
+    assert_eq!(tar.opens(), 2);
+    assert_eq!(registry.tags("team/app"), ["1", "2"]);
+}
+
+#[test]
+fn a_push_needs_names() {
+    let exporters = ExporterRegistry::default().with(RegistryExporter);
+    let spec = OutputSpec::parse("type=registry,name=*?").unwrap().unwrap();
+    let error = Session::new(&exporters, Store::Spool).resolve(&[spec]).unwrap_err();
+    assert_eq!(error.message(), "a push without a name goes nowhere");
+}
+
+#[test]
 fn the_first_that_is_there_is_taken() {
     let registry = Registry::start();
     let base = push(&registry, "team/base:1,compression-level=1", Vec::new()).unwrap();

@@ -40,6 +40,14 @@ impl Driver {
         }
     }
 
+    /// Files in the directory of a layer that are the driver's own.
+    pub(crate) fn own_files(self) -> &'static [&'static str] {
+        match self {
+            Self::Aufs => &[".wh..wh.aufs", ".wh..wh.orph", ".wh..wh.plnk"],
+            Self::Overlay2 | Self::FuseOverlayfs | Self::Btrfs | Self::Vfs => &[],
+        }
+    }
+
     /// How the directory of a layer says what is deleted; `None` where it holds the layers below, too.
     pub(crate) fn whiteouts(self) -> Option<Whiteouts> {
         match self {

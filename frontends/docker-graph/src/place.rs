@@ -60,8 +60,6 @@ fn configured(file: &Path, default: PathBuf) -> Result<Place> {
 
 /// The root of the users that containers are mapped to: `UID.GID` in the data root.
 fn remapped(root: &Path) -> Result<PathBuf> {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_users = |name: &str| name.split_once('.').is_some_and(|(uid, gid)| is_number(uid) && is_number(gid));
     let list = || -> io::Result<Vec<PathBuf>> {
         let entries = fs::read_dir(root)?.collect::<io::Result<Vec<_>>>()?;
         Ok(entries.into_iter().filter(|e| e.file_name().to_str().is_some_and(is_users)).map(|e| e.path()).collect())
@@ -76,6 +74,12 @@ fn remapped(root: &Path) -> Result<PathBuf> {
         (Some(_), false) => Err(Error::option(format!("{} is for several users of userns-remap", root.display()))
             .with_hint("name the directory of one: docker-graph:ROOT/UID.GID")),
     }
+}
+
+/// Whether a directory is called `UID.GID`.
+pub(crate) fn is_users(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name.split_once('.').is_some_and(|(uid, gid)| is_number(uid) && is_number(gid))
 }
 
 #[cfg(test)]

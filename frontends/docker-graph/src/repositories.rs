@@ -8,9 +8,13 @@ use longshore_core::options::nearest;
 use longshore_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
-/// Names of images, in the order of the names.
+/// Names of images, in the order of the names, and those that are none.
 #[derive(Debug, Default)]
-pub(crate) struct Repositories(Vec<(ImageName, Digest)>);
+pub(crate) struct Repositories {
+    names: Vec<(ImageName, Digest)>,
+    /// What stands there and is no name: nothing else need suffer from it.
+    pub(crate) strange: Vec<String>,
+}
 
 /// An image that was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,9 +36,14 @@ impl Repositories {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         let malformed = |error: serde_json::Error| Error::corrupt("it is malformed").with_source(error);
         let document: Document = serde_json::from_slice(bytes).map_err(malformed)?;
-        let names = document.repositories.into_values().flatten();
-        let names = names.map(|(name, id)| Ok((name.parse::<ImageName>()?, id)));
-        Ok(Self(names.collect::<Result<_>>()?))
+        let mut repositories = Self::default();
+        for (text, id) in document.repositories.into_values().flatten() {
+            match text.parse() {
+                Ok(name) => repositories.names.push((name, id)),
+                Err(_) => repositories.strange.push(text),
+            }
+        }
+        Ok(repositories)
     }
 
     /// All images that have a tag, each with its tags.
@@ -74,7 +83,7 @@ impl Repositories {
     /// Images with a name that is wanted, in the order of their first one.
     fn found(&self, is_wanted: impl Fn(&ImageName) -> bool) -> Vec<Found> {
         let mut all: IndexMap<&Digest, Vec<ImageName>> = IndexMap::new();
-        for (name, id) in self.0.iter().filter(|(name, _)| is_wanted(name)) {
+        for (name, id) in self.names.iter().filter(|(name, _)| is_wanted(name)) {
             all.entry(id).or_default().push(name.clone());
         }
         all.into_iter().map(|(id, names)| Found { id: id.clone(), names }).collect()
@@ -82,7 +91,7 @@ impl Repositories {
 
     fn missing(&self, reference: &str) -> Error {
         let error = Error::new(ErrorKind::NotFound, format!("there is no image `{}`", reference.escape_debug()));
-        let names: Vec<String> = self.0.iter().map(|(name, _)| name.familiar()).collect();
+        let names: Vec<String> = self.names.iter().map(|(name, _)| name.familiar()).collect();
         match nearest(reference, names.iter().map(String::as_str)) {
             Some(near) => error.with_hint(format!("did you mean {near}?")),
             None => error.with_hint("`docker image ls` lists those of a running daemon"),

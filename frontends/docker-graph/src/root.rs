@@ -9,6 +9,7 @@ use strum::VariantNames;
 
 use crate::directory::Directory;
 use crate::driver::Driver;
+use crate::place::is_users;
 use crate::repositories::Repositories;
 
 /// Names of very many images.
@@ -22,6 +23,8 @@ pub(crate) struct Root {
     pub(crate) image: Directory,
     /// The directory of the driver, with the files of layers.
     pub(crate) home: Directory,
+    /// Whether its files belong to the users of a user namespace (`userns-remap`: the directory `UID.GID`).
+    pub(crate) is_remapped: bool,
 }
 
 impl Root {
@@ -34,7 +37,9 @@ impl Root {
             };
             let image = Directory::open(&path.join("image").join(driver.to_string()))?;
             // An administrator may have moved it to another disk, with a link in its place.
-            Ok(Self { driver, image, home: Directory::open(&path.join(driver.home()))? })
+            let home = Directory::open(&path.join(driver.home()))?;
+            let is_remapped = path.file_name().and_then(|name| name.to_str()).is_some_and(is_users);
+            Ok(Self { driver, image, home, is_remapped })
         });
         opened.attempt(|| format!("cannot read Docker's storage in {}", path.display()))
     }
@@ -67,8 +72,11 @@ impl Root {
     /// The image that an image was built on, as Docker notes it for what was built or loaded here.
     pub(crate) fn parent(&self, id: &Digest) -> Result<Option<Digest>> {
         let path = Path::new("imagedb/metadata/sha256").join(id.hex()).join("parent");
-        let parent = self.image.read_line(path)?;
-        parent.filter(|parent| !parent.is_empty()).map(|parent| parent.parse()).transpose()
+        let read = self
+            .image
+            .read_line(&path)
+            .and_then(|parent| parent.filter(|parent| !parent.is_empty()).map(|parent| parent.parse()).transpose());
+        read.attempt(|| format!("cannot read {}", self.image.path().join(path).display()))
     }
 }
 

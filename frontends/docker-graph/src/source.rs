@@ -8,6 +8,7 @@ use std::thread;
 use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream};
 use longshore_core::oci::{Digest, History, ImageConfig};
 use longshore_core::options::{Attrs, Options, Visitor, parse_of_source};
+use longshore_core::tree::Patterns;
 use longshore_core::unpack::chain_ids;
 use longshore_core::{
     Artifact, Built, Context, DOCKER_PARENT, Error, ErrorKind, Frontend, FrontendContext, Image, ImageContent, Result,
@@ -72,6 +73,9 @@ impl Frontend for DockerGraphFrontend {
 /// The images that are asked for; all that have a tag, if none is named.
 fn find(root: &Root, reference: &str, cx: &FrontendContext) -> Result<Vec<Found>> {
     let repositories = root.repositories()?;
+    for name in &repositories.strange {
+        cx.progress.warn(format!("`{}` is not a name of an image: it is left out", name.escape_debug()));
+    }
     let found = if reference.is_empty() {
         repositories.all()
     } else {
@@ -136,9 +140,16 @@ impl Opener<'_> {
             self.cx.progress.warn(format!("image {id}: layers are made anew, so it will have another ID"));
         }
         let artifact = Artifact { base: Some(config.clone()), ..Artifact::new(layers, config) };
+        // The manifest that a digest names is not kept, and the one that is made has another digest.
+        let names = names.into_iter().filter(|name| name.digest().is_none()).collect();
         let mut image = Image { names, ..Image::new(ImageContent::Built(Built::Single(artifact))) };
-        if let Some(parent) = self.root.parent(&id)? {
-            image.metadata.insert(DOCKER_PARENT.to_owned(), parent.to_string().into_bytes());
+        match self.root.parent(&id) {
+            Ok(None) => {}
+            Ok(Some(parent)) => {
+                image.metadata.insert(DOCKER_PARENT.to_owned(), parent.to_string().into_bytes());
+            }
+            // It says where the image came from, not what it is.
+            Err(error) => self.cx.progress.warn(format!("image {id}: {}", error.with_causes())),
         }
         Ok(image)
     }
@@ -181,6 +192,11 @@ impl Opener<'_> {
         }
         let whiteouts = self.root.driver.whiteouts();
         let whiteouts = whiteouts.ok_or_else(|| missing("its files cannot be told from those of the layers below"))?;
-        Ok(DirSource { path: stored.files()?.path().to_owned(), whiteouts, rules: Rules::default() })
+        if self.root.is_remapped {
+            return Err(missing("its files have owners of a user namespace, which an image must not have"));
+        }
+        let excludes = Patterns::new(self.root.driver.own_files())?;
+        let rules = Rules { excludes, ..Rules::default() };
+        Ok(DirSource { path: stored.files()?.path().to_owned(), whiteouts, rules })
     }
 }

@@ -28,8 +28,8 @@ impl Options for PushOptions {
         visitor.option("registry.insecure", insecure, "false", &mut self.insecure)?;
         let streaming = "Send layers while they are made, without keeping them";
         visitor.option("push-streaming", streaming, "false", &mut self.streaming)?;
-        let reuse = "Take compressed layers that the registry has, as Docker noted, instead of compressing; the digest of \
-                     the image then depends on the registry";
+        let reuse = "Take compressed layers that the registry has and the source knows of; what is in them is not checked, \
+                     and the digest of the image depends on the registry";
         visitor.option("reuse-registry-blobs", reuse, "false", &mut self.reuse_blobs)
     }
 }

@@ -1,15 +1,18 @@
 //! Layers that do not go through the store: the registry has them, or is sent them while they are made.
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use indexmap::IndexMap;
+
 use super::{Push, Repository};
-use crate::compression::detect;
+use crate::compression::{Algorithm, detect};
 use crate::content::{Origin, Provider};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::image::layers::LayerOutlet;
 use crate::layer::{Layer, LayerSource, LayerStream, MadeLayer, SeenBlob};
-use crate::oci::{Descriptor, MediaType};
+use crate::oci::{Descriptor, Digest, MediaType};
 use crate::push::Transfer;
 
 /// Sends layers to the first repository; the others of the same registry can mount them from there.
@@ -18,10 +21,17 @@ pub(super) struct Outlet<'p> {
     transfer: Transfer<'p>,
     streams: bool,
     reuses: bool,
+    /// What was sent, by diffID where that was known: images share layers.
+    sent: Mutex<HashMap<Digest, Arc<Mutex<Option<Sent>>>>>,
 }
+
+/// A layer that was sent, and who has it now.
+type Sent = (MadeLayer, Arc<dyn Provider>);
 
 /// Bytes that tell how a blob is compressed.
 const MAGIC: u64 = 6;
+/// Blobs that are looked for: each costs some requests.
+const CANDIDATES: usize = 5;
 
 impl<'p> Outlet<'p> {
     /// `None` where layers have to be kept: to be sent to a second registry, or because a repository is
@@ -44,45 +54,49 @@ impl<'p> Outlet<'p> {
             progress.warn("push-streaming: another output needs the layers: they are kept");
             streams = false;
         }
-        Some(Self { repository, transfer: push.transfer(), streams, reuses })
+        Some(Self { repository, transfer: push.transfer(), streams, reuses, sent: Mutex::default() })
     }
 
-    /// What the registry has of the blobs that it was seen to have.
-    fn find(&self, seen: Vec<SeenBlob>) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
-        let session = &self.repository.session;
-        let own = session.origin().registry;
+    /// What the registry has of the blobs that it was seen to have; nothing, if none can be taken.
+    fn find(&self, layer: &Layer, seen: Vec<SeenBlob>) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
+        let own = self.repository.session.origin().registry;
+        let mut candidates: IndexMap<Digest, Vec<Origin>> = IndexMap::new();
         for SeenBlob { digest, origin } in seen.into_iter().filter(|seen| seen.origin.registry == own) {
-            let origins: [Origin; 1] = [origin];
-            let Some(size) = session.reuse(&digest, &origins, &self.transfer)? else { continue };
-            let provider = session.provider(&self.transfer);
-            let mut start = Vec::new();
-            let blob = provider.open(&digest, 0)?;
-            blob.take(MAGIC).read_to_end(&mut start).attempt(|| format!("cannot read blob {digest}"))?;
-            let descriptor = Descriptor::new(MediaType::layer(detect(&start)?), digest, size);
-            return Ok(Some((descriptor, provider)));
+            candidates.entry(digest).or_default().push(origin);
+        }
+        for (digest, origins) in candidates.into_iter().take(CANDIDATES) {
+            match self.reuse(layer, digest.clone(), &origins) {
+                Err(error) if error.kind() != ErrorKind::Cancelled => {
+                    let why = error.with_causes();
+                    self.transfer.progress.warn(format!("layer {}: {digest} is not reused: {why}", layer.name()));
+                }
+                Ok(None) => {}
+                found => return found,
+            }
         }
         Ok(None)
     }
-}
 
-impl LayerOutlet for Outlet<'_> {
-    fn present(&self, layer: &Layer) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
-        let LayerSource::Tar(source) = &layer.source else { return Ok(None) };
-        if !self.reuses {
-            return Ok(None);
+    fn reuse(
+        &self,
+        layer: &Layer,
+        digest: Digest,
+        origins: &[Origin],
+    ) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
+        let session = &self.repository.session;
+        let Some(size) = session.reuse(&digest, origins, &self.transfer)? else { return Ok(None) };
+        let provider = session.provider(&self.transfer);
+        let mut start = Vec::new();
+        let blob = provider.open(&digest, 0)?;
+        blob.take(MAGIC).read_to_end(&mut start).attempt(|| format!("cannot read blob {digest}"))?;
+        let algorithm = detect(&start)?;
+        if algorithm == Algorithm::Uncompressed && layer.diff_id() != Some(&digest) {
+            return Err(Error::corrupt("it is not compressed, and another layer"));
         }
-        let found = self.repository.attempt(source.stream.seen().and_then(|seen| self.find(seen)))?;
-        if let Some((descriptor, _)) = &found {
-            let task = self.transfer.progress.task(format!("layer {}", layer.name()), None);
-            task.skipped(format!("the registry has it as {}, as Docker noted", descriptor.digest));
-        }
-        Ok(found)
+        Ok(Some((Descriptor::new(MediaType::layer(algorithm), digest, size), provider)))
     }
 
-    fn take(&self, layer: &LayerStream<'_>) -> Result<Option<(MadeLayer, Arc<dyn Provider>)>> {
-        if !self.streams {
-            return Ok(None);
-        }
+    fn send(&self, layer: &LayerStream<'_>) -> Result<Option<Sent>> {
         let latest: Mutex<Option<MadeLayer>> = Mutex::default();
         let made = || latest.lock().unwrap_or_else(PoisonError::into_inner);
         let missing = || Error::new(ErrorKind::Other, format!("layer {} was not made", layer.name()));
@@ -97,5 +111,42 @@ impl LayerOutlet for Outlet<'_> {
             Some(_) => Ok(Some((made().take().ok_or_else(missing)?, self.repository.session.provider(&self.transfer)))),
             None => Ok(None),
         }
+    }
+}
+
+impl LayerOutlet for Outlet<'_> {
+    fn present(&self, layer: &Layer) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
+        let LayerSource::Tar(source) = &layer.source else { return Ok(None) };
+        if !self.reuses {
+            return Ok(None);
+        }
+        let seen = source.stream.seen().unwrap_or_else(|error| {
+            let why = error.with_causes();
+            self.transfer.progress.warn(format!("layer {}: who has it is not known: {why}", layer.name()));
+            Vec::new()
+        });
+        let found = self.repository.attempt(self.find(layer, seen))?;
+        if let Some((descriptor, _)) = &found {
+            let task = self.transfer.progress.task(format!("layer {}", layer.name()), None);
+            task.skipped(format!("the registry has it as {}, says its source", descriptor.digest));
+        }
+        Ok(found)
+    }
+
+    fn take(&self, layer: &LayerStream<'_>) -> Result<Option<Sent>> {
+        if !self.streams {
+            return Ok(None);
+        }
+        let Some(diff_id) = layer.diff_id() else { return self.send(layer) };
+        let place = {
+            let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+            sent.entry(diff_id.clone()).or_default().clone()
+        };
+        // Who wants the same layer waits for the one who sends it.
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if place.is_none() {
+            *place = self.send(layer)?;
+        }
+        Ok(place.clone())
     }
 }

@@ -47,6 +47,23 @@ pub(crate) fn bundle<'a>(
     Ok((fill(records, &layers)?, exported))
 }
 
+/// Fails early for what cannot be saved, as far as that is known before layers are made.
+pub(crate) fn check(result: &BuildResult) -> Result<()> {
+    for image in &result.images {
+        if let ImageContent::Built(built) = &image.content {
+            built.artifacts().into_iter().try_for_each(check_artifact)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_artifact(artifact: &Artifact) -> Result<()> {
+    if artifact.layers.is_empty() {
+        return Err(plan::no_layers());
+    }
+    config::V1Image::parse(&artifact.config.to_bytes()?).map(drop)
+}
+
 /// Each image for one platform, as what it consists of: this format knows no manifests.
 fn narrow(
     result: &BuildResult,
@@ -55,6 +72,7 @@ fn narrow(
 ) -> Result<(BuildResult, Vec<Artifact>)> {
     let artifact = |image: &Image| image::artifact_for(image, &options.platform(), cx.progress());
     let artifacts: Vec<Artifact> = result.images.iter().map(artifact).collect::<Result<_>>()?;
+    artifacts.iter().try_for_each(check_artifact)?;
     let images = result.images.iter().zip(&artifacts).map(|(image, artifact)| Image {
         names: image.names.clone(),
         ..Image::new(ImageContent::Built(Built::Single(artifact.clone())))

@@ -96,9 +96,7 @@ fn check(image: &SavedImage) -> Result<()> {
         return Err(Error::input(message));
     }
     if layers.is_empty() {
-        // The words of Docker.
-        return Err(Error::new(ErrorKind::Unsupported, "empty export - not implemented")
-            .with_hint("format=combined holds images without layers too"));
+        return Err(no_layers());
     }
     for (number, (layer, diff_id)) in (1..).zip(layers.iter().zip(&diff_ids)) {
         if layer.diff_id != *diff_id {
@@ -107,6 +105,12 @@ fn check(image: &SavedImage) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// An image without layers, in the words of Docker.
+pub(super) fn no_layers() -> Error {
+    Error::new(ErrorKind::Unsupported, "empty export - not implemented")
+        .with_hint("format=combined holds images without layers too")
 }
 
 struct Archive<'a> {

@@ -32,11 +32,14 @@ pub(crate) fn save(
     let cancel = signals::cancel_on_signal()?;
     let display = progress::start(args.progress);
     let progress = Progress::new(display.clone());
-    let store = match frontends.reads_image_store(&Source::parse(&args.from)?) {
-        true => Store::Images(Arc::new(root.open()?)),
-        false => Store::Spool,
+    let images: Option<Arc<dyn ImageStore>> = match frontends.reads_image_store(&Source::parse(&args.from)?) {
+        true => Some(Arc::new(root.open()?)),
+        false => None,
     };
-    let images: Option<Arc<dyn ImageStore>> = store.images().cloned();
+    // What is made on the way is not for the image store.
+    let session = || Session::new(exporters, Store::Spool).with_progress(progress.clone()).with_cancel(cancel.clone());
+    // Options and destinations that cannot be fail before any image is looked at.
+    session().resolve(&[output(args, &[])])?;
     let cx = FrontendContext {
         every_tag: true,
         images,
@@ -45,8 +48,7 @@ pub(crate) fn save(
         ..FrontendContext::default()
     };
     let images = open(args, frontends, &cx)?;
-    let session = Session::new(exporters, store).with_progress(progress).with_cancel(cancel);
-    let resolved = session.resolve(&[output(args, &images)])?;
+    let resolved = session().resolve(&[output(args, &images)])?;
     let responses = resolved.export(&BuildResult { images, epoch: None });
     display.finish();
     display.summary(&responses.map_err(|failure| failure.error)?);

@@ -69,7 +69,7 @@ fn compressed_layers_keep_their_diff_ids() {
 }
 
 /// What dockerd takes and nobody here reads as an archive: an empty path in a PAX header takes the one back that
-/// was there, and the last file is not padded. Uncompressed, they are no more than bytes.
+/// was there, and the last file is not padded. They are no more than bytes, which have the right diffID.
 const ONLY_BYTES: [&str; 3] = ["no bytes", "PAX headers", "no padding at the end"];
 
 #[test]
@@ -81,7 +81,8 @@ fn odd_layers_can_be_exported() {
             let directory = tempfile::tempdir().unwrap();
             let images = data.open(&format!(":{}", image.id)).unwrap();
             let exported = export(images, directory.path(), options, Store::Spool);
-            if ONLY_BYTES.contains(&what) && options.ends_with("gzip") {
+            // Nothing, compressed, would be nothing.
+            if what == "no bytes" && options.ends_with("gzip") {
                 assert_error(&exported.unwrap_err(), ErrorKind::InvalidInput, image.layers[0].diff_id.hex(), "");
                 continue;
             }

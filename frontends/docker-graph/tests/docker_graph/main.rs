@@ -8,6 +8,7 @@ mod hostile;
 mod references;
 mod regenerate;
 mod streams;
+mod tolerant;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
