@@ -123,7 +123,7 @@ fn copy(
     let descriptor = &blob.descriptor;
     let task = blob.task(cx.progress());
     let from = blob.provider.provider().open(&descriptor.digest, 0)?;
-    let mut from = Verified::new(Copying { from, task: task.as_ref(), cancel }, descriptor);
+    let mut from = Verified::new(Copying { from, task: task.as_ref(), unsaid: 0, cancel }, descriptor);
     if descriptor.size < SMALL {
         write(&mut from)?;
     } else {
@@ -138,6 +138,8 @@ fn copy(
 struct Copying<'a, R> {
     from: R,
     task: Option<&'a Task>,
+    /// Bytes that were not reported yet: a layer may be read in very small pieces.
+    unsaid: u64,
     cancel: &'a Cancel,
 }
 
@@ -145,7 +147,11 @@ impl<R: Read> Read for Copying<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.cancel.check()?;
         let count = self.from.read(buffer)?;
-        self.task.inspect(|task| task.advance(count as u64));
+        self.unsaid += count as u64;
+        if self.unsaid >= BUFFER as u64 || count == 0 && self.unsaid > 0 {
+            self.task.inspect(|task| task.advance(self.unsaid));
+            self.unsaid = 0;
+        }
         Ok(count)
     }
 }

@@ -23,8 +23,8 @@ pub(super) struct PreparedLayer<'a> {
 
 /// Takes layers while they are made, instead of the store.
 pub(super) trait LayerOutlet: Sync {
-    /// A compressed form of a layer that is there already, so that none has to be made.
-    fn present(&self, layer: &Layer) -> Result<Option<(Descriptor, Arc<dyn Provider>)>>;
+    /// A layer that is there already, compressed by this algorithm, so that none has to be made.
+    fn present(&self, layer: &Layer, algorithm: Algorithm) -> Result<Option<(Descriptor, Arc<dyn Provider>)>>;
 
     /// Takes a layer; answers what it was and who has it now. `None` if it takes no such layers.
     fn take(&self, layer: &LayerStream<'_>) -> Result<Option<(MadeLayer, Arc<dyn Provider>)>>;
@@ -64,13 +64,13 @@ fn prepare_one<'a>(
         let blob = ImageBlob { descriptor, references: Vec::new(), provider: Source::Image(source.provider.clone()) };
         return Ok(PreparedLayer { blob, diff_id: source.diff_id.clone(), newest: None });
     }
-    if let (Some(outlet), Some(diff_id), false) = (outlet, layer.diff_id(), options.recompresses())
-        && let Some((descriptor, provider)) = outlet.present(layer)?
+    let encoding = options.encoding()?;
+    if let (Some(outlet), Some(diff_id)) = (outlet, layer.diff_id())
+        && let Some((descriptor, provider)) = outlet.present(layer, encoding.algorithm())?
     {
         let blob = ImageBlob { descriptor, references: Vec::new(), provider: Source::Image(provider) };
         return Ok(PreparedLayer { blob, diff_id: diff_id.clone(), newest: None });
     }
-    let encoding = options.encoding()?;
     // Several outputs read it once, from the store.
     if encoding.algorithm() == Algorithm::Uncompressed
         && (cx.is_for_one_output() || matches!(layer.source, LayerSource::Blob(_)))

@@ -151,7 +151,7 @@ impl ImageOptions {
     }
 
     /// Whether a layer that exists as a blob is compressed anew.
-    pub(super) fn recompresses(&self) -> bool {
+    pub(crate) fn recompresses(&self) -> bool {
         self.force_compression == Some(true)
     }
 

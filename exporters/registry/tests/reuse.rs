@@ -81,7 +81,8 @@ fn a_layer_that_the_registry_has_is_not_compressed() {
         let blobs = || vec![seen(registry.host(), "team/base", &blob.digest)];
         // From another repository, in its own, and whether streams are asked for or not.
         for output in ["team/app:1", "team/base:2", "team/streamed:1,push-streaming=true"] {
-            let reused = push(&registry, &format!("{output},reuse-registry-blobs=true"), blobs()).unwrap();
+            let output = format!("{output},compression={compression},reuse-registry-blobs=true");
+            let reused = push(&registry, &output, blobs()).unwrap();
             assert_eq!((reused.reads, &reused.manifest.layers[0]), (0, blob), "{output}");
             assert_eq!(reused.manifest.config, base.manifest.config, "{output}");
         }
@@ -98,7 +99,11 @@ fn nothing_is_reused_that_was_not_asked_for_or_is_not_there() {
         ("team/a:1", vec![seen(registry.host(), "team/base", &blob)]),
         ("team/b:1,reuse-registry-blobs=true", vec![seen("other.example", "team/base", &blob)]),
         ("team/c:1,reuse-registry-blobs=true", vec![seen(registry.host(), "team/base", &gone)]),
-        ("team/d:1,reuse-registry-blobs=true,force-compression=true", vec![seen(registry.host(), "team/base", &blob)]),
+        ("team/d:1,reuse-registry-blobs=true,compression=zstd", vec![seen(registry.host(), "team/base", &blob)]),
+        (
+            "team/e:1,reuse-registry-blobs=true,compression=uncompressed",
+            vec![seen(registry.host(), "team/base", &blob)],
+        ),
     ] {
         let made = push(&registry, output, blobs).unwrap();
         assert_eq!(made.reads, 1, "{output}");
@@ -152,11 +157,19 @@ fn a_layer_of_several_images_is_streamed_once() {
 }
 
 #[test]
-fn a_push_needs_names() {
+fn options_that_cannot_be_meant_are_refused() {
     let exporters = ExporterRegistry::default().with(RegistryExporter);
-    let spec = OutputSpec::parse("type=registry,name=*?").unwrap().unwrap();
-    let error = Session::new(&exporters, Store::Spool).resolve(&[spec]).unwrap_err();
-    assert_eq!(error.message(), "a push without a name goes nowhere");
+    for (options, expected) in [
+        ("name=*?", "a push without a name goes nowhere"),
+        (
+            "name=*,force-compression=true,reuse-registry-blobs=true",
+            "force-compression and reuse-registry-blobs exclude each other",
+        ),
+    ] {
+        let spec = OutputSpec::parse(&format!("type=registry,{options}")).unwrap().unwrap();
+        let error = Session::new(&exporters, Store::Spool).resolve(&[spec]).unwrap_err();
+        assert_eq!(error.message(), expected);
+    }
 }
 
 #[test]

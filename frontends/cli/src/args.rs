@@ -43,7 +43,7 @@ pub(crate) enum Command {
 /// Export sources to one or more outputs
 ///
 /// A source is `rootfs:DIR` (a directory, as one layer), `scratch` (no layers), `image:NAME` (in the
-/// image store), `docker://NAME` (in a registry), `docker-graph:NAME` (in the storage of dockerd), `oci:DIR`,
+/// image store), `docker://NAME` (in a registry), `docker-graph:[ROOT][:NAME]` (in the storage of dockerd), `oci:DIR`,
 /// `oci-archive:FILE` or `docker-archive:FILE` (images that exist, selected with `:REF`; `-` reads standard
 /// input). Prefixed with a platform, as in `linux/arm64=rootfs:DIR`, several directories make one
 /// multi-platform image.
@@ -208,7 +208,7 @@ pub(crate) struct SaveArgs {
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
 
-    /// Write to this file, not to standard output
+    /// Write to this file, which only its owner may read, and not to standard output
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -336,7 +336,7 @@ pub(crate) struct DuArgs {
 /// Show what images consist of: manifests, configuration, layers and their biggest files
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// What to read: image:NAME, docker://NAME, docker-graph:NAME, or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
+    /// What to read: image:NAME, docker://NAME, docker-graph:[ROOT][:NAME], or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 
@@ -350,7 +350,7 @@ pub(crate) struct InspectArgs {
 /// All that is wrong is listed, one line a problem; the exit code is then 1.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
-    /// What to read: image:NAME, docker://NAME, docker-graph:NAME, or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
+    /// What to read: image:NAME, docker://NAME, docker-graph:[ROOT][:NAME], or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 }

@@ -138,6 +138,39 @@ fn nothing_remains_of_a_save_that_fails() {
 }
 
 #[test]
+fn a_name_is_never_empty() {
+    let work = prepared();
+    for from in SOURCES {
+        let ran = work.run(&["save", "--from", from, "-o", "new.tar", "app:1", ""]);
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        assert!(!work.path("new.tar").exists());
+    }
+}
+
+#[test]
+fn a_file_is_for_its_owner_and_a_dash_is_standard_output() {
+    use std::os::unix::fs::PermissionsExt;
+    let work = prepared();
+    work.ok(&["save", "app:1", "-o", "new.tar"]);
+    assert_eq!(fs::metadata(work.path("new.tar")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(work.ok(&["save", "app:1", "-o", "-"]).stdout, work.read("new.tar"));
+    assert!(!work.path("-").exists());
+}
+
+#[test]
+fn where_else_an_image_may_be_is_said() {
+    let work = Workdir::new();
+    let nothing = work.run(&["save", "app:1", "-o", "new.tar"]);
+    assert_eq!(nothing.code, Some(3));
+    assert!(nothing.stderr.contains("no image store yet"), "{}", nothing.stderr);
+    assert!(nothing.stderr.contains("--from docker-graph"), "{}", nothing.stderr);
+    assert_eq!(fs::read_dir(work.store()).unwrap().count(), 0);
+    let work = prepared();
+    let unknown = work.run(&["save", "zebra:9", "-o", "new.tar"]);
+    assert!(unknown.stderr.contains("--from docker-graph"), "{}", unknown.stderr);
+}
+
+#[test]
 fn options_of_the_source_follow_it() {
     let work = prepared();
     let from =

@@ -8,6 +8,9 @@ use longshore_core::options::nearest;
 use longshore_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
+/// How many names a hint shows.
+const SHOWN: usize = 8;
+
 /// Names of images, in the order of the names, and those that are none.
 #[derive(Debug, Default)]
 pub(crate) struct Repositories {
@@ -94,7 +97,11 @@ impl Repositories {
         let names: Vec<String> = self.names.iter().map(|(name, _)| name.familiar()).collect();
         match nearest(reference, names.iter().map(String::as_str)) {
             Some(near) => error.with_hint(format!("did you mean {near}?")),
-            None => error.with_hint("`docker image ls` lists those of a running daemon"),
+            None if names.is_empty() => error.with_hint("no image has a tag: name one by its ID"),
+            None if names.len() > SHOWN => {
+                error.with_hint(format!("there are {} and {} more", names[..SHOWN].join(", "), names.len() - SHOWN))
+            }
+            None => error.with_hint(format!("there are {}", names.join(", "))),
         }
     }
 }

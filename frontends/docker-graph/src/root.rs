@@ -41,6 +41,11 @@ impl Root {
             let is_remapped = path.file_name().and_then(|name| name.to_str()).is_some_and(is_users);
             Ok(Self { driver, image, home, is_remapped })
         });
+        let opened = opened.map_err(|error| match (error.kind(), error.hint()) {
+            (ErrorKind::NotFound, None) => error.with_hint("name another root: docker-graph:/DIRECTORY:NAME"),
+            (ErrorKind::Denied, None) => error.with_hint("Docker's storage is for root"),
+            _ => error,
+        });
         opened.attempt(|| format!("cannot read Docker's storage in {}", path.display()))
     }
 

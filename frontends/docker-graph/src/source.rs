@@ -82,7 +82,10 @@ fn find(root: &Root, reference: &str, cx: &FrontendContext) -> Result<Vec<Found>
         repositories.find(reference, cx.every_tag, &root.ids()?)?
     };
     match found.is_empty() {
-        true => Err(Error::new(ErrorKind::NotFound, "no image has a tag").with_hint("name one by its ID")),
+        true => Err(Error::new(ErrorKind::NotFound, "no image has a tag").with_hint(match &root.ids()?[..] {
+            [] => "there are no images at all".to_owned(),
+            [first, rest @ ..] => format!("name one by its ID: {first}, or one of {} others", rest.len()),
+        })),
         false => Ok(found),
     }
 }

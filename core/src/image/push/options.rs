@@ -28,7 +28,7 @@ impl Options for PushOptions {
         visitor.option("registry.insecure", insecure, "false", &mut self.insecure)?;
         let streaming = "Send layers while they are made, without keeping them";
         visitor.option("push-streaming", streaming, "false", &mut self.streaming)?;
-        let reuse = "Take compressed layers that the registry has and the source knows of; what is in them is not checked, \
+        let reuse = "Take layers that the registry has, compressed alike, as the source knows; what is in them is not checked, \
                      and the digest of the image depends on the registry";
         visitor.option("reuse-registry-blobs", reuse, "false", &mut self.reuse_blobs)
     }
@@ -54,6 +54,9 @@ impl PushOptions {
         if !image.has_names() {
             return Err(Error::option("a push without a name goes nowhere")
                 .with_hint("add name=REGISTRY/REPOSITORY:TAG, or name=* for the names that images bring"));
+        }
+        if self.reuses_blobs() && image.recompresses() {
+            return Err(Error::option("force-compression and reuse-registry-blobs exclude each other"));
         }
         self.check_names(image.given_names())
     }

@@ -58,14 +58,19 @@ impl<'p> Outlet<'p> {
     }
 
     /// What the registry has of the blobs that it was seen to have; nothing, if none can be taken.
-    fn find(&self, layer: &Layer, seen: Vec<SeenBlob>) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
+    fn find(
+        &self,
+        layer: &Layer,
+        wanted: Algorithm,
+        seen: Vec<SeenBlob>,
+    ) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
         let own = self.repository.session.origin().registry;
         let mut candidates: IndexMap<Digest, Vec<Origin>> = IndexMap::new();
         for SeenBlob { digest, origin } in seen.into_iter().filter(|seen| seen.origin.registry == own) {
             candidates.entry(digest).or_default().push(origin);
         }
         for (digest, origins) in candidates.into_iter().take(CANDIDATES) {
-            match self.reuse(layer, digest.clone(), &origins) {
+            match self.reuse(wanted, digest.clone(), &origins) {
                 Err(error) if error.kind() != ErrorKind::Cancelled => {
                     let why = error.with_causes();
                     self.transfer.progress.warn(format!("layer {}: {digest} is not reused: {why}", layer.name()));
@@ -79,7 +84,7 @@ impl<'p> Outlet<'p> {
 
     fn reuse(
         &self,
-        layer: &Layer,
+        wanted: Algorithm,
         digest: Digest,
         origins: &[Origin],
     ) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
@@ -90,8 +95,8 @@ impl<'p> Outlet<'p> {
         let blob = provider.open(&digest, 0)?;
         blob.take(MAGIC).read_to_end(&mut start).attempt(|| format!("cannot read blob {digest}"))?;
         let algorithm = detect(&start)?;
-        if algorithm == Algorithm::Uncompressed && layer.diff_id() != Some(&digest) {
-            return Err(Error::corrupt("it is not compressed, and another layer"));
+        if algorithm != wanted {
+            return Err(Error::new(ErrorKind::Unsupported, format!("it is {algorithm}, not {wanted}")));
         }
         Ok(Some((Descriptor::new(MediaType::layer(algorithm), digest, size), provider)))
     }
@@ -115,9 +120,9 @@ impl<'p> Outlet<'p> {
 }
 
 impl LayerOutlet for Outlet<'_> {
-    fn present(&self, layer: &Layer) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
+    fn present(&self, layer: &Layer, wanted: Algorithm) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
         let LayerSource::Tar(source) = &layer.source else { return Ok(None) };
-        if !self.reuses {
+        if !self.reuses || wanted == Algorithm::Uncompressed {
             return Ok(None);
         }
         let seen = source.stream.seen().unwrap_or_else(|error| {
@@ -125,7 +130,7 @@ impl LayerOutlet for Outlet<'_> {
             self.transfer.progress.warn(format!("layer {}: who has it is not known: {why}", layer.name()));
             Vec::new()
         });
-        let found = self.repository.attempt(self.find(layer, seen))?;
+        let found = self.repository.attempt(self.find(layer, wanted, seen))?;
         if let Some((descriptor, _)) = &found {
             let task = self.transfer.progress.task(format!("layer {}", layer.name()), None);
             task.skipped(format!("the registry has it as {}, says its source", descriptor.digest));

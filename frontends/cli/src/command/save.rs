@@ -10,9 +10,11 @@ use longshore_core::image::as_existing;
 use longshore_core::oci::Digest;
 use longshore_core::options::Attrs;
 use longshore_core::{
-    BuildResult, Dest, Error, ExporterRegistry, FrontendContext, FrontendRegistry, Image, ImageContent, OutputSpec,
-    Progress, Session, Source, Store,
+    BuildResult, Dest, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendRegistry, Image, ImageContent,
+    OutputSpec, Progress, Session, Source, Store,
 };
+
+use rustix::fs::Mode;
 
 use super::signals;
 use crate::args::SaveArgs;
@@ -25,15 +27,21 @@ pub(crate) fn save(
     exporters: &ExporterRegistry,
     frontends: &FrontendRegistry,
 ) -> Result<()> {
-    if args.output.is_none() && io::stdout().is_terminal() {
+    if let Some(name) = args.names.iter().find(|name| name.trim().is_empty()) {
+        // All images would be what a variable that is not set stands for.
+        return Err(Error::option(format!("a NAME is empty: `{name}`")).into());
+    }
+    if dest(args) == Dest::Stdout && io::stdout().is_terminal() {
         let error = Error::option("an archive is not written to a terminal");
         return Err(error.with_hint("add -o FILE, or redirect standard output").into());
     }
     let cancel = signals::cancel_on_signal()?;
     let display = progress::start(args.progress);
     let progress = Progress::new(display.clone());
+    // As docker save does: whoever may read an image need not be everybody.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let images: Option<Arc<dyn ImageStore>> = match frontends.reads_image_store(&Source::parse(&args.from)?) {
-        true => Some(Arc::new(root.open()?)),
+        true => Some(Arc::new(root.open_existing()?.ok_or_else(no_store)?)),
         false => None,
     };
     // What is made on the way is not for the image store.
@@ -47,12 +55,31 @@ pub(crate) fn save(
         cancel: cancel.clone(),
         ..FrontendContext::default()
     };
-    let images = open(args, frontends, &cx)?;
+    let images = open(args, frontends, &cx).map_err(|error| match error.kind() {
+        ErrorKind::NotFound if args.from == "image" => {
+            error.with_hint(format!("`longshore images` lists what is there; {ELSEWHERE}"))
+        }
+        _ => error,
+    })?;
     let resolved = session().resolve(&[output(args, &images)])?;
     let responses = resolved.export(&BuildResult { images, epoch: None });
     display.finish();
     display.summary(&responses.map_err(|failure| failure.error)?);
     Ok(())
+}
+
+const ELSEWHERE: &str = "for Docker's images add --from docker-graph";
+
+fn no_store() -> Error {
+    Error::new(ErrorKind::NotFound, "there is no image store yet").with_hint(ELSEWHERE)
+}
+
+/// Where the archive goes; `-` is standard output, as everywhere.
+fn dest(args: &SaveArgs) -> Dest {
+    match &args.output {
+        Some(path) if path.as_os_str() != "-" => Dest::Path(path.clone()),
+        _ => Dest::Stdout,
+    }
 }
 
 /// The images that are named, each once, with all names that it was asked for by.
@@ -94,6 +121,5 @@ fn output(args: &SaveArgs, images: &[Image]) -> OutputSpec {
     if let Some(platform) = &args.platform {
         attrs.insert("platform", platform.to_string(), None);
     }
-    let dest = args.output.clone().map_or(Dest::Stdout, Dest::Path);
-    OutputSpec { kind: "docker".to_owned(), dest: Some(dest), attrs }
+    OutputSpec { kind: "docker".to_owned(), dest: Some(dest(args)), attrs }
 }

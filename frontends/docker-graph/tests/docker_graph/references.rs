@@ -74,7 +74,7 @@ fn what_is_not_there_is_said() {
     assert_error(&error(":apq:1"), ErrorKind::NotFound, "there is no image `apq:1`", "did you mean app:1?");
     assert_error(&error(":r.example:5000/x/app"), ErrorKind::NotFound, "there is no image", "");
     let unknown = Digest::of(b"unknown");
-    assert_error(&error(&format!(":{unknown}")), ErrorKind::NotFound, "there is no image", "docker image ls");
+    assert_error(&error(&format!(":{unknown}")), ErrorKind::NotFound, "there is no image", "there are app:1, app:2");
     assert_error(&error(&format!(":app@{unknown}")), ErrorKind::NotFound, "there is no image", "");
     assert!(error(":apq:1").with_causes().contains(&data.path().display().to_string()));
 }
