@@ -56,7 +56,7 @@ impl<'a> Bundle<'a> {
     ///
     /// # Errors
     /// A blob that is not what its descriptor says: then what was written must not be used. Those of `out`.
-    pub fn write(&self, out: &mut dyn Write, cx: &ExportContext<'_>) -> Result<()> {
+    pub(crate) fn write(&self, out: &mut dyn Write, cx: &ExportContext<'_>) -> Result<()> {
         let mut tar = Writer::new(out);
         for Member { entry, content } in &self.members {
             cx.cancel().check()?;

@@ -119,7 +119,7 @@ impl FileSink {
     /// As [`fill`](Self::fill), with the bytes of `bundle`.
     ///
     /// # Errors
-    /// Those of [`Bundle::write`] and of the medium; then nothing remains.
+    /// A blob that is not what its descriptor says, and those of the medium; then nothing remains.
     pub fn fill_with<'a>(self, bundle: Bundle<'a>, cx: &'a ExportContext<'a>) -> Result<Filled<'a>> {
         match self.0 {
             Target::Regular(destination) => fill_file(destination, |file| bundle.write_to_file(file, cx)),

@@ -57,29 +57,13 @@ fn prepare_one<'a>(
     outlet: Option<&dyn LayerOutlet>,
 ) -> Result<PreparedLayer<'a>> {
     cx.cancel().check()?;
-    if let LayerSource::Blob(source) = &layer.source
-        && !options.recompresses()
-    {
-        let descriptor = Descriptor { media_type: media_type(source)?, ..source.descriptor.clone() };
-        let blob = ImageBlob { descriptor, references: Vec::new(), provider: Source::Image(source.provider.clone()) };
-        return Ok(PreparedLayer { blob, diff_id: source.diff_id.clone(), newest: None });
-    }
-    let encoding = options.encoding()?;
-    if let (Some(outlet), Some(diff_id)) = (outlet, layer.diff_id())
-        && let Some((descriptor, provider)) = outlet.present(layer, encoding.algorithm())?
+    if let Some(diff_id) = layer.diff_id()
+        && let Some((descriptor, provider)) = present(layer, options, cx, outlet)?
     {
         let blob = ImageBlob { descriptor, references: Vec::new(), provider: Source::Image(provider) };
         return Ok(PreparedLayer { blob, diff_id: diff_id.clone(), newest: None });
     }
-    // Several outputs read it once, from the store.
-    if encoding.algorithm() == Algorithm::Uncompressed
-        && (cx.is_for_one_output() || matches!(layer.source, LayerSource::Blob(_)))
-        && let Some((descriptor, provider)) = layer.plain()
-    {
-        let diff_id = descriptor.digest.clone();
-        let blob = ImageBlob { descriptor, references: Vec::new(), provider: Source::Image(provider) };
-        return Ok(PreparedLayer { blob, diff_id, newest: None });
-    }
+    let encoding = options.encoding()?;
     let (made, provider) = make(layer, encoding, cx, outlet)?;
     let missing = || Error::new(ErrorKind::Other, format!("layer {} was not made in {encoding:?}", layer.name()));
     let descriptor = made.blob(encoding).cloned().ok_or_else(missing)?;
@@ -89,6 +73,32 @@ fn prepare_one<'a>(
         diff_id: made.diff_id,
         newest,
     })
+}
+
+/// A layer that is a blob already, as it is wanted, and who has it.
+fn present(
+    layer: &Layer,
+    options: &ImageOptions,
+    cx: &ExportContext<'_>,
+    outlet: Option<&dyn LayerOutlet>,
+) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
+    let blob = match &layer.source {
+        LayerSource::Blob(source) => Some(source),
+        LayerSource::Dir(_) | LayerSource::Tar(_) => None,
+    };
+    if let Some(source) = blob.filter(|_| !options.recompresses()) {
+        let descriptor = Descriptor { media_type: media_type(source)?, ..source.descriptor.clone() };
+        return Ok(Some((descriptor, source.provider.clone())));
+    }
+    let algorithm = options.encoding()?.algorithm();
+    if let Some(outlet) = outlet
+        && let Some(found) = outlet.present(layer, algorithm)?
+    {
+        return Ok(Some(found));
+    }
+    // Several outputs read a source once, from the store.
+    let is_read_once = cx.is_for_one_output() || blob.is_some();
+    Ok(layer.plain().filter(|_| algorithm == Algorithm::Uncompressed && is_read_once))
 }
 
 /// Makes a layer, straight into `outlet` where that is possible; else into the store.
