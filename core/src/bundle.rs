@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 
-use crate::archive::{Entry, Writer};
+use crate::archive::{BLOCK, Entry, Writer};
 use crate::cancel::Cancel;
 use crate::content::{Verified, read_ahead};
 use crate::error::{Context, Result};
@@ -87,10 +87,10 @@ impl<'a> Bundle<'a> {
                 Content::Bytes(bytes) => file.write_all_at(bytes, data)?,
                 Content::Blob(blob) => blobs.push((entry, blob, data)),
             }
-            end = data + entry.size.next_multiple_of(BLOCK);
+            end = data + entry.size.next_multiple_of(BLOCK as u64);
         }
         // What is not written reads as zeros: padding, and the two blocks at the end.
-        file.set_len(end + 2 * BLOCK)?;
+        file.set_len(end + 2 * BLOCK as u64)?;
         blobs.sort_by_key(|(entry, ..)| std::cmp::Reverse(entry.size));
         let cancel = cx.cancel().child();
         for_each(blobs, cx.budget().jobs().get(), &cancel, |(entry, blob, at)| {
@@ -103,9 +103,6 @@ impl<'a> Bundle<'a> {
         })
     }
 }
-
-/// Size of a tar block in bytes.
-const BLOCK: u64 = 512;
 
 /// Bytes that are written at once.
 const BUFFER: usize = 256 << 10;

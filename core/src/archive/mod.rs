@@ -12,9 +12,10 @@ pub use entry::{Entry, EntryKind};
 pub use file::{TarFile, entry_path, link_target};
 pub use read::Reader;
 pub use write::Writer;
+pub(crate) use write::copy;
 
 /// Size of a tar block in bytes.
-const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// Prefix of PAX records that hold an extended attribute.
 const PAX_XATTR: &str = "SCHILY.xattr.";

@@ -95,7 +95,7 @@ impl<W: Write> Writer<W> {
 }
 
 /// Copies until the end of `from`, in steps that keep system calls few.
-fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
+pub(crate) fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
     let mut buffer = [0; 64 << 10];
     let mut copied = 0;
     loop {

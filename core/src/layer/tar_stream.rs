@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 use super::{Rules, TarSource, WHITEOUT};
-use crate::archive::{Entry, EntryKind, Reader, Writer};
+use crate::archive::{Entry, EntryKind, Reader, Writer, copy};
 use crate::cancel::Cancel;
 use crate::compression::decoder;
 use crate::error::{Context, Error, Result};
@@ -12,32 +12,18 @@ use crate::error::{Context, Error, Result};
 pub(super) fn write(source: &TarSource, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
     // An archive of a known size is not compressed, though the name of its first file may look like it.
     let plain = |input| if source.size.is_some() { Ok(input) } else { decoder(input).map(|(_, input)| input) };
-    let written =
-        source.stream.open().and_then(plain).and_then(|input| match (source.rules.is_identity(), &source.diff_id) {
-            (true, Some(_)) => copy(input, out, cancel).map(|()| None),
+    let written = source.stream.open().and_then(plain).and_then(|mut input| {
+        match (source.rules.is_identity(), &source.diff_id) {
+            // Its diffID tells it from any other; whoever takes it checks whether to stop.
+            (true, Some(_)) => match copy(&mut input, &mut &mut *out)? {
+                0 => Err(empty()),
+                _ => Ok(None),
+            },
             (true, None) => verbatim(input, out, cancel),
             (false, _) => rewrite(input, &source.rules, out, cancel),
-        });
-    written.attempt(|| format!("cannot read layer {}", source.stream.name()))
-}
-
-/// Copies an archive that its diffID tells from any other.
-fn copy(mut input: impl Read, out: &mut dyn Write, cancel: &Cancel) -> Result<()> {
-    let mut buffer = vec![0; 256 << 10];
-    let mut is_empty = true;
-    loop {
-        cancel.check()?;
-        match input.read(&mut buffer) {
-            Ok(0) if is_empty => return Err(empty()),
-            Ok(0) => return Ok(()),
-            Ok(count) => {
-                out.write_all(&buffer[..count])?;
-                is_empty = false;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
         }
-    }
+    });
+    written.attempt(|| format!("cannot read layer {}", source.stream.name()))
 }
 
 /// Copies an archive byte for byte, and fails if it is none.
