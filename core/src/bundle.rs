@@ -4,14 +4,12 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 
+use longshore_content::{Cancel, Task, Verified, for_each, read_ahead};
+use longshore_oci::{Context, Result};
+
 use crate::archive::{BLOCK, Entry, Writer};
-use crate::cancel::Cancel;
-use crate::content::{Verified, read_ahead};
-use crate::error::{Context, Result};
 use crate::exporter::ExportContext;
 use crate::image::ImageBlob;
-use crate::parallel::for_each;
-use crate::progress::Task;
 
 /// A tar archive of documents and blobs, in the order in which they are added.
 ///
@@ -173,19 +171,16 @@ impl Write for Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use longshore_content::{Budget, MemoryStore, Progress};
+    use longshore_oci::{Descriptor, ErrorKind, MediaType};
     use std::io::{Seek, SeekFrom};
     use std::num::NonZeroUsize;
     use std::sync::Arc;
 
     use super::*;
     use crate::archive::{EntryKind, Reader};
-    use crate::budget::Budget;
-    use crate::content::MemoryStore;
-    use crate::error::ErrorKind;
     use crate::image::Source;
     use crate::layer::LayerSet;
-    use crate::oci::{Descriptor, MediaType};
-    use crate::progress::Progress;
 
     /// Writes `bundle` into a file and into a stream.
     fn written(bundle: &Bundle<'_>, jobs: usize) -> [Result<Vec<u8>>; 2] {

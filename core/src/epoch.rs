@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use longshore_oci::{Error, Result};
 
-use crate::error::{Error, Result};
 use crate::options::Value;
 
 /// A time in whole seconds since 1970 (reproducible-builds.org, "SOURCE_DATE_EPOCH").

@@ -4,18 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use longshore_content::{Budget, Cancel, ContentStore, Progress, Pusher};
+use longshore_oci::{Descriptor, Digest, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::budget::Budget;
-use crate::cancel::Cancel;
 use crate::compression::Encoding;
-use crate::content::ContentStore;
-use crate::error::{Error, ErrorKind, Result};
 use crate::layer::{Layer, LayerSet, LayerStream, MadeLayer, Workshop};
-use crate::oci::{Descriptor, Digest};
 use crate::options::{Attrs, OptionInfo};
-use crate::progress::Progress;
-use crate::push::Pusher;
 use crate::result::BuildResult;
 use crate::sink::{Destination, Output};
 

@@ -4,14 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use longshore_content::{Cancel, ImageStore, Progress};
+use longshore_oci::{Error, Platform, Result};
 use serde::Serialize;
 
-use crate::cancel::Cancel;
-use crate::content::ImageStore;
-use crate::error::{Error, Result};
-use crate::oci::Platform;
 use crate::options::nearest;
-use crate::progress::Progress;
 use crate::result::Image;
 use crate::tree::Patterns;
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::error::{Error, Result};
+use longshore_oci::{Error, Result};
+
 use crate::options::{Attrs, at_column};
 
 /// One output as it was asked for.

@@ -1,8 +1,8 @@
 //! What a program offers: its exporters, by type.
 
 use indexmap::IndexMap;
+use longshore_oci::{Error, Result};
 
-use crate::error::{Error, Result};
 use crate::exporter::{Exporter, ExporterInfo, ExporterInstance};
 use crate::options::{Attrs, nearest};
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use longshore_content::Provider;
+use longshore_oci::{Descriptor, ImageConfig, ImageName, Platform};
 
-use crate::content::Provider;
 use crate::epoch::Epoch;
 use crate::layer::Layer;
-use crate::oci::{Descriptor, ImageConfig, ImageName, Platform};
 
 /// What a build made: images, in order.
 #[derive(Debug, Default)]

@@ -5,11 +5,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use longshore_content::{ImageStore, MadeDirectories, ScratchFile};
+use longshore_oci::{Context, Error, ErrorKind, Result};
+
 use crate::bundle::Bundle;
-use crate::content::ImageStore;
-use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exporter::{ExportContext, ExportedImage, Response, Staged, Turn};
-use crate::scratch::{MadeDirectories, ScratchFile};
 
 /// What an output writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]

@@ -5,8 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use longshore_core::Result;
-use longshore_core::oci::ImageName;
+use longshore_oci::{ImageName, Result};
 
 use crate::endpoint::Endpoint;
 use crate::hosts::Hosts;

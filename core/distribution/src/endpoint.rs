@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use longshore_core::{Cancel, Error, ErrorKind, Result, Transfer};
+use longshore_content::{Cancel, Transfer};
+use longshore_oci::{Error, ErrorKind, Result};
 use ureq::http::Method;
 
 use crate::auth::{AuthSession, Scope};

@@ -1,7 +1,6 @@
 //! Manifests as registries hand them out and take them.
 
-use longshore_core::oci::{Descriptor, Digest, Hasher, MANIFEST_LIMIT, MediaType};
-use longshore_core::{Error, ErrorKind, Result};
+use longshore_oci::{Descriptor, Digest, Error, ErrorKind, Hasher, MANIFEST_LIMIT, MediaType, Result};
 use serde::Deserialize;
 
 use crate::http::{Failure, Response, bounded};

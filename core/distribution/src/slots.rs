@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use longshore_core::{Cancel, Result};
+use longshore_content::Cancel;
+use longshore_oci::Result;
 
 /// Places for transfers.
 #[derive(Debug)]

@@ -6,9 +6,10 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 
+use longshore_oci::{Context, Error, ErrorKind, Result};
+
 use super::{Entry, EntryKind, Reader};
 use crate::compression::{Algorithm, decoder, detect};
-use crate::error::{Context, Error, ErrorKind, Result};
 
 /// Links that are followed from one entry to a file.
 const LINKS: usize = 16;

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use longshore_oci::{Error, ErrorKind, Result};
+
 use super::{BLOCK, Entry, EntryKind, PAX_XATTR, padding};
-use crate::error::{Error, ErrorKind, Result};
 
 /// Largest PAX header or GNU long name, in bytes.
 const EXTENSION_LIMIT: u64 = 1 << 20;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use longshore_oci::{Error, ImageConfig, Result, RunConfig};
+
 use crate::layer::Layer;
-use crate::oci::{ImageConfig, RunConfig};
 use crate::result::Artifact;
 
 /// What goes on top of an image.
@@ -114,7 +114,7 @@ struct Empty {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Platform;
+    use longshore_oci::Platform;
 
     fn edited(config: &str, edits: &Edits) -> Result<String> {
         let mut artifact = Artifact::new(Vec::new(), ImageConfig::parse(config.as_bytes()).unwrap());

@@ -5,10 +5,10 @@ mod platforms;
 
 pub use edits::{Edits, RunEdits};
 
-use crate::error::{Error, ErrorKind, Result};
+use longshore_content::Progress;
+use longshore_oci::{Error, ErrorKind, Platform, Result};
+
 use crate::image::take_apart;
-use crate::oci::Platform;
-use crate::progress::Progress;
 use crate::result::{Artifact, Built, Image, ImageContent};
 
 /// Makes one list of images of what the sources gave.

@@ -1,11 +1,13 @@
 //! Platforms of a result: joined from sources, and selected.
 
 use indexmap::IndexMap;
+use longshore_content::read;
+use longshore_oci::{
+    CONFIG_LIMIT, Descriptor, Error, ErrorKind, ImageConfig, MANIFEST_LIMIT, Platform, Result, parse_index,
+    parse_manifest,
+};
 
 use super::platform_missing;
-use crate::content::read;
-use crate::error::{Error, ErrorKind, Result};
-use crate::oci::{CONFIG_LIMIT, Descriptor, ImageConfig, MANIFEST_LIMIT, Platform, parse_index, parse_manifest};
 use crate::result::{Artifact, Built, Existing, Image, ImageContent};
 
 /// Makes one image of all that came from sources with a platform; it stands where the first one stood.

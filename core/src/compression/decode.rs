@@ -2,8 +2,9 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use longshore_oci::{Context, Error, ErrorKind, Result};
+
 use super::Algorithm;
-use crate::error::{Context, Error, ErrorKind, Result};
 
 /// Largest window that a zstd frame may ask for, as a power of two: 128 MiB, what `zstd` itself takes.
 const ZSTD_WINDOW_LOG: u32 = 27;

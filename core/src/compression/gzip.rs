@@ -4,8 +4,7 @@ use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
 use libdeflater::{CompressionLvl, Compressor};
-
-use crate::error::{Error, ErrorKind, Result};
+use longshore_oci::{Error, ErrorKind, Result};
 
 /// zlib's default, which people mean when they say nothing.
 pub(super) const DEFAULT_LEVEL: i32 = 6;
@@ -99,7 +98,7 @@ fn failed(reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Digest;
+    use longshore_oci::Digest;
 
     fn noise(length: usize) -> Vec<u8> {
         let mut state = 1_u64;

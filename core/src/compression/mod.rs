@@ -7,24 +7,13 @@ mod zstd;
 use std::borrow::Cow;
 use std::fmt;
 
+use longshore_oci::{Error, Result};
+
 pub use decode::{decoder, detect};
+/// How layers are compressed: a word of the documents.
+pub use longshore_oci::Algorithm;
 
-use crate::error::{Error, Result};
 use crate::options::{Value, choice_syntax, parse_choice};
-
-/// How the bytes of a layer are compressed. The set is closed by the image specification.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::EnumString, strum::EnumIter, strum::VariantNames,
-)]
-#[strum(serialize_all = "lowercase")]
-pub enum Algorithm {
-    /// Not at all.
-    Uncompressed,
-    /// RFC 1952: one member for each MiB.
-    Gzip,
-    /// RFC 8878: one frame for each block of a layer.
-    Zstd,
-}
 
 impl Value for Algorithm {
     fn syntax() -> Cow<'static, str> {
@@ -35,6 +24,10 @@ impl Value for Algorithm {
         parse_choice(text)
     }
 }
+
+/// Bytes of a tar stream that are compressed, hashed and written as one. Part of what decides the
+/// digests of zstd layers: never change it.
+pub(crate) const BLOCK: usize = 4 << 20;
 
 /// An algorithm and its level: all that decides the bytes of a compressed layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,7 +87,7 @@ impl Encoding {
         match self.algorithm {
             Algorithm::Uncompressed => None,
             Algorithm::Gzip => Some(gzip::MEMBER),
-            Algorithm::Zstd => Some(crate::layer::BLOCK),
+            Algorithm::Zstd => Some(BLOCK),
         }
     }
 

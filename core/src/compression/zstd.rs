@@ -4,10 +4,9 @@ use std::cell::RefCell;
 use std::io;
 use std::ops::RangeInclusive;
 
+use longshore_oci::{Error, ErrorKind, Result};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
-
-use crate::error::{Error, ErrorKind, Result};
 
 /// zstd's own default.
 pub(super) const DEFAULT_LEVEL: i32 = 3;
@@ -36,7 +35,7 @@ pub(super) fn encode(block: &[u8], level: i32) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Digest;
+    use longshore_oci::Digest;
 
     /// A changed digest here means that every user's images change: it must be wanted and announced.
     #[test]

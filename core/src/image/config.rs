@@ -1,12 +1,11 @@
 //! The configuration of an image that is made: layers, history, and when it was made.
 
 use jiff::Timestamp;
+use longshore_content::Progress;
+use longshore_oci::{Error, History, ImageConfig, Result};
 
 use super::layers::PreparedLayer;
 use crate::epoch::Epoch;
-use crate::error::{Error, Result};
-use crate::oci::{History, ImageConfig};
-use crate::progress::Progress;
 use crate::result::Artifact;
 
 /// Completes the configuration of `artifact`, whose layers are `layers`.
@@ -67,7 +66,7 @@ fn history(
 
 /// Sets the time of a step to the epoch where it has none or a later one.
 fn clamp(step: &mut History, epoch: Epoch) -> Result<()> {
-    let created = step.created.as_deref().map(crate::oci::parse_time).transpose()?;
+    let created = step.created.as_deref().map(longshore_oci::parse_time).transpose()?;
     if created.is_none_or(|created| created > epoch.time()) {
         step.created = Some(epoch.time().to_string());
     }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use longshore_content::{Progress, read};
+use longshore_oci::{
+    CONFIG_LIMIT, Context, Descriptor, Error, ErrorKind, History, ImageConfig, MANIFEST_LIMIT, Result, parse_index,
+    parse_manifest,
+};
 
-use crate::content::read;
-use crate::error::{Context, Error, ErrorKind, Result};
 use crate::layer::{BlobSource, Layer, LayerSource};
-use crate::oci::{CONFIG_LIMIT, Descriptor, History, ImageConfig, MANIFEST_LIMIT, parse_index, parse_manifest};
-use crate::progress::Progress;
 use crate::result::{Artifact, Built, Existing};
 
 /// Takes an image apart, so that it can be assembled anew with other layers or another configuration.

@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use longshore_content::{Provider, read};
+use longshore_oci::{
+    Context, Descriptor, Digest, Error, ErrorKind, MANIFEST_LIMIT, Result, parse_index, parse_manifest,
+};
+
 use super::{AssembledImage, ImageBlob, Source};
-use crate::content::{Provider, read};
-use crate::error::{Context, Error, ErrorKind, Result};
-use crate::oci::{Descriptor, Digest, MANIFEST_LIMIT, parse_index, parse_manifest};
 use crate::result::Existing;
 
 /// How large a graph may be.

@@ -1,15 +1,15 @@
 //! What an image consists of, for people and programs.
 
+use longshore_content::{Cancel, Verified, read};
+use longshore_oci::{
+    CONFIG_LIMIT, Context, Descriptor, Digest, Error, ErrorKind, ImageConfig, MANIFEST_LIMIT, MediaType, Platform,
+    Result, parse_index, parse_manifest,
+};
 use serde::Serialize;
 
 use super::GraphLimits;
 use crate::archive::{EntryKind, Reader};
-use crate::cancel::Cancel;
 use crate::compression::decoder;
-use crate::content::{Verified, read};
-use crate::error::{Context, Error, ErrorKind, Result};
-use crate::oci::{CONFIG_LIMIT, Descriptor, Digest, ImageConfig, MANIFEST_LIMIT, MediaType, Platform};
-use crate::oci::{parse_index, parse_manifest};
 use crate::result::Existing;
 
 /// How many of its biggest files are told of a layer.

@@ -2,14 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
+use longshore_content::{Provider, for_each};
+use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, MediaType, Result};
+
 use super::{ImageBlob, ImageOptions, Source};
 use crate::compression::{Algorithm, Encoding, decoder};
-use crate::content::Provider;
-use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exporter::ExportContext;
 use crate::layer::{BlobSource, Layer, LayerSource, LayerStream, MadeLayer};
-use crate::oci::{Descriptor, Digest, MediaType};
-use crate::parallel::for_each;
 use crate::result::Built;
 
 /// A layer that is ready to be listed and copied.

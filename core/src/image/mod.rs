@@ -6,6 +6,7 @@ mod graph;
 mod inspect;
 mod layers;
 mod named;
+mod names;
 mod options;
 mod plain;
 mod plan;
@@ -16,10 +17,16 @@ mod verify;
 
 use std::sync::Arc;
 
+use longshore_content::{BlobMeta, ContentStore, Progress, Provider, Task, read};
+use longshore_oci::{
+    Context, Descriptor, Digest, Error, ErrorKind, Index, Manifest, MediaType, Platform, Result, json,
+};
+
 pub use existing::take_apart;
 pub use graph::{Graph, GraphBlob, GraphLimits, verbatim, walk};
 pub use inspect::{InspectedFile, InspectedLayer, InspectedManifest, Inspection, inspect};
 pub use named::{NamedImage, assemble_all};
+pub use names::Names;
 pub use options::ImageOptions;
 pub use plain::as_existing;
 pub use plan::plan;
@@ -28,12 +35,8 @@ pub use store::{Storing, store};
 pub use unpacked::{ImageLayers, artifact_for, layers_for};
 pub use verify::{Verification, verify};
 
-use crate::content::{BlobMeta, ContentStore, Provider, read};
 use crate::epoch::Epoch;
-use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exporter::ExportContext;
-use crate::oci::{Descriptor, Digest, Index, Manifest, MediaType, Platform, json};
-use crate::progress::{Progress, Task};
 use crate::result::{Artifact, BuildResult, Built, Image, ImageContent};
 use layers::{LayerOutlet, PreparedLayer};
 

@@ -1,10 +1,10 @@
 //! The images of a result, made and named: what every exporter of images begins with.
 
+use longshore_oci::{Descriptor, ImageName, Result};
+
 use super::layers::LayerOutlet;
 use super::{AssembledImage, ImageOptions, assemble_to};
-use crate::error::Result;
 use crate::exporter::{ExportContext, ExportedImage};
-use crate::oci::{Descriptor, ImageName};
 use crate::result::BuildResult;
 
 /// An image that is ready to be copied, and what it is called there.

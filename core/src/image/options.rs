@@ -1,12 +1,13 @@
 //! The options that every exporter of images has.
 
+use longshore_oci::{Error, ImageName, MediaType, Result};
+
+use super::Names;
 use crate::compression::{Algorithm, Encoding};
 use crate::epoch::{Epoch, EpochOption};
-use crate::error::{Error, Result};
 use crate::exporter::Needs;
 use crate::layer::LayerSource;
-use crate::oci::{ImageName, MediaType};
-use crate::options::{Names, Options, Visitor};
+use crate::options::{Options, Visitor};
 use crate::result::{Artifact, BuildResult, Existing, Image, ImageContent};
 
 /// The options that every exporter of images has: what images are called, and what decides their

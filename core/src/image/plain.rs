@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
 
-use crate::content::{MemoryStore, Provider};
-use crate::error::Result;
-use crate::oci::{Digest, Manifest, MediaType, json};
+use longshore_content::{MemoryStore, Provider};
+use longshore_oci::{Digest, Manifest, MediaType, Result, json};
+
 use crate::result::{Built, Existing};
 
 /// The image that outputs with `compression=uncompressed` make of `built`, with its digest; no layer is

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use longshore_oci::{Digest, ImageName, Result};
+
 use super::ImageOptions;
 use crate::compression::{Algorithm, Encoding};
-use crate::error::Result;
 use crate::layer::{Layer, LayerSource};
-use crate::oci::{Digest, ImageName};
 use crate::result::{Artifact, BuildResult, ImageContent};
 
 /// One line an image and a layer: its names, its platform, its configuration if nothing changes it, what its

@@ -2,12 +2,10 @@
 
 use std::num::NonZeroUsize;
 
+use longshore_content::{BlobMeta, Cancel, ContentStore, Progress, copy_to_writer, for_each};
+use longshore_oci::{Context, Error, ErrorKind, Result};
+
 use super::{AssembledImage, ImageBlob, Source};
-use crate::cancel::Cancel;
-use crate::content::{BlobMeta, ContentStore, copy_to_writer};
-use crate::error::{Context, Error, ErrorKind, Result};
-use crate::parallel::for_each;
-use crate::progress::Progress;
 
 /// What storing an image works with.
 #[derive(Debug, Clone, Copy)]

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::content::read;
-use crate::error::{Context, Error, ErrorKind, Result};
+use longshore_content::{Progress, read};
+use longshore_oci::{
+    CONFIG_LIMIT, Context, Descriptor, Digest, Error, ErrorKind, ImageConfig, MANIFEST_LIMIT, Platform, Result,
+    parse_index, parse_manifest,
+};
+
 use crate::image::take_apart;
 use crate::layer::{BlobSource, LayerSource};
-use crate::oci::{
-    CONFIG_LIMIT, Descriptor, Digest, ImageConfig, MANIFEST_LIMIT, Platform, parse_index, parse_manifest,
-};
-use crate::progress::Progress;
 use crate::result::{Artifact, Built, Existing, Image, ImageContent};
 
 /// The layers of an image for one platform.

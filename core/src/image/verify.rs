@@ -3,17 +3,15 @@
 use std::collections::HashSet;
 use std::io;
 
+use longshore_content::{Cancel, Hashing, Progress, Provider, Task, Verified, copy, read};
+use longshore_oci::{
+    CONFIG_LIMIT, Context, Descriptor, Digest, Error, ErrorKind, Hasher, ImageConfig, MANIFEST_LIMIT, Manifest,
+    MediaType, Result, parse_index, parse_manifest,
+};
+
 use super::GraphLimits;
 use crate::archive::Reader;
-use crate::cancel::Cancel;
 use crate::compression::{Algorithm, decoder};
-use crate::content::{Hashing, Provider, Verified, copy, read};
-use crate::error::{Context, Error, ErrorKind, Result};
-use crate::oci::{
-    CONFIG_LIMIT, Descriptor, Digest, Hasher, ImageConfig, MANIFEST_LIMIT, Manifest, MediaType, parse_index,
-    parse_manifest,
-};
-use crate::progress::{Progress, Task};
 use crate::result::Existing;
 
 /// What [`verify`] found.

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
+use longshore_content::{Cancel, Progress};
+use longshore_oci::{Error, Result};
 use rustix::fs::{major, minor};
 
 use super::{DirSource, OPAQUE, Rules, WHITEOUT, Whiteouts};
 use crate::archive::{Entry, EntryKind, Writer};
-use crate::cancel::Cancel;
-use crate::error::{Error, Result};
-use crate::progress::Progress;
 use crate::tree::{FileType, Node, NodeFile, walk};
 
 const CAPABILITY: &str = "security.capability";
@@ -160,14 +159,13 @@ pub(super) fn owner(rules: &Rules, own: (u32, u32)) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use longshore_oci::Digest;
     use std::ffi::OsStr;
     use std::fs::{self, File};
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-    use crate::oci::Digest;
 
     /// 2020-01-02T03:04:05Z, the time of all files of the vectors.
     const TIME: i64 = 1_577_934_245;

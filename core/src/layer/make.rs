@@ -9,14 +9,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, ScopedJoinHandle};
 
-use super::{BLOCK, Layer, LayerSource, directory, tar_stream};
-use crate::budget::{Budget, Permit};
-use crate::cancel::Cancel;
-use crate::compression::{Algorithm, Encoding, decoder};
-use crate::content::{BlobInfo, BlobMeta, BlobWriter, ContentStore, Made, Verified};
-use crate::error::{Context, Error, ErrorKind, Result};
-use crate::oci::{Descriptor, Digest, Hasher, MediaType};
-use crate::progress::{Progress, Task};
+use longshore_content::{
+    BlobInfo, BlobMeta, BlobWriter, Budget, Cancel, ContentStore, Made, Permit, Progress, Task, Verified,
+};
+use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Hasher, MediaType, Result};
+
+use super::{Layer, LayerSource, directory, tar_stream};
+use crate::compression::{Algorithm, BLOCK, Encoding, decoder};
 
 /// What was made of a layer.
 #[derive(Debug, Clone)]

@@ -12,6 +12,9 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use longshore_content::{Origin, Provider};
+use longshore_oci::{Descriptor, Digest, Error, History, MediaType, Result};
+
 pub use make::MadeLayer;
 pub(crate) use make::Workshop;
 use plain::PlainTar;
@@ -19,14 +22,7 @@ pub(crate) use set::LayerSet;
 pub use stream::LayerStream;
 
 use crate::compression::Algorithm;
-use crate::content::{Origin, Provider};
-use crate::error::{Error, Result};
-use crate::oci::{Descriptor, Digest, History, MediaType};
 use crate::tree::Patterns;
-
-/// Bytes of a tar stream that are compressed, hashed and written as one. Part of what decides the
-/// digests of zstd layers: never change it.
-pub(crate) const BLOCK: usize = 4 << 20;
 
 /// Prefix of a file that stands for a deleted one (image-spec, layer.md, "Whiteouts").
 pub(crate) const WHITEOUT: &[u8] = b".wh.";

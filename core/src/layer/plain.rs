@@ -3,10 +3,10 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use longshore_content::Provider;
+use longshore_oci::{Digest, Result};
+
 use super::TarStream;
-use crate::content::Provider;
-use crate::error::Result;
-use crate::oci::Digest;
 
 /// Gives the bytes of a tar stream. Whoever reads them checks that they are the blob.
 #[derive(Debug)]

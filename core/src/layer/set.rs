@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use longshore_oci::{Digest, Error, ErrorKind, Result};
+
 use super::make::Workshop;
 use super::{Layer, LayerSource, MadeLayer};
 use crate::compression::Encoding;
-use crate::error::{Error, ErrorKind, Result};
-use crate::oci::Digest;
 
 /// The layers of a run and the encodings that its outputs said they need.
 #[derive(Debug)]

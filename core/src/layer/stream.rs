@@ -3,11 +3,11 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use longshore_content::{BlobInfo, BlobMeta, BlobWriter};
+use longshore_oci::{Digest, Error, ErrorKind, Hasher, Result};
+
 use super::{Layer, MadeLayer, Workshop};
 use crate::compression::Encoding;
-use crate::content::{BlobInfo, BlobMeta, BlobWriter};
-use crate::error::{Error, ErrorKind, Result};
-use crate::oci::{Digest, Hasher};
 
 /// A layer in one encoding that can be made any number of times, each time with the same bytes unless
 /// its source changes.

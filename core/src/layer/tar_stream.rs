@@ -2,11 +2,12 @@
 
 use std::io::{self, Read, Write};
 
+use longshore_content::Cancel;
+use longshore_oci::{Context, Error, Result};
+
 use super::{Rules, TarSource, WHITEOUT};
 use crate::archive::{Entry, EntryKind, Reader, Writer, copy};
-use crate::cancel::Cancel;
 use crate::compression::decoder;
-use crate::error::{Context, Error, Result};
 
 /// Writes the layer that `source` is to `out`; answers the newest time of its files.
 pub(super) fn write(source: &TarSource, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {

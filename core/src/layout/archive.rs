@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use longshore_oci::{Descriptor, Digest, Index, Result, json};
+
 use super::OCI_LAYOUT;
 use crate::archive::{Entry, EntryKind};
 use crate::bundle::Bundle;
-use crate::error::Result;
 use crate::image::ImageBlob;
-use crate::oci::{Descriptor, Digest, Index, json};
 
 /// A layout that becomes a tar archive: sorted, owned by root, of 1970. The same images and names
 /// give the same bytes.

@@ -6,14 +6,13 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use longshore_content::{MadeDirectories, ScratchDirectory, ScratchFile, copy, sync_directory};
+use longshore_oci::{Context, Descriptor, Digest, Error, Index, MANIFEST_LIMIT, Result, json};
+
 use super::lock::IndexLock;
 use super::{OCI_LAYOUT, names};
-use crate::content::{copy, sync_directory};
-use crate::error::{Context, Error, Result};
 use crate::exporter::ExportContext;
 use crate::image::ImageBlob;
-use crate::oci::{Descriptor, Digest, Index, MANIFEST_LIMIT, json};
-use crate::scratch::{MadeDirectories, ScratchDirectory, ScratchFile};
 
 /// How long a writer of the index waits for others. Each holds the lock for some milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);

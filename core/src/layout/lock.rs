@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::error::{Context, Error, ErrorKind, Result};
+use longshore_oci::{Context, Error, ErrorKind, Result};
 
 /// The lock file. buildx locks the same one, so that both can write to a layout; it is never unlinked
 /// here, because a lock on an unlinked file excludes nobody.
@@ -26,7 +26,7 @@ impl IndexLock {
             let file = options.open(&path).attempt(|| format!("cannot open {}", path.display()))?;
             match file.try_lock() {
                 // buildx unlinks the file when it is done: what we hold may be nobody's lock by now.
-                Ok(()) if crate::scratch::is_still(&file, &path) => return Ok(Self(file)),
+                Ok(()) if longshore_content::is_still(&file, &path) => return Ok(Self(file)),
                 Ok(()) => continue,
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) => {

@@ -1,6 +1,8 @@
 //! OCI image layouts (image-spec, image-layout.md): as a directory that others use too, or in a tar
 //! archive.
 
+use longshore_oci::{Error, ErrorKind, Result};
+
 mod archive;
 mod directory;
 mod lock;
@@ -11,8 +13,6 @@ pub use archive::LayoutArchive;
 pub use directory::{LayoutDirectory, StagedLayout};
 pub use names::{ListedImage, entries, listed, merge};
 pub use read::LayoutSource;
-
-use crate::error::{Error, ErrorKind, Result};
 
 /// The content of the file `oci-layout`.
 const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;

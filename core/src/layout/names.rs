@@ -1,9 +1,9 @@
 //! The index of a layout: what images are called in it.
 
 use indexmap::IndexMap;
+use longshore_oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Digest, ImageName, Index};
 
 use crate::image::NamedImage;
-use crate::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Digest, ImageName, Index};
 
 /// Annotation of a referrer in `index.json`: the manifest that it is about, a convention of containerd.
 const ANNOTATION_SUBJECT: &str = "io.containerd.manifest.subject";
@@ -113,7 +113,7 @@ pub fn merge(present: &mut Vec<Descriptor>, new: Vec<Descriptor>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::MediaType;
+    use longshore_oci::MediaType;
 
     fn entry(content: &str, tag: Option<&str>, name: Option<&str>) -> Descriptor {
         let mut entry = Descriptor::of(MediaType::MANIFEST, content.as_bytes());

@@ -5,11 +5,14 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use longshore_content::Provider;
+use longshore_oci::{
+    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Context, Descriptor, Digest, Error, ErrorKind, ImageName, Index,
+    MANIFEST_LIMIT, Result,
+};
+
 use super::names::{ListedImage, listed};
 use crate::archive::TarFile;
-use crate::content::Provider;
-use crate::error::{Context, Error, ErrorKind, Result};
-use crate::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Digest, ImageName, Index, MANIFEST_LIMIT};
 use crate::result::{Existing, Image, ImageContent};
 
 /// A layout that is read: who has the blobs of its images.

@@ -31,12 +31,11 @@ mod value;
 use std::borrow::Cow;
 
 use indexmap::IndexMap;
+use longshore_oci::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 pub use suggest::nearest;
-pub use value::{Names, Value, choice_syntax, parse_choice};
-
-use crate::error::{Error, Result};
+pub use value::{Value, choice_syntax, parse_choice};
 
 /// What was written for one output, in order, before anything is known about its meaning.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::error::{Error, Result};
-use crate::oci::ImageName;
+use longshore_oci::{Error, Platform, Result};
 
 /// A type that an option can have.
 pub trait Value: Sized {
@@ -52,37 +51,13 @@ impl Value for i32 {
     }
 }
 
-/// The names of an image: a list separated by commas, `*` or `*?`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Names {
-    /// `*`: the names that the image brings itself.
-    Own,
-    /// `*?`: the names that the image brings itself, if any.
-    OwnIfAny,
-    /// These names, in this order.
-    Given(Vec<ImageName>),
-}
-
-impl Value for Names {
+impl Value for Platform {
     fn syntax() -> Cow<'static, str> {
-        "NAME[,NAME…]|*|*?".into()
+        "OS/ARCH[/VARIANT]".into()
     }
 
     fn parse(text: &str) -> Result<Self> {
-        if text == "*" {
-            return Ok(Self::Own);
-        }
-        if text == "*?" {
-            return Ok(Self::OwnIfAny);
-        }
-        let mut names: Vec<ImageName> = Vec::new();
-        for name in text.split(',') {
-            let name = name.trim().parse()?;
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        Ok(Self::Given(names))
+        text.parse()
     }
 }
 
@@ -123,16 +98,5 @@ mod tests {
             assert!(!bool::parse(text).unwrap(), "{text}");
         }
         assert_eq!(bool::parse("yes").unwrap_err().message(), "expected true|false, not `yes`");
-    }
-
-    #[test]
-    fn names_are_a_list_without_repetition() {
-        let Names::Given(names) = Names::parse("a,b:1, a:latest").unwrap() else { panic!("a list") };
-        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["docker.io/library/a:latest", "docker.io/library/b:1"]);
-        assert_eq!(Names::parse("*").unwrap(), Names::Own);
-        assert_eq!(Names::parse("*?").unwrap(), Names::OwnIfAny);
-        assert!(Names::parse("").is_err());
-        assert!(Names::parse("a,,b").is_err());
     }
 }

@@ -6,15 +6,12 @@ mod targets;
 
 use std::sync::Arc;
 
-use crate::budget::Budget;
-use crate::cancel::Cancel;
-use crate::content::{ContentStore, ImageStore};
-use crate::error::{Context, Result};
+use longshore_content::{Budget, Cancel, ContentStore, ImageStore, Progress, Pusher};
+use longshore_oci::{Context, Result};
+
 use crate::exporter::{ExporterInstance, Needs};
 use crate::layer::LayerSet;
 use crate::output::OutputSpec;
-use crate::progress::Progress;
-use crate::push::Pusher;
 use crate::registry::ExporterRegistry;
 use crate::result::BuildResult;
 use targets::Target;

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::thread;
 
+use longshore_content::{Budget, Cancel, ContentStore, Spool};
+use longshore_oci::{Context, Error, ErrorKind, Result};
+
 use super::{ResolvedOutput, ResolvedSession, Store};
-use crate::budget::Budget;
-use crate::cancel::Cancel;
-use crate::content::ContentStore;
-use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exporter::{ExportContext, Response, Staged};
 use crate::result::BuildResult;
-use crate::scratch::Spool;
 
 /// A run that failed, and what was visible by then.
 #[derive(Debug)]

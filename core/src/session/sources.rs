@@ -3,8 +3,9 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use longshore_oci::{Error, Result};
+
 use super::targets::Target;
-use crate::error::{Error, Result};
 use crate::layer::{DirSource, LayerSource};
 use crate::result::{BuildResult, ImageContent};
 use crate::tree::Patterns;

@@ -5,10 +5,10 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use longshore_content::ImageStore;
+use longshore_oci::{Context, Error, ErrorKind, Result};
 use rustix::fs::{Access, access};
 
-use crate::content::ImageStore;
-use crate::error::{Context, Error, ErrorKind, Result};
 use crate::layout::LayoutDirectory;
 use crate::output::Dest;
 use crate::sink::{Destination, FileSink, Output};

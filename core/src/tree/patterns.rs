@@ -16,7 +16,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-use crate::error::{Error, Result};
+use longshore_oci::{Error, Result};
 
 /// An ordered list of patterns; a later one overrides earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

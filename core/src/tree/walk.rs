@@ -7,12 +7,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use longshore_oci::{Context, Error, Result};
 pub use rustix::fs::FileType;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, Stat, fgetxattr, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::{Matched, Patterns};
-use crate::error::{Context, Error, Result};
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// `NONBLOCK`, because what was a file when it was listed may be a pipe when it is opened.

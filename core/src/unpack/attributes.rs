@@ -2,6 +2,8 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
+use longshore_content::Progress;
+use longshore_oci::{Error, ErrorKind, Result};
 use rustix::fs::{
     AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod, fchown, fsetxattr, futimens,
     lsetxattr, utimensat,
@@ -9,8 +11,6 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::archive::Entry;
-use crate::error::{Error, ErrorKind, Result};
-use crate::progress::Progress;
 
 /// What belongs to a file besides its content.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use longshore_oci::{Error, Result};
+
 use crate::archive::Entry;
-use crate::error::{Error, Result};
 
 /// Files of all layers. Real images have some hundred thousand at most.
 const FILES: usize = 3 << 18;

@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use longshore_content::Cancel;
+use longshore_oci::{Context, Error, ErrorKind, Result};
+
 use super::Attributes;
 use super::limits::Limits;
 use super::stage::Entries;
 use super::way::Way;
 use crate::archive::{Entry, EntryKind, entry_path};
-use crate::cancel::Cancel;
-use crate::error::{Context, Error, ErrorKind, Result};
 use crate::layer::{OPAQUE, WHITEOUT};
 
 /// The root.

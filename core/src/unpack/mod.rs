@@ -23,16 +23,14 @@ use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use longshore_content::{Cancel, Progress, is_root};
+use longshore_oci::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use attributes::{Attributes, Writer};
 
-use crate::cancel::Cancel;
-use crate::error::{Context, Result};
-use crate::progress::Progress;
-
 pub use overlay::{mount, mount_options};
-pub use snapshots::{SnapshotWriter, Snapshots, chain_ids, unpack_image, unpack_snapshots};
+pub use snapshots::{unpack_image, unpack_snapshots};
 pub use whole::unpack;
 
 /// What unpacking works with.
@@ -59,15 +57,6 @@ impl Unpacking<'_> {
         let writer = self.writer();
         Writer { access: if writer.is_root { 0 } else { 0o700 }, ..writer }
     }
-}
-
-/// Whether this process is root in the first user namespace (user_namespaces(7)).
-pub fn is_root() -> bool {
-    let maps_all = || {
-        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        map.split_whitespace().eq(["0", "0", "4294967295"])
-    };
-    rustix::process::geteuid().is_root() && maps_all()
 }
 
 fn open_directory(path: &Path) -> Result<OwnedFd> {

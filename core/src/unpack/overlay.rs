@@ -3,15 +3,14 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use longshore_content::is_root;
+use longshore_oci::{Context, Error, ErrorKind, Result};
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
     fsconfig_set_string, fsmount, fsopen, move_mount,
 };
-
-use super::is_root;
-use crate::error::{Context, Error, ErrorKind, Result};
 
 /// Lower directories that overlayfs takes (`OVL_MAX_STACK`).
 const LAYERS: usize = 500;

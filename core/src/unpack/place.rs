@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
+use longshore_oci::{Context, Error, Result};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fsetxattr, linkat, makedev, mkdirat, mknodat, openat,
     openat2, renameat, symlinkat,
@@ -16,7 +17,6 @@ use super::Unpacking;
 use super::attributes::Writer;
 use super::merge::{Content, Id, Kind, Merge};
 use super::visit::Visit;
-use crate::error::{Context, Error, Result};
 
 /// Where the contents of the files of each layer are.
 pub(super) type Staging = Vec<OwnedFd>;

@@ -7,19 +7,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use longshore_content::{Cancel, Hashing, for_each, read_ahead};
+use longshore_oci::{Context, Error, ErrorKind, Hasher, Result};
 use rustix::fs::{Mode, OFlags, openat};
 
 use super::attributes::{Attributes, Writer};
 use super::limits::Limits;
 use super::{Unpacking, open_directory};
 use crate::archive::{Entry, EntryKind, Reader};
-use crate::cancel::Cancel;
 use crate::compression::decoder;
-use crate::content::{Hashing, read_ahead};
-use crate::error::{Context, Error, ErrorKind, Result};
 use crate::layer::{BlobSource, WHITEOUT};
-use crate::oci::Hasher;
-use crate::parallel::for_each;
 
 /// Bytes of a file that are written at once.
 const BUFFER: usize = 256 << 10;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use longshore_oci::Result;
+
 use super::merge::{Id, Merge, Name, ROOT};
-use crate::error::Result;
 
 /// What a visit comes across, in an order in which it can be written: a directory, what is in it that is
 /// no directory, then its directories.

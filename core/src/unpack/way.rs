@@ -1,6 +1,6 @@
 //! The way to a file, through symbolic links.
 
-use crate::error::{Error, Result};
+use longshore_oci::{Error, Result};
 
 /// Symbolic links that are followed on the way to one file, as in Linux and in containerd.
 const LINKS: usize = 255;

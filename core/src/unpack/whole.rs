@@ -4,12 +4,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use longshore_content::{MadeDirectories, ScratchDirectory, is_scratch};
+use longshore_oci::{Context, Error, Result};
+
 use super::limits::Limits;
 use super::merge::Merge;
 use super::{Unpacking, open_directory, place, stage};
-use crate::error::{Context, Error, Result};
 use crate::layer::BlobSource;
-use crate::scratch::{MadeDirectories, ScratchDirectory, is_scratch};
 
 /// Unpacks `layers`, the base first, into the directory `to`, which is not there or empty.
 ///

@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-use longshore_core::content::{
+use longshore_content::{
     BlobInfo, BlobMeta, BlobWriter, ContentStore, IngestFile, Lease, Made, Origin, Provider, not_found,
 };
-use longshore_core::oci::{Descriptor, Digest};
-use longshore_core::{Context, Error, ErrorKind, Result};
+use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Result};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::EmbeddedStore;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use longshore_core::{Context, Error, ErrorKind, Result};
+use longshore_oci::{Context, Error, ErrorKind, Result};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use crate::schema;

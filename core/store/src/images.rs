@@ -1,9 +1,7 @@
 //! Names of images.
 
-use longshore_core::content::{ImageStore, StoredImage, check_name, not_found};
-use longshore_core::oci::{Descriptor, ImageName};
-use longshore_core::unpack::Snapshots;
-use longshore_core::{Context, Error, ErrorKind, Result};
+use longshore_content::{ImageStore, Snapshots, StoredImage, check_name, not_found};
+use longshore_oci::{Context, Descriptor, Error, ErrorKind, ImageName, Result};
 use rusqlite::{Transaction, params};
 
 use crate::EmbeddedStore;

@@ -8,9 +8,8 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
-use longshore_core::content::{Lease, LiveFile};
-use longshore_core::oci::Digest;
-use longshore_core::{Context, Result};
+use longshore_content::{Lease, LiveFile};
+use longshore_oci::{Context, Digest, Result};
 use rusqlite::{Transaction, params};
 
 use crate::database::{failed, now};

@@ -15,9 +15,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use longshore_core::content::{BlobFiles, Durability};
-use longshore_core::oci::Digest;
-use longshore_core::{Context, Result};
+use longshore_content::{BlobFiles, Durability};
+use longshore_oci::{Context, Digest, Result};
 
 use database::Database;
 pub use prune::{PruneOptions, Pruned};
@@ -39,7 +38,7 @@ impl EmbeddedStore {
     /// Opens the store in `root`, which is made if it is not there, for its owner alone.
     ///
     /// # Errors
-    /// Those of the medium; [`Unsupported`](longshore_core::ErrorKind::Unsupported) for a store that a
+    /// Those of the medium; [`Unsupported`](longshore_oci::ErrorKind::Unsupported) for a store that a
     /// newer version made.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();

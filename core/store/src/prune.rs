@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 
-use longshore_core::content::Amount;
-use longshore_core::oci::Digest;
-use longshore_core::{Context, Result};
+use longshore_content::Amount;
+use longshore_oci::{Context, Digest, Result};
 use rusqlite::Transaction;
 
 use crate::EmbeddedStore;

@@ -1,6 +1,6 @@
 //! The tables, and their version.
 
-use longshore_core::{Error, ErrorKind, Result};
+use longshore_oci::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 
 use crate::database::failed;

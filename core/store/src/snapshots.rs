@@ -5,10 +5,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use longshore_core::content::{Amount, not_found};
-use longshore_core::oci::Digest;
-use longshore_core::unpack::{SnapshotWriter, Snapshots, is_root};
-use longshore_core::{Context, Result, ScratchDirectory};
+use longshore_content::{Amount, ScratchDirectory, SnapshotWriter, Snapshots, is_root, not_found};
+use longshore_oci::{Context, Digest, Result};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::EmbeddedStore;

@@ -1,7 +1,7 @@
 //! How much the store holds, and of what.
 
-use longshore_core::content::Amount;
-use longshore_core::{Context, Result};
+use longshore_content::Amount;
+use longshore_oci::{Context, Result};
 use rusqlite::Transaction;
 use serde::Serialize;
 

@@ -15,8 +15,9 @@ use std::path::Path;
 use longshore_core::ErrorKind;
 use longshore_core::compression::Algorithm;
 use longshore_core::content::{BlobMeta, ContentStore, ImageStore};
+use longshore_core::content::{Snapshots, chain_ids};
 use longshore_core::oci::Digest;
-use longshore_core::unpack::{Snapshots, chain_ids, mount};
+use longshore_core::unpack::mount;
 use longshore_store::{EmbeddedStore, PruneOptions};
 use unpack::fixture::{
     directory, file, hard_link, is_root, layer_of, layers, read_tree, snapshots, symlink, tar, unpack_to,

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
+use longshore_core::content::chain_ids;
 use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream};
 use longshore_core::oci::{Digest, History, ImageConfig};
 use longshore_core::options::{Attrs, Options, Visitor, parse_of_source};
 use longshore_core::tree::Patterns;
-use longshore_core::unpack::chain_ids;
 use longshore_core::{
     Artifact, Built, Context, DOCKER_PARENT, Error, ErrorKind, Frontend, FrontendContext, Image, ImageContent, Result,
     SchemeInfo, Source, for_each,

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use longshore_core::{Cancel, Context, Error, Result};
+use longshore_content::Cancel;
+use longshore_oci::{Context, Error, Result};
 use serde::Deserialize;
 
 use super::{Credential, helper};

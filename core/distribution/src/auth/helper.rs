@@ -6,7 +6,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use longshore_core::{Cancel, Context, Error, ErrorKind, Result};
+use longshore_content::Cancel;
+use longshore_oci::{Context, Error, ErrorKind, Result};
 use serde::Deserialize;
 
 use super::Credential;

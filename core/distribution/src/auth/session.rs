@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use longshore_core::{Error, ErrorKind, Result, Transfer};
+use longshore_content::Transfer;
+use longshore_oci::{Error, ErrorKind, Result};
 
 use super::challenge::{self, Challenge};
 use super::token::{Fetch, Scopes, Token, TokenServer, basic};

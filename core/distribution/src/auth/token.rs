@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use longshore_core::{Error, Transfer};
+use longshore_content::Transfer;
+use longshore_oci::Error;
 use serde::Deserialize;
 use ureq::http::Method;
 

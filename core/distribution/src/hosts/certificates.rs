@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use longshore_core::{Context, Error, Result};
+use longshore_oci::{Context, Error, Result};
 use ureq::tls::{Certificate, ClientCert, PemItem, parse_pem};
 
 use crate::http::Tls;

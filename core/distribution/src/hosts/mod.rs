@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use longshore_core::{Context, Result};
+use longshore_oci::{Context, Result};
 
 use crate::auth::CredentialFiles;
 use crate::http::{Timeouts, Tls, Transport, Url};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
-use longshore_core::{Error, Result};
+use longshore_oci::{Error, Result};
 use serde::Deserialize;
 
 use super::certificates;

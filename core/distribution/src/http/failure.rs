@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::{Duration, SystemTime};
 
 use jiff::fmt::rfc2822::DateTimeParser;
-use longshore_core::{Error, ErrorKind};
+use longshore_oci::{Error, ErrorKind};
 use serde::Deserialize;
 
 use super::Response;

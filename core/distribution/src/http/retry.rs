@@ -4,7 +4,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use longshore_core::{Cancel, Error, ErrorKind, Result, Transfer};
+use longshore_content::{Cancel, Transfer};
+use longshore_oci::{Error, ErrorKind, Result};
 
 use super::Failure;
 

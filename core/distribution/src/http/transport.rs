@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use longshore_core::{Cancel, Error, ErrorKind, Guard, Result};
+use longshore_content::{Cancel, Guard};
+use longshore_oci::{Error, ErrorKind, Result};
 use ureq::http::{Method, Request as HttpRequest};
 use ureq::tls::{Certificate, ClientCert, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy, SendBody, http};

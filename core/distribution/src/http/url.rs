@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use longshore_core::{Error, Result};
+use longshore_oci::{Error, Result};
 use ureq::http::Uri;
 
 /// An absolute HTTP URL. Its query is kept as it was: registries sign theirs.

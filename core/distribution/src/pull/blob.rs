@@ -2,8 +2,7 @@
 
 use std::io::{self, Read};
 
-use longshore_core::oci::Digest;
-use longshore_core::{Error, ErrorKind, Result};
+use longshore_oci::{Digest, Error, ErrorKind, Result};
 
 use super::PullRepository;
 use crate::client::PullSource;

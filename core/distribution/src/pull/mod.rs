@@ -10,9 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use referrers::fallback_tag;
 
-use longshore_core::content::{Origin, Provider};
-use longshore_core::oci::{Descriptor, Digest, ImageName, MANIFEST_LIMIT, parse_index};
-use longshore_core::{Cancel, Context, Error, ErrorKind, Progress, Result, Transfer};
+use longshore_content::{Cancel, Origin, Progress, Provider, Transfer};
+use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Result, parse_index};
 use ureq::http::Method;
 
 use crate::auth::Scope;

@@ -1,7 +1,6 @@
 //! What refers to a manifest (distribution-spec 1.1, "Listing Referrers").
 
-use longshore_core::oci::{Descriptor, Digest, Index, MANIFEST_LIMIT, MediaType, parse_index};
-use longshore_core::{Error, Result};
+use longshore_oci::{Descriptor, Digest, Error, Index, MANIFEST_LIMIT, MediaType, Result, parse_index};
 use ureq::http::Method;
 
 use super::PullRepository;

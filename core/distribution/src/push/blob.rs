@@ -3,9 +3,8 @@
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use longshore_core::content::Origin;
-use longshore_core::oci::{Descriptor, Digest};
-use longshore_core::{Context, Delivery, Error, ErrorKind, PushBlob, Result, Task, Transfer};
+use longshore_content::{Delivery, Origin, PushBlob, Task, Transfer};
+use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Result};
 use ureq::http::Method;
 
 use super::{RunSession, mount, upload};

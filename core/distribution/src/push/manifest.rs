@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use longshore_core::oci::{Descriptor, Digest, MANIFEST_LIMIT};
-use longshore_core::{Context, Delivery, Error, Result, Transfer};
+use longshore_content::{Delivery, Transfer};
+use longshore_oci::{Context, Descriptor, Digest, Error, MANIFEST_LIMIT, Result};
 use serde::Deserialize;
 use ureq::http::Method;
 

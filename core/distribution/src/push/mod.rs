@@ -14,9 +14,10 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use longshore_core::content::{Origin, Provider};
-use longshore_core::oci::{Descriptor, Digest, ImageName};
-use longshore_core::{Delivery, Error, MakeBlob, PushBlob, PushSession, Pusher, RegistryOptions, Result, Transfer};
+use longshore_content::{
+    Delivery, MakeBlob, Origin, Provider, PushBlob, PushSession, Pusher, RegistryOptions, Transfer,
+};
+use longshore_oci::{Descriptor, Digest, Error, ImageName, Result};
 use ureq::http::Method;
 
 use crate::auth::Scope;

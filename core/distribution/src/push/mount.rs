@@ -1,9 +1,8 @@
 //! Mounts: a blob of one repository in another one of the same registry (distribution-spec 1.1, "Mounting a
 //! blob from another repository").
 
-use longshore_core::content::Origin;
-use longshore_core::oci::Digest;
-use longshore_core::{ErrorKind, Result, Transfer};
+use longshore_content::{Origin, Transfer};
+use longshore_oci::{Digest, ErrorKind, Result};
 use ureq::http::Method;
 
 use super::RunSession;

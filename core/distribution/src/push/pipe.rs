@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use longshore_core::{Cancel, Error, ErrorKind};
+use longshore_content::Cancel;
+use longshore_oci::{Error, ErrorKind};
 
 /// Bytes of one block, and blocks that may wait.
 const BLOCK: usize = 256 << 10;

@@ -1,8 +1,10 @@
 //! Lists of what refers to a manifest, where the registry keeps none (distribution-spec 1.1, "Referrers Tag
 //! Schema").
 
-use longshore_core::oci::{Descriptor, Digest, Index, MANIFEST_LIMIT, MediaType, json, parse_index};
-use longshore_core::{Context, Error, ErrorKind, Result, Transfer};
+use longshore_content::Transfer;
+use longshore_oci::{
+    Context, Descriptor, Digest, Error, ErrorKind, Index, MANIFEST_LIMIT, MediaType, Result, json, parse_index,
+};
 use ureq::http::Method;
 
 use super::RunSession;

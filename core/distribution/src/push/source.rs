@@ -2,9 +2,8 @@
 
 use std::io::{self, Read};
 
-use longshore_core::content::copy;
-use longshore_core::oci::{Descriptor, Hasher};
-use longshore_core::{Cancel, Error, PushBlob, Result, Task};
+use longshore_content::{Cancel, PushBlob, Task, copy};
+use longshore_oci::{Descriptor, Error, Hasher, Result};
 
 /// Reads a blob as often as needed. One that nobody has verified is checked against its descriptor on the way:
 /// its last bytes are only given out when all of them are right.

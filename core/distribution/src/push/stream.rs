@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Instant;
 
-use longshore_core::oci::Descriptor;
-use longshore_core::{Context, Error, ErrorKind, MakeBlob, Result, Task, Transfer};
+use longshore_content::{MakeBlob, Task, Transfer};
+use longshore_oci::{Context, Descriptor, Error, ErrorKind, Result};
 use ureq::http::Method;
 
 use super::RunSession;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use longshore_core::oci::Digest;
-use longshore_core::{Cancel, Delivery, Error, ErrorKind, Progress, PushBlob, Result, Task, Transfer};
+use longshore_content::{Cancel, Delivery, Progress, PushBlob, Task, Transfer};
+use longshore_oci::{Digest, Error, ErrorKind, Result};
 use ureq::http::Method;
 
 use super::source::Source;

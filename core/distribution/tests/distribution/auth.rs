@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use longshore_core::{Error, ErrorKind};
+use longshore_oci::{Error, ErrorKind};
 use longshore_testkit::registry::{Registry, TokenOptions};
 use serde_json::json;
 

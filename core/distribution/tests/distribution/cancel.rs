@@ -2,8 +2,8 @@
 
 use std::io::{self, Read, Write};
 
-use longshore_core::oci::Descriptor;
-use longshore_core::{Cancel, ErrorKind, Outcome};
+use longshore_content::{Cancel, Outcome};
+use longshore_oci::{Descriptor, ErrorKind};
 use longshore_testkit::registry::{Registry, Rule};
 
 use crate::kit::*;
@@ -11,7 +11,7 @@ use crate::kit::*;
 #[track_caller]
 fn assert_given_up(registry: &Registry, blob: &[u8]) {
     assert_eq!(registry.open_uploads(), 0);
-    assert!(registry.blob(REPOSITORY, &longshore_core::oci::Digest::of(blob)).is_none());
+    assert!(registry.blob(REPOSITORY, &longshore_oci::Digest::of(blob)).is_none());
 }
 
 #[test]

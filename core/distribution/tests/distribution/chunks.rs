@@ -1,7 +1,6 @@
 //! Uploads in pieces, where a registry or a proxy takes no large bodies.
 
-use longshore_core::ErrorKind;
-use longshore_core::oci::Digest;
+use longshore_oci::{Digest, ErrorKind};
 use longshore_testkit::registry::{Registry, Rule};
 
 use crate::kit::*;

@@ -1,8 +1,7 @@
 //! Bytes that are not what they should be, on either side.
 
-use longshore_core::content::read;
-use longshore_core::oci::{Descriptor, Digest, MediaType};
-use longshore_core::{Error, ErrorKind};
+use longshore_content::read;
+use longshore_oci::{Descriptor, Digest, Error, ErrorKind, MediaType};
 use longshore_testkit::registry::{Registry, Rule};
 use serde_json::json;
 

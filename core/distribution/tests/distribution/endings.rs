@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use longshore_core::ErrorKind;
-use longshore_core::oci::{Descriptor, Digest};
+use longshore_oci::{Descriptor, Digest, ErrorKind};
 use longshore_testkit::registry::{Registry, Rule};
 
 use crate::kit::*;
@@ -80,7 +79,7 @@ fn an_upload_that_is_given_up_does_not_hold_up_another_one() {
         assert!(since.elapsed() < Duration::from_millis(2500), "it took {:?}", since.elapsed());
         assert_eq!(count(&registry, "DELETE", UPLOADS), 1);
         ended.send(()).unwrap();
-        assert_eq!(pushing.join().unwrap().unwrap(), longshore_core::Delivery::Sent { resumed: 0 });
+        assert_eq!(pushing.join().unwrap().unwrap(), longshore_content::Delivery::Sent { resumed: 0 });
     });
     assert_blob(&registry, &other);
     assert_eq!(kit.notes.warnings(), Vec::<String>::new());

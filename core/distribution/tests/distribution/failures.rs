@@ -1,6 +1,7 @@
 //! Requests that fail, for a while or for good.
 
-use longshore_core::{Delivery, ErrorKind};
+use longshore_content::Delivery;
+use longshore_oci::ErrorKind;
 use longshore_testkit::registry::{Registry, Rule};
 
 use crate::kit::*;
@@ -103,7 +104,7 @@ fn a_push_ends_when_a_failure_stays() {
         assert!(said.contains("no success in 6 attempts"), "{method}: {said}");
         // The broken PUT was the first of the attempts that GET has.
         assert_eq!(count(&registry, method, target), if method == "GET" { 5 } else { 6 }, "{method}");
-        assert!(registry.blob(REPOSITORY, &longshore_core::oci::Digest::of(&blob)).is_none(), "{method}");
+        assert!(registry.blob(REPOSITORY, &longshore_oci::Digest::of(&blob)).is_none(), "{method}");
         assert_eq!(registry.open_uploads(), 0, "{method}");
     }
 }
@@ -137,7 +138,7 @@ fn refusal(status: u16, method: &str, target: &str) -> Rule {
 }
 
 #[track_caller]
-fn assert_refused(error: &longshore_core::Error, status: u16, method: &str) {
+fn assert_refused(error: &longshore_oci::Error, status: u16, method: &str) {
     let kind = match status {
         403 => ErrorKind::Denied,
         404 => ErrorKind::NotFound,

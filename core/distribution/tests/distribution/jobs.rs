@@ -6,8 +6,8 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use longshore_core::oci::Descriptor;
-use longshore_core::{Delivery, ErrorKind};
+use longshore_content::Delivery;
+use longshore_oci::{Descriptor, ErrorKind};
 use longshore_testkit::registry::{Registry, Rule};
 
 use crate::kit::*;

@@ -12,13 +12,12 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use longshore_core::content::{MemoryStore, Origin, Provider, copy};
-use longshore_core::oci::{Descriptor, Digest, ImageName, MediaType};
-use longshore_core::{
-    Cancel, Delivery, Error, ErrorKind, Event, Outcome, Progress, ProgressSink, PushBlob, PushSession, Pusher,
-    RegistryOptions, Result, Transfer,
+use longshore_content::{
+    Cancel, Delivery, Event, MemoryStore, Origin, Outcome, Progress, ProgressSink, Provider, PushBlob, PushSession,
+    Pusher, RegistryOptions, Transfer, copy,
 };
 use longshore_distribution::{Client, ClientOptions, PullContext, PullRepository, RetryPolicy, RunPusher, Timeouts};
+use longshore_oci::{Descriptor, Digest, Error, ErrorKind, ImageName, MediaType, Result};
 use longshore_testkit::registry::{Recorded, Registry};
 use serde_json::{Value, json};
 

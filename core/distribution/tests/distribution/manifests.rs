@@ -1,7 +1,7 @@
 //! Manifests and tags.
 
-use longshore_core::content::read;
-use longshore_core::{Delivery, ErrorKind};
+use longshore_content::{Delivery, read};
+use longshore_oci::ErrorKind;
 use longshore_testkit::registry::{Registry, Rule};
 
 use crate::kit::*;

@@ -1,7 +1,6 @@
 //! Mirrors, as `hosts.toml` names them.
 
-use longshore_core::ErrorKind;
-use longshore_core::oci::Descriptor;
+use longshore_oci::{Descriptor, ErrorKind};
 use longshore_testkit::registry::{Registry, Rule, TokenOptions};
 
 use crate::kit::*;
@@ -167,10 +166,10 @@ fn settings_that_cannot_be_read_are_an_error_that_says_where() {
         let registry = Registry::start();
         home.hosts_toml(registry.host(), "[host");
         let kit = Kit::new();
-        let session = longshore_core::Pusher::repository(
+        let session = longshore_content::Pusher::repository(
             &kit.pusher,
             &name(registry.host(), REPOSITORY),
-            longshore_core::RegistryOptions::default(),
+            longshore_content::RegistryOptions::default(),
         );
         let error = session.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);

@@ -1,7 +1,6 @@
 //! Blobs that another repository of the registry has.
 
-use longshore_core::Delivery;
-use longshore_core::content::Origin;
+use longshore_content::{Delivery, Origin};
 use longshore_testkit::registry::{Recorded, Registry};
 
 use crate::kit::*;

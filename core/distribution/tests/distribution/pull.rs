@@ -3,9 +3,8 @@
 use std::io::Read;
 use std::time::Duration;
 
-use longshore_core::ErrorKind;
-use longshore_core::content::{Provider, read};
-use longshore_core::oci::{Descriptor, Digest, Index, MediaType, json};
+use longshore_content::{Provider, read};
+use longshore_oci::{Descriptor, Digest, ErrorKind, Index, MediaType, json};
 use longshore_testkit::registry::{Registry, Rule};
 
 use crate::kit::*;

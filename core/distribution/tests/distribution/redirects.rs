@@ -3,9 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use longshore_core::content::Provider;
-use longshore_core::oci::Digest;
-use longshore_core::{Delivery, ErrorKind};
+use longshore_content::{Delivery, Provider};
+use longshore_oci::{Digest, ErrorKind};
 use longshore_testkit::registry::{Registry, Rule, TokenOptions};
 
 use crate::kit::*;

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use longshore_core::oci::{Descriptor, MediaType, parse_index};
+use longshore_oci::{Descriptor, MediaType, parse_index};
 use longshore_testkit::registry::{Registry, Rule};
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use longshore_core::oci::Descriptor;
+use longshore_oci::Descriptor;
 use longshore_testkit::registry::{Registry, Rule};
 
 use crate::kit::*;

@@ -1,7 +1,7 @@
 //! Connections that break in mid-body: what arrived is not sent again.
 
-use longshore_core::Delivery;
-use longshore_core::oci::Digest;
+use longshore_content::Delivery;
+use longshore_oci::Digest;
 use longshore_testkit::registry::{Proxy, Registry, Rule};
 
 use crate::kit::*;
@@ -180,6 +180,6 @@ fn a_registry_that_has_more_than_it_was_sent_is_not_believed() {
         registry.fail(Rule::on("PUT", UPLOADS).drop_after_request_bytes(100_000));
         registry.fail(Rule::on("GET", UPLOADS).header("Range", range).times(1000));
         let error = Kit::new().push(registry.host(), &noise(300_000)).unwrap_err();
-        assert_eq!(error.kind(), longshore_core::ErrorKind::Corrupt, "{}", error.with_causes());
+        assert_eq!(error.kind(), longshore_oci::ErrorKind::Corrupt, "{}", error.with_causes());
     }
 }

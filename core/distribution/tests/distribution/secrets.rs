@@ -7,15 +7,14 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use longshore_core::ErrorKind;
-use longshore_core::content::Provider;
-use longshore_core::oci::Digest;
+use longshore_content::Provider;
+use longshore_oci::{Digest, ErrorKind};
 use longshore_testkit::registry::{Registry, Rule, TokenOptions};
 
 use crate::kit::*;
 
 #[track_caller]
-fn assert_untold(kit: &Kit, error: &longshore_core::Error) {
+fn assert_untold(kit: &Kit, error: &longshore_oci::Error) {
     let said =
         format!("{} {:?} {:?} {:?}", error.with_causes(), error.hint(), kit.notes.warnings(), kit.notes.outcomes());
     assert!(!said.to_lowercase().contains("secret"), "{said}");

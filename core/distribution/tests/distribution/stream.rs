@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use longshore_core::oci::{Descriptor, Digest};
-use longshore_core::{Context, Error, ErrorKind, Outcome};
+use longshore_content::Outcome;
+use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind};
 use longshore_testkit::registry::{Registry, Rule};
 
 use crate::kit::*;

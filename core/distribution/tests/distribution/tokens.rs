@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use longshore_core::{Delivery, ErrorKind};
+use longshore_content::Delivery;
+use longshore_oci::ErrorKind;
 use longshore_testkit::registry::{Registry, Rule, TokenOptions};
 
 use crate::kit::*;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use longshore_core::ErrorKind;
+use longshore_oci::ErrorKind;
 use longshore_testkit::registry::{Registry, Rule};
 
 use crate::kit::*;

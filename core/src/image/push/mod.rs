@@ -8,6 +8,8 @@ mod tags;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use longshore_content::{Origin, PushSession, Transfer, check_name, for_each};
+use longshore_oci::{Context, Descriptor, Error, ErrorKind, ImageName, Result};
 
 pub use options::PushOptions;
 pub use tags::PushedTags;
@@ -15,12 +17,7 @@ pub use tags::PushedTags;
 use super::layers::LayerOutlet;
 use super::named::assemble_all_to;
 use super::{ImageOptions, NamedImage};
-use crate::content::{Origin, check_name};
-use crate::error::{Context, Error, ErrorKind, Result};
 use crate::exporter::ExportContext;
-use crate::oci::{Descriptor, ImageName};
-use crate::parallel::for_each;
-use crate::push::{PushSession, Transfer};
 use crate::result::BuildResult;
 
 /// Repositories that are asked at the same time.

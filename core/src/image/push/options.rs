@@ -1,10 +1,10 @@
 //! The options of every exporter that pushes.
 
-use crate::error::{Error, Result};
+use longshore_content::RegistryOptions;
+use longshore_oci::{Digest, Error, ImageName, Result};
+
 use crate::image::ImageOptions;
-use crate::oci::{Digest, ImageName};
 use crate::options::{Options, Visitor};
-use crate::push::RegistryOptions;
 use crate::result::BuildResult;
 
 /// How images are pushed.

@@ -5,15 +5,13 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
+use longshore_content::{Origin, Provider, Transfer};
+use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, MediaType, Result};
 
 use super::{Push, Repository};
 use crate::compression::{Algorithm, detect};
-use crate::content::{Origin, Provider};
-use crate::error::{Context, Error, ErrorKind, Result};
 use crate::image::layers::LayerOutlet;
 use crate::layer::{Layer, LayerSource, LayerStream, MadeLayer, SeenBlob};
-use crate::oci::{Descriptor, Digest, MediaType};
-use crate::push::Transfer;
 
 /// Sends layers to the first repository; the others of the same registry can mount them from there.
 pub(super) struct Outlet<'p> {

@@ -3,15 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
+use longshore_content::{BlobMeta, Cancel, Origin, Provider, PushBlob, for_each, read};
+use longshore_oci::{Descriptor, Digest, ErrorKind, MANIFEST_LIMIT, Result};
 
 use super::{Push, Repository};
-use crate::cancel::Cancel;
-use crate::content::{BlobMeta, Origin, Provider, read};
-use crate::error::{ErrorKind, Result};
 use crate::image::{ImageBlob, NamedImage};
-use crate::oci::{Descriptor, Digest, MANIFEST_LIMIT};
-use crate::parallel::for_each;
-use crate::push::PushBlob;
 
 /// A blob, and the repositories of one registry that need it. The first one is sent it, the others can
 /// mount it from there.

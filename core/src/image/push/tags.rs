@@ -2,14 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use longshore_content::{Transfer, for_each};
+use longshore_oci::{Descriptor, Error, ImageName, MANIFEST_LIMIT, Result};
+
 use super::send::{LateManifest, late};
 use super::{Push, Repository};
-use crate::error::{Error, Result};
 use crate::exporter::ExportContext;
 use crate::image::NamedImage;
-use crate::oci::{Descriptor, ImageName, MANIFEST_LIMIT};
-use crate::parallel::for_each;
-use crate::push::Transfer;
 
 /// Tags that are put at the same time.
 const JOBS: usize = 8;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use longshore_core::content::chain_ids;
 use longshore_core::oci::Digest;
-use longshore_core::unpack::chain_ids;
 use longshore_core::{Error, Result};
 use serde_json::value::{RawValue, to_raw_value};
 

@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use longshore_core::content::chain_ids;
 use longshore_core::oci::Digest;
-use longshore_core::unpack::chain_ids;
 use longshore_testkit::sample::Random;
 use rustix::process::{Pid, Signal, kill_process};
 

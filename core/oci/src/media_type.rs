@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compression::Algorithm;
+use crate::algorithm::Algorithm;
 
 /// A media type. Unknown ones are carried, never refused (image-spec, media-types.md).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -6,12 +6,13 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::content::{DirectoryStore, Durability};
-use crate::error::{Context, Result};
+use longshore_oci::{Context, Result};
+
+use crate::entry::{is_still, sync_directory};
 
 /// What every temporary name begins with.
 const PREFIX: &str = ".longshore-tmp-";
@@ -51,11 +52,14 @@ impl Drop for Listed {
 
 /// Directories that were made for a destination, which go again if nothing was put into them.
 #[derive(Debug, Default)]
-pub(crate) struct MadeDirectories(Vec<PathBuf>);
+pub struct MadeDirectories(Vec<PathBuf>);
 
 impl MadeDirectories {
     /// Makes `directory` and what is missing above it.
-    pub(crate) fn make(directory: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Those of making them.
+    pub fn make(directory: &Path) -> Result<Self> {
         let missing = directory.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
         let missing = Self(missing.map(Path::to_path_buf).collect());
         fs::create_dir_all(directory).attempt(|| format!("cannot make {}", directory.display()))?;
@@ -74,7 +78,7 @@ impl Drop for MadeDirectories {
 
 /// A temporary file that replaces a destination, or goes.
 #[derive(Debug)]
-pub(crate) struct ScratchFile {
+pub struct ScratchFile {
     file: tempfile::NamedTempFile,
     #[expect(dead_code, reason = "held for what its drop does")]
     listed: Listed,
@@ -82,7 +86,10 @@ pub(crate) struct ScratchFile {
 
 impl ScratchFile {
     /// Makes a file in `directory`, which it must be able to be renamed within.
-    pub(crate) fn new_in(directory: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Those of making it.
+    pub fn new_in(directory: &Path) -> Result<Self> {
         collect(directory);
         // As any new file, it has the permissions that the umask leaves.
         let open = |path: &Path| {
@@ -94,12 +101,16 @@ impl ScratchFile {
         Ok(Self { listed: Listed::new(file.path()), file })
     }
 
-    pub(crate) fn file(&mut self) -> &mut File {
+    /// The file.
+    pub fn file(&mut self) -> &mut File {
         self.file.as_file_mut()
     }
 
     /// Replaces `destination`, once everything is on the medium. An existing file keeps its mode.
-    pub(crate) fn persist(self, destination: &Path) -> Result<()> {
+    ///
+    /// # Errors
+    /// Those of the medium.
+    pub fn persist(self, destination: &Path) -> Result<()> {
         let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty());
         let persist = || -> io::Result<()> {
             if let Ok(existing) = fs::metadata(destination) {
@@ -107,7 +118,7 @@ impl ScratchFile {
             }
             self.file.as_file().sync_all()?;
             self.file.persist(destination)?;
-            crate::content::sync_directory(parent.unwrap_or(Path::new(".")))
+            sync_directory(parent.unwrap_or(Path::new(".")))
         };
         persist().attempt(|| format!("cannot write {}", destination.display()))
     }
@@ -149,22 +160,6 @@ impl ScratchDirectory {
     }
 }
 
-/// A content store for one run, which goes with the run.
-#[derive(Debug)]
-pub(crate) struct Spool {
-    pub(crate) store: DirectoryStore,
-    #[expect(dead_code, reason = "removed when dropped")]
-    directory: ScratchDirectory,
-}
-
-impl Spool {
-    pub(crate) fn new_in(parent: &Path) -> Result<Self> {
-        let directory = ScratchDirectory::new_in(parent)?;
-        let store = DirectoryStore::open(directory.path(), Durability::Scratch)?;
-        Ok(Self { store, directory })
-    }
-}
-
 /// Locks what was just made. `AlreadyExists`, which means "choose another name", if a collector took
 /// it for left over before it was locked.
 fn lock(file: File, path: &Path) -> io::Result<File> {
@@ -173,15 +168,8 @@ fn lock(file: File, path: &Path) -> io::Result<File> {
 }
 
 /// Whether a name is that of a temporary file or directory of ours.
-pub(crate) fn is_scratch(name: &OsStr) -> bool {
+pub fn is_scratch(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
-}
-
-/// Whether `path` still names the open file.
-pub(crate) fn is_still(file: &File, path: &Path) -> bool {
-    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    let (open, named) = (file.metadata().map(identity), fs::symlink_metadata(path).map(identity));
-    matches!((open, named), (Ok(open), Ok(named)) if open == named)
 }
 
 /// Removes what dead processes left in `directory`. What cannot be removed is left: it harms nobody.

@@ -1,14 +1,14 @@
 //! Names of images, in a store that has their content.
 
-use super::ContentStore;
-use crate::error::{Error, Result};
-use crate::oci::{Descriptor, ImageName};
-use crate::unpack::Snapshots;
+use longshore_oci::{Descriptor, Error, ImageName, Result};
+
+use crate::snapshots::Snapshots;
+use crate::store::ContentStore;
 
 /// Names of images, and their content in the same store.
 ///
 /// - A name keeps all that is reachable from its image, by the references that
-///   [`BlobMeta`](super::BlobMeta) says.
+///   [`BlobMeta`](crate::BlobMeta) says.
 /// - Any number of threads and, for a store on disk, processes may change names at once; each change is
 ///   made as a whole or not at all.
 pub trait ImageStore: ContentStore {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{
-    BlobInfo, BlobMeta, BlobWriter, ContentStore, ImageStore, Lease, Origin, Provider, StoredImage, check_expected,
-    check_name, not_found,
-};
-use crate::error::{Error, ErrorKind, Result};
-use crate::oci::{Descriptor, Digest, Hasher, ImageName};
+use longshore_oci::{Descriptor, Digest, Error, ErrorKind, Hasher, ImageName, Result};
+
+use crate::images::{ImageStore, StoredImage, check_name};
+use crate::lease::Lease;
+use crate::provider::{Origin, Provider, not_found};
+use crate::store::{BlobInfo, BlobMeta, BlobWriter, ContentStore, check_expected};
 
 /// A store in memory. It keeps everything, so a lease is free.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ type Blobs = HashMap<Digest, (Arc<[u8]>, BlobMeta)>;
 
 impl MemoryStore {
     /// Stores `bytes` as a blob of `media_type`.
-    pub fn put(&self, media_type: crate::oci::MediaType, bytes: &[u8]) -> Descriptor {
+    pub fn put(&self, media_type: longshore_oci::MediaType, bytes: &[u8]) -> Descriptor {
         let descriptor = Descriptor::of(media_type, bytes);
         self.insert(descriptor.digest.clone(), bytes.into(), BlobMeta::default());
         descriptor

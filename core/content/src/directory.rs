@@ -6,11 +6,12 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{
-    BlobFiles, BlobInfo, BlobMeta, BlobWriter, ContentStore, Durability, IngestFile, Lease, Origin, Provider, not_found,
-};
-use crate::error::Result;
-use crate::oci::{Descriptor, Digest};
+use longshore_oci::{Descriptor, Digest, Result};
+
+use crate::files::{BlobFiles, Durability, IngestFile};
+use crate::lease::Lease;
+use crate::provider::{Origin, Provider, not_found};
+use crate::store::{BlobInfo, BlobMeta, BlobWriter, ContentStore};
 
 /// A content store in a directory: every file in `blobs` is a blob.
 ///

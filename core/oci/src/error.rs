@@ -42,7 +42,7 @@ pub enum ErrorKind {
 /// what several outputs get when the one layer that all of them wait for fails.
 ///
 /// ```
-/// use longshore_core::{Error, ErrorKind};
+/// use longshore_oci::{Error, ErrorKind};
 ///
 /// let error = Error::new(ErrorKind::NotFound, "cannot read layer sha256:ab…: no such blob")
 ///     .with_hint("import the base image first");

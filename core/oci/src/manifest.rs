@@ -155,7 +155,7 @@ fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::json;
+    use crate::json;
 
     const EMPTY: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 

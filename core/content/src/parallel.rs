@@ -3,8 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use longshore_oci::{ErrorKind, Result};
+
 use crate::cancel::Cancel;
-use crate::error::{ErrorKind, Result};
 
 /// Runs `work` on each item, in their order, on up to `threads` threads. The first failure cancels what
 /// is under way.
@@ -44,7 +45,7 @@ pub fn for_each<T: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
+    use longshore_oci::Error;
 
     #[test]
     fn the_failure_is_told_and_not_what_it_cancelled() {

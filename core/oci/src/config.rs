@@ -254,7 +254,10 @@ fn raw<T: Serialize>(value: &T) -> Box<RawValue> {
 }
 
 /// Reads a time of RFC 3339, as configurations and history hold it.
-pub(crate) fn parse_time(text: &str) -> Result<Timestamp> {
+///
+/// # Errors
+/// Text that is no such time.
+pub fn parse_time(text: &str) -> Result<Timestamp> {
     text.parse()
         .map_err(|error: jiff::Error| Error::input(error.to_string()))
         .attempt(|| format!("invalid image config: `{}` is not a time", text.escape_debug()))

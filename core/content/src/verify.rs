@@ -2,11 +2,12 @@
 
 use std::io::{self, Read, Write};
 
-use super::{BlobWriter, Provider};
+use longshore_oci::{Context, Descriptor, Error, Hasher, Result};
+
 use crate::cancel::Cancel;
-use crate::error::{Context, Error, Result};
-use crate::oci::{Descriptor, Hasher};
 use crate::progress::Task;
+use crate::provider::Provider;
+use crate::store::BlobWriter;
 
 /// Reads a blob and fails, at its end at the latest, if it is not what its descriptor says.
 ///
@@ -133,10 +134,14 @@ fn copy_from(
 }
 
 /// Hashes what is read, until someone asks to stop.
-pub(crate) struct Hashing<'a, R> {
-    pub(crate) inner: R,
-    pub(crate) hasher: Hasher,
-    pub(crate) cancel: &'a Cancel,
+#[derive(Debug)]
+pub struct Hashing<'a, R> {
+    /// What is read.
+    pub inner: R,
+    /// Takes the bytes in.
+    pub hasher: Hasher,
+    /// What says when to stop.
+    pub cancel: &'a Cancel,
 }
 
 impl<R: Read> Read for Hashing<'_, R> {

@@ -1,22 +1,21 @@
-//! The documents of the OCI image specification, as they are hashed.
-//!
-//! `oci-spec` is the vocabulary and an independent reader (the test kit parses everything we write
-//! with it); these types exist because hashed documents need Go's field order, sorted maps, and
-//! unknown fields that survive.
+#![doc = include_str!("../README.md")]
 
+mod algorithm;
 mod config;
 mod descriptor;
 mod digest;
+mod error;
 pub mod json;
 mod manifest;
 mod media_type;
 mod platform;
 mod reference;
 
-pub(crate) use config::parse_time;
-pub use config::{History, ImageConfig, RunConfig};
+pub use algorithm::Algorithm;
+pub use config::{History, ImageConfig, RunConfig, parse_time};
 pub use descriptor::Descriptor;
 pub use digest::{Digest, DigestAlgorithm, Hasher};
+pub use error::{Context, Error, ErrorKind, Result};
 pub use manifest::{Index, Manifest, parse_index, parse_manifest};
 pub use media_type::MediaType;
 pub use platform::Platform;

@@ -6,11 +6,12 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
-use crate::cancel::Cancel;
-use crate::error::Result;
+use longshore_oci::Result;
 
-/// Bytes in flight for each thread of the pool: two blocks to work on, two that wait.
-const BYTES_PER_JOB: u64 = 4 * crate::layer::BLOCK as u64;
+use crate::cancel::Cancel;
+
+/// Bytes in flight for each thread of the pool: two blocks of a layer to work on, two that wait.
+const BYTES_PER_JOB: u64 = 16 << 20;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -167,7 +168,7 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
+    use longshore_oci::ErrorKind;
 
     #[test]
     fn results_come_back_and_a_panic_stops_nobody() {

@@ -1,74 +1,11 @@
-//! Blobs: who has them, and where they are kept.
-//!
-//! Contracts first; [`DirectoryStore`] and [`MemoryStore`] are the implementations that need nothing
-//! but a disk or memory. `longshore_testkit::conformance::content_store` proves every line of them.
+//! Content stores: immutable blobs, addressed by their digest.
 
-mod ahead;
-mod directory;
-mod files;
-mod images;
-mod live;
-mod memory;
-mod verify;
+use std::io::Write;
 
-use std::any::Any;
-use std::fmt;
-use std::fs::File;
-use std::io::{Read, Write};
+use longshore_oci::{Descriptor, Digest, Error, Result};
 
-pub use ahead::read_ahead;
-pub use directory::DirectoryStore;
-pub(crate) use files::sync_directory;
-pub use files::{Amount, BlobFiles, Durability, IngestFile};
-pub use images::{ImageStore, StoredImage, check_name};
-pub use live::LiveFile;
-pub use memory::MemoryStore;
-pub(crate) use verify::Hashing;
-pub use verify::{Verified, copy, copy_to_writer, read};
-
-use crate::error::{Error, ErrorKind, Result};
-use crate::oci::{Descriptor, Digest, ImageName};
-
-/// Who can give the bytes of blobs: a store, a registry, an archive.
-///
-/// - The bytes are as they are found: whoever reads checks them, with [`read`], [`copy`] or [`Verified`].
-/// - It may be called from many threads at once.
-pub trait Provider: Send + Sync + fmt::Debug {
-    /// Opens a blob at byte `from`. One request; a reader that fails half-way is opened again from
-    /// where it was.
-    ///
-    /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) for a blob that is not there.
-    fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>>;
-
-    /// The blob as an open file, where it is one: the kernel can copy it without our reading it.
-    ///
-    /// # Errors
-    /// Those of opening it. `None` is not an error.
-    fn local_file(&self, digest: &Digest) -> Result<Option<File>> {
-        let _ = digest;
-        Ok(None)
-    }
-
-    /// The blob, which is an uncompressed tar archive, with anything in place of the content of files, where that
-    /// is quicker to read. It is as long, and cannot be checked.
-    ///
-    /// # Errors
-    /// Those of opening it. `None` is not an error.
-    fn outline(&self, digest: &Digest) -> Result<Option<Box<dyn Read + Send + '_>>> {
-        let _ = digest;
-        Ok(None)
-    }
-
-    /// Repositories that are known to have the blob: another one of the same registry can mount it.
-    ///
-    /// # Errors
-    /// Those of the medium.
-    fn origins(&self, digest: &Digest) -> Result<Vec<Origin>> {
-        let _ = digest;
-        Ok(Vec::new())
-    }
-}
+use crate::lease::Lease;
+use crate::provider::{Origin, Provider};
 
 /// Immutable blobs, addressed by their digest.
 ///
@@ -192,52 +129,8 @@ pub struct Made {
     pub newest: Option<i64>,
 }
 
-/// A repository that a blob was fetched from or pushed to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Origin {
-    /// Host and port of the registry.
-    pub registry: String,
-    /// The path in it.
-    pub repository: String,
-}
-
-impl Origin {
-    /// Where images of this name are.
-    pub fn of(name: &ImageName) -> Self {
-        Self { registry: name.registry().to_owned(), repository: name.repository().to_owned() }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.registry, self.repository)
-    }
-}
-
-/// Keeps blobs from being collected until it is dropped.
-#[must_use = "blobs may be collected once this is dropped"]
-pub struct Lease(#[expect(dead_code, reason = "held for what its drop does")] Box<dyn Any + Send + Sync>);
-
-impl Lease {
-    /// A lease that ends when `guard` is dropped.
-    pub fn new(guard: impl Any + Send + Sync) -> Self {
-        Self(Box::new(guard))
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").finish_non_exhaustive()
-    }
-}
-
-/// The error for a blob that is not there.
-pub fn not_found(digest: &Digest) -> Error {
-    Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the store"))
-}
-
 /// Fails if a blob is not what its writer expected.
-fn check_expected(expected: Option<&Descriptor>, digest: &Digest, size: u64) -> Result<()> {
+pub(crate) fn check_expected(expected: Option<&Descriptor>, digest: &Digest, size: u64) -> Result<()> {
     match expected {
         Some(expected) if expected.size != size => {
             Err(Error::corrupt(format!("blob {} has {size} bytes, expected {}", expected.digest, expected.size)))

@@ -5,11 +5,11 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use longshore_oci::{Descriptor, Digest, ImageName, Result};
+
 use crate::cancel::Cancel;
-use crate::content::{Origin, Provider};
-use crate::error::Result;
-use crate::oci::{Descriptor, Digest, ImageName};
 use crate::progress::Progress;
+use crate::provider::{Origin, Provider};
 
 /// Who takes images to registries. The host lends one to a run, and all outputs share it: what one of
 /// them sent, another one finds.

@@ -9,8 +9,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::{Context, Error, Result};
-use crate::scratch::is_still;
+use longshore_oci::{Context, Error, Result};
+
+use crate::entry::is_still;
 
 /// A file that is locked as long as this value lives, and then goes.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl LiveFile {
     ///
     /// # Errors
     /// Those of opening it.
-    pub(super) fn open(path: PathBuf) -> Result<Option<Self>> {
+    pub(crate) fn open(path: PathBuf) -> Result<Option<Self>> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
         let file = match options.open(&path) {

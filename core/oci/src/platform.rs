@@ -1,6 +1,5 @@
 //! Platforms: what an image runs on.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,7 +7,6 @@ use oci_spec::image::{Arch, Os};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::options::Value;
 
 /// Operating system and processor, as `linux/arm64/v8` (image-spec, image-index.md, "platform").
 ///
@@ -71,16 +69,6 @@ impl Platform {
     pub fn matches(&self, wanted: &Self) -> bool {
         let normal = |platform: &Self| Self::new(&platform.os, &platform.architecture, platform.variant.as_deref());
         normal(self) == normal(wanted)
-    }
-}
-
-impl Value for Platform {
-    fn syntax() -> Cow<'static, str> {
-        "OS/ARCH[/VARIANT]".into()
-    }
-
-    fn parse(text: &str) -> Result<Self> {
-        text.parse()
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
-use crate::error::Result;
+use longshore_oci::Result;
 
 /// Bytes that are handed over at once, and how many such blocks may wait.
 const BLOCK: usize = 512 << 10;
@@ -74,7 +74,7 @@ impl Read for Ahead {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
+    use longshore_oci::Error;
 
     /// Fails after so many bytes.
     struct Breaks(usize);

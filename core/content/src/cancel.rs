@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::error::{Error, Result};
+use longshore_oci::{Error, Result};
 
 /// Asks a run to stop. Clones are the same flag.
 ///
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// callback that wakes it.
 ///
 /// ```
-/// use longshore_core::Cancel;
+/// use longshore_content::Cancel;
 ///
 /// let run = Cancel::default();
 /// let part = run.child();

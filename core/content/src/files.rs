@@ -8,9 +8,12 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{LiveFile, check_expected};
-use crate::error::{Context, Error, Result};
-use crate::oci::{Descriptor, Digest, Hasher};
+use longshore_oci::{Context, Descriptor, Digest, Error, Hasher, Result};
+
+use crate::entry::sync_directory;
+use crate::live::LiveFile;
+use crate::provider::not_found;
+use crate::store::check_expected;
 
 /// The directories of blobs, one an algorithm.
 const ALGORITHMS: [&str; 2] = ["sha256", "sha512"];
@@ -98,7 +101,7 @@ impl BlobFiles {
     pub fn read(&self, digest: &Digest, from: u64) -> Result<File> {
         let path = self.path(digest);
         let mut file = File::open(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => super::not_found(digest),
+            io::ErrorKind::NotFound => not_found(digest),
             _ => Error::from(error).context(format!("cannot open {}", path.display())),
         })?;
         file.seek(SeekFrom::Start(from)).attempt(|| format!("cannot read {}", path.display()))?;
@@ -210,11 +213,6 @@ impl BlobFiles {
         };
         place().attempt(|| format!("cannot store {}", to.display()))
     }
-}
-
-/// Makes the names in a directory survive a loss of power.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 /// The file of a blob on its way, locked. It goes when it is dropped, unless it was placed or kept.

@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+
+mod ahead;
+mod budget;
+mod cancel;
+mod directory;
+mod entry;
+mod files;
+mod images;
+mod lease;
+mod live;
+mod memory;
+mod parallel;
+mod progress;
+mod provider;
+mod push;
+mod scratch;
+mod snapshots;
+mod spool;
+mod store;
+mod verify;
+
+pub use ahead::read_ahead;
+pub use budget::{Budget, Permit};
+pub use cancel::{Cancel, Guard};
+pub use directory::DirectoryStore;
+pub use entry::{is_still, sync_directory};
+pub use files::{Amount, BlobFiles, Durability, IngestFile};
+pub use images::{ImageStore, StoredImage, check_name};
+pub use lease::Lease;
+pub use live::LiveFile;
+pub use memory::MemoryStore;
+pub use parallel::for_each;
+pub use progress::{Event, Outcome, Progress, ProgressSink, Task};
+pub use provider::{Origin, Provider, not_found};
+pub use push::{Delivery, MakeBlob, PushBlob, PushSession, Pusher, RegistryOptions, Transfer};
+pub use scratch::{MadeDirectories, ScratchDirectory, ScratchFile, discard_scratch, is_scratch};
+pub use snapshots::{SnapshotWriter, Snapshots, chain_ids, is_root};
+pub use spool::Spool;
+pub use store::{BlobInfo, BlobMeta, BlobWriter, ContentStore, Made};
+pub use verify::{Hashing, Verified, copy, copy_to_writer, read};

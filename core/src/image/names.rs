@@ -1,0 +1,57 @@
+//! What an output calls its images.
+
+use std::borrow::Cow;
+
+use longshore_oci::{ImageName, Result};
+
+use crate::options::Value;
+
+/// The names of an image: a list separated by commas, `*` or `*?`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Names {
+    /// `*`: the names that the image brings itself.
+    Own,
+    /// `*?`: the names that the image brings itself, if any.
+    OwnIfAny,
+    /// These names, in this order.
+    Given(Vec<ImageName>),
+}
+
+impl Value for Names {
+    fn syntax() -> Cow<'static, str> {
+        "NAME[,NAME…]|*|*?".into()
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        if text == "*" {
+            return Ok(Self::Own);
+        }
+        if text == "*?" {
+            return Ok(Self::OwnIfAny);
+        }
+        let mut names: Vec<ImageName> = Vec::new();
+        for name in text.split(',') {
+            let name = name.trim().parse()?;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(Self::Given(names))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_a_list_without_repetition() {
+        let Names::Given(names) = Names::parse("a,b:1, a:latest").unwrap() else { panic!("a list") };
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["docker.io/library/a:latest", "docker.io/library/b:1"]);
+        assert_eq!(Names::parse("*").unwrap(), Names::Own);
+        assert_eq!(Names::parse("*?").unwrap(), Names::OwnIfAny);
+        assert!(Names::parse("").is_err());
+        assert!(Names::parse("a,,b").is_err());
+    }
+}
