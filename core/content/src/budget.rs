@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use longshore_oci::Result;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::cancel::Cancel;
 
@@ -27,8 +28,14 @@ struct Shared {
     limit: u64,
     queue: Arc<Queue>,
     threads: Vec<JoinHandle<()>>,
+    waiting: Arc<Waiting>,
+}
+
+/// Bytes that are in use, and those who wait for some to be freed.
+#[derive(Default)]
+struct Waiting {
     used: Mutex<u64>,
-    freed: Arc<Condvar>,
+    freed: Condvar,
 }
 
 #[derive(Default)]
@@ -53,7 +60,7 @@ impl Budget {
         };
         let threads = (0..jobs.get()).map(spawn).collect();
         let limit = BYTES_PER_JOB * jobs.get() as u64;
-        Self(Arc::new(Shared { jobs, limit, queue, threads, used: Mutex::default(), freed: Arc::default() }))
+        Self(Arc::new(Shared { jobs, limit, queue, threads, waiting: Arc::default() }))
     }
 
     /// As many threads as this machine has processors for us.
@@ -83,25 +90,21 @@ impl Budget {
     /// [`Cancelled`](crate::ErrorKind::Cancelled), at once.
     pub fn acquire(&self, bytes: u64, cancel: &Cancel) -> Result<Permit> {
         let bytes = bytes.min(self.0.limit);
-        let freed = self.0.freed.clone();
-        let _wake = cancel.on_cancel(move || freed.notify_all());
-        let mut used = self.0.used();
+        let waiting = self.0.waiting.clone();
+        let _wake = cancel.on_cancel(move || {
+            // Whoever has checked and does not wait yet holds the lock, and is not missed.
+            let _used = waiting.used.lock();
+            waiting.freed.notify_all();
+        });
+        let mut used = self.0.waiting.used.lock();
         loop {
             cancel.check()?;
             if *used + bytes <= self.0.limit {
                 *used += bytes;
                 return Ok(Permit { budget: self.clone(), bytes });
             }
-            // The time-out covers a cancel that comes between the check and the wait.
-            let tick = std::time::Duration::from_millis(100);
-            used = self.0.freed.wait_timeout(used, tick).unwrap_or_else(PoisonError::into_inner).0;
+            self.0.waiting.freed.wait(&mut used);
         }
-    }
-}
-
-impl Shared {
-    fn used(&self) -> MutexGuard<'_, u64> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,7 +123,7 @@ impl Drop for Shared {
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, QueueState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn push(&self, job: Job) {
@@ -139,7 +142,7 @@ impl Queue {
             } else if state.closed {
                 return;
             } else {
-                state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+                self.ready.wait(&mut state);
             }
         }
     }
@@ -160,8 +163,9 @@ pub struct Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        *self.budget.0.used() -= self.bytes;
-        self.budget.0.freed.notify_all();
+        let waiting = &self.budget.0.waiting;
+        *waiting.used.lock() -= self.bytes;
+        waiting.freed.notify_all();
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use longshore_oci::{Descriptor, Digest, Result};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::files::{BlobFiles, Durability, IngestFile};
 use crate::lease::Lease;
@@ -33,7 +33,7 @@ impl DirectoryStore {
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Digest, BlobMeta>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     fn learn(&self, digest: &Digest, size: u64, meta: BlobMeta) -> BlobInfo {

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Cursor, Read, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use longshore_oci::{Descriptor, Digest, Error, ErrorKind, Hasher, ImageName, Result};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::images::{ImageStore, StoredImage, check_name};
 use crate::lease::Lease;
@@ -36,11 +37,11 @@ impl MemoryStore {
     }
 
     fn blobs(&self) -> MutexGuard<'_, Blobs> {
-        self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.blobs.lock()
     }
 
     fn names(&self) -> MutexGuard<'_, BTreeMap<String, (ImageName, StoredImage)>> {
-        self.images.lock().unwrap_or_else(PoisonError::into_inner)
+        self.images.lock()
     }
 }
 

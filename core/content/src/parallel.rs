@@ -1,9 +1,9 @@
 //! The same work on many items, several at a time.
 
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use longshore_oci::{ErrorKind, Result};
+use parking_lot::Mutex;
 
 use crate::cancel::Cancel;
 
@@ -20,7 +20,7 @@ pub fn for_each<T: Send>(
 ) -> Result<()> {
     let threads = threads.min(items.len());
     let items = Mutex::new(items.into_iter());
-    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let next = || items.lock().next();
     let run = || -> Result<()> {
         while let Some(item) = next() {
             cancel.check()?;

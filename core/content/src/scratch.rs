@@ -8,9 +8,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use longshore_oci::{Context, Result};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::entry::{is_still, sync_directory};
 
@@ -30,7 +30,7 @@ pub fn discard_scratch() {
 /// What there is to discard.
 fn present() -> MutexGuard<'static, Vec<PathBuf>> {
     static PRESENT: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-    PRESENT.lock().unwrap_or_else(PoisonError::into_inner)
+    PRESENT.lock()
 }
 
 /// Lists a path for [`discard_scratch`] until it is dropped.

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_oci::{ImageName, Result};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::endpoint::Endpoint;
 use crate::hosts::Hosts;
@@ -110,7 +111,7 @@ impl Client {
     }
 
     fn registries(&self) -> MutexGuard<'_, HashMap<(String, bool), Arc<Registry>>> {
-        self.0.registries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.registries.lock()
     }
 
     fn open(&self, name: &str, is_insecure: bool) -> Result<Registry> {

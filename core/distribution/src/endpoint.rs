@@ -2,11 +2,12 @@
 
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_content::{Cancel, Transfer};
 use longshore_oci::{Error, ErrorKind, Result};
+use parking_lot::Mutex;
 use ureq::http::Method;
 
 use crate::auth::{AuthSession, Scope};
@@ -208,12 +209,12 @@ impl Endpoint {
             Base::Unknown(authority) => authority,
         };
         let found = self.probe(&authority, cancel)?;
-        *self.base.lock().unwrap_or_else(PoisonError::into_inner) = Base::Known(found.clone());
+        *self.base.lock() = Base::Known(found.clone());
         Ok(found)
     }
 
     fn known_base(&self) -> Base {
-        self.base.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.base.lock().clone()
     }
 
     /// Finds out whether there is TLS. A host elsewhere is asked for TLS first; on this machine nobody listens

@@ -1,11 +1,11 @@
 //! How much is sent to one host at the same time.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use longshore_content::Cancel;
 use longshore_oci::Result;
+use parking_lot::{Condvar, Mutex};
 
 /// Places for transfers.
 #[derive(Debug)]
@@ -28,23 +28,27 @@ impl Slots {
     /// # Errors
     /// Only that someone asked to stop.
     pub(crate) fn take(self: &Arc<Self>, cancel: &Cancel) -> Result<Slot> {
-        // Often enough that whoever asks to stop does not wait.
-        const TICK: Duration = Duration::from_millis(50);
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.clone();
+        let _wake = cancel.on_cancel(move || {
+            // Whoever has checked and does not wait yet holds the lock, and is not missed.
+            let _free = slots.free.lock();
+            slots.freed.notify_all();
+        });
+        let mut free = self.free.lock();
         loop {
             cancel.check()?;
             if *free > 0 {
                 *free -= 1;
                 return Ok(Slot(self.clone()));
             }
-            free = self.freed.wait_timeout(free, TICK).unwrap_or_else(PoisonError::into_inner).0;
+            self.freed.wait(&mut free);
         }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        *self.0.free.lock() += 1;
         self.0.freed.notify_one();
     }
 }

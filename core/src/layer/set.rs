@@ -1,9 +1,10 @@
 //! The layers of a run: each is made once, however many outputs want it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use longshore_oci::{Digest, Error, ErrorKind, Result};
+use parking_lot::Mutex;
 
 use super::make::Workshop;
 use super::{Layer, LayerSource, MadeLayer};
@@ -59,7 +60,7 @@ impl LayerSet {
             },
         };
         let slot = {
-            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slots = self.slots.lock();
             let new = || Arc::new(Slot { made: OnceLock::new(), _layer: layer.clone() });
             slots.entry(identity).or_insert_with(new).clone()
         };

@@ -5,10 +5,10 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use longshore_content::{Cancel, Hashing, for_each, read_ahead};
 use longshore_oci::{Context, Error, ErrorKind, Hasher, Result};
+use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags, openat};
 
 use super::attributes::{Attributes, Writer};
@@ -121,10 +121,10 @@ pub(super) fn stage_all(
     let work = layers.iter().zip(&slots).zip(&staging).enumerate().collect();
     for_each(work, cx.jobs.get(), &cancel, |(at, ((layer, slot), directory))| {
         let staged = stage(layer, Some(directory).filter(|_| is_written(at)), writer, limits, cx)?;
-        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(staged);
+        *slot.lock() = Some(staged);
         Ok(())
     })?;
     let missing = || Error::new(ErrorKind::Other, "a layer was not read");
-    let staged = slots.into_iter().map(|slot| slot.into_inner().ok().flatten().ok_or_else(missing));
+    let staged = slots.into_iter().map(|slot| slot.into_inner().ok_or_else(missing));
     Ok((staging, staged.collect::<Result<_>>()?))
 }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use longshore_content::{Lease, LiveFile};
 use longshore_oci::{Context, Digest, Result};
@@ -32,7 +32,7 @@ impl EmbeddedStore {
                 transaction.execute("INSERT INTO leases (file) VALUES (?1)", [name]).map_err(failed)?;
                 Ok(transaction.last_insert_rowid())
             })?;
-            self.0.leases.lock().unwrap_or_else(PoisonError::into_inner).insert(id, HashSet::new());
+            self.0.leases.lock().insert(id, HashSet::new());
             Ok(Held { inner: self.0.clone(), id, _file: file })
         };
         begin().map(Lease::new).attempt(|| format!("cannot lease the store {}", self.root().display()))
@@ -40,7 +40,7 @@ impl EmbeddedStore {
 
     /// Whether every lease of this process holds a blob already.
     pub(crate) fn is_held(&self, digest: &Digest) -> bool {
-        let leases = self.0.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let leases = self.0.leases.lock();
         leases.values().all(|held| held.contains(digest))
     }
 
@@ -51,7 +51,7 @@ impl EmbeddedStore {
         digest: &Digest,
         work: impl FnOnce(&Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
-        let leases = || self.0.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let leases = || self.0.leases.lock();
         let ids: Vec<i64> = leases().keys().copied().collect();
         let done = self.0.database.write(|transaction| {
             let done = work(transaction)?;
@@ -73,7 +73,7 @@ impl EmbeddedStore {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.inner.leases.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.inner.leases.lock().remove(&self.id);
         let end = |transaction: &Transaction<'_>| {
             transaction.execute("DELETE FROM leases WHERE id = ?1", [self.id]).map_err(failed)
         };

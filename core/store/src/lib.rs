@@ -13,10 +13,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use longshore_content::{BlobFiles, Durability};
 use longshore_oci::{Context, Digest, Result};
+use parking_lot::Mutex;
 
 use database::Database;
 pub use prune::{PruneOptions, Pruned};

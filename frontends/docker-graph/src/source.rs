@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use longshore_core::content::chain_ids;
@@ -14,6 +14,7 @@ use longshore_core::{
     Artifact, Built, Context, DOCKER_PARENT, Error, ErrorKind, Frontend, FrontendContext, Image, ImageContent, Result,
     SchemeInfo, Source, for_each,
 };
+use parking_lot::Mutex;
 
 use crate::layer::StoredLayer;
 use crate::place::{self, Place};
@@ -169,7 +170,7 @@ impl Opener<'_> {
     }
 
     fn layer(&self, (chain_id, diff_id, below): Step<'_>) -> Result<Arc<Layer>> {
-        let known = || self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || self.layers.lock();
         if let Some(layer) = known().get(chain_id) {
             return Ok(layer.clone());
         }

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use longshore_content::Transfer;
 use longshore_oci::{Error, ErrorKind, Result};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::challenge::{self, Challenge};
 use super::token::{Fetch, Scopes, Token, TokenServer, basic};
@@ -191,7 +192,7 @@ impl AuthSession {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn credential(&self, repository: &str, cx: Transfer<'_>) -> Result<Option<Credential>> {

@@ -5,9 +5,10 @@ mod toml;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use longshore_oci::{Context, Result};
+use parking_lot::Mutex;
 
 use crate::auth::CredentialFiles;
 use crate::http::{Timeouts, Tls, Transport, Url};
@@ -52,7 +53,7 @@ impl Hosts {
     /// Connections to the host of `url`, shared by all who talk to it in the same way.
     pub(crate) fn transport(&self, url: &Url, is_unchecked: bool) -> Result<Arc<Transport>> {
         let key = (format!("{}{}", if url.is_secure { "https://" } else { "http://" }, url.authority), is_unchecked);
-        let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut transports = self.transports.lock();
         if let Some(known) = transports.get(&key) {
             return Ok(known.clone());
         }

@@ -1,11 +1,12 @@
 //! When to try again.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use longshore_content::{Cancel, Transfer};
 use longshore_oci::{Error, ErrorKind, Result};
+use parking_lot::{Condvar, Mutex};
 
 use super::Failure;
 
@@ -125,17 +126,17 @@ pub(crate) fn sleep(wait: Duration, cancel: &Cancel) -> Result<()> {
     let woken = Arc::new((Mutex::new(false), Condvar::new()));
     let wake = woken.clone();
     let _guard = cancel.on_cancel(move || {
-        *wake.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *wake.0.lock() = true;
         wake.1.notify_all();
     });
     let until = Instant::now() + wait;
-    let mut is_woken = woken.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut is_woken = woken.0.lock();
     while !*is_woken {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
         }
-        is_woken = woken.1.wait_timeout(is_woken, left).unwrap_or_else(PoisonError::into_inner).0;
+        woken.1.wait_for(&mut is_woken, left);
     }
     drop(is_woken);
     cancel.check()

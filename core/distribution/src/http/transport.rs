@@ -3,11 +3,12 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use longshore_content::{Cancel, Guard};
 use longshore_oci::{Error, ErrorKind, Result};
+use parking_lot::Mutex;
 use ureq::http::{Method, Request as HttpRequest};
 use ureq::tls::{Certificate, ClientCert, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy, SendBody, http};
@@ -148,7 +149,7 @@ impl Transport {
         if length.is_none_or(|length| length >= EXPECT_FROM) && matches!(request.payload, Payload::Reader(..)) {
             http = http.header("expect", "100-continue");
         }
-        let agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let agent = self.agent.lock().clone();
         let transport = self.clone();
         let guard = cancel.on_cancel(move || transport.interrupt());
         let invalid = |error: http::Error| Failure::from(Error::input(format!("{name}: {error}")));
@@ -187,7 +188,7 @@ impl Transport {
     }
 
     fn interrupt(&self) {
-        let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut agent = self.agent.lock();
         std::mem::replace(&mut *agent, (self.new_agent)()).shutdown();
     }
 }

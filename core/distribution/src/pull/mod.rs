@@ -5,13 +5,14 @@ mod referrers;
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use referrers::fallback_tag;
 
 use longshore_content::{Cancel, Origin, Progress, Provider, Transfer};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Result, parse_index};
+use parking_lot::{Mutex, MutexGuard};
 use ureq::http::Method;
 
 use crate::auth::Scope;
@@ -175,7 +176,7 @@ impl PullRepository {
     }
 
     fn documents(&self) -> MutexGuard<'_, Documents> {
-        self.0.documents.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.documents.lock()
     }
 
     /// The bytes of a manifest or an index; `None` for any other blob.

@@ -1,6 +1,5 @@
 //! A blob into a repository: found there, mounted from another one, or sent.
 
-use std::sync::PoisonError;
 use std::time::Instant;
 
 use longshore_content::{Delivery, Origin, PushBlob, Task, Transfer};
@@ -14,7 +13,7 @@ pub(super) fn deliver(session: &RunSession, blob: &PushBlob<'_>, cx: Transfer<'_
     let digest = &blob.descriptor.digest;
     let shipped = session.shipments.of(&session.origin.registry, digest);
     // While one thread delivers a blob, others wait for it: then it can be mounted.
-    let mut having = shipped.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut having = shipped.lock();
     if having.contains(&session.origin.repository) {
         return Ok(Delivery::Present);
     }
@@ -55,7 +54,7 @@ pub(super) fn reuse(
     cx: Transfer<'_>,
 ) -> Result<Option<u64>> {
     let shipped = session.shipments.of(&session.origin.registry, digest);
-    let mut having = shipped.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut having = shipped.lock();
     let _slot = session.slots.take(cx.cancel)?;
     let found = match look(session, digest, cx)? {
         Found::Nothing => match mount::mount(session, digest, origins, &having, cx)? {

@@ -11,13 +11,14 @@ mod upload;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use longshore_content::{
     Delivery, MakeBlob, Origin, Provider, PushBlob, PushSession, Pusher, RegistryOptions, Transfer,
 };
 use longshore_oci::{Descriptor, Digest, Error, ImageName, Result};
+use parking_lot::{Mutex, MutexGuard};
 use ureq::http::Method;
 
 use crate::auth::Scope;
@@ -48,13 +49,13 @@ struct Shipments {
 
 impl Shipments {
     fn of(&self, registry: &str, digest: &Digest) -> Having {
-        let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut blobs = self.blobs.lock();
         blobs.entry((registry.to_owned(), digest.clone())).or_default().clone()
     }
 
     /// The places of one host, for all repositories in it.
     fn slots(&self, registry: &str, jobs: NonZeroUsize) -> Arc<Slots> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock();
         slots.entry(registry.to_owned()).or_insert_with(|| Arc::new(Slots::new(jobs))).clone()
     }
 }
@@ -75,7 +76,7 @@ impl Pusher for RunPusher {
     fn repository(&self, name: &ImageName, options: RegistryOptions) -> Result<Arc<dyn PushSession>> {
         let origin = Origin::of(name);
         let registry = self.client.registry(name.registry(), options.insecure)?;
-        let mut sessions = self.shipments.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.shipments.sessions.lock();
         let session = sessions.entry((origin.clone(), options.insecure)).or_insert_with(|| {
             Arc::new(RunSession {
                 scopes: [Scope::push(&origin.repository)],
@@ -134,7 +135,7 @@ impl RunSession {
     }
 
     fn unlisted(&self) -> MutexGuard<'_, Vec<(Digest, Descriptor)>> {
-        self.unlisted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unlisted.lock()
     }
 }
 
@@ -183,7 +184,7 @@ impl PushSession for RunSession {
         if let Some(descriptor) = &sent {
             self.has_sent.store(true, Ordering::Relaxed);
             let shipped = self.shipments.of(&self.origin.registry, &descriptor.digest);
-            shipped.lock().unwrap_or_else(PoisonError::into_inner).push(self.origin.repository.clone());
+            shipped.lock().push(self.origin.repository.clone());
         }
         self.takes_no_streams.fetch_or(sent.is_none(), Ordering::Relaxed);
         Ok(sent)
@@ -194,7 +195,7 @@ impl PushSession for RunSession {
     }
 
     fn reserve(&self, tag: &str, descriptor: &Descriptor) -> Result<()> {
-        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reserved = self.reserved.lock();
         let digest = reserved.entry(tag.to_owned()).or_insert_with(|| descriptor.digest.clone());
         if *digest == descriptor.digest {
             return Ok(());

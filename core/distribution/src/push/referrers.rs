@@ -18,7 +18,7 @@ use crate::pull::fallback_tag;
 const ATTEMPTS: usize = 5;
 
 pub(super) fn list(session: &RunSession, cx: Transfer<'_>) -> Result<()> {
-    let _alone = session.listing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = session.listing.lock();
     let mut left = std::mem::take(&mut *session.unlisted());
     while let Some((subject, _)) = left.first().cloned() {
         let (of_subject, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|(about, _)| *about == subject);

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use longshore_content::{Origin, Provider, Transfer};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, MediaType, Result};
+use parking_lot::Mutex;
 
 use super::{Push, Repository};
 use crate::compression::{Algorithm, detect};
@@ -101,7 +102,7 @@ impl<'p> Outlet<'p> {
 
     fn send(&self, layer: &LayerStream<'_>) -> Result<Option<Sent>> {
         let latest: Mutex<Option<MadeLayer>> = Mutex::default();
-        let made = || latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = || latest.lock();
         let missing = || Error::new(ErrorKind::Other, format!("layer {} was not made", layer.name()));
         let make = |out: &mut (dyn std::io::Write + Send)| {
             let new = layer.write_to(out)?;
@@ -142,11 +143,11 @@ impl LayerOutlet for Outlet<'_> {
         }
         let Some(diff_id) = layer.diff_id() else { return self.send(layer) };
         let place = {
-            let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut sent = self.sent.lock();
             sent.entry(diff_id.clone()).or_default().clone()
         };
         // Who wants the same layer waits for the one who sends it.
-        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = place.lock();
         if place.is_none() {
             *place = self.send(layer)?;
         }

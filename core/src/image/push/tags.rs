@@ -1,9 +1,8 @@
 //! Tags, when everything that they stand for is there.
 
-use std::sync::{Mutex, PoisonError};
-
 use longshore_content::{Transfer, for_each};
 use longshore_oci::{Descriptor, Error, ImageName, MANIFEST_LIMIT, Result};
+use parking_lot::Mutex;
 
 use super::send::{LateManifest, late};
 use super::{Push, Repository};
@@ -56,7 +55,7 @@ impl<'a> PushedTags<'a> {
                 repository.attempt(repository.session.list_referrers(transfer))
             })
         });
-        let mut put = put.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut put = put.into_inner();
         put.sort();
         published.map_err(|error| if put.is_empty() { error } else { partly(error, &put) })
     }
@@ -85,7 +84,7 @@ impl<'a> PushedTags<'a> {
                 None => repository.session.manifest(root, bytes, transfer),
             };
             repository.attempt(delivered)?;
-            put.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_string());
+            put.lock().push(name.to_string());
             Ok(())
         })
     }

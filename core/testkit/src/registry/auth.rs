@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::body::Body;
 use super::http::{Answer, Failure, Head, Outcome, form};
-use super::server::lock;
 use super::state::Shared;
 
 /// What tokens are for.
@@ -117,7 +116,7 @@ pub(super) fn authorise(shared: &Shared, head: &Head, needs: &[Scope]) -> Result
             return Ok(());
         }
         Auth::Basic { .. } => None,
-        Auth::Tokens(_) => match lock(&shared.tokens).check(given, needs) {
+        Auth::Tokens(_) => match shared.tokens.lock().check(given, needs) {
             Ok(()) => return Ok(()),
             Err(problem) => problem,
         },
@@ -215,7 +214,7 @@ pub(super) fn token(shared: &Shared, head: &Head, body: &mut Body<'_>) -> Outcom
     if known.is_none() {
         scopes.iter_mut().for_each(|scope| scope.actions.retain(|action| action == "pull"));
     }
-    let token = lock(&shared.tokens).give(&shared.host, options, scopes);
+    let token = shared.tokens.lock().give(&shared.host, options, scopes);
     let mut answer = json!({ if post { "access_token" } else { "token" }: token });
     if let Some(seconds) = options.expires_in {
         answer["expires_in"] = seconds.into();

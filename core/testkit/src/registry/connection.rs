@@ -8,7 +8,7 @@ use super::body::Body;
 use super::fault::{self, Fault};
 use super::http::{Answer, Failure, Head};
 use super::routes;
-use super::server::{Stop, lock};
+use super::server::Stop;
 use super::state::Shared;
 
 /// Answers requests until the connection is to end.
@@ -26,7 +26,7 @@ fn exchange(shared: &Shared, reader: &mut dyn BufRead, stream: &TcpStream, stop:
         }
         Ok(None) | Err(_) => return false,
     };
-    let fault = fault::next(&mut lock(&shared.rules), &head);
+    let fault = fault::next(&mut shared.rules.lock(), &head);
     let (id, received) = shared.record(&head);
     if fault.stall {
         stop.wait();

@@ -44,7 +44,7 @@ pub use proxy::Proxy;
 pub use state::Recorded;
 
 use builder::Options;
-use server::{Server, lock};
+use server::Server;
 use state::{Manifest, Shared};
 
 /// A registry, which runs until it is dropped.
@@ -85,7 +85,7 @@ impl Registry {
 
     /// Adds a fault.
     pub fn fail(&self, rule: Rule) {
-        lock(&self.shared.rules).push(rule);
+        self.shared.rules.lock().push(rule);
     }
 
     /// The bytes of a blob.

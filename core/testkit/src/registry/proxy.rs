@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use super::server::{Server, Stop, listen, lock};
+use parking_lot::Mutex;
+
+use super::server::{Server, Stop, listen};
 
 /// How long a cut waits for the server to notice. A client that came back sooner would be told an
 /// offset that does not count what the server is still taking in.
@@ -48,12 +50,12 @@ impl Proxy {
     /// then does so again with the next number. The bytes of all connections since the last cut, or
     /// since this call, count together. The client sees the cut once the server has, or 250 ms later.
     pub fn cut_after(&self, thresholds: Vec<u64>) {
-        *lock(&self.traffic.cuts) = Cuts { left: thresholds.into() };
+        *self.traffic.cuts.lock() = Cuts { left: thresholds.into() };
     }
 
     /// Cuts that have not happened yet.
     pub fn cuts_left(&self) -> usize {
-        lock(&self.traffic.cuts).left.len()
+        self.traffic.cuts.lock().left.len()
     }
 
     /// Bytes from clients so far.
@@ -118,7 +120,7 @@ impl Traffic {
     fn up(&self, mut client: &TcpStream, mut server: &TcpStream, is_cut: &AtomicBool, ended: &Receiver<()>) {
         let mut buffer = vec![0; 1 << 16];
         while let Ok(count @ 1..) = client.read(&mut buffer) {
-            let (passed, cut) = lock(&self.cuts).take(count);
+            let (passed, cut) = self.cuts.lock().take(count);
             self.sent.fetch_add(passed as u64, Ordering::Relaxed);
             is_cut.store(cut, Ordering::SeqCst);
             let written = server.write_all(&buffer[..passed]);

@@ -2,14 +2,11 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// A lock also after a panic: the test has failed then, and another panic would only hide why.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use parking_lot::{Condvar, Mutex};
 
 /// A random port of this machine.
 pub(super) fn listen() -> (TcpListener, SocketAddr) {
@@ -54,7 +51,7 @@ impl Drop for Server {
 fn accept(listener: &TcpListener, stop: &Stop, serve: &(impl Fn(&TcpStream, &Stop) + Send + Sync)) {
     thread::scope(|scope| {
         for stream in listener.incoming() {
-            if lock(&stop.sockets).stopped {
+            if stop.sockets.lock().stopped {
                 break;
             }
             let Ok(stream) = stream else { continue };
@@ -87,7 +84,7 @@ impl Stop {
     /// Cuts `stream` when the server stops or the guard is dropped; none if the server has stopped.
     pub(super) fn hold(&self, stream: &TcpStream) -> Option<Held<'_>> {
         let copy = stream.try_clone().ok()?;
-        let mut sockets = lock(&self.sockets);
+        let mut sockets = self.sockets.lock();
         if sockets.stopped {
             return None;
         }
@@ -99,19 +96,17 @@ impl Stop {
 
     /// Waits for that long or until the server stops.
     pub(super) fn sleep(&self, time: Duration) {
-        let sockets = lock(&self.sockets);
-        let woken = self.stopped.wait_timeout_while(sockets, time, |sockets| !sockets.stopped);
-        drop(woken.unwrap_or_else(PoisonError::into_inner));
+        let mut sockets = self.sockets.lock();
+        self.stopped.wait_while_for(&mut sockets, |sockets| !sockets.stopped, time);
     }
 
     /// Waits until the server stops.
     pub(super) fn wait(&self) {
-        let woken = self.stopped.wait_while(lock(&self.sockets), |sockets| !sockets.stopped);
-        drop(woken.unwrap_or_else(PoisonError::into_inner));
+        self.stopped.wait_while(&mut self.sockets.lock(), |sockets| !sockets.stopped);
     }
 
     fn stop(&self) {
-        let mut sockets = lock(&self.sockets);
+        let mut sockets = self.sockets.lock();
         sockets.stopped = true;
         self.stopped.notify_all();
         for stream in sockets.open.values() {
@@ -128,7 +123,7 @@ pub(super) struct Held<'a> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        if let Some(stream) = lock(&self.stop.sockets).open.remove(&self.id) {
+        if let Some(stream) = self.stop.sockets.lock().open.remove(&self.id) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }

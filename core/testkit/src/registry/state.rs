@@ -1,17 +1,17 @@
 //! What a registry holds.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use longshore_core::oci::Digest;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::auth::Tokens;
 use super::builder::Options;
 use super::fault::Rule;
 use super::http::{Head, find};
-use super::server::lock;
 
 /// What the threads of a registry share.
 pub(super) struct Shared {
@@ -39,15 +39,16 @@ impl Shared {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        self.state.lock()
     }
 
     /// The state once nobody writes to the upload any more. A client that lost its connection may ask
     /// for the offset before the thread of that connection has taken in the last bytes.
     pub(super) fn quiet(&self, upload: &str) -> MutexGuard<'_, State> {
         let busy = |state: &mut State| state.uploads.get(upload).is_some_and(|upload| upload.writers > 0);
-        let waited = self.written.wait_timeout_while(self.state(), Duration::from_secs(2), busy);
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        let mut state = self.state();
+        self.written.wait_while_for(&mut state, busy, Duration::from_secs(2));
+        state
     }
 
     pub(super) fn written(&self) {
@@ -56,7 +57,7 @@ impl Shared {
 
     /// Notes a request as one that has no answer yet, and gives the counter of its body.
     pub(super) fn record(&self, head: &Head) -> (u64, Arc<AtomicU64>) {
-        let mut requests = lock(&self.requests);
+        let mut requests = self.requests.lock();
         requests.last += 1;
         let id = requests.last;
         let Head { method, path, query, headers, .. } = head.clone();
@@ -68,13 +69,13 @@ impl Shared {
 
     /// Notes the answer to a request.
     pub(super) fn complete(&self, id: u64, status: u16) {
-        if let Some((recorded, _)) = lock(&self.requests).all.get_mut(&id) {
+        if let Some((recorded, _)) = self.requests.lock().all.get_mut(&id) {
             recorded.status = status;
         }
     }
 
     pub(super) fn requests(&self) -> Vec<Recorded> {
-        let requests = lock(&self.requests);
+        let requests = self.requests.lock();
         let now = |(recorded, received): &(Recorded, Arc<AtomicU64>)| Recorded {
             body_bytes: received.load(Ordering::Relaxed),
             ..recorded.clone()
@@ -83,7 +84,7 @@ impl Shared {
     }
 
     pub(super) fn clear_requests(&self) {
-        lock(&self.requests).all.clear();
+        self.requests.lock().all.clear();
     }
 }
 

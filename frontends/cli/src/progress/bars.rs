@@ -1,11 +1,11 @@
 //! A bar a task, for terminals.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use longshore_core::{Event, Outcome, ProgressSink};
+use parking_lot::Mutex;
 
 use super::Display;
 
@@ -34,7 +34,7 @@ impl Bars {
 
 impl ProgressSink for Bars {
     fn send(&self, event: Event) {
-        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bars = self.bars.lock();
         match event {
             Event::Started { task, name, total } => {
                 let bar = self.all.add(Self::bar(name, total));
@@ -67,7 +67,7 @@ impl ProgressSink for Bars {
 
 impl Display for Bars {
     fn finish(&self) {
-        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bars = self.bars.lock();
         bars.drain().for_each(|(_, bar)| bar.abandon());
         // The summary or the error says what came of it.
         let _ = self.all.clear();

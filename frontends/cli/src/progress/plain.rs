@@ -1,10 +1,10 @@
 //! One line a step, for logs.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use indicatif::HumanBytes;
 use longshore_core::{Event, Outcome, ProgressSink};
+use parking_lot::Mutex;
 
 use super::Display;
 
@@ -15,7 +15,7 @@ pub(super) struct Plain {
 
 impl ProgressSink for Plain {
     fn send(&self, event: Event) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = self.tasks.lock();
         match event {
             Event::Started { task, name, .. } => {
                 tasks.insert(task, (name, 0));
