@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 
-use longshore_content::{Cancel, Task, Verified, for_each, read_ahead};
+use longshore_content::{Cancel, Task, Verified, Work, for_each, read_ahead};
 use longshore_oci::{Context, Result};
 
 use crate::archive::{BLOCK, Entry, Writer};
-use crate::exporter::ExportContext;
 use crate::image::ImageBlob;
 
 /// A tar archive of documents and blobs, in the order in which they are added.
@@ -54,13 +53,13 @@ impl<'a> Bundle<'a> {
     ///
     /// # Errors
     /// A blob that is not what its descriptor says: then what was written must not be used. Those of `out`.
-    pub(crate) fn write(&self, out: &mut dyn Write, cx: &ExportContext<'_>) -> Result<()> {
+    pub(crate) fn write(&self, out: &mut dyn Write, work: &Work) -> Result<()> {
         let mut tar = Writer::new(out);
         for Member { entry, content } in &self.members {
-            cx.cancel().check()?;
+            work.check()?;
             let written = match content {
                 Content::Bytes(bytes) => tar.append(entry, &mut &bytes[..]).map_err(Into::into),
-                Content::Blob(blob) => copy(blob, cx, cx.cancel(), |from| Ok(tar.append(entry, from)?)),
+                Content::Blob(blob) => copy(blob, work, |from| Ok(tar.append(entry, from)?)),
             };
             written.attempt(|| format!("cannot write {}", entry.display()))?;
         }
@@ -72,7 +71,7 @@ impl<'a> Bundle<'a> {
     ///
     /// # Errors
     /// As [`write`](Self::write).
-    pub(crate) fn write_to_file(&self, file: &File, cx: &ExportContext<'_>) -> Result<()> {
+    pub(crate) fn write_to_file(&self, file: &File, work: &Work) -> Result<()> {
         let mut blobs = Vec::new();
         let mut end = 0;
         for Member { entry, content } in &self.members {
@@ -90,9 +89,9 @@ impl<'a> Bundle<'a> {
         // What is not written reads as zeros: padding, and the two blocks at the end.
         file.set_len(end + 2 * BLOCK as u64)?;
         blobs.sort_by_key(|(entry, ..)| std::cmp::Reverse(entry.size));
-        let cancel = cx.cancel().child();
-        for_each(blobs, cx.budget().jobs().get(), &cancel, |(entry, blob, at)| {
-            let copied = copy(blob, cx, &cancel, |from| {
+        let work = &work.child();
+        for_each(blobs, work.jobs().get(), &work.cancel, |(entry, blob, at)| {
+            let copied = copy(blob, work, |from| {
                 let mut place = BufWriter::with_capacity(BUFFER, Place { file, at });
                 io::copy(from, &mut place)?;
                 Ok(place.flush()?)
@@ -109,16 +108,11 @@ const BUFFER: usize = 256 << 10;
 const SMALL: u64 = 1 << 20;
 
 /// Lets `write` read a blob to its verified end.
-fn copy(
-    blob: &ImageBlob<'_>,
-    cx: &ExportContext<'_>,
-    cancel: &Cancel,
-    write: impl FnOnce(&mut dyn Read) -> Result<()>,
-) -> Result<()> {
+fn copy(blob: &ImageBlob<'_>, work: &Work, write: impl FnOnce(&mut dyn Read) -> Result<()>) -> Result<()> {
     let descriptor = &blob.descriptor;
-    let task = blob.task(cx.progress());
+    let task = blob.task(&work.progress);
     let from = blob.provider.provider().open(&descriptor.digest, 0)?;
-    let mut from = Verified::new(Copying { from, task: task.as_ref(), unsaid: 0, cancel }, descriptor);
+    let mut from = Verified::new(Copying { from, task: task.as_ref(), unsaid: 0, cancel: &work.cancel }, descriptor);
     if descriptor.size < SMALL {
         write(&mut from)?;
     } else {
@@ -171,7 +165,7 @@ impl Write for Place<'_> {
 
 #[cfg(test)]
 mod tests {
-    use longshore_content::{Budget, MemoryStore, Progress};
+    use longshore_content::{Budget, MemoryStore};
     use longshore_oci::{Descriptor, ErrorKind, MediaType};
     use std::io::{Seek, SeekFrom};
     use std::num::NonZeroUsize;
@@ -179,28 +173,20 @@ mod tests {
 
     use super::*;
     use crate::archive::{EntryKind, Reader};
-    use crate::image::Source;
-    use crate::layer::LayerSet;
+    use crate::image::BlobProvider;
 
     /// Writes `bundle` into a file and into a stream.
     fn written(bundle: &Bundle<'_>, jobs: usize) -> [Result<Vec<u8>>; 2] {
-        let cx = ExportContext {
-            store: &MemoryStore::default(),
-            layers: &LayerSet::new(Vec::new(), true),
-            pusher: None,
-            budget: &Budget::new(NonZeroUsize::new(jobs).unwrap()),
-            progress: Progress::silent(),
-            cancel: Cancel::default(),
-        };
+        let work = Work::default().with_budget(Budget::new(NonZeroUsize::new(jobs).unwrap()));
         let mut file = tempfile::tempfile().unwrap();
-        let in_file = bundle.write_to_file(&file, &cx).map(|()| {
+        let in_file = bundle.write_to_file(&file, &work).map(|()| {
             let mut bytes = Vec::new();
             file.seek(SeekFrom::Start(0)).unwrap();
             file.read_to_end(&mut bytes).unwrap();
             bytes
         });
         let mut stream = Vec::new();
-        let in_stream = bundle.write(&mut stream, &cx).map(|()| stream);
+        let in_stream = bundle.write(&mut stream, &work).map(|()| stream);
         [in_file, in_stream]
     }
 
@@ -208,7 +194,7 @@ mod tests {
         let store = MemoryStore::default();
         let mut descriptor = store.put(MediaType::from("application/octet-stream".to_owned()), bytes);
         change(&mut descriptor);
-        ImageBlob { descriptor, references: Vec::new(), provider: Source::Image(Arc::new(store)) }
+        ImageBlob { descriptor, references: Vec::new(), provider: BlobProvider::Image(Arc::new(store)) }
     }
 
     fn bundle(damage: impl Fn(usize, &mut Descriptor)) -> Bundle<'static> {

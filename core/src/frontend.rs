@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use longshore_content::{Cancel, ImageStore, Progress};
+use longshore_content::{ImageStore, Work};
 use longshore_oci::{Error, Platform, Result};
 use serde::Serialize;
 
@@ -77,7 +77,7 @@ impl Source {
 }
 
 /// What the host lends to a frontend, and what was asked for all sources alike.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct FrontendContext {
     /// Files that are left out of directories.
     pub excludes: Patterns,
@@ -89,24 +89,8 @@ pub struct FrontendContext {
     pub every_tag: bool,
     /// Whether to take along what refers to an image: signatures, SBOMs.
     pub referrers: bool,
-    /// Where to report what the user should know.
-    pub progress: Progress,
-    /// What says when to stop.
-    pub cancel: Cancel,
-}
-
-impl Default for FrontendContext {
-    fn default() -> Self {
-        Self {
-            excludes: Patterns::default(),
-            owner: None,
-            images: None,
-            every_tag: false,
-            referrers: false,
-            progress: Progress::silent(),
-            cancel: Cancel::default(),
-        }
-    }
+    /// What to report to, what says when to stop, and what may be used.
+    pub work: Work,
 }
 
 /// The frontends that a program offers, by scheme.

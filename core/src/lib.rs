@@ -8,15 +8,16 @@ pub mod archive;
 mod bundle;
 pub mod compose;
 pub mod compression;
+mod context;
 mod epoch;
 mod exporter;
+mod exporters;
 mod frontend;
 pub mod image;
 pub mod layer;
 pub mod layout;
 pub mod options;
 mod output;
-mod registry;
 mod result;
 mod session;
 mod sink;
@@ -29,18 +30,17 @@ pub use longshore_content as content;
 pub use longshore_oci as oci;
 
 pub use bundle::Bundle;
+pub use context::{ExportContext, ExportedImage, Needs, Response, Turn};
 pub use epoch::{Epoch, EpochOption};
-pub use exporter::{
-    ExportContext, ExportedImage, Exporter, ExporterInfo, ExporterInstance, Needs, Response, Staged, Turn,
-};
+pub use exporter::{Exporter, ExporterInfo, ExporterInstance, Staged};
+pub use exporters::ExporterRegistry;
 pub use frontend::{Frontend, FrontendContext, FrontendRegistry, SchemeInfo, Source};
 pub use longshore_content::{
     Budget, Cancel, Delivery, Event, Guard, MakeBlob, Outcome, Permit, Progress, ProgressSink, PushBlob, PushSession,
-    Pusher, RegistryOptions, ScratchDirectory, Task, Transfer, discard_scratch, for_each,
+    Pusher, RegistryOptions, ScratchDirectory, Task, Work, discard_scratch, for_each,
 };
 pub use longshore_oci::{Context, Error, ErrorKind, Result};
 pub use output::{Dest, OutputSpec};
-pub use registry::ExporterRegistry;
 pub use result::{Artifact, BuildResult, Built, DOCKER_PARENT, Existing, Image, ImageContent};
 pub use session::{ExportFailure, Plan, ResolvedSession, Session, Store};
 pub use sink::{Destination, FileSink, Filled, Output};

@@ -5,11 +5,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_content::{ImageStore, MadeDirectories, ScratchFile};
+use longshore_content::{ImageStore, MadeDirectories, ScratchFile, Work};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 
 use crate::bundle::Bundle;
-use crate::exporter::{ExportContext, ExportedImage, Response, Staged, Turn};
+use crate::context::Turn;
 
 /// What an output writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
@@ -120,10 +120,10 @@ impl FileSink {
     ///
     /// # Errors
     /// A blob that is not what its descriptor says, and those of the medium; then nothing remains.
-    pub fn fill_with<'a>(self, bundle: Bundle<'a>, cx: &'a ExportContext<'a>) -> Result<Filled<'a>> {
+    pub fn fill_with<'a>(self, bundle: Bundle<'a>, work: &'a Work) -> Result<Filled<'a>> {
         match self.0 {
-            Target::Regular(destination) => fill_file(destination, |file| bundle.write_to_file(file, cx)),
-            target => Ok(Filled(State::Waiting { target, fill: Box::new(move |out| bundle.write(out, cx)) })),
+            Target::Regular(destination) => fill_file(destination, |file| bundle.write_to_file(file, work)),
+            target => Ok(Filled(State::Waiting { target, fill: Box::new(move |out| bundle.write(out, work)) })),
         }
     }
 }
@@ -188,30 +188,6 @@ impl Filled<'_> {
                 Ok(Some(path))
             }
         }
-    }
-}
-
-impl<'a> Filled<'a> {
-    /// The export of an exporter of type `kind` that is this file, with `images` in it.
-    pub fn staged(self, kind: &'static str, images: Vec<ExportedImage>) -> Box<dyn Staged + 'a> {
-        Box::new(StagedFile { filled: self, kind, images })
-    }
-}
-
-struct StagedFile<'a> {
-    filled: Filled<'a>,
-    kind: &'static str,
-    images: Vec<ExportedImage>,
-}
-
-impl Staged for StagedFile<'_> {
-    fn turn(&self) -> Turn {
-        self.filled.turn()
-    }
-
-    fn publish(self: Box<Self>) -> Result<Response> {
-        let destination = self.filled.publish()?.map(|path| path.display().to_string());
-        Ok(Response { kind: self.kind.to_owned(), destination, images: self.images })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
 
 use longshore_oci::Result;
@@ -27,7 +27,8 @@ struct Shared {
     jobs: NonZeroUsize,
     limit: u64,
     queue: Arc<Queue>,
-    threads: Vec<JoinHandle<()>>,
+    /// Begun when there is work for the first time.
+    threads: OnceLock<Vec<JoinHandle<()>>>,
     waiting: Arc<Waiting>,
 }
 
@@ -53,13 +54,8 @@ struct QueueState {
 impl Budget {
     /// A pool of `jobs` threads, with bytes in proportion.
     pub fn new(jobs: NonZeroUsize) -> Self {
-        let queue = Arc::new(Queue::default());
-        let spawn = |_| {
-            let queue = queue.clone();
-            std::thread::spawn(move || queue.work())
-        };
-        let threads = (0..jobs.get()).map(spawn).collect();
-        let limit = BYTES_PER_JOB * jobs.get() as u64;
+        let limit = BYTES_PER_JOB.saturating_mul(jobs.get() as u64);
+        let (queue, threads) = (Arc::default(), OnceLock::new());
         Self(Arc::new(Shared { jobs, limit, queue, threads, waiting: Arc::default() }))
     }
 
@@ -76,6 +72,13 @@ impl Budget {
     /// Runs leaf work on the pool. The receiver gets its result; it is disconnected if `work` panics.
     pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
         let (sender, receiver) = mpsc::sync_channel(1);
+        self.0.threads.get_or_init(|| {
+            let spawn = |_| {
+                let queue = self.0.queue.clone();
+                std::thread::spawn(move || queue.work())
+            };
+            (0..self.0.jobs.get()).map(spawn).collect()
+        });
         self.0.queue.push(Box::new(move || {
             // Nobody waits for the result of a cancelled run.
             let _ = sender.send(work());
@@ -114,7 +117,7 @@ impl Drop for Shared {
         self.queue.ready.notify_all();
         // The last one to hold the budget may be leaf work of a run that failed: a block that is dropped.
         let own = std::thread::current().id();
-        for thread in self.threads.drain(..).filter(|thread| thread.thread().id() != own) {
+        for thread in self.threads.take().unwrap_or_default().into_iter().filter(|thread| thread.thread().id() != own) {
             // A panic of leaf work was seen by whoever waited for its result.
             let _ = thread.join();
         }
@@ -145,6 +148,12 @@ impl Queue {
                 self.ready.wait(&mut state);
             }
         }
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::for_this_machine()
     }
 }
 

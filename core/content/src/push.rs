@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use longshore_oci::{Descriptor, Digest, ImageName, Result};
 
-use crate::cancel::Cancel;
-use crate::progress::Progress;
 use crate::provider::{Origin, Provider};
+use crate::work::Work;
 
 /// Who takes images to registries. The host lends one to a run, and all outputs share it: what one of
 /// them sent, another one finds.
@@ -40,28 +39,28 @@ pub trait PushSession: Send + Sync + fmt::Debug {
     /// Blobs that the registry is sent at the same time.
     fn jobs(&self) -> NonZeroUsize;
 
-    /// What can be read back, reporting to `cx` and stopped by it.
-    fn provider(&self, cx: &Transfer<'_>) -> Arc<dyn Provider>;
+    /// What can be read back, reporting to `work` and stopped by it.
+    fn provider(&self, work: &Work) -> Arc<dyn Provider>;
 
     /// Asks whether there is anybody who would take a push: before layers are read, as far as that can be
     /// known then.
     ///
     /// # Errors
     /// A registry that is out of reach or refuses who asks.
-    fn check(&self, cx: &Transfer<'_>) -> Result<()>;
+    fn check(&self, work: &Work) -> Result<()>;
 
     /// Makes sure that the repository has a blob: found, mounted from another repository, or sent.
     ///
     /// # Errors
     /// A registry that refuses or is out of reach; a blob that is not what its descriptor says.
-    fn blob(&self, blob: &PushBlob<'_>, cx: &Transfer<'_>) -> Result<Delivery>;
+    fn blob(&self, blob: &PushBlob<'_>, work: &Work) -> Result<Delivery>;
 
     /// Makes sure that the repository has a blob that it has already, or that can be mounted from one of
     /// `origins`; answers its size in bytes. `None` if that cannot be: then nothing was sent.
     ///
     /// # Errors
     /// As [`blob`](Self::blob).
-    fn reuse(&self, digest: &Digest, origins: &[Origin], cx: &Transfer<'_>) -> Result<Option<u64>>;
+    fn reuse(&self, digest: &Digest, origins: &[Origin], work: &Work) -> Result<Option<u64>>;
 
     /// Sends a blob while it is made. `make` writes it and answers what it wrote; it is called again,
     /// and writes the same, when a connection breaks.
@@ -70,13 +69,13 @@ pub trait PushSession: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// Those of `make`, and as [`blob`](Self::blob).
-    fn stream(&self, name: &str, make: &MakeBlob<'_>, cx: &Transfer<'_>) -> Result<Option<Descriptor>>;
+    fn stream(&self, name: &str, make: &MakeBlob<'_>, work: &Work) -> Result<Option<Descriptor>>;
 
     /// Puts a manifest or an index under its digest, unless it is there. What it refers to comes first.
     ///
     /// # Errors
     /// As [`blob`](Self::blob).
-    fn manifest(&self, descriptor: &Descriptor, bytes: &[u8], cx: &Transfer<'_>) -> Result<Delivery>;
+    fn manifest(&self, descriptor: &Descriptor, bytes: &[u8], work: &Work) -> Result<Delivery>;
 
     /// Says what a tag will point to, before anything is visible.
     ///
@@ -89,14 +88,14 @@ pub trait PushSession: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// As [`blob`](Self::blob).
-    fn tag(&self, tag: &str, descriptor: &Descriptor, bytes: &[u8], cx: &Transfer<'_>) -> Result<Delivery>;
+    fn tag(&self, tag: &str, descriptor: &Descriptor, bytes: &[u8], work: &Work) -> Result<Delivery>;
 
     /// Lists manifests that were put and refer to others where the registry does not do so itself: under
     /// the tag that stands for the subject (distribution-spec 1.1, "Referrers Tag Schema").
     ///
     /// # Errors
     /// As [`blob`](Self::blob).
-    fn list_referrers(&self, cx: &Transfer<'_>) -> Result<()>;
+    fn list_referrers(&self, work: &Work) -> Result<()>;
 }
 
 /// Writes a blob, and answers what it wrote.
@@ -114,15 +113,6 @@ pub struct PushBlob<'a> {
     /// Whether the provider verified it when it took it in. Then it is not hashed once more on its way: the
     /// registry checks it against the digest that closes the upload.
     pub is_verified: bool,
-}
-
-/// What a transfer reports to, and what stops it.
-#[derive(Debug, Clone, Copy)]
-pub struct Transfer<'a> {
-    /// Where to report what is under way.
-    pub progress: &'a Progress,
-    /// What says when to stop.
-    pub cancel: &'a Cancel,
 }
 
 /// How something came into a repository.

@@ -5,13 +5,14 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use longshore_content::Work;
 use longshore_oci::{ImageName, Result};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::endpoint::Endpoint;
 use crate::hosts::Hosts;
 use crate::http::{RetryPolicy, Timeouts};
-use crate::pull::{PullContext, PullRepository};
+use crate::pull::PullRepository;
 use crate::push::RunPusher;
 
 /// Talks to registries with the settings of this machine: credentials, certificates, mirrors, proxies.
@@ -92,8 +93,8 @@ impl Client {
     ///
     /// # Errors
     /// Settings of the registry that cannot be read.
-    pub fn repository(&self, name: &ImageName, cx: PullContext) -> Result<PullRepository> {
-        Ok(PullRepository::new(self.registry(name.registry(), false)?, name, cx))
+    pub fn repository(&self, name: &ImageName, work: Work) -> Result<PullRepository> {
+        Ok(PullRepository::new(self.registry(name.registry(), false)?, name, work))
     }
 
     /// A pusher for one run. What it learns (which repository has which blob) ends with it.

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_content::{Cancel, Transfer};
+use longshore_content::{Cancel, Work};
 use longshore_oci::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use ureq::http::Method;
@@ -117,8 +117,8 @@ impl Endpoint {
     ///
     /// A body that can be read only once is not sent again after a 401: then the answer is that, and the next
     /// call has what was asked for.
-    pub(crate) fn call(&self, call: Call<'_>, cx: Transfer<'_>) -> Result<Response, Failure> {
-        let base = self.base(cx.cancel)?;
+    pub(crate) fn call(&self, call: Call<'_>, work: &Work) -> Result<Response, Failure> {
+        let base = self.base(&work.cancel)?;
         let url = match call.target {
             Target::Path(path) => Url { path: format!("{}/{path}", base.path), ..base.clone() },
             Target::Url(url) => url.clone(),
@@ -133,7 +133,7 @@ impl Endpoint {
             let auth = match (is_own, call.patience) {
                 (false, _) => None,
                 (true, Some(_)) => self.auth.known_header(&url, call.scopes),
-                (true, None) => self.auth.header(&url, call.scopes, &named, cx)?,
+                (true, None) => self.auth.header(&url, call.scopes, &named, work)?,
             };
             let mut headers = call.headers.clone();
             headers.extend(auth.clone().map(|value| ("authorization", value)));
@@ -141,7 +141,7 @@ impl Endpoint {
             let own_headers = if is_own { self.headers.as_slice() } else { &[] };
             let (method, patience) = (call.method.clone(), call.patience);
             let request = Request { method, url: url.clone(), headers, payload: payload.reborrow(), patience };
-            let mut response = transport.send(request, own_headers, cx.cancel)?;
+            let mut response = transport.send(request, own_headers, &work.cancel)?;
             if response.status() != 401 || !is_own || patience.is_some() {
                 return Ok(response);
             }
@@ -161,10 +161,10 @@ impl Endpoint {
     }
 
     /// As [`call`](Self::call), and follows redirects. Credentials stay where they belong.
-    pub(crate) fn follow(&self, call: Call<'_>, cx: Transfer<'_>) -> Result<Response, Failure> {
+    pub(crate) fn follow(&self, call: Call<'_>, work: &Work) -> Result<Response, Failure> {
         let (method, headers, scopes) = (call.method.clone(), call.headers.clone(), call.scopes);
-        let response = self.call(call, cx)?;
-        self.chase(response, &method, &headers, scopes, cx)
+        let response = self.call(call, work)?;
+        self.chase(response, &method, &headers, scopes, work)
     }
 
     /// Follows the redirects that an answer begins.
@@ -174,7 +174,7 @@ impl Endpoint {
         method: &Method,
         headers: &[(&'static str, String)],
         scopes: &[Scope],
-        cx: Transfer<'_>,
+        work: &Work,
     ) -> Result<Response, Failure> {
         for _ in 0..REDIRECTS {
             if !response.is_redirect() {
@@ -184,7 +184,7 @@ impl Endpoint {
             check_downgrade(&response.url, &url)?;
             let (method, headers, target) = (method.clone(), headers.to_vec(), Target::Url(&url));
             let call = Call { method, target, headers, scopes, payload: Payload::None, patience: None };
-            response = self.call(call, cx)?;
+            response = self.call(call, work)?;
         }
         let message = format!("{}: more than {REDIRECTS} redirects", response.url);
         Err(Error::new(ErrorKind::Unavailable, message).into())

@@ -12,5 +12,5 @@ mod slots;
 
 pub use client::{Client, ClientOptions};
 pub use http::{RetryPolicy, Timeouts};
-pub use pull::{PullContext, PullRepository};
+pub use pull::PullRepository;
 pub use push::RunPusher;

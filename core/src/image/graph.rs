@@ -7,7 +7,7 @@ use longshore_oci::{
     Context, Descriptor, Digest, Error, ErrorKind, MANIFEST_LIMIT, Result, parse_index, parse_manifest,
 };
 
-use super::{AssembledImage, ImageBlob, Source};
+use super::{AssembledImage, BlobProvider, ImageBlob};
 use crate::result::Existing;
 
 /// How large a graph may be.
@@ -136,7 +136,11 @@ pub fn verbatim(existing: &Existing) -> Result<AssembledImage<'static>> {
         missing.extend(graph.missing);
         for GraphBlob { descriptor, references } in graph.blobs {
             if seen.insert(descriptor.digest.clone()) {
-                blobs.push(ImageBlob { descriptor, references, provider: Source::Image(existing.provider.clone()) });
+                blobs.push(ImageBlob {
+                    descriptor,
+                    references,
+                    provider: BlobProvider::Image(existing.provider.clone()),
+                });
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What an image consists of, for people and programs.
 
-use longshore_content::{Cancel, Verified, read};
+use longshore_content::{Verified, Work, read};
 use longshore_oci::{
     CONFIG_LIMIT, Context, Descriptor, Digest, Error, ErrorKind, ImageConfig, MANIFEST_LIMIT, MediaType, Platform,
     Result, parse_index, parse_manifest,
@@ -79,8 +79,8 @@ pub struct InspectedFile {
 ///
 /// # Errors
 /// Blobs that are missing or not what their descriptors say.
-pub fn inspect(existing: &Existing, cancel: &Cancel) -> Result<Inspection> {
-    let inspector = Inspector { existing, cancel };
+pub fn inspect(existing: &Existing, work: &Work) -> Result<Inspection> {
+    let inspector = Inspector { existing, work };
     let mut manifests = Vec::new();
     let mut missing = Vec::new();
     let inspected = inspector.visit(&existing.root, 0, &mut manifests, &mut missing);
@@ -90,7 +90,7 @@ pub fn inspect(existing: &Existing, cancel: &Cancel) -> Result<Inspection> {
 
 struct Inspector<'a> {
     existing: &'a Existing,
-    cancel: &'a Cancel,
+    work: &'a Work,
 }
 
 impl Inspector<'_> {
@@ -163,7 +163,7 @@ impl Inspector<'_> {
             None => Box::new(decoder(Verified::new(provider.open(&layer.digest, 0)?, layer))?.1),
         });
         while let Some(entry) = reader.next_entry()? {
-            self.cancel.check()?;
+            self.work.check()?;
             inspected.files += 1;
             inspected.content += entry.size;
             if entry.kind == EntryKind::File {

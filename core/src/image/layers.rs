@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use longshore_content::{Provider, for_each};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, MediaType, Result};
 
-use super::{ImageBlob, ImageOptions, Source};
+use super::{BlobProvider, ImageBlob, ImageOptions};
 use crate::compression::{Algorithm, Encoding, decoder};
-use crate::exporter::ExportContext;
+use crate::context::ExportContext;
 use crate::layer::{BlobSource, Layer, LayerSource, LayerStream, MadeLayer};
 use crate::result::Built;
 
@@ -39,7 +39,7 @@ pub(super) fn prepare<'a>(
     let artifacts = built.artifacts();
     let layers = artifacts.iter().flat_map(|artifact| &artifact.layers);
     let slots: Vec<(&Arc<Layer>, OnceLock<PreparedLayer<'a>>)> = layers.map(|layer| (layer, OnceLock::new())).collect();
-    for_each(slots.iter().collect(), cx.budget().jobs().get(), cx.cancel(), |(layer, slot)| {
+    for_each(slots.iter().collect(), cx.work().jobs().get(), &cx.work().cancel, |(layer, slot)| {
         let prepared = prepare_one(layer, options, cx, outlet)?;
         let _ = slot.set(prepared);
         Ok(())
@@ -55,11 +55,11 @@ fn prepare_one<'a>(
     cx: &'a ExportContext<'a>,
     outlet: Option<&dyn LayerOutlet>,
 ) -> Result<PreparedLayer<'a>> {
-    cx.cancel().check()?;
+    cx.work().check()?;
     if let Some(diff_id) = layer.diff_id()
         && let Some((descriptor, provider)) = present(layer, options, cx, outlet)?
     {
-        let blob = ImageBlob { descriptor, references: Vec::new(), provider: Source::Image(provider) };
+        let blob = ImageBlob { descriptor, references: Vec::new(), provider: BlobProvider::Image(provider) };
         return Ok(PreparedLayer { blob, diff_id: diff_id.clone(), newest: None });
     }
     let encoding = options.encoding()?;
@@ -106,14 +106,14 @@ fn make<'a>(
     encoding: Encoding,
     cx: &'a ExportContext<'a>,
     outlet: Option<&dyn LayerOutlet>,
-) -> Result<(MadeLayer, Source<'a>)> {
+) -> Result<(MadeLayer, BlobProvider<'a>)> {
     if let Some(outlet) = outlet
         && let Some(stream) = cx.layer_stream(layer, encoding)?
         && let Some((made, provider)) = outlet.take(&stream)?
     {
-        return Ok((made, Source::Image(provider)));
+        return Ok((made, BlobProvider::Image(provider)));
     }
-    Ok((cx.layer(layer, encoding)?, Source::Store(cx.store())))
+    Ok((cx.layer(layer, encoding)?, BlobProvider::Store(cx.store())))
 }
 
 /// The media type of a layer that is kept. Docker says `tar.gzip` of layers that are not, so there the

@@ -31,12 +31,12 @@ pub use options::ImageOptions;
 pub use plain::as_existing;
 pub use plan::plan;
 pub use push::{Push, PushOptions, PushedTags};
-pub use store::{Storing, store};
+pub use store::store;
 pub use unpacked::{ImageLayers, artifact_for, layers_for};
 pub use verify::{Verification, verify};
 
+use crate::context::ExportContext;
 use crate::epoch::Epoch;
-use crate::exporter::ExportContext;
 use crate::result::{Artifact, BuildResult, Built, Image, ImageContent};
 use layers::{LayerOutlet, PreparedLayer};
 
@@ -78,12 +78,12 @@ pub struct ImageBlob<'a> {
     /// What it refers to, if it is a manifest or an index.
     pub references: Vec<Digest>,
     /// Who has it.
-    pub provider: Source<'a>,
+    pub provider: BlobProvider<'a>,
 }
 
 /// Who has a blob: something that lives as long as the run, or something that the image brought.
 #[derive(Debug, Clone)]
-pub enum Source<'a> {
+pub enum BlobProvider<'a> {
     /// The store of the run.
     Store(&'a dyn ContentStore),
     /// What the image came with.
@@ -104,7 +104,7 @@ impl ImageBlob<'_> {
     }
 }
 
-impl Source<'_> {
+impl BlobProvider<'_> {
     /// The provider.
     pub fn provider(&self) -> &dyn Provider {
         match self {
@@ -145,13 +145,14 @@ fn assemble_to<'a>(
         ImageContent::Existing(existing) if !options.changes_bytes(existing) => {
             if let Some(option) = options.without_effect() {
                 let digest = &existing.root.digest;
-                cx.progress()
+                cx.work()
+                    .progress
                     .warn(format!("{digest} exists and stays as it is: {option} needs force-compression=true"));
             }
             return graph::verbatim(existing);
         }
         ImageContent::Existing(existing) => {
-            taken_apart = take_apart(existing, cx.progress())?;
+            taken_apart = take_apart(existing, &cx.work().progress)?;
             &taken_apart
         }
     };
@@ -193,7 +194,8 @@ impl<'a> Assembly<'a, '_> {
         artifact: &Artifact,
         mut layers: Vec<PreparedLayer<'a>>,
     ) -> Result<(Descriptor, Descriptor, Platform)> {
-        let config = config::complete(artifact, &layers, self.options.epoch(artifact, self.epoch), self.cx.progress())?;
+        let config =
+            config::complete(artifact, &layers, self.options.epoch(artifact, self.epoch), &self.cx.work().progress)?;
         let platform = config.platform()?;
         let config = self.put(MediaType::CONFIG, &config.to_bytes()?, Vec::new())?;
         for PreparedLayer { blob: ImageBlob { descriptor, .. }, .. } in &mut layers {
@@ -229,7 +231,11 @@ impl<'a> Assembly<'a, '_> {
         };
         let stored = store();
         stored.attempt(|| format!("cannot store {}", descriptor.media_type))?;
-        self.add(ImageBlob { descriptor: descriptor.clone(), references, provider: Source::Store(self.cx.store()) });
+        self.add(ImageBlob {
+            descriptor: descriptor.clone(),
+            references,
+            provider: BlobProvider::Store(self.cx.store()),
+        });
         Ok(descriptor)
     }
 

@@ -4,7 +4,7 @@ use longshore_oci::{Descriptor, ImageName, Result};
 
 use super::layers::LayerOutlet;
 use super::{AssembledImage, ImageOptions, assemble_to};
-use crate::exporter::{ExportContext, ExportedImage};
+use crate::context::{ExportContext, ExportedImage};
 use crate::result::BuildResult;
 
 /// An image that is ready to be copied, and what it is called there.
@@ -51,7 +51,9 @@ pub(super) fn assemble_all_to<'a>(
         let image = assemble_to(image, result, options, cx, outlet)?;
         for Descriptor { digest, platform, .. } in &image.missing {
             let platform = platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
-            cx.progress().warn(format!("{}: manifest {digest}{platform} is not there and left out", image.root.digest));
+            cx.work()
+                .progress
+                .warn(format!("{}: manifest {digest}{platform} is not there and left out", image.root.digest));
         }
         Ok(NamedImage { image, names })
     });

@@ -4,8 +4,8 @@ use longshore_oci::{Error, ImageName, MediaType, Result};
 
 use super::Names;
 use crate::compression::{Algorithm, Encoding};
+use crate::context::Needs;
 use crate::epoch::{Epoch, EpochOption};
-use crate::exporter::Needs;
 use crate::layer::LayerSource;
 use crate::options::{Options, Visitor};
 use crate::result::{Artifact, BuildResult, Existing, Image, ImageContent};

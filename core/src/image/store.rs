@@ -1,36 +1,23 @@
 //! An image into a content store.
 
-use std::num::NonZeroUsize;
-
-use longshore_content::{BlobMeta, Cancel, ContentStore, Progress, copy_to_writer, for_each};
+use longshore_content::{BlobMeta, ContentStore, Work, copy_to_writer, for_each};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 
-use super::{AssembledImage, ImageBlob, Source};
-
-/// What storing an image works with.
-#[derive(Debug, Clone, Copy)]
-pub struct Storing<'a> {
-    /// Blobs that are copied at the same time.
-    pub jobs: NonZeroUsize,
-    /// Where to report what is under way.
-    pub progress: &'a Progress,
-    /// What says when to stop.
-    pub cancel: &'a Cancel,
-}
+use super::{AssembledImage, BlobProvider, ImageBlob};
 
 /// Copies what `store` lacks of `image` into it, each blob verified, several at a time. A manifest or
 /// index follows when everything that it refers to is there.
 ///
 /// # Errors
 /// A blob that is missing or not what its descriptor says, and those of the store.
-pub fn store(image: &AssembledImage<'_>, store: &dyn ContentStore, cx: &Storing<'_>) -> Result<()> {
+pub fn store(image: &AssembledImage<'_>, store: &dyn ContentStore, work: &Work) -> Result<()> {
     let (documents, layers): (Vec<_>, Vec<_>) = image.blobs.iter().partition(|blob| blob.is_document());
-    for_each(layers, cx.jobs.get(), cx.cancel, |blob| store_one(blob, store, cx))?;
-    documents.into_iter().try_for_each(|blob| store_one(blob, store, cx))
+    for_each(layers, work.jobs().get(), &work.cancel, |blob| store_one(blob, store, work))?;
+    documents.into_iter().try_for_each(|blob| store_one(blob, store, work))
 }
 
-fn store_one(blob: &ImageBlob<'_>, store: &dyn ContentStore, cx: &Storing<'_>) -> Result<()> {
-    cx.cancel.check()?;
+fn store_one(blob: &ImageBlob<'_>, store: &dyn ContentStore, work: &Work) -> Result<()> {
+    work.check()?;
     let descriptor = &blob.descriptor;
     let origins = blob.provider.provider().origins(&descriptor.digest)?;
     let meta = BlobMeta { references: blob.references.clone(), origins, ..BlobMeta::default() };
@@ -46,16 +33,16 @@ fn store_one(blob: &ImageBlob<'_>, store: &dyn ContentStore, cx: &Storing<'_>) -
             store.update(&descriptor.digest, meta)?;
         }
         // What was made in this run is no news.
-        if let Source::Image(_) = blob.provider {
-            blob.task(cx.progress).into_iter().for_each(|task| task.skipped("exists"));
+        if let BlobProvider::Image(_) = blob.provider {
+            blob.task(&work.progress).into_iter().for_each(|task| task.skipped("exists"));
         }
         return Ok(());
     }
-    let task = blob.task(cx.progress);
+    let task = blob.task(&work.progress);
     let write = || -> Result<bool> {
         let mut writer = store.ingest(Some(descriptor))?;
         let is_continued = writer.offset() > 0;
-        copy_to_writer(blob.provider.provider(), descriptor, writer.as_mut(), cx.cancel, task.as_ref())?;
+        copy_to_writer(blob.provider.provider(), descriptor, writer.as_mut(), &work.cancel, task.as_ref())?;
         match writer.commit(meta.clone()) {
             // What an earlier attempt left was not its start.
             Err(error) if error.kind() == ErrorKind::Corrupt && is_continued => Ok(false),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use longshore_content::{Cancel, Hashing, Progress, Provider, Task, Verified, copy, read};
+use longshore_content::{Hashing, Provider, Task, Verified, Work, copy, read};
 use longshore_oci::{
     CONFIG_LIMIT, Context, Descriptor, Digest, Error, ErrorKind, Hasher, ImageConfig, MANIFEST_LIMIT, Manifest,
     MediaType, Result, parse_index, parse_manifest,
@@ -32,9 +32,9 @@ pub struct Verification {
 ///
 /// # Errors
 /// Only that someone asked to stop: whatever else fails is a problem of the image.
-pub fn verify(existing: &Existing, cancel: &Cancel, progress: &Progress) -> Result<Verification> {
+pub fn verify(existing: &Existing, work: &Work) -> Result<Verification> {
     let provider = existing.provider.as_ref();
-    let mut verifier = Verifier { provider, cancel, progress, seen: HashSet::new(), found: Verification::default() };
+    let mut verifier = Verifier { provider, work, seen: HashSet::new(), found: Verification::default() };
     for root in [&existing.root].into_iter().chain(&existing.referrers) {
         verifier.descriptor(root, 0)?;
     }
@@ -43,15 +43,14 @@ pub fn verify(existing: &Existing, cancel: &Cancel, progress: &Progress) -> Resu
 
 struct Verifier<'a> {
     provider: &'a dyn Provider,
-    cancel: &'a Cancel,
-    progress: &'a Progress,
+    work: &'a Work,
     seen: HashSet<Digest>,
     found: Verification,
 }
 
 impl Verifier<'_> {
     fn descriptor(&mut self, descriptor: &Descriptor, depth: usize) -> Result<()> {
-        self.cancel.check()?;
+        self.work.check()?;
         if !self.seen.insert(descriptor.digest.clone()) {
             return Ok(());
         }
@@ -138,13 +137,13 @@ impl Verifier<'_> {
     }
 
     fn blob(&mut self, descriptor: &Descriptor) -> Result<()> {
-        let copied = copy(self.provider, descriptor, &mut io::sink(), self.cancel, None);
+        let copied = copy(self.provider, descriptor, &mut io::sink(), &self.work.cancel, None);
         self.note(copied).map(drop)
     }
 
     fn layer(&self, layer: &Descriptor, expected: Option<&Digest>) -> Result<()> {
         let digest = &layer.digest;
-        let task = self.progress.task(format!("verify {digest}"), None);
+        let task = self.work.progress.task(format!("verify {digest}"), None);
         let (algorithm, found) = self.read_layer(layer, &task).attempt(|| format!("cannot read layer {digest}"))?;
         if let Some(expected) = expected.filter(|expected| **expected != found) {
             return Err(Error::corrupt(format!("layer {digest} has the diffID {found}, its config says {expected}")));
@@ -160,7 +159,7 @@ impl Verifier<'_> {
     fn read_layer(&self, layer: &Descriptor, task: &Task) -> Result<(Algorithm, Digest)> {
         let blob = Verified::new(self.provider.open(&layer.digest, 0)?, layer);
         let (algorithm, tar) = decoder(blob)?;
-        let mut hashing = Hashing { inner: tar, hasher: Hasher::sha256(), cancel: self.cancel };
+        let mut hashing = Hashing { inner: tar, hasher: Hasher::sha256(), cancel: &self.work.cancel };
         let mut reader = Reader::new(&mut hashing);
         while let Some(entry) = reader.next_entry()? {
             task.advance(entry.size);

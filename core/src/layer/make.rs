@@ -9,9 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, ScopedJoinHandle};
 
-use longshore_content::{
-    BlobInfo, BlobMeta, BlobWriter, Budget, Cancel, ContentStore, Made, Permit, Progress, Task, Verified,
-};
+use longshore_content::{BlobInfo, BlobMeta, BlobWriter, ContentStore, Made, Permit, Task, Verified, Work};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Hasher, MediaType, Result};
 
 use super::{Layer, LayerSource, directory, tar_stream};
@@ -38,15 +36,13 @@ impl MadeLayer {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Workshop<'a> {
     pub(crate) store: &'a dyn ContentStore,
-    pub(crate) budget: &'a Budget,
-    pub(crate) progress: &'a Progress,
-    pub(crate) cancel: &'a Cancel,
+    pub(crate) work: &'a Work,
 }
 
 impl Workshop<'_> {
     /// Reads `layer` once and stores it in each of `encodings`, unless all of them were made before.
     pub(super) fn make(self, layer: &Layer, encodings: &[Encoding]) -> Result<MadeLayer> {
-        let task = self.progress.task(format!("layer {}", layer.name()), None);
+        let task = self.work.progress.task(format!("layer {}", layer.name()), None);
         if let Some(made) = self.made_before(layer, encodings)? {
             task.skipped("made before");
             return Ok(made);
@@ -122,12 +118,12 @@ impl Workshop<'_> {
 
     fn write_tar(self, layer: &Layer, out: &mut Stream<'_>) -> Result<Option<i64>> {
         match &layer.source {
-            LayerSource::Dir(source) => directory::write(source, out, self.progress, self.cancel),
-            LayerSource::Tar(source) => tar_stream::write(source, out, self.cancel),
+            LayerSource::Dir(source) => directory::write(source, out, &self.work.progress, &self.work.cancel),
+            LayerSource::Tar(source) => tar_stream::write(source, out, &self.work.cancel),
             LayerSource::Blob(source) => {
                 let digest = &source.descriptor.digest;
                 let blob = Verified::new(source.provider.open(digest, 0)?, &source.descriptor);
-                let written = decoder(blob).and_then(|(_, tar)| tar_stream::verbatim(tar, out, self.cancel));
+                let written = decoder(blob).and_then(|(_, tar)| tar_stream::verbatim(tar, out, &self.work.cancel));
                 written.attempt(|| format!("cannot read layer {digest}"))
             }
         }
@@ -234,7 +230,7 @@ impl<'a> Stream<'a> {
 
     fn ship(&mut self) -> Result<()> {
         let Some(block) = self.block.take() else { return Ok(()) };
-        self.workshop.cancel.check()?;
+        self.workshop.work.check()?;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&block.bytes);
         }
@@ -252,7 +248,7 @@ impl<'a> Stream<'a> {
         let part = |start: usize| {
             let block = block.clone();
             let end = block.bytes.len().min(start + part_size);
-            self.workshop.budget.run(move || encoding.encode(&block.bytes[start..end]))
+            self.workshop.work.budget.run(move || encoding.encode(&block.bytes[start..end]))
         };
         let parts = (0..block.bytes.len()).step_by(part_size).map(part).collect();
         Piece::Encoded { parts, block: block.clone() }
@@ -269,7 +265,7 @@ impl Write for Stream<'_> {
         let block = match &mut self.block {
             Some(block) => block,
             None => {
-                let permit = self.workshop.budget.acquire(BLOCK as u64, self.workshop.cancel)?;
+                let permit = self.workshop.work.budget.acquire(BLOCK as u64, &self.workshop.work.cancel)?;
                 self.block.insert(Block { bytes: Vec::with_capacity(BLOCK), permit })
             }
         };

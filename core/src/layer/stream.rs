@@ -42,7 +42,7 @@ impl<'a> LayerStream<'a> {
     /// # Errors
     /// Those of reading the layer and of `out`.
     pub fn write_to(&self, out: &mut (dyn Write + Send)) -> Result<MadeLayer> {
-        let task = self.workshop.progress.task(format!("layer {}", self.name()), None);
+        let task = self.workshop.work.progress.task(format!("layer {}", self.name()), None);
         let passing = Passing { out, hasher: Hasher::sha256(), size: 0 };
         let written = self.workshop.write(self.layer, vec![(self.encoding, Box::new(passing))], &task)?;
         let made = MadeLayer::from(written);

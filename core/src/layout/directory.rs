@@ -11,7 +11,7 @@ use longshore_oci::{Context, Descriptor, Digest, Error, Index, MANIFEST_LIMIT, R
 
 use super::lock::IndexLock;
 use super::{OCI_LAYOUT, names};
-use crate::exporter::ExportContext;
+use crate::context::ExportContext;
 use crate::image::ImageBlob;
 
 /// How long a writer of the index waits for others. Each holds the lock for some milliseconds.
@@ -59,7 +59,7 @@ impl LayoutDirectory {
             if !seen.insert(&descriptor.digest) {
                 continue;
             }
-            let task = blob.task(cx.progress());
+            let task = blob.task(&cx.work().progress);
             if self.has(descriptor)? {
                 if let Some(task) = task {
                     task.skipped("exists");
@@ -70,7 +70,7 @@ impl LayoutDirectory {
             let write = || -> Result<()> {
                 let file = File::create_new(&path)?;
                 let mut out = BufWriter::with_capacity(256 << 10, &file);
-                copy(blob.provider.provider(), descriptor, &mut out, cx.cancel(), task.as_ref())?;
+                copy(blob.provider.provider(), descriptor, &mut out, &cx.work().cancel, task.as_ref())?;
                 out.flush()?;
                 drop(out);
                 file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o444))?;

@@ -6,13 +6,14 @@ mod targets;
 
 use std::sync::Arc;
 
-use longshore_content::{Budget, Cancel, ContentStore, ImageStore, Progress, Pusher};
+use longshore_content::{ContentStore, ImageStore, Pusher, Work};
 use longshore_oci::{Context, Result};
 
-use crate::exporter::{ExporterInstance, Needs};
+use crate::context::Needs;
+use crate::exporter::ExporterInstance;
+use crate::exporters::ExporterRegistry;
 use crate::layer::LayerSet;
 use crate::output::OutputSpec;
-use crate::registry::ExporterRegistry;
 use crate::result::BuildResult;
 use targets::Target;
 
@@ -24,12 +25,10 @@ pub use run::ExportFailure;
 /// See `docs/writing-an-exporter.md` and the example `embed` for a whole program.
 #[derive(Debug)]
 pub struct Session<'a> {
-    registry: &'a ExporterRegistry,
+    exporters: &'a ExporterRegistry,
     store: Store,
     pusher: Option<Arc<dyn Pusher>>,
-    budget: Option<Budget>,
-    progress: Progress,
-    cancel: Cancel,
+    work: Work,
 }
 
 /// Where a session keeps blobs while it works.
@@ -54,9 +53,9 @@ impl Store {
 }
 
 impl<'a> Session<'a> {
-    /// A session with the exporters of `registry`, one job a processor, and silent.
-    pub fn new(registry: &'a ExporterRegistry, store: Store) -> Self {
-        Self { registry, store, pusher: None, budget: None, progress: Progress::silent(), cancel: Cancel::default() }
+    /// A session with the given exporters, one job a processor, and silent.
+    pub fn new(exporters: &'a ExporterRegistry, store: Store) -> Self {
+        Self { exporters, store, pusher: None, work: Work::default() }
     }
 
     /// Pushes with this client. Without one, outputs that push fail.
@@ -65,22 +64,10 @@ impl<'a> Session<'a> {
         Self { pusher: Some(pusher), ..self }
     }
 
-    /// Uses these threads and bytes.
+    /// Reports to, obeys and uses what `work` says.
     #[must_use]
-    pub fn with_budget(self, budget: Budget) -> Self {
-        Self { budget: Some(budget), ..self }
-    }
-
-    /// Reports what is under way.
-    #[must_use]
-    pub fn with_progress(self, progress: Progress) -> Self {
-        Self { progress, ..self }
-    }
-
-    /// Stops when told to.
-    #[must_use]
-    pub fn with_cancel(self, cancel: Cancel) -> Self {
-        Self { cancel, ..self }
+    pub fn with_work(self, work: Work) -> Self {
+        Self { work, ..self }
     }
 
     /// Checks the options and destinations of all outputs. Nothing is written.
@@ -91,14 +78,14 @@ impl<'a> Session<'a> {
     pub fn resolve(self, specs: &[OutputSpec]) -> Result<ResolvedSession> {
         let mut outputs = Vec::new();
         for spec in specs {
-            let instance = self.registry.resolve(&spec.kind, &spec.attrs)?;
+            let instance = self.exporters.resolve(&spec.kind, &spec.attrs)?;
             let images = self.store.images();
             let target = Target::check(&spec.kind, instance.destination(), spec.dest.as_ref(), images)?;
             outputs.push(ResolvedOutput { kind: spec.kind.clone(), instance, target });
         }
         targets::check_together(outputs.iter().map(|output| &output.target))?;
-        let Self { store, pusher, budget, progress, cancel, .. } = self;
-        Ok(ResolvedSession { outputs, store, pusher, budget, progress, cancel })
+        let Self { store, pusher, work, .. } = self;
+        Ok(ResolvedSession { outputs, store, pusher, work })
     }
 }
 
@@ -108,9 +95,7 @@ pub struct ResolvedSession {
     outputs: Vec<ResolvedOutput>,
     store: Store,
     pusher: Option<Arc<dyn Pusher>>,
-    budget: Option<Budget>,
-    progress: Progress,
-    cancel: Cancel,
+    work: Work,
 }
 
 #[derive(Debug)]

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::thread;
 
-use longshore_content::{Budget, Cancel, ContentStore, Spool};
+use longshore_content::{Cancel, ContentStore, Spool};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 
 use super::{ResolvedOutput, ResolvedSession, Store};
-use crate::exporter::{ExportContext, Response, Staged};
+use crate::context::{ExportContext, Response};
+use crate::exporter::Staged;
 use crate::result::BuildResult;
 
 /// A run that failed, and what was visible by then.
@@ -41,7 +42,7 @@ impl ResolvedSession {
     /// The first error. If an export failed, nothing is visible; if publishing failed, the outputs
     /// that were published before it are named.
     pub fn export(self, result: &BuildResult) -> Result<Vec<Response>, ExportFailure> {
-        self.cancel.check()?;
+        self.work.check()?;
         let layers = self.layers(result)?;
         let spool;
         let store: &dyn ContentStore = match &self.store {
@@ -55,17 +56,9 @@ impl ResolvedSession {
             }
         };
         let _lease = store.lease()?;
-        let budget = self.budget.clone().unwrap_or_else(Budget::for_this_machine);
-        let cx = ExportContext {
-            store,
-            layers: &layers,
-            pusher: self.pusher.as_deref(),
-            budget: &budget,
-            progress: self.progress.clone(),
-            cancel: self.cancel.child(),
-        };
+        let cx = ExportContext { store, layers: &layers, pusher: self.pusher.as_deref(), work: self.work.child() };
         let staged = export_all(&self.outputs, result, &cx)?;
-        publish_all(&self.outputs, staged, &self.cancel)
+        publish_all(&self.outputs, staged, &self.work.cancel)
     }
 }
 
@@ -77,7 +70,7 @@ fn export_all<'a>(
 ) -> Result<Vec<Box<dyn Staged + 'a>>> {
     let export = |output: &'a ResolvedOutput| {
         let staged = output.target.open().and_then(|target| output.instance.export(result, target, cx));
-        staged.inspect_err(|_| cx.cancel().cancel()).attempt(|| output.name())
+        staged.inspect_err(|_| cx.work().cancel.cancel()).attempt(|| output.name())
     };
     let results: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = outputs.iter().map(|output| scope.spawn(move || export(output))).collect();

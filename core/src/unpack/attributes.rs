@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use longshore_content::Progress;
+use longshore_content::{Progress, Work, is_root};
 use longshore_oci::{Error, ErrorKind, Result};
 use rustix::fs::{
     AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod, fchown, fsetxattr, futimens,
@@ -29,6 +29,21 @@ pub(super) struct Writer<'a> {
     /// Bits of the mode that every file and directory has in any case.
     pub(super) access: u32,
     pub(super) progress: &'a Progress,
+}
+
+impl<'a> Writer<'a> {
+    /// How files are written: as root's in the first user namespace, where owners, devices and attributes
+    /// of the system can be set. Root of another namespace is an ordinary user here.
+    pub(super) fn new(work: &'a Work) -> Self {
+        Writer { is_root: is_root(), access: 0, progress: &work.progress }
+    }
+
+    /// As [`new`](Self::new), for snapshots: what an ordinary user could not read or remove again stays
+    /// accessible to them.
+    pub(super) fn for_snapshots(work: &'a Work) -> Self {
+        let writer = Self::new(work);
+        Writer { access: if writer.is_root { 0 } else { 0o700 }, ..writer }
+    }
 }
 
 impl Attributes {

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
+use longshore_content::Work;
 use longshore_oci::{Context, Error, Result};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fsetxattr, linkat, makedev, mkdirat, mknodat, openat,
     openat2, renameat, symlinkat,
 };
 
-use super::Unpacking;
 use super::attributes::Writer;
 use super::merge::{Content, Id, Kind, Merge};
 use super::visit::Visit;
@@ -27,7 +27,7 @@ pub(super) struct Placer<'a> {
     root: &'a OwnedFd,
     staging: &'a Staging,
     writer: Writer<'a>,
-    cx: &'a Unpacking<'a>,
+    work: &'a Work,
     /// The snapshots of lower layers, where each layer has a directory of its own.
     below: &'a [OwnedFd],
     /// The directory that was visited last.
@@ -45,9 +45,9 @@ pub(super) fn place_changes(
     root: &OwnedFd,
     staging: &Staging,
     below: &[OwnedFd],
-    cx: &Unpacking<'_>,
+    work: &Work,
 ) -> Result<()> {
-    let mut placer = Placer { below, writer: cx.snapshot_writer(), ..Placer::new(merge, root, staging, cx)? };
+    let mut placer = Placer { below, writer: Writer::for_snapshots(work), ..Placer::new(merge, root, staging, work)? };
     merge.visit_changes(&mut |visit| placer.put(&visit))?;
     placer.finish(root)
 }
@@ -57,29 +57,24 @@ pub(super) fn place<'a>(
     merge: &'a Merge<'a>,
     root: &'a OwnedFd,
     staging: &'a Staging,
-    cx: &'a Unpacking<'a>,
+    work: &'a Work,
 ) -> Result<Placer<'a>> {
-    let mut placer = Placer::new(merge, root, staging, cx)?;
+    let mut placer = Placer::new(merge, root, staging, work)?;
     merge.visit(&mut |visit| placer.put(&visit))?;
     Ok(placer)
 }
 
 impl<'a> Placer<'a> {
-    pub(super) fn new(
-        merge: &'a Merge<'a>,
-        root: &'a OwnedFd,
-        staging: &'a Staging,
-        cx: &'a Unpacking<'a>,
-    ) -> Result<Self> {
-        let writer = cx.writer();
+    pub(super) fn new(merge: &'a Merge<'a>, root: &'a OwnedFd, staging: &'a Staging, work: &'a Work) -> Result<Self> {
+        let writer = Writer::new(work);
         let current = root.try_clone()?;
         let (first, directories) = (HashMap::new(), Vec::new());
-        Ok(Self { merge, root, staging, writer, cx, below: &[], current, path: Vec::new(), first, directories })
+        Ok(Self { merge, root, staging, writer, work, below: &[], current, path: Vec::new(), first, directories })
     }
 
     /// Writes one thing.
     pub(super) fn put(&mut self, visit: &Visit<'_>) -> Result<()> {
-        self.cx.cancel.check()?;
+        self.work.check()?;
         match visit {
             Visit::Directory { path, inode, opaque } => {
                 let shown = || format!("cannot make `{}`", String::from_utf8_lossy(path).escape_debug());
@@ -154,7 +149,7 @@ impl<'a> Placer<'a> {
             }
             Kind::Device { .. } if !self.writer.is_root => {
                 let path = String::from_utf8_lossy(&self.path_of(name)).escape_debug().to_string();
-                self.cx.progress.warn(format!("device `{path}` left out: only root may make it"));
+                self.work.progress.warn(format!("device `{path}` left out: only root may make it"));
                 return Ok(());
             }
             Kind::Device { is_block, major, minor } => {

@@ -4,12 +4,13 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use longshore_content::{Snapshots, chain_ids};
+use longshore_content::{Snapshots, Work, chain_ids};
 use longshore_oci::{Context, Result};
 
+use super::attributes::Writer;
 use super::limits::Limits;
 use super::merge::Merge;
-use super::{Unpacking, open_directory, place, stage};
+use super::{open_directory, place, stage};
 use crate::image::ImageLayers;
 use crate::layer::BlobSource;
 
@@ -20,7 +21,7 @@ use crate::layer::BlobSource;
 ///
 /// # Errors
 /// As [`unpack`](super::unpack), and those of the snapshots.
-pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, cx: &Unpacking<'_>) -> Result<Vec<PathBuf>> {
+pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, work: &Work) -> Result<Vec<PathBuf>> {
     let chain = chain_ids(layers.iter().map(|layer| &layer.diff_id));
     let found = chain.iter().map(|chain_id| snapshots.snapshot(chain_id)).collect::<Result<Vec<_>>>()?;
     // What is above the last one that is missing need not be read.
@@ -30,19 +31,19 @@ pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, cx: &U
     let limits = Limits::default();
     let is_missing = |at: usize| found.get(at).is_some_and(Option::is_none);
     let (staging, entries) =
-        stage::stage_all(&layers[..=last], &place, &is_missing, cx.snapshot_writer(), &limits, cx)?;
+        stage::stage_all(&layers[..=last], &place, &is_missing, Writer::for_snapshots(work), &limits, work)?;
     let mut merge = Merge::new(&limits);
     let mut made: Vec<PathBuf> = Vec::new();
     let mut below: Vec<OwnedFd> = Vec::new();
     for (number, entries) in entries.into_iter().enumerate() {
         let digest = &layers[number].descriptor.digest;
-        merge.apply(number, entries, cx.cancel).attempt(|| format!("cannot unpack layer {digest}"))?;
+        merge.apply(number, entries, &work.cancel).attempt(|| format!("cannot unpack layer {digest}"))?;
         let path = match &found[number] {
             Some(path) => path.clone(),
             None => {
                 let path = place.join(format!("fs-{number}"));
                 fs::create_dir(&path).attempt(|| format!("cannot make {}", path.display()))?;
-                let placed = place::place_changes(&merge, &open_directory(&path)?, &staging, &below, cx);
+                let placed = place::place_changes(&merge, &open_directory(&path)?, &staging, &below, work);
                 placed.attempt(|| format!("cannot unpack layer {digest}"))?;
                 path
             }
@@ -53,7 +54,7 @@ pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, cx: &U
     // Once for all: right names of files without their content would be worse than none.
     rustix::fs::syncfs(open_directory(&place)?).attempt(|| format!("cannot write {}", place.display()))?;
     for (number, path) in made.iter_mut().enumerate().filter(|(number, _)| is_missing(*number)) {
-        cx.cancel.check()?;
+        work.check()?;
         let parent = number.checked_sub(1).and_then(|below| chain.get(below));
         *path = writer.commit(path, &chain[number], parent)?;
     }
@@ -66,8 +67,8 @@ pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, cx: &U
 ///
 /// # Errors
 /// As [`unpack_snapshots`].
-pub fn unpack_image(image: &ImageLayers, snapshots: &dyn Snapshots, cx: &Unpacking<'_>) -> Result<Vec<PathBuf>> {
-    let mut directories = unpack_snapshots(&image.layers, snapshots, cx)?;
+pub fn unpack_image(image: &ImageLayers, snapshots: &dyn Snapshots, work: &Work) -> Result<Vec<PathBuf>> {
+    let mut directories = unpack_snapshots(&image.layers, snapshots, work)?;
     if let Some(top) = chain_ids(image.layers.iter().map(|layer| &layer.diff_id)).last() {
         snapshots.keep(&image.config, top)?;
     }

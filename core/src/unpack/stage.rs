@@ -6,14 +6,14 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use longshore_content::{Cancel, Hashing, for_each, read_ahead};
+use longshore_content::{Cancel, Hashing, Work, for_each, read_ahead};
 use longshore_oci::{Context, Error, ErrorKind, Hasher, Result};
 use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags, openat};
 
 use super::attributes::{Attributes, Writer};
 use super::limits::Limits;
-use super::{Unpacking, open_directory};
+use super::open_directory;
 use crate::archive::{Entry, EntryKind, Reader};
 use crate::compression::decoder;
 use crate::layer::{BlobSource, WHITEOUT};
@@ -31,26 +31,26 @@ pub(super) fn stage(
     directory: Option<&OwnedFd>,
     writer: Writer<'_>,
     limits: &Limits,
-    cx: &Unpacking<'_>,
+    work: &Work,
 ) -> Result<Entries> {
     let digest = &layer.descriptor.digest;
-    let task = cx.progress.task(format!("unpack {digest}"), None);
+    let task = work.progress.task(format!("unpack {digest}"), None);
     let read = || -> Result<Entries> {
         // The diffID covers every byte that is used, so the blob need not be hashed as well.
         let (_, tar) = decoder(layer.provider.open(digest, 0)?)?;
         let hasher = Hasher::new(layer.diff_id.algorithm());
-        let mut hashing = Hashing { inner: tar, hasher, cancel: cx.cancel };
+        let mut hashing = Hashing { inner: tar, hasher, cancel: &work.cancel };
         let entries = read_ahead(&mut hashing, |tar| {
             let mut reader = Reader::new(tar);
             let mut entries = Entries::new();
             let mut buffer = vec![0; BUFFER];
             let mut number = 0;
             while let Some(entry) = reader.next_entry()? {
-                cx.cancel.check()?;
+                work.check()?;
                 limits.take_entry(&entry)?;
                 let mut staged = None;
                 if let Some(directory) = directory.filter(|_| has_content(&entry)) {
-                    write(&entry, &mut reader, directory, number, &mut buffer, (writer, cx.cancel))
+                    write(&entry, &mut reader, directory, number, &mut buffer, (writer, &work.cancel))
                         .attempt(|| format!("cannot write `{}`", entry.display()))?;
                     staged = Some(number);
                     number += 1;
@@ -107,7 +107,7 @@ pub(super) fn stage_all(
     is_written: &(dyn Fn(usize) -> bool + Sync),
     writer: Writer<'_>,
     limits: &Limits,
-    cx: &Unpacking<'_>,
+    work: &Work,
 ) -> Result<(Vec<OwnedFd>, Vec<Entries>)> {
     let mut staging = Vec::new();
     for number in 0..layers.len() {
@@ -116,11 +116,10 @@ pub(super) fn stage_all(
         staging.push(open_directory(&directory)?);
     }
     let slots: Vec<Mutex<Option<Entries>>> = layers.iter().map(|_| Mutex::new(None)).collect();
-    let cancel = cx.cancel.child();
-    let cx = &Unpacking { cancel: &cancel, ..*cx };
-    let work = layers.iter().zip(&slots).zip(&staging).enumerate().collect();
-    for_each(work, cx.jobs.get(), &cancel, |(at, ((layer, slot), directory))| {
-        let staged = stage(layer, Some(directory).filter(|_| is_written(at)), writer, limits, cx)?;
+    let work = &work.child();
+    let items = layers.iter().zip(&slots).zip(&staging).enumerate().collect();
+    for_each(items, work.jobs().get(), &work.cancel, |(at, ((layer, slot), directory))| {
+        let staged = stage(layer, Some(directory).filter(|_| is_written(at)), writer, limits, work)?;
         *slot.lock() = Some(staged);
         Ok(())
     })?;

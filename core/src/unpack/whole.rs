@@ -4,12 +4,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use longshore_content::{MadeDirectories, ScratchDirectory, is_scratch};
+use longshore_content::{MadeDirectories, ScratchDirectory, Work, is_scratch};
 use longshore_oci::{Context, Error, Result};
 
+use super::attributes::Writer;
 use super::limits::Limits;
 use super::merge::Merge;
-use super::{Unpacking, open_directory, place, stage};
+use super::{open_directory, place, stage};
 use crate::layer::BlobSource;
 
 /// Unpacks `layers`, the base first, into the directory `to`, which is not there or empty.
@@ -23,7 +24,7 @@ use crate::layer::BlobSource;
 /// [`Corrupt`](crate::ErrorKind::Corrupt) for a layer that does not have its diffID;
 /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for one that cannot be applied or is beyond the limits. Then
 /// nothing is left at `to`, unless it was an empty directory and the medium failed while it was filled.
-pub fn unpack(layers: &[BlobSource], to: &Path, cx: &Unpacking<'_>) -> Result<()> {
+pub fn unpack(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> {
     let exists = check_destination(to)?;
     let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // An empty directory may be a file system of its own, into which nothing can be moved from outside.
@@ -33,19 +34,19 @@ pub fn unpack(layers: &[BlobSource], to: &Path, cx: &Unpacking<'_>) -> Result<()
     let tree = scratch.path().join("tree");
     fs::create_dir(&tree).attempt(|| format!("cannot make {}", tree.display()))?;
     let limits = Limits::default();
-    let (staging, entries) = stage::stage_all(layers, scratch.path(), &|_| true, cx.writer(), &limits, cx)?;
+    let (staging, entries) = stage::stage_all(layers, scratch.path(), &|_| true, Writer::new(work), &limits, work)?;
     let mut merge = Merge::new(&limits);
     for ((number, entries), layer) in entries.into_iter().enumerate().zip(layers) {
-        let applied = merge.apply(number, entries, cx.cancel);
+        let applied = merge.apply(number, entries, &work.cancel);
         applied.attempt(|| format!("cannot unpack layer {}", layer.descriptor.digest))?;
     }
     let root = open_directory(&tree)?;
-    let placer = place::place(&merge, &root, &staging, cx)?;
+    let placer = place::place(&merge, &root, &staging, work)?;
     if exists {
         move_children(&tree, to)?;
         drop(scratch);
         placer.finish(&open_directory(to)?)?;
-    } else if cx.writer().is_root {
+    } else if Writer::new(work).is_root {
         placer.finish(&root)?;
         fs::rename(&tree, to).attempt(|| format!("cannot make {}", to.display()))?;
     } else {

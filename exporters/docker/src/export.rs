@@ -17,7 +17,7 @@ pub(crate) fn archive<'a>(
         Format::Combined => combined(result, options, cx)?,
         Format::Legacy => legacy::bundle(result, options, cx)?,
     };
-    Ok(sink.fill_with(bundle, cx)?.staged(TYPE, exported))
+    Ok(sink.fill_with(bundle, cx.work())?.staged(TYPE, exported))
 }
 
 fn combined<'a>(

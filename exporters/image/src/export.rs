@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use longshore_core::content::{ImageStore, Provider, StoredImage};
-use longshore_core::image::{self, AssembledImage, NamedImage, Push, PushedTags, Storing};
+use longshore_core::image::{self, AssembledImage, NamedImage, Push, PushedTags};
 use longshore_core::oci::{ImageName, Platform};
-use longshore_core::unpack::{Unpacking, unpack_image};
+use longshore_core::unpack::unpack_image;
 use longshore_core::{Error, ErrorKind, Existing, ExportContext, ExportedImage, Response, Result, Staged, Turn};
 
 use crate::TYPE;
@@ -32,7 +32,7 @@ pub(crate) fn stage<'a>(
             None => names,
         };
         if names.is_empty() {
-            cx.progress().warn(format!("{} has no name: the next prune removes it", root.digest));
+            cx.work().progress.warn(format!("{} has no name: the next prune removes it", root.digest));
         }
         exported.push(ExportedImage { names: names.iter().map(ToString::to_string).collect(), ..named.exported() });
         let stored = StoredImage { root: root.clone(), referrers: named.image.referrers.clone() };
@@ -48,8 +48,7 @@ fn keep(
     options: &StoreOptions,
     cx: &ExportContext<'_>,
 ) -> Result<()> {
-    let storing = Storing { jobs: cx.budget().jobs(), progress: cx.progress(), cancel: cx.cancel() };
-    image::store(image, store.as_ref(), &storing)?;
+    image::store(image, store.as_ref(), cx.work())?;
     if options.is_unpacked() { unpack(image, store, cx) } else { Ok(()) }
 }
 
@@ -61,15 +60,14 @@ fn unpack(image: &AssembledImage<'_>, store: &Arc<dyn ImageStore>, cx: &ExportCo
     })?;
     let provider: Arc<dyn Provider> = store.clone();
     let existing = Existing { root: image.root.clone(), referrers: Vec::new(), provider };
-    let layers = match image::layers_for(&existing, &Platform::host(), cx.progress()) {
+    let layers = match image::layers_for(&existing, &Platform::host(), &cx.work().progress) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            cx.progress().warn(format!("{}: not unpacked: {}", image.root.digest, error.with_causes()));
+            cx.work().progress.warn(format!("{}: not unpacked: {}", image.root.digest, error.with_causes()));
             return Ok(());
         }
         layers => layers?,
     };
-    let unpacking = Unpacking { jobs: cx.budget().jobs(), progress: cx.progress(), cancel: cx.cancel() };
-    unpack_image(&layers, snapshots, &unpacking).map(drop)
+    unpack_image(&layers, snapshots, cx.work()).map(drop)
 }
 
 /// Names, and what each will point to.

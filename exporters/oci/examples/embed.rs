@@ -21,7 +21,7 @@ use longshore_core::oci::{History, ImageConfig, Platform};
 use longshore_core::options::Attrs;
 use longshore_core::{
     Artifact, BuildResult, Built, Dest, Error, Event, ExporterRegistry, Image, ImageContent, OutputSpec, Progress,
-    ProgressSink, Response, Result, Session, Store,
+    ProgressSink, Response, Result, Session, Store, Work,
 };
 use longshore_exporter_oci::OciExporter;
 
@@ -40,7 +40,8 @@ pub fn build_and_export(dest: &Path) -> Result<Vec<Response>> {
         dest: Some(Dest::Path(dest.to_owned())),
         attrs: Attrs::from_iter([("name", "example.com/hello:1"), ("compression", "zstd")]),
     };
-    let session = Session::new(&registry, Store::Spool).with_progress(Progress::new(Arc::new(Lines)));
+    let session =
+        Session::new(&registry, Store::Spool).with_work(Work::default().with_progress(Progress::new(Arc::new(Lines))));
     // Before the build: whatever is wrong with the outputs fails here.
     let resolved = session.resolve(&[spec])?;
     let directory = tempfile::tempdir()?;

@@ -16,7 +16,7 @@ pub(crate) fn archive<'a>(
 ) -> Result<Box<dyn Staged + 'a>> {
     let exported = images.iter().map(NamedImage::exported).collect();
     let archive = LayoutArchive::new(entries(&images, None), blobs(images))?;
-    Ok(sink.fill_with(archive.into_bundle(), cx)?.staged(TYPE, exported))
+    Ok(sink.fill_with(archive.into_bundle(), cx.work())?.staged(TYPE, exported))
 }
 
 pub(crate) fn directory<'a>(

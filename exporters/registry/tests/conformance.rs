@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use longshore_core::content::copy;
 use longshore_core::image::{GraphLimits, walk};
 use longshore_core::oci::ImageName;
-use longshore_core::{Cancel, ExporterRegistry, OutputSpec, Progress, PushSession, Pusher, RegistryOptions, Result};
-use longshore_distribution::{Client, ClientOptions, PullContext};
+use longshore_core::{Cancel, ExporterRegistry, OutputSpec, PushSession, Pusher, RegistryOptions, Result, Work};
+use longshore_distribution::{Client, ClientOptions};
 use longshore_exporter_registry::RegistryExporter;
 use longshore_testkit::conformance::{ExporterCase, RegistryCase, exporter};
 use longshore_testkit::registry::Registry;
@@ -52,8 +52,7 @@ fn visible(place: &Path) -> Vec<String> {
     for repository in registry.repositories() {
         let name = format!("{}/{repository}", registry.host()).parse().unwrap();
         for tag in registry.tags(&repository) {
-            let cx = PullContext { progress: Progress::silent(), cancel: Cancel::default() };
-            let pull = client.repository(&name, cx).unwrap();
+            let pull = client.repository(&name, Work::default()).unwrap();
             let root = pull.resolve(&tag).unwrap();
             for blob in walk(&root, &pull, GraphLimits::default()).unwrap().blobs {
                 copy(&pull, &blob.descriptor, &mut std::io::sink(), &Cancel::default(), None).unwrap();

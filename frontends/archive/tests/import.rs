@@ -9,7 +9,7 @@ use longshore_core::compression::{Algorithm, Encoding};
 use longshore_core::content::{ContentStore, ImageStore, MemoryStore, copy};
 use longshore_core::image::{GraphLimits, take_apart, verify, walk};
 use longshore_core::oci::{Descriptor, Digest, ImageConfig, Index, MediaType, Platform};
-use longshore_core::{Cancel, Error, ErrorKind, Existing, ImageContent, Progress, Result};
+use longshore_core::{Cancel, Error, ErrorKind, Existing, ImageContent, Progress, Result, Work};
 use longshore_frontend_archive::{Import, Imported};
 use longshore_testkit::sample::{self, ExistingOptions, TarOptions, tar_bytes};
 use serde_json::json;
@@ -63,8 +63,7 @@ fn layout(images: &[&Existing], entries: Vec<Descriptor>) -> Files {
 
 fn import_from(store: &dyn ImageStore, input: impl Read + Send, name: Option<&str>) -> Result<Vec<Imported>> {
     let name = name.map(|name| name.parse().unwrap());
-    let (progress, cancel) = (Progress::silent(), Cancel::default());
-    Import { store, name: name.as_ref(), progress: &progress, cancel: &cancel }.archive(input)
+    Import { store, name: name.as_ref(), work: &Work::default() }.archive(input)
 }
 
 fn import(store: &dyn ImageStore, files: &Files, name: Option<&str>) -> Result<Vec<Imported>> {
@@ -79,7 +78,7 @@ fn names(imported: &[Imported]) -> Vec<String> {
 fn assert_whole(store: &std::sync::Arc<MemoryStore>, imported: &Imported) {
     let image = &imported.image;
     let existing = Existing { root: image.root.clone(), referrers: image.referrers.clone(), provider: store.clone() };
-    let found = verify(&existing, &Cancel::default(), &Progress::silent()).unwrap();
+    let found = verify(&existing, &Work::default()).unwrap();
     assert_eq!(found.problems, [""; 0]);
     for blob in walk(&image.root, store.as_ref(), GraphLimits::default()).unwrap().blobs {
         let known = store.info(&blob.descriptor.digest).unwrap().unwrap().meta.references;
@@ -187,7 +186,7 @@ fn platforms_that_are_not_there_are_recorded() {
     assert!(imported[0].missing.iter().all(|missing| missing.platform.is_some()));
     assert_whole(&store, &imported[0]);
     let existing = Existing { root: image.root.clone(), referrers: Vec::new(), provider: store.clone() };
-    let found = verify(&existing, &Cancel::default(), &Progress::silent()).unwrap();
+    let found = verify(&existing, &Work::default()).unwrap();
     assert_eq!((found.problems.len(), found.missing.len()), (0, 2));
     assert_eq!(take_apart(&existing, &Progress::silent()).unwrap().artifacts().len(), 1);
     // With nothing left it is no image.

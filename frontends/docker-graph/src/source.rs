@@ -75,7 +75,7 @@ impl Frontend for DockerGraphFrontend {
 fn find(root: &Root, reference: &str, cx: &FrontendContext) -> Result<Vec<Found>> {
     let repositories = root.repositories()?;
     for name in &repositories.strange {
-        cx.progress.warn(format!("`{}` is not a name of an image: it is left out", name.escape_debug()));
+        cx.work.progress.warn(format!("`{}` is not a name of an image: it is left out", name.escape_debug()));
     }
     let found = if reference.is_empty() {
         repositories.all()
@@ -141,7 +141,7 @@ impl Opener<'_> {
             chain.iter().zip(&diff_ids).zip(below).map(|((chain_id, diff_id), below)| (chain_id, diff_id, below));
         let layers = self.layers(&steps.collect::<Vec<_>>())?;
         if layers.iter().any(|layer| layer.diff_id().is_none()) {
-            self.cx.progress.warn(format!("image {id}: layers are made anew, so it will have another ID"));
+            self.cx.work.progress.warn(format!("image {id}: layers are made anew, so it will have another ID"));
         }
         let artifact = Artifact { base: Some(config.clone()), ..Artifact::new(layers, config) };
         // The manifest that a digest names is not kept, and the one that is made has another digest.
@@ -153,7 +153,7 @@ impl Opener<'_> {
                 image.metadata.insert(DOCKER_PARENT.to_owned(), parent.to_string().into_bytes());
             }
             // It says where the image came from, not what it is.
-            Err(error) => self.cx.progress.warn(format!("image {id}: {}", error.with_causes())),
+            Err(error) => self.cx.work.progress.warn(format!("image {id}: {}", error.with_causes())),
         }
         Ok(image)
     }
@@ -162,7 +162,7 @@ impl Opener<'_> {
     fn layers(&self, steps: &[Step<'_>]) -> Result<Vec<Arc<Layer>>> {
         let threads = thread::available_parallelism().map_or(1, |threads| threads.get());
         let places: Vec<(Step<'_>, OnceLock<Arc<Layer>>)> = steps.iter().map(|step| (*step, OnceLock::new())).collect();
-        for_each(places.iter().collect(), threads, &self.cx.cancel.child(), |(step, place)| {
+        for_each(places.iter().collect(), threads, &self.cx.work.cancel.child(), |(step, place)| {
             let _ = place.set(self.layer(*step)?);
             Ok(())
         })?;
@@ -175,7 +175,7 @@ impl Opener<'_> {
             return Ok(layer.clone());
         }
         let stored = StoredLayer::find(&self.root, chain_id, diff_id, below)?;
-        let source = match stored.size(&self.cx.cancel)? {
+        let source = match stored.size(&self.cx.work.cancel)? {
             Some(size) => LayerSource::Tar(TarSource {
                 stream: Arc::new(stored),
                 diff_id: Some(diff_id.clone()),

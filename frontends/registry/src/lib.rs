@@ -6,7 +6,7 @@ use longshore_core::oci::{Descriptor, ImageName, MANIFEST_LIMIT, parse_index};
 use longshore_core::{
     Error, Existing, Frontend, FrontendContext, Image, ImageContent, Result, SchemeInfo, Source, content,
 };
-use longshore_distribution::{Client, PullContext, PullRepository};
+use longshore_distribution::{Client, PullRepository};
 
 /// The frontend of `docker://NAME`.
 #[derive(Debug, Clone)]
@@ -42,8 +42,7 @@ impl Frontend for RegistryFrontend {
                 .with_hint("write docker://REGISTRY/REPOSITORY:TAG")
         })?;
         let name: ImageName = name.parse()?;
-        let pull = PullContext { progress: cx.progress.clone(), cancel: cx.cancel.clone() };
-        let repository = self.client.repository(&name, pull)?;
+        let repository = self.client.repository(&name, cx.work.clone())?;
         let reference = name.digest().or_else(|| name.tag()).unwrap_or("latest");
         let root = repository.resolve(reference).map_err(|error| error.context(format!("cannot read {name}")))?;
         let referrers = if cx.referrers { referrers(&repository, &root)? } else { Vec::new() };

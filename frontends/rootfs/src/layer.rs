@@ -68,7 +68,7 @@ fn dockerignore(directory: &Path, cx: &FrontendContext) -> Result<Patterns> {
     };
     let patterns = Patterns::parse_file(&text).attempt(|| format!("cannot read {}", path.display()))?;
     if !patterns.is_empty() {
-        cx.progress.warn(format!("{} applies", path.display()));
+        cx.work.progress.warn(format!("{} applies", path.display()));
     }
     Ok(patterns)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use longshore_content::Transfer;
+use longshore_content::Work;
 use longshore_oci::{Error, ErrorKind, Result};
 use parking_lot::{Mutex, MutexGuard};
 
@@ -67,13 +67,13 @@ impl AuthSession {
         url: &Url,
         scopes: &[Scope],
         list: &str,
-        cx: Transfer<'_>,
+        work: &Work,
     ) -> Result<Option<String>, Failure> {
         let repository = scopes.first().map_or("", |scope| scope.repository.as_str());
         let way = self.state().way.clone();
         match way {
             Way::Open => Ok(None),
-            Way::Basic => match self.credential(repository, cx)? {
+            Way::Basic => match self.credential(repository, work)? {
                 None | Some(Credential::Identity(_)) => Ok(None),
                 Some(credential) => {
                     self.check_private(url)?;
@@ -90,11 +90,11 @@ impl AuthSession {
                     return Ok(Some(known));
                 }
                 // One at a time, and whoever waits can be stopped; the next may find what it wants.
-                let _turn = self.fetching.take(cx.cancel)?;
+                let _turn = self.fetching.take(&work.cancel)?;
                 if let Some(known) = self.known(&wanted) {
                     return Ok(Some(known));
                 }
-                self.fetch(url, &server, &wanted, repository, cx).map(Some)
+                self.fetch(url, &server, &wanted, repository, work).map(Some)
             }
         }
     }
@@ -129,16 +129,16 @@ impl AuthSession {
         server: &TokenServer,
         wanted: &Scopes,
         repository: &str,
-        cx: Transfer<'_>,
+        work: &Work,
     ) -> Result<String, Failure> {
-        let credential = self.credential(repository, cx)?;
+        let credential = self.credential(repository, work)?;
         if credential.is_some() {
             self.check_private(&server.realm)?;
         }
         // That this registry need not prove who it is says nothing of another host.
         let is_unchecked = self.is_insecure && host(&server.realm.authority) == host(&url.authority);
         let transport = self.hosts.transport(&server.realm, is_unchecked)?;
-        let fetch = Fetch { server, transport: &transport, policy: self.policy, cx };
+        let fetch = Fetch { server, transport: &transport, policy: self.policy, work };
         let token = fetch.token(wanted, credential.as_ref()).map_err(|failure| match failure.status() {
             Some(401 | 403) => failure.with_hint(self.hint()),
             _ => failure,
@@ -195,12 +195,12 @@ impl AuthSession {
         self.state.lock()
     }
 
-    fn credential(&self, repository: &str, cx: Transfer<'_>) -> Result<Option<Credential>> {
+    fn credential(&self, repository: &str, work: &Work) -> Result<Option<Credential>> {
         if let Some(known) = self.state().credentials.get(repository) {
             return Ok(known.clone());
         }
         // A helper may ask a person: nobody waits for a lock meanwhile.
-        let found = self.files.find(&self.registry, repository, cx.cancel)?;
+        let found = self.files.find(&self.registry, repository, &work.cancel)?;
         self.state().credentials.insert(repository.to_owned(), found.clone());
         Ok(found)
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use longshore_content::Transfer;
+use longshore_content::Work;
 use longshore_oci::Error;
 use serde::Deserialize;
 use ureq::http::Method;
@@ -112,7 +112,7 @@ pub(super) struct Fetch<'a> {
     pub(super) server: &'a TokenServer,
     pub(super) transport: &'a Arc<Transport>,
     pub(super) policy: RetryPolicy,
-    pub(super) cx: Transfer<'a>,
+    pub(super) work: &'a Work,
 }
 
 impl Fetch<'_> {
@@ -172,11 +172,11 @@ impl Fetch<'_> {
         form: Option<&str>,
     ) -> Result<Response, Failure> {
         let mut refused = None;
-        let answer = run(self.policy, self.cx, || {
+        let answer = run(self.policy, self.work, || {
             let payload = form.map_or(Payload::None, |form| Payload::Bytes(form.as_bytes()));
             let (method, url, headers) = (method.clone(), url.clone(), headers.clone());
             let request = Request { method, url, headers, payload, patience: None };
-            let response = self.transport.send(request, &[], self.cx.cancel)?;
+            let response = self.transport.send(request, &[], &self.work.cancel)?;
             if response.status() == 200 {
                 return Ok(Some(response));
             }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use longshore_content::{Cancel, Transfer};
+use longshore_content::{Cancel, Work};
 use longshore_oci::{Error, ErrorKind, Result};
 use parking_lot::{Condvar, Mutex};
 
@@ -39,19 +39,19 @@ impl Default for RetryPolicy {
 #[derive(Debug)]
 pub(crate) struct Retries<'a> {
     policy: RetryPolicy,
-    cx: Transfer<'a>,
+    work: &'a Work,
     /// Attempts since the last progress.
     failed: u32,
 }
 
 impl<'a> Retries<'a> {
-    pub(crate) fn new(policy: RetryPolicy, cx: Transfer<'a>) -> Self {
-        Self { policy, cx, failed: 0 }
+    pub(crate) fn new(policy: RetryPolicy, work: &'a Work) -> Self {
+        Self { policy, work, failed: 0 }
     }
 
     /// Goes on where an operation stood that had failed so many times.
-    pub(crate) fn after(policy: RetryPolicy, cx: Transfer<'a>, failed: u32) -> Self {
-        Self { policy, cx, failed }
+    pub(crate) fn after(policy: RetryPolicy, work: &'a Work, failed: u32) -> Self {
+        Self { policy, work, failed }
     }
 
     /// Attempts since the last progress.
@@ -66,7 +66,7 @@ impl<'a> Retries<'a> {
 
     /// Waits before the next attempt, or fails because there is none.
     pub(crate) fn wait(&mut self, failure: Failure) -> Result<()> {
-        self.cx.cancel.check()?;
+        self.work.cancel.check()?;
         if !failure.is_temporary() {
             return Err(failure.into_error());
         }
@@ -82,8 +82,8 @@ impl<'a> Retries<'a> {
         };
         let (next, of) = (self.failed + 1, self.policy.attempts);
         let error = failure.into_error();
-        self.cx.progress.warn(format!("{}: trying again in {} ({next} of {of})", error.with_causes(), seconds(wait)));
-        sleep(wait, self.cx.cancel)
+        self.work.progress.warn(format!("{}: trying again in {} ({next} of {of})", error.with_causes(), seconds(wait)));
+        sleep(wait, &self.work.cancel)
     }
 
     /// Between one and two times the wait, so that many clients do not come back together.
@@ -96,12 +96,8 @@ impl<'a> Retries<'a> {
 }
 
 /// Runs `attempt` until it succeeds, fails for good, or has failed too often.
-pub(crate) fn run<T>(
-    policy: RetryPolicy,
-    cx: Transfer<'_>,
-    mut attempt: impl FnMut() -> Result<T, Failure>,
-) -> Result<T> {
-    let mut retries = Retries::new(policy, cx);
+pub(crate) fn run<T>(policy: RetryPolicy, work: &Work, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T> {
+    let mut retries = Retries::new(policy, work);
     loop {
         match attempt() {
             Ok(done) => return Ok(done),

@@ -107,8 +107,8 @@ impl Read for BlobReader<'_> {
                 }
                 Err(failure) => failure,
             };
-            let cx = self.repository.0.cx.transfer();
-            let mut retries = Retries::after(self.source.endpoint.policy(), cx, self.failed);
+            let work = &self.repository.0.work;
+            let mut retries = Retries::after(self.source.endpoint.policy(), work, self.failed);
             match retries.wait(failure) {
                 Ok(()) => self.failed = retries.failed(),
                 Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error.into()),

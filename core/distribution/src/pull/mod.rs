@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 pub(crate) use referrers::fallback_tag;
 
-use longshore_content::{Cancel, Origin, Progress, Provider, Transfer};
+use longshore_content::{Origin, Provider, Work};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Result, parse_index};
 use parking_lot::{Mutex, MutexGuard};
 use ureq::http::Method;
@@ -21,21 +21,6 @@ use crate::endpoint::{Call, Target};
 use crate::http::{Failure, Payload, Reason, Response, encode, run};
 use crate::manifest::{ACCEPT, read};
 
-/// What reading from a registry reports to, and what stops it.
-#[derive(Debug, Clone)]
-pub struct PullContext {
-    /// Where to report waits.
-    pub progress: Progress,
-    /// What says when to stop.
-    pub cancel: Cancel,
-}
-
-impl PullContext {
-    fn transfer(&self) -> Transfer<'_> {
-        Transfer { progress: &self.progress, cancel: &self.cancel }
-    }
-}
-
 /// A repository that is read from. Clones share what they know.
 #[derive(Debug, Clone)]
 pub struct PullRepository(Arc<Shared>);
@@ -45,7 +30,7 @@ struct Shared {
     registry: Arc<Registry>,
     origin: Origin,
     scopes: [Scope; 1],
-    cx: PullContext,
+    work: Work,
     documents: Mutex<Documents>,
 }
 
@@ -61,10 +46,10 @@ struct Documents {
 const KEPT: u64 = 4 * MANIFEST_LIMIT;
 
 impl PullRepository {
-    pub(crate) fn new(registry: Arc<Registry>, name: &ImageName, cx: PullContext) -> Self {
+    pub(crate) fn new(registry: Arc<Registry>, name: &ImageName, work: Work) -> Self {
         let origin = Origin::of(name);
         let scopes = [Scope::pull(name.repository())];
-        Self(Arc::new(Shared { registry, origin, scopes, cx, documents: Mutex::default() }))
+        Self(Arc::new(Shared { registry, origin, scopes, work, documents: Mutex::default() }))
     }
 
     /// What a tag or a digest stands for. Reads and checks the manifest.
@@ -123,11 +108,11 @@ impl PullRepository {
                     let is_dead = matches!(failure.reason, Reason::Broken | Reason::Nowhere);
                     mirror.is_dead.fetch_or(is_dead, Ordering::Relaxed);
                     let said = failure.into_error().with_causes();
-                    self.0.cx.progress.warn(format!("{said}: asking elsewhere"));
+                    self.0.work.progress.warn(format!("{said}: asking elsewhere"));
                 }
             }
         }
-        run(own.endpoint.policy(), self.0.cx.transfer(), || attempt(own))
+        run(own.endpoint.policy(), &self.0.work, || attempt(own))
     }
 
     /// The address that is asked when one has failed.
@@ -151,7 +136,7 @@ impl PullRepository {
             payload: Payload::None,
             patience: None,
         };
-        source.endpoint.follow(call, self.0.cx.transfer())
+        source.endpoint.follow(call, &self.0.work)
     }
 
     fn what(&self, kind: &str, reference: &str) -> String {

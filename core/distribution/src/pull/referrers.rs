@@ -62,7 +62,7 @@ fn pages(repository: &PullRepository, source: &PullSource, path: &str) -> Result
             payload: Payload::None,
             patience: None,
         };
-        response = source.endpoint.follow(call, repository.0.cx.transfer())?;
+        response = source.endpoint.follow(call, &repository.0.work)?;
     }
     Err(Error::input(format!("the list of referrers has more than {PAGES} pages")).into())
 }

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use longshore_content::{Delivery, Origin, PushBlob, Task, Transfer};
+use longshore_content::{Delivery, Origin, PushBlob, Task, Work};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Result};
 use ureq::http::Method;
 
 use super::{RunSession, mount, upload};
 use crate::http::{Failure, Payload, run};
 
-pub(super) fn deliver(session: &RunSession, blob: &PushBlob<'_>, cx: Transfer<'_>) -> Result<Delivery> {
+pub(super) fn deliver(session: &RunSession, blob: &PushBlob<'_>, work: &Work) -> Result<Delivery> {
     let digest = &blob.descriptor.digest;
     let shipped = session.shipments.of(&session.origin.registry, digest);
     // While one thread delivers a blob, others wait for it: then it can be mounted.
@@ -17,10 +17,10 @@ pub(super) fn deliver(session: &RunSession, blob: &PushBlob<'_>, cx: Transfer<'_
     if having.contains(&session.origin.repository) {
         return Ok(Delivery::Present);
     }
-    let _slot = session.slots.take(cx.cancel)?;
-    let task = cx.progress.task(format!("push {digest} to {}", session.origin), Some(blob.descriptor.size));
+    let _slot = session.slots.take(&work.cancel)?;
+    let task = work.progress.task(format!("push {digest} to {}", session.origin), Some(blob.descriptor.size));
     let begun = Instant::now();
-    let delivered = deliver_now(session, blob, &having, cx, &task);
+    let delivered = deliver_now(session, blob, &having, work, &task);
     let delivery = delivered.attempt(|| format!("cannot push blob {digest}"))?;
     having.push(session.origin.repository.clone());
     report(task, &delivery, blob.descriptor, begun);
@@ -31,34 +31,29 @@ fn deliver_now(
     session: &RunSession,
     blob: &PushBlob<'_>,
     having: &[String],
-    cx: Transfer<'_>,
+    work: &Work,
     task: &Task,
 ) -> Result<Delivery> {
-    if exists(session, blob.descriptor, cx)? {
+    if exists(session, blob.descriptor, work)? {
         return Ok(Delivery::Present);
     }
-    let start = match mount::mount(session, &blob.descriptor.digest, blob.origins, having, cx)? {
+    let start = match mount::mount(session, &blob.descriptor.digest, blob.origins, having, work)? {
         mount::Outcome::Mounted(from) => return Ok(Delivery::Mounted(from)),
         mount::Outcome::Start(start) => Some(start),
         mount::Outcome::Refused => None,
     };
-    upload::send(session, blob, start, cx, task)
+    upload::send(session, blob, start, work, task)
 }
 
 /// Makes sure that the repository has a blob that it, or another one in `origins`, has already; answers its
 /// size. `None` if it is nowhere, or if its size cannot be known: then nothing was sent.
-pub(super) fn reuse(
-    session: &RunSession,
-    digest: &Digest,
-    origins: &[Origin],
-    cx: Transfer<'_>,
-) -> Result<Option<u64>> {
+pub(super) fn reuse(session: &RunSession, digest: &Digest, origins: &[Origin], work: &Work) -> Result<Option<u64>> {
     let shipped = session.shipments.of(&session.origin.registry, digest);
     let mut having = shipped.lock();
-    let _slot = session.slots.take(cx.cancel)?;
-    let found = match look(session, digest, cx)? {
-        Found::Nothing => match mount::mount(session, digest, origins, &having, cx)? {
-            mount::Outcome::Mounted(_) => look(session, digest, cx)?,
+    let _slot = session.slots.take(&work.cancel)?;
+    let found = match look(session, digest, work)? {
+        Found::Nothing => match mount::mount(session, digest, origins, &having, work)? {
+            mount::Outcome::Mounted(_) => look(session, digest, work)?,
             mount::Outcome::Start(start) => {
                 upload::abandon(session, &start.location);
                 Found::Nothing
@@ -75,9 +70,9 @@ pub(super) fn reuse(
 }
 
 /// Whether the repository has a blob already.
-pub(super) fn exists(session: &RunSession, descriptor: &Descriptor, cx: Transfer<'_>) -> Result<bool> {
+pub(super) fn exists(session: &RunSession, descriptor: &Descriptor, work: &Work) -> Result<bool> {
     let Descriptor { digest, size: expected, .. } = descriptor;
-    match look(session, digest, cx)? {
+    match look(session, digest, work)? {
         Found::Nothing => Ok(false),
         Found::Blob(Some(size)) if size != *expected => {
             Err(Error::corrupt(format!("blob {digest} has {size} bytes in the registry, expected {expected}")))
@@ -93,14 +88,14 @@ enum Found {
     Blob(Option<u64>),
 }
 
-fn look(session: &RunSession, digest: &Digest, cx: Transfer<'_>) -> Result<Found> {
+fn look(session: &RunSession, digest: &Digest, work: &Work) -> Result<Found> {
     let path = session.path(&format!("blobs/{digest}"));
     let what = format!("cannot look for blob {digest}");
-    run(session.registry.endpoint.policy(), cx, || {
-        let mut response = session.call(session.at(Method::HEAD, &path, Payload::None), cx)?;
+    run(session.registry.endpoint.policy(), work, || {
+        let mut response = session.call(session.at(Method::HEAD, &path, Payload::None), work)?;
         if response.is_redirect() {
             let own = response.url.clone();
-            response = match session.registry.endpoint.chase(response, &Method::HEAD, &[], &session.scopes, cx) {
+            response = match session.registry.endpoint.chase(response, &Method::HEAD, &[], &session.scopes, work) {
                 // A storage may let nobody look, and that something is there is why it was named.
                 Ok(response) if matches!(response.status(), 403 | 405) && !response.url.is_same_origin(&own) => {
                     return Ok(Found::Blob(None));

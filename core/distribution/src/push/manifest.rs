@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use longshore_content::{Delivery, Transfer};
+use longshore_content::{Delivery, Work};
 use longshore_oci::{Context, Descriptor, Digest, Error, MANIFEST_LIMIT, Result};
 use serde::Deserialize;
 use ureq::http::Method;
@@ -19,7 +19,7 @@ pub(super) fn put(
     reference: &str,
     descriptor: &Descriptor,
     bytes: &[u8],
-    cx: Transfer<'_>,
+    work: &Work,
 ) -> Result<Delivery> {
     if bytes.len() as u64 != descriptor.size {
         return Err(Error::corrupt(format!("{} has {} bytes", descriptor.digest, bytes.len())));
@@ -29,14 +29,14 @@ pub(super) fn put(
     let may_exist = is_tag || !session.has_sent.load(Ordering::Relaxed);
     let mut is_listed = false;
     let mut delivered = || -> Result<Delivery> {
-        if may_exist && present(session, reference, cx)?.as_ref() == Some(&descriptor.digest) {
+        if may_exist && present(session, reference, work)?.as_ref() == Some(&descriptor.digest) {
             return Ok(Delivery::Present);
         }
-        is_listed = send(session, reference, descriptor, bytes, cx)?;
+        is_listed = send(session, reference, descriptor, bytes, work)?;
         Ok(Delivery::Sent { resumed: 0 })
     };
     if is_tag {
-        let task = cx.progress.task(format!("tag {}:{reference}", session.origin), None);
+        let task = work.progress.task(format!("tag {}:{reference}", session.origin), None);
         let delivered = delivered().attempt(|| format!("cannot put tag {reference}"))?;
         match delivered {
             Delivery::Present => task.skipped("is right already"),
@@ -53,19 +53,19 @@ pub(super) fn put(
 
 /// Asks for something in the repository, with the rights that a push needs: whether it is there says nothing,
 /// but that somebody answers does.
-pub(super) fn check(session: &RunSession, cx: Transfer<'_>) -> Result<()> {
-    present(session, session.name.tag().unwrap_or("latest"), cx).map(drop)
+pub(super) fn check(session: &RunSession, work: &Work) -> Result<()> {
+    present(session, session.name.tag().unwrap_or("latest"), work).map(drop)
 }
 
 /// What is there under `reference`.
-fn present(session: &RunSession, reference: &str, cx: Transfer<'_>) -> Result<Option<Digest>> {
+fn present(session: &RunSession, reference: &str, work: &Work) -> Result<Option<Digest>> {
     let path = session.path(&format!("manifests/{reference}"));
     let what = format!("cannot look for manifest {reference}");
     let ask = |method: Method| {
         let headers = vec![("accept", ACCEPT.to_owned())];
-        session.call(Call { headers, ..session.at(method, &path, Payload::None) }, cx)
+        session.call(Call { headers, ..session.at(method, &path, Payload::None) }, work)
     };
-    run(session.registry.endpoint.policy(), cx, || {
+    run(session.registry.endpoint.policy(), work, || {
         let response = ask(Method::HEAD)?;
         match response.status() {
             200 => match said_digest(&response) {
@@ -93,14 +93,14 @@ pub(super) fn send(
     reference: &str,
     descriptor: &Descriptor,
     bytes: &[u8],
-    cx: Transfer<'_>,
+    work: &Work,
 ) -> Result<bool> {
     let path = session.path(&format!("manifests/{reference}"));
     // The same document under the same name: sent twice it does no harm.
-    run(session.registry.endpoint.policy(), cx, || {
+    run(session.registry.endpoint.policy(), work, || {
         let headers = vec![("content-type", descriptor.media_type.to_string())];
         let call = Call { headers, ..session.at(Method::PUT, &path, Payload::Bytes(bytes)) };
-        let response = session.call(call, cx)?.expect("the registry refuses it", &[201, 200, 202, 204])?;
+        let response = session.call(call, work)?.expect("the registry refuses it", &[201, 200, 202, 204])?;
         check_said(&response, &descriptor.digest)?;
         Ok(response.header("oci-subject").is_some())
     })

@@ -14,9 +14,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use longshore_content::{
-    Delivery, MakeBlob, Origin, Provider, PushBlob, PushSession, Pusher, RegistryOptions, Transfer,
-};
+use longshore_content::{Delivery, MakeBlob, Origin, Provider, PushBlob, PushSession, Pusher, RegistryOptions, Work};
 use longshore_oci::{Descriptor, Digest, Error, ImageName, Result};
 use parking_lot::{Mutex, MutexGuard};
 use ureq::http::Method;
@@ -25,7 +23,7 @@ use crate::auth::Scope;
 use crate::client::{Client, Registry};
 use crate::endpoint::{Call, Target};
 use crate::http::{Failure, Payload, Response};
-use crate::pull::{PullContext, PullRepository};
+use crate::pull::PullRepository;
 use crate::slots::Slots;
 
 /// Pushes for one run. Clones share what they learn of who has which blob.
@@ -120,8 +118,8 @@ struct RunSession {
 
 impl RunSession {
     /// Sends a request to the registry, once.
-    fn call(&self, call: Call<'_>, cx: Transfer<'_>) -> Result<Response, Failure> {
-        self.registry.endpoint.call(call, cx)
+    fn call(&self, call: Call<'_>, work: &Work) -> Result<Response, Failure> {
+        self.registry.endpoint.call(call, work)
     }
 
     /// A request below the repository.
@@ -148,37 +146,36 @@ impl PushSession for RunSession {
         self.jobs
     }
 
-    fn provider(&self, cx: &Transfer<'_>) -> Arc<dyn Provider> {
-        let cx = PullContext { progress: cx.progress.clone(), cancel: cx.cancel.clone() };
+    fn provider(&self, work: &Work) -> Arc<dyn Provider> {
         // No mirror has what was just pushed.
         let own = Registry::without_mirrors(self.registry.endpoint.clone());
-        Arc::new(PullRepository::new(Arc::new(own), &self.name, cx))
+        Arc::new(PullRepository::new(Arc::new(own), &self.name, work.clone()))
     }
 
-    fn check(&self, cx: &Transfer<'_>) -> Result<()> {
-        manifest::check(self, *cx)
+    fn check(&self, work: &Work) -> Result<()> {
+        manifest::check(self, work)
     }
 
-    fn blob(&self, blob: &PushBlob<'_>, cx: &Transfer<'_>) -> Result<Delivery> {
-        let delivery = blob::deliver(self, blob, *cx)?;
+    fn blob(&self, blob: &PushBlob<'_>, work: &Work) -> Result<Delivery> {
+        let delivery = blob::deliver(self, blob, work)?;
         if delivery != Delivery::Present {
             self.has_sent.store(true, Ordering::Relaxed);
         }
         Ok(delivery)
     }
 
-    fn reuse(&self, digest: &Digest, origins: &[Origin], cx: &Transfer<'_>) -> Result<Option<u64>> {
-        let found = blob::reuse(self, digest, origins, *cx)?;
+    fn reuse(&self, digest: &Digest, origins: &[Origin], work: &Work) -> Result<Option<u64>> {
+        let found = blob::reuse(self, digest, origins, work)?;
         self.has_sent.fetch_or(found.is_some(), Ordering::Relaxed);
         Ok(found)
     }
 
-    fn stream(&self, name: &str, make: &MakeBlob<'_>, cx: &Transfer<'_>) -> Result<Option<Descriptor>> {
+    fn stream(&self, name: &str, make: &MakeBlob<'_>, work: &Work) -> Result<Option<Descriptor>> {
         if self.takes_no_streams.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let slot = self.slots.take(cx.cancel)?;
-        let sent = stream::send(self, name, make, *cx)?;
+        let slot = self.slots.take(&work.cancel)?;
+        let sent = stream::send(self, name, make, work)?;
         // Who has the blob may wait for the slot.
         drop(slot);
         if let Some(descriptor) = &sent {
@@ -190,8 +187,8 @@ impl PushSession for RunSession {
         Ok(sent)
     }
 
-    fn manifest(&self, descriptor: &Descriptor, bytes: &[u8], cx: &Transfer<'_>) -> Result<Delivery> {
-        manifest::put(self, &descriptor.digest.to_string(), descriptor, bytes, *cx)
+    fn manifest(&self, descriptor: &Descriptor, bytes: &[u8], work: &Work) -> Result<Delivery> {
+        manifest::put(self, &descriptor.digest.to_string(), descriptor, bytes, work)
     }
 
     fn reserve(&self, tag: &str, descriptor: &Descriptor) -> Result<()> {
@@ -204,11 +201,11 @@ impl PushSession for RunSession {
         Err(Error::option(message).with_hint("give them different tags"))
     }
 
-    fn tag(&self, tag: &str, descriptor: &Descriptor, bytes: &[u8], cx: &Transfer<'_>) -> Result<Delivery> {
-        manifest::put(self, tag, descriptor, bytes, *cx)
+    fn tag(&self, tag: &str, descriptor: &Descriptor, bytes: &[u8], work: &Work) -> Result<Delivery> {
+        manifest::put(self, tag, descriptor, bytes, work)
     }
 
-    fn list_referrers(&self, cx: &Transfer<'_>) -> Result<()> {
-        referrers::list(self, *cx)
+    fn list_referrers(&self, work: &Work) -> Result<()> {
+        referrers::list(self, work)
     }
 }

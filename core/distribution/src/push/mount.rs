@@ -1,7 +1,7 @@
 //! Mounts: a blob of one repository in another one of the same registry (distribution-spec 1.1, "Mounting a
 //! blob from another repository").
 
-use longshore_content::{Origin, Transfer};
+use longshore_content::{Origin, Work};
 use longshore_oci::{Digest, ErrorKind, Result};
 use ureq::http::Method;
 
@@ -29,10 +29,10 @@ pub(super) fn mount(
     digest: &Digest,
     origins: &[Origin],
     having: &[String],
-    cx: Transfer<'_>,
+    work: &Work,
 ) -> Result<Outcome> {
     for from in candidates(session, origins, having) {
-        match ask(session, digest, &from, cx)? {
+        match ask(session, digest, &from, work)? {
             Outcome::Refused => {}
             outcome => return Ok(outcome),
         }
@@ -41,13 +41,13 @@ pub(super) fn mount(
 }
 
 /// Asks for one mount; twice, where the first answer is that it may work later.
-fn ask(session: &RunSession, digest: &Digest, from: &str, cx: Transfer<'_>) -> Result<Outcome> {
+fn ask(session: &RunSession, digest: &Digest, from: &str, work: &Work) -> Result<Outcome> {
     let path = session.path(&format!("blobs/uploads/?mount={}&from={}", encode(&digest.to_string()), encode(from)));
     let scopes = [session.scopes[0].clone(), Scope::pull(from)];
-    let mut retries = Retries::new(RetryPolicy { attempts: 2, ..session.registry.endpoint.policy() }, cx);
+    let mut retries = Retries::new(RetryPolicy { attempts: 2, ..session.registry.endpoint.policy() }, work);
     loop {
         let call = Call { scopes: &scopes, ..session.at(Method::POST, &path, Payload::Bytes(&[])) };
-        let failure = match session.call(call, cx) {
+        let failure = match session.call(call, work) {
             Ok(response) if response.status() == 201 => return Ok(Outcome::Mounted(from.to_owned())),
             Ok(response) if response.status() == 202 => return Ok(Outcome::Start(Start::of(&response)?)),
             Ok(response) => Failure::of("it cannot be mounted", response),
@@ -58,7 +58,7 @@ fn ask(session: &RunSession, digest: &Digest, from: &str, cx: Transfer<'_>) -> R
             Some(Err(error)) if error.kind() == ErrorKind::Cancelled => return Err(error),
             // No right to read there, no such repository, no mounts: sending it always works.
             _ => {
-                cx.cancel.check()?;
+                work.cancel.check()?;
                 return Ok(Outcome::Refused);
             }
         }

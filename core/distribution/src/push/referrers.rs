@@ -1,7 +1,7 @@
 //! Lists of what refers to a manifest, where the registry keeps none (distribution-spec 1.1, "Referrers Tag
 //! Schema").
 
-use longshore_content::Transfer;
+use longshore_content::Work;
 use longshore_oci::{
     Context, Descriptor, Digest, Error, ErrorKind, Index, MANIFEST_LIMIT, MediaType, Result, json, parse_index,
 };
@@ -17,16 +17,16 @@ use crate::pull::fallback_tag;
 /// Others may change the same list meanwhile: so often it is read again and written anew.
 const ATTEMPTS: usize = 5;
 
-pub(super) fn list(session: &RunSession, cx: Transfer<'_>) -> Result<()> {
+pub(super) fn list(session: &RunSession, work: &Work) -> Result<()> {
     let _alone = session.listing.lock();
     let mut left = std::mem::take(&mut *session.unlisted());
     while let Some((subject, _)) = left.first().cloned() {
         let (of_subject, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|(about, _)| *about == subject);
         left = others;
         let mut referrers: Vec<Descriptor> = of_subject.into_iter().map(|(_, referrer)| referrer).collect();
-        let listed = listed(session, &subject, cx).and_then(|listed| {
+        let listed = listed(session, &subject, work).and_then(|listed| {
             referrers.retain(|referrer| !listed.contains(&referrer.digest));
-            if referrers.is_empty() { Ok(()) } else { add(session, &subject, &referrers, cx) }
+            if referrers.is_empty() { Ok(()) } else { add(session, &subject, &referrers, work) }
         });
         listed.attempt(|| format!("cannot list what refers to {subject}"))?;
     }
@@ -34,11 +34,11 @@ pub(super) fn list(session: &RunSession, cx: Transfer<'_>) -> Result<()> {
 }
 
 /// What the registry itself lists; nothing if it keeps no such lists.
-fn listed(session: &RunSession, subject: &Digest, cx: Transfer<'_>) -> Result<Vec<Digest>> {
+fn listed(session: &RunSession, subject: &Digest, work: &Work) -> Result<Vec<Digest>> {
     let path = session.path(&format!("referrers/{subject}"));
-    run(session.registry.endpoint.policy(), cx, || {
+    run(session.registry.endpoint.policy(), work, || {
         let headers = vec![("accept", MediaType::INDEX.to_string())];
-        let response = session.call(Call { headers, ..session.at(Method::GET, &path, Payload::None) }, cx)?;
+        let response = session.call(Call { headers, ..session.at(Method::GET, &path, Payload::None) }, work)?;
         if response.status() != 200 {
             let failure = Failure::of("cannot ask for referrers", response);
             return if failure.is_temporary() { Err(failure) } else { Ok(Vec::new()) };
@@ -51,10 +51,10 @@ fn listed(session: &RunSession, subject: &Digest, cx: Transfer<'_>) -> Result<Ve
 }
 
 /// Adds to the list under the tag of the subject, and looks whether it stayed there.
-fn add(session: &RunSession, subject: &Digest, referrers: &[Descriptor], cx: Transfer<'_>) -> Result<()> {
+fn add(session: &RunSession, subject: &Digest, referrers: &[Descriptor], work: &Work) -> Result<()> {
     let tag = fallback_tag(subject);
     for _ in 0..ATTEMPTS {
-        let mut index = tagged(session, &tag, cx)?;
+        let mut index = tagged(session, &tag, work)?;
         let missing: Vec<_> = referrers
             .iter()
             .filter(|referrer| !index.manifests.iter().any(|known| known.digest == referrer.digest))
@@ -65,17 +65,17 @@ fn add(session: &RunSession, subject: &Digest, referrers: &[Descriptor], cx: Tra
         }
         index.manifests.extend(missing);
         let bytes = json::compact(&index)?;
-        send(session, &tag, &Descriptor::of(MediaType::INDEX, &bytes), &bytes, cx).map(drop)?;
+        send(session, &tag, &Descriptor::of(MediaType::INDEX, &bytes), &bytes, work).map(drop)?;
     }
     let message = format!("the list under the tag {tag} is changed by someone else all the time");
     Err(Error::new(ErrorKind::Unavailable, message).retryable())
 }
 
-fn tagged(session: &RunSession, tag: &str, cx: Transfer<'_>) -> Result<Index> {
+fn tagged(session: &RunSession, tag: &str, work: &Work) -> Result<Index> {
     let path = session.path(&format!("manifests/{tag}"));
-    run(session.registry.endpoint.policy(), cx, || {
+    run(session.registry.endpoint.policy(), work, || {
         let headers = vec![("accept", ACCEPT.to_owned())];
-        let response = session.call(Call { headers, ..session.at(Method::GET, &path, Payload::None) }, cx)?;
+        let response = session.call(Call { headers, ..session.at(Method::GET, &path, Payload::None) }, work)?;
         if response.status() == 404 {
             return Ok(Index::new(Vec::new()));
         }

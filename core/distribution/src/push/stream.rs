@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Instant;
 
-use longshore_content::{MakeBlob, Task, Transfer};
+use longshore_content::{MakeBlob, Task, Work};
 use longshore_oci::{Context, Descriptor, Error, ErrorKind, Result};
 use ureq::http::Method;
 
@@ -15,18 +15,13 @@ use super::upload::{BREAKS, REFUSALS, Start, abandon, ask, close, start, stored}
 use crate::endpoint::{Call, Target, location};
 use crate::http::{Failure, Payload, Reason, Retries, Url};
 
-pub(super) fn send(
-    session: &RunSession,
-    name: &str,
-    make: &MakeBlob<'_>,
-    cx: Transfer<'_>,
-) -> Result<Option<Descriptor>> {
-    let Start { location, .. } = start(session, cx)?;
-    let task = cx.progress.task(format!("push {name} to {}", session.origin), None);
+pub(super) fn send(session: &RunSession, name: &str, make: &MakeBlob<'_>, work: &Work) -> Result<Option<Descriptor>> {
+    let Start { location, .. } = start(session, work)?;
+    let task = work.progress.task(format!("push {name} to {}", session.origin), None);
     let begun = Instant::now();
-    let retries = Retries::new(session.registry.endpoint.policy(), cx);
+    let retries = Retries::new(session.registry.endpoint.policy(), work);
     let mut stream =
-        Stream { session, cx, make, task: &task, location, offset: 0, furthest: 0, resumed: 0, refused: 0, retries };
+        Stream { session, work, make, task: &task, location, offset: 0, furthest: 0, resumed: 0, refused: 0, retries };
     match stream.run() {
         Ok(Some(descriptor)) => {
             let (rate, resumed) = (rate(descriptor.size, begun), resumed_text(stream.resumed));
@@ -47,7 +42,7 @@ pub(super) fn send(
 
 struct Stream<'a> {
     session: &'a RunSession,
-    cx: Transfer<'a>,
+    work: &'a Work,
     make: &'a MakeBlob<'a>,
     task: &'a Task,
     location: Url,
@@ -93,7 +88,7 @@ impl Stream<'_> {
 
     /// Makes the blob, and sends what the registry lacks of it.
     fn patch(&mut self) -> Result<Sent, Failure> {
-        let (mut writer, mut reader) = pipe(self.offset, self.cx.cancel);
+        let (mut writer, mut reader) = pipe(self.offset, &self.work.cancel);
         let (make, url, is_left) = (self.make, self.location.clone(), reader.is_left());
         let (answer, made, read) = thread::scope(|scope| {
             let making = scope.spawn(move || {
@@ -104,7 +99,7 @@ impl Stream<'_> {
             let headers = vec![("content-type", "application/octet-stream".to_owned())];
             let payload = Payload::Reader(&mut reader, None);
             let call = Call { target: Target::Url(&url), headers, ..self.session.at(Method::PATCH, "", payload) };
-            let answer = self.session.call(call, self.cx);
+            let answer = self.session.call(call, self.work);
             let read = reader.read_bytes();
             // What nobody reads any more ends the other thread.
             drop(reader);
@@ -146,7 +141,7 @@ impl Stream<'_> {
             if self.offset == descriptor.size {
                 continue;
             }
-            let exists = may_exist && exists(self.session, descriptor, self.cx)?;
+            let exists = may_exist && exists(self.session, descriptor, self.work)?;
             if exists {
                 abandon(self.session, &self.location);
             }
@@ -160,7 +155,7 @@ impl Stream<'_> {
             let error = Error::new(ErrorKind::InvalidInput, message);
             return Err(error.with_hint("its source changed while it was sent: run it again").into());
         }
-        close(self.session, &self.location, &descriptor.digest, Payload::Bytes(&[]), self.cx)
+        close(self.session, &self.location, &descriptor.digest, Payload::Bytes(&[]), self.work)
     }
 
     fn arrive(&mut self, offset: u64) {
@@ -194,7 +189,7 @@ impl Stream<'_> {
                     if failure.status() != Some(404) {
                         abandon(self.session, &self.location);
                     }
-                    self.location = start(self.session, self.cx)?.location;
+                    self.location = start(self.session, self.work)?.location;
                     self.offset = 0;
                     return Ok(());
                 }
@@ -204,12 +199,12 @@ impl Stream<'_> {
 
     /// How many bytes the registry has.
     fn ask(&mut self) -> Result<u64, Failure> {
-        match ask(self.session, &mut self.location, self.cx)? {
+        match ask(self.session, &mut self.location, self.work)? {
             Some(offset) => Ok(offset),
             // A new upload is sure to have nothing.
             None => {
                 abandon(self.session, &self.location);
-                self.location = start(self.session, self.cx)?.location;
+                self.location = start(self.session, self.work)?.location;
                 Ok(0)
             }
         }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use longshore_content::{Cancel, Delivery, Progress, PushBlob, Task, Transfer};
+use longshore_content::{Delivery, PushBlob, Task, Work};
 use longshore_oci::{Digest, Error, ErrorKind, Result};
 use ureq::http::Method;
 
@@ -40,10 +40,10 @@ impl Start {
 }
 
 /// Begins an upload.
-pub(super) fn start(session: &RunSession, cx: Transfer<'_>) -> Result<Start> {
+pub(super) fn start(session: &RunSession, work: &Work) -> Result<Start> {
     let path = session.path("blobs/uploads/");
-    run(session.registry.endpoint.policy(), cx, || {
-        let response = session.call(session.at(Method::POST, &path, Payload::Bytes(&[])), cx)?;
+    run(session.registry.endpoint.policy(), work, || {
+        let response = session.call(session.at(Method::POST, &path, Payload::Bytes(&[])), work)?;
         Ok(Start::of(&response.expect("cannot begin an upload", &[202])?)?)
     })
 }
@@ -52,16 +52,16 @@ pub(super) fn send(
     session: &RunSession,
     blob: &PushBlob<'_>,
     started: Option<Start>,
-    cx: Transfer<'_>,
+    work: &Work,
     task: &Task,
 ) -> Result<Delivery> {
-    let started = started.map_or_else(|| start(session, cx), Ok)?;
-    let retries = Retries::new(session.registry.endpoint.policy(), cx);
+    let started = started.map_or_else(|| start(session, work), Ok)?;
+    let retries = Retries::new(session.registry.endpoint.policy(), work);
     let chunk = started.chunk_min.map(|least| least.max(CHUNK));
     let mut upload = Upload {
         session,
-        cx,
-        source: Source::new(blob, cx.cancel, task),
+        work,
+        source: Source::new(blob, &work.cancel, task),
         location: started.location,
         chunk_min: started.chunk_min.unwrap_or(SMALLEST_CHUNK),
         chunk,
@@ -86,15 +86,15 @@ pub(super) fn send(
 pub(super) fn abandon(session: &RunSession, location: &Url) {
     let patience = Some(Duration::from_secs(1));
     // Also for a run that was asked to stop.
-    let cx = Transfer { progress: &Progress::silent(), cancel: &Cancel::default() };
+    let work = Work::default();
     let call = Call { target: Target::Url(location), patience, ..session.at(Method::DELETE, "", Payload::None) };
     // Whatever it answers: it is a courtesy.
-    let _ = session.call(call, cx);
+    let _ = session.call(call, &work);
 }
 
 struct Upload<'a> {
     session: &'a RunSession,
-    cx: Transfer<'a>,
+    work: &'a Work,
     source: Source<'a>,
     location: Url,
     chunk_min: u64,
@@ -146,10 +146,10 @@ impl Upload<'_> {
     fn put(&mut self, length: u64) -> Result<(), Failure> {
         let digest = self.source.descriptor().digest.clone();
         if length == 0 {
-            return close(self.session, &self.location, &digest, Payload::Bytes(&[]), self.cx);
+            return close(self.session, &self.location, &digest, Payload::Bytes(&[]), self.work);
         }
         let mut piece = self.source.read(0, length)?;
-        close(self.session, &self.location, &digest, Payload::Reader(&mut piece, Some(length)), self.cx)
+        close(self.session, &self.location, &digest, Payload::Reader(&mut piece, Some(length)), self.work)
     }
 
     /// Sends the next bytes, and asks for no more than that they are kept.
@@ -163,7 +163,7 @@ impl Upload<'_> {
         let mut piece = self.source.read(self.offset, length)?;
         let payload = Payload::Reader(&mut piece, Some(length));
         let call = Call { target: Target::Url(&url), headers, ..self.session.at(Method::PATCH, "", payload) };
-        let response = self.session.call(call, self.cx);
+        let response = self.session.call(call, self.work);
         drop(piece);
         let response = response?.expect("a part of the upload was refused", &[202, 204, 201])?;
         self.location = location(&response).unwrap_or(url);
@@ -193,7 +193,7 @@ impl Upload<'_> {
 
     /// Finds out how to go on after a failure, or that it cannot. Whether the blob turned out to be there.
     fn recover(&mut self, failure: Failure) -> Result<bool> {
-        self.cx.cancel.check()?;
+        self.work.cancel.check()?;
         match failure.reason {
             Reason::Status(413) => self.shrink(failure)?,
             // The token was good when the upload began: nothing of this body was taken, and the next has a new one.
@@ -240,7 +240,7 @@ impl Upload<'_> {
 
     /// Asks how far the upload came; begins a new one where that is not known.
     fn resume(&mut self) -> Result<bool, Failure> {
-        match ask(self.session, &mut self.location, self.cx) {
+        match ask(self.session, &mut self.location, self.work) {
             Ok(Some(offset)) => {
                 self.resumed += 1;
                 self.arrive(offset)?;
@@ -250,7 +250,7 @@ impl Upload<'_> {
             Ok(None) | Err(_) => {}
         }
         // The answer to its last body may be all that was lost.
-        if self.source.is_read() && blob::exists(self.session, self.source.descriptor(), self.cx)? {
+        if self.source.is_read() && blob::exists(self.session, self.source.descriptor(), self.work)? {
             return Ok(true);
         }
         self.restart().map(|()| false)
@@ -262,18 +262,18 @@ impl Upload<'_> {
         if self.furthest > 0 || self.source.sent() >= WORTH_A_WORD {
             let digest = &self.source.descriptor().digest;
             let registry = &self.session.origin.registry;
-            self.cx.progress.warn(format!("{registry} cannot continue the upload of {digest}: starting over"));
+            self.work.progress.warn(format!("{registry} cannot continue the upload of {digest}: starting over"));
         }
-        self.location = start(self.session, self.cx)?.location;
+        self.location = start(self.session, self.work)?.location;
         self.offset = 0;
         Ok(())
     }
 }
 
 /// How many bytes of an upload the registry has, and where it goes on; `None` if it has none, or is not sure.
-pub(super) fn ask(session: &RunSession, at: &mut Url, cx: Transfer<'_>) -> Result<Option<u64>, Failure> {
+pub(super) fn ask(session: &RunSession, at: &mut Url, work: &Work) -> Result<Option<u64>, Failure> {
     let call = Call { target: Target::Url(at), ..session.at(Method::GET, "", Payload::None) };
-    let response = session.call(call, cx)?.expect("the upload cannot be found", &[204, 200, 202])?;
+    let response = session.call(call, work)?.expect("the upload cannot be found", &[204, 200, 202])?;
     if let Ok(next) = location(&response) {
         *at = next;
     }
@@ -286,12 +286,12 @@ pub(super) fn close(
     at: &Url,
     digest: &Digest,
     mut last: Payload<'_>,
-    cx: Transfer<'_>,
+    work: &Work,
 ) -> Result<(), Failure> {
     let url = at.with_query("digest", &digest.to_string());
     let headers = vec![("content-type", "application/octet-stream".to_owned())];
     let call = Call { target: Target::Url(&url), headers, ..session.at(Method::PUT, "", last.reborrow()) };
-    let response = session.call(call, cx)?.expect("the upload was refused", &[201, 200, 204])?;
+    let response = session.call(call, work)?.expect("the upload was refused", &[201, 200, 204])?;
     Ok(check_said(&response, digest)?)
 }
 

@@ -45,7 +45,7 @@ fn a_manifest_that_stalls_ends_when_someone_asks_to_stop() {
     let (registry, kit, (descriptor, bytes)) = (Registry::start(), Kit::new(), manifest("a"));
     registry.fail(Rule::on("PUT", "/manifests/").stall());
     let session = kit.session(registry.host(), REPOSITORY);
-    let tag = || session.tag("1.0", &descriptor, &bytes, &kit.cx());
+    let tag = || session.tag("1.0", &descriptor, &bytes, &kit.work());
     kit.cancelled(|| count(&registry, "PUT", "/manifests/") == 1, tag);
     assert_eq!(registry.tags(REPOSITORY), Vec::<String>::new());
 }
@@ -108,7 +108,7 @@ fn a_stream_that_is_stopped_on_its_way_is_given_up() {
         out.write_all(&blob[4_000_000..])?;
         Ok(Descriptor::of(layer(), &blob))
     };
-    let error = session.stream("layer", &make, &kit.cx()).unwrap_err();
+    let error = session.stream("layer", &make, &kit.work()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{}", error.with_causes());
     assert_eq!(count(&registry, "DELETE", UPLOADS), 1);
     assert_given_up(&registry, &blob);

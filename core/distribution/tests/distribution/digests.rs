@@ -19,7 +19,7 @@ fn a_registry_that_stored_another_manifest_is_not_believed() {
     registry.fail(Rule::on("PUT", "/manifests/").wrong_digest_header());
     let (kit, (descriptor, bytes)) = (Kit::new(), manifest("a"));
     let session = kit.session(registry.host(), REPOSITORY);
-    let error = session.manifest(&descriptor, &bytes, &kit.cx()).unwrap_err();
+    let error = session.manifest(&descriptor, &bytes, &kit.work()).unwrap_err();
     assert_corrupt(&error);
     assert!(error.with_causes().contains(&Digest::of(b"something else").to_string()), "{}", error.with_causes());
     assert_eq!(count(&registry, "PUT", "/manifests/"), 1);

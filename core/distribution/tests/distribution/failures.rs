@@ -64,7 +64,7 @@ fn a_push_of_a_manifest_survives_a_failure_of_any_request() {
             registry.fail(fault(Rule::on(method, "/manifests/1.0")));
             let (descriptor, bytes) = manifest(what);
             let (kit, digest) = (Kit::new(), descriptor.digest.to_string());
-            kit.session(registry.host(), REPOSITORY).tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap();
+            kit.session(registry.host(), REPOSITORY).tag("1.0", &descriptor, &bytes, &kit.work()).unwrap();
             assert_eq!(registry.manifest(REPOSITORY, "1.0").unwrap().1, bytes, "{method} {what}");
             assert_eq!(registry.manifest(REPOSITORY, &digest).unwrap().1, bytes, "{method} {what}");
         }
@@ -118,7 +118,7 @@ fn manifests_and_pulls_end_when_a_failure_stays() {
     registry.fail(Rule::on("GET", "/blobs/").drop_before_answer().times(1000));
     let kit = Kit::new();
     let repository = kit.pull(registry.host());
-    let put = kit.session(registry.host(), REPOSITORY).tag("2.0", &descriptor, &bytes, &kit.cx()).unwrap_err();
+    let put = kit.session(registry.host(), REPOSITORY).tag("2.0", &descriptor, &bytes, &kit.work()).unwrap_err();
     let resolved = repository.resolve("1.0").unwrap_err();
     let read = kit.read(&repository, &kit.store.put(layer(), b"{}")).unwrap_err();
     for (error, method, target) in
@@ -180,7 +180,7 @@ fn a_manifest_that_is_refused_ends_at_once() {
         registry.fail(refusal(status, "PUT", "/manifests/"));
         let (kit, (descriptor, bytes)) = (Kit::new(), manifest("a"));
         let session = kit.session(registry.host(), REPOSITORY);
-        assert_refused(&session.tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap_err(), status, "PUT");
+        assert_refused(&session.tag("1.0", &descriptor, &bytes, &kit.work()).unwrap_err(), status, "PUT");
         assert_eq!(count(&registry, "PUT", "/manifests/"), 1, "{status}");
     }
 }

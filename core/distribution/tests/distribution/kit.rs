@@ -14,9 +14,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use longshore_content::{
     Cancel, Delivery, Event, MemoryStore, Origin, Outcome, Progress, ProgressSink, Provider, PushBlob, PushSession,
-    Pusher, RegistryOptions, Transfer, copy,
+    Pusher, RegistryOptions, Work, copy,
 };
-use longshore_distribution::{Client, ClientOptions, PullContext, PullRepository, RetryPolicy, RunPusher, Timeouts};
+use longshore_distribution::{Client, ClientOptions, PullRepository, RetryPolicy, RunPusher, Timeouts};
 use longshore_oci::{Descriptor, Digest, Error, ErrorKind, ImageName, MediaType, Result};
 use longshore_testkit::registry::{Recorded, Registry};
 use serde_json::{Value, json};
@@ -70,8 +70,8 @@ impl Kit {
         Self { client, pusher, notes, progress, cancel: Cancel::default(), store: MemoryStore::default() }
     }
 
-    pub fn cx(&self) -> Transfer<'_> {
-        Transfer { progress: &self.progress, cancel: &self.cancel }
+    pub fn work(&self) -> Work {
+        Work::default().with_progress(self.progress.clone()).with_cancel(self.cancel.clone())
     }
 
     pub fn session(&self, host: &str, repository: &str) -> Arc<dyn PushSession> {
@@ -86,7 +86,7 @@ impl Kit {
     /// Pushes a blob that these repositories are said to have.
     pub fn push_to(&self, session: &Arc<dyn PushSession>, bytes: &[u8], origins: &[Origin]) -> Result<Delivery> {
         let descriptor = &self.store.put(layer(), bytes);
-        session.blob(&PushBlob { descriptor, provider: &self.store, origins, is_verified: true }, &self.cx())
+        session.blob(&PushBlob { descriptor, provider: &self.store, origins, is_verified: true }, &self.work())
     }
 
     /// Pushes a blob from anywhere into the repository of most tests.
@@ -98,7 +98,7 @@ impl Kit {
         is_verified: bool,
     ) -> Result<Delivery> {
         let blob = PushBlob { descriptor, provider, origins: &[], is_verified };
-        self.session(host, REPOSITORY).blob(&blob, &self.cx())
+        self.session(host, REPOSITORY).blob(&blob, &self.work())
     }
 
     /// Streams bytes into the repository of most tests.
@@ -107,12 +107,11 @@ impl Kit {
             out.write_all(bytes)?;
             Ok(Descriptor::of(layer(), bytes))
         };
-        self.session(host, REPOSITORY).stream("layer", &make, &self.cx())
+        self.session(host, REPOSITORY).stream("layer", &make, &self.work())
     }
 
     pub fn pull(&self, host: &str) -> PullRepository {
-        let cx = PullContext { progress: self.progress.clone(), cancel: self.cancel.clone() };
-        self.client.repository(&name(host, REPOSITORY), cx).unwrap()
+        self.client.repository(&name(host, REPOSITORY), self.work()).unwrap()
     }
 
     /// Reads a blob, checked.

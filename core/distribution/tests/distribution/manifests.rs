@@ -12,14 +12,14 @@ fn a_manifest_is_under_its_digest_and_then_under_its_tag() {
     let (kit, (descriptor, bytes)) = (Kit::new(), manifest("a"));
     kit.push(registry.host(), b"{}").unwrap();
     let session = kit.session(registry.host(), REPOSITORY);
-    session.manifest(&descriptor, &bytes, &kit.cx()).unwrap();
+    session.manifest(&descriptor, &bytes, &kit.work()).unwrap();
     assert_eq!(registry.tags(REPOSITORY), Vec::<String>::new());
-    session.tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap();
+    session.tag("1.0", &descriptor, &bytes, &kit.work()).unwrap();
     assert_eq!(registry.tags(REPOSITORY), ["1.0"]);
     let (media_type, stored) = registry.manifest(REPOSITORY, "1.0").unwrap();
     assert_eq!((media_type.as_str(), stored), (descriptor.media_type.as_str(), bytes.clone()));
     assert_eq!(kit.pull(registry.host()).resolve("1.0").unwrap(), descriptor);
-    let back = session.provider(&kit.cx());
+    let back = session.provider(&kit.work());
     assert_eq!(kit.pull(registry.host()).resolve(&descriptor.digest.to_string()).unwrap(), descriptor);
     assert_eq!(read(&*back, &kit.store.put(layer(), b"{}"), 10).unwrap(), b"{}");
 }
@@ -30,8 +30,8 @@ fn a_manifest_and_a_tag_that_are_there_are_not_put() {
     let (descriptor, bytes) = put_manifest(&registry, "1.0");
     let kit = Kit::new();
     let session = kit.session(registry.host(), REPOSITORY);
-    assert_eq!(session.manifest(&descriptor, &bytes, &kit.cx()).unwrap(), Delivery::Present);
-    assert_eq!(session.tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap(), Delivery::Present);
+    assert_eq!(session.manifest(&descriptor, &bytes, &kit.work()).unwrap(), Delivery::Present);
+    assert_eq!(session.tag("1.0", &descriptor, &bytes, &kit.work()).unwrap(), Delivery::Present);
     assert_eq!(count(&registry, "PUT", "/manifests/"), 0);
 }
 
@@ -41,7 +41,7 @@ fn an_immutable_tag_that_is_right_is_no_error() {
     let (descriptor, bytes) = put_manifest(&registry, "1.0");
     let kit = Kit::new();
     let session = kit.session(registry.host(), REPOSITORY);
-    assert_eq!(session.tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap(), Delivery::Present);
+    assert_eq!(session.tag("1.0", &descriptor, &bytes, &kit.work()).unwrap(), Delivery::Present);
     assert_eq!(count(&registry, "PUT", "/manifests/"), 0);
 }
 
@@ -51,7 +51,7 @@ fn an_immutable_tag_that_is_another_image_is_an_error_at_once() {
     let (_, old) = put_manifest(&registry, "1.0");
     let (kit, (descriptor, bytes)) = (Kit::new(), manifest("another"));
     let session = kit.session(registry.host(), REPOSITORY);
-    let error = session.tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap_err();
+    let error = session.tag("1.0", &descriptor, &bytes, &kit.work()).unwrap_err();
     assert!(error.with_causes().contains("the tag exists and cannot be changed"), "{}", error.with_causes());
     assert!(!error.is_retryable());
     assert_eq!(count(&registry, "PUT", "/manifests/"), 1);
@@ -67,8 +67,8 @@ fn a_registry_that_does_not_say_digests_is_read() {
         registry.fail(look(Rule::on("HEAD", "/manifests/")).times(2));
         let kit = Kit::new();
         let session = kit.session(registry.host(), REPOSITORY);
-        assert_eq!(session.tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap(), Delivery::Present);
-        assert_eq!(session.tag("2.0", &descriptor, &bytes, &kit.cx()).unwrap(), Delivery::Sent { resumed: 0 });
+        assert_eq!(session.tag("1.0", &descriptor, &bytes, &kit.work()).unwrap(), Delivery::Present);
+        assert_eq!(session.tag("2.0", &descriptor, &bytes, &kit.work()).unwrap(), Delivery::Sent { resumed: 0 });
         assert_eq!(registry.tags(REPOSITORY), ["1.0", "2.0"]);
     }
 }
@@ -79,7 +79,7 @@ fn a_manifest_whose_answer_was_lost_is_put_again() {
     registry.put_blob(REPOSITORY, b"{}");
     registry.fail(Rule::on("PUT", "/manifests/").drop_before_answer());
     let (kit, (descriptor, bytes)) = (Kit::new(), manifest("a"));
-    kit.session(registry.host(), REPOSITORY).tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap();
+    kit.session(registry.host(), REPOSITORY).tag("1.0", &descriptor, &bytes, &kit.work()).unwrap();
     assert_eq!(registry.manifest(REPOSITORY, "1.0").unwrap().1, bytes);
 }
 
@@ -88,9 +88,9 @@ fn a_manifest_of_which_parts_are_missing_says_what_the_registry_says() {
     let registry = Registry::start();
     let (kit, (descriptor, bytes)) = (Kit::new(), manifest("a"));
     let session = kit.session(registry.host(), REPOSITORY);
-    let error = session.manifest(&descriptor, &bytes, &kit.cx()).unwrap_err();
+    let error = session.manifest(&descriptor, &bytes, &kit.work()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.with_causes().contains("MANIFEST_BLOB_UNKNOWN"), "{}", error.with_causes());
-    let error = session.manifest(&descriptor, b"{}", &kit.cx()).unwrap_err();
+    let error = session.manifest(&descriptor, b"{}", &kit.work()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }

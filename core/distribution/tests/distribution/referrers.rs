@@ -35,8 +35,8 @@ fn tag_of(subject: &Descriptor) -> String {
 
 fn push(kit: &Kit, registry: &Registry, (descriptor, bytes): &(Descriptor, Vec<u8>)) {
     let session = kit.session(registry.host(), REPOSITORY);
-    session.manifest(descriptor, bytes, &kit.cx()).unwrap();
-    session.list_referrers(&kit.cx()).unwrap();
+    session.manifest(descriptor, bytes, &kit.work()).unwrap();
+    session.list_referrers(&kit.work()).unwrap();
 }
 
 fn list(registry: &Registry, subject: &Descriptor) -> Vec<Descriptor> {
@@ -81,9 +81,9 @@ fn referrers_of_several_subjects_are_listed_apart() {
     let session = kit.session(registry.host(), REPOSITORY);
     let referrers = [about(&one, "a"), about(&other, "b"), about(&one, "c")];
     for (descriptor, bytes) in &referrers {
-        session.manifest(descriptor, bytes, &kit.cx()).unwrap();
+        session.manifest(descriptor, bytes, &kit.work()).unwrap();
     }
-    session.list_referrers(&kit.cx()).unwrap();
+    session.list_referrers(&kit.work()).unwrap();
     assert_eq!(list(&registry, &one), [listed(&referrers[0], "a"), listed(&referrers[2], "c")]);
     assert_eq!(list(&registry, &other), [listed(&referrers[1], "b")]);
 }
@@ -100,8 +100,8 @@ fn outputs_that_list_at_the_same_time_lose_nothing() {
     let session = kit.session(registry.host(), REPOSITORY);
     let push = |kind| {
         let (descriptor, bytes) = about(&subject, kind);
-        session.manifest(&descriptor, &bytes, &kit.cx()).unwrap();
-        session.list_referrers(&kit.cx()).unwrap();
+        session.manifest(&descriptor, &bytes, &kit.work()).unwrap();
+        session.list_referrers(&kit.work()).unwrap();
     };
     thread::scope(|scope| {
         scope.spawn(|| push("one"));

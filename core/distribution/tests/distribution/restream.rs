@@ -16,7 +16,7 @@ fn stream(kit: &Kit, registry: &Registry, blob: &[u8]) -> u32 {
         out.write_all(blob)?;
         Ok(Descriptor::of(layer(), blob))
     };
-    kit.session(registry.host(), REPOSITORY).stream("layer", &make, &kit.cx()).unwrap().unwrap();
+    kit.session(registry.host(), REPOSITORY).stream("layer", &make, &kit.work()).unwrap().unwrap();
     calls.into_inner()
 }
 

@@ -50,7 +50,7 @@ fn manifests_survive_stalls() {
     registry.fail(Rule::on("HEAD", "/manifests/").stall());
     registry.fail(Rule::on("PUT", "/manifests/").stall());
     let (kit, (descriptor, bytes)) = (Kit::impatient(), manifest("a"));
-    kit.session(registry.host(), REPOSITORY).tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap();
+    kit.session(registry.host(), REPOSITORY).tag("1.0", &descriptor, &bytes, &kit.work()).unwrap();
     assert_eq!(registry.manifest(REPOSITORY, "1.0").unwrap().1, bytes);
 }
 

@@ -50,7 +50,7 @@ fn a_layer_that_cannot_be_made_says_why() {
         out.write_all(&noise(3_000_000))?;
         Err(Error::new(ErrorKind::Denied, "cannot open /srv/tree/shadow"))
     };
-    let error = session.stream("layer", &make, &kit.cx()).unwrap_err();
+    let error = session.stream("layer", &make, &kit.work()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
     assert!(error.with_causes().contains("cannot open /srv/tree/shadow"), "{}", error.with_causes());
     assert_eq!(calls.load(Ordering::SeqCst), 1);
@@ -70,7 +70,7 @@ fn a_break_is_not_taken_for_a_layer_that_cannot_be_made() {
         }
         Ok(Descriptor::of(layer(), &blob))
     };
-    session.stream("layer", &make, &kit.cx()).unwrap().unwrap();
+    session.stream("layer", &make, &kit.work()).unwrap().unwrap();
     assert_blob(&registry, &blob);
     assert!(sent(&registry) < 8_800_000, "{}", sent(&registry));
 }
@@ -86,7 +86,7 @@ fn a_layer_that_changes_while_it_is_sent_is_an_error() {
         out.write_all(&blob)?;
         Ok(Descriptor::of(layer(), &blob))
     };
-    let error = session.stream("layer", &make, &kit.cx()).unwrap_err();
+    let error = session.stream("layer", &make, &kit.work()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{}", error.with_causes());
     assert!(error.hint().is_some());
     assert!(registry.blob(REPOSITORY, &Digest::of(&noise(200_000))).is_none());
@@ -129,7 +129,7 @@ fn a_stream_that_cannot_be_closed_is_not_made_again() {
         out.write_all(b"a layer")?;
         Ok(Descriptor::of(layer(), b"a layer"))
     };
-    session.stream("layer", &make, &kit.cx()).unwrap().unwrap();
+    session.stream("layer", &make, &kit.work()).unwrap().unwrap();
     assert_blob(&registry, b"a layer");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }

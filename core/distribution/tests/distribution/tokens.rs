@@ -29,8 +29,8 @@ fn one_token_serves_a_whole_push() {
             kit.push_to(&session, blob, &[]).unwrap();
         }
         let (descriptor, bytes) = manifest("a");
-        session.manifest(&descriptor, &bytes, &kit.cx()).unwrap();
-        session.tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap();
+        session.manifest(&descriptor, &bytes, &kit.work()).unwrap();
+        session.tag("1.0", &descriptor, &bytes, &kit.work()).unwrap();
         assert_eq!(kit.pull(registry.host()).resolve("1.0").unwrap(), descriptor);
         assert_eq!(count(&registry, "GET", "/token"), 1);
         assert_eq!(refusals(&registry), 1);
@@ -120,7 +120,7 @@ fn every_use_of_a_token_that_is_counted_is_replaced() {
                 assert_blob(&registry, blob);
             }
             let (descriptor, bytes) = manifest("a");
-            kit.session(registry.host(), REPOSITORY).tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap();
+            kit.session(registry.host(), REPOSITORY).tag("1.0", &descriptor, &bytes, &kit.work()).unwrap();
             assert_eq!(kit.pull(registry.host()).resolve("1.0").unwrap(), descriptor);
         }
     });

@@ -50,7 +50,7 @@ fn manifests_come_back_when_they_are_asked_to() {
         registry.put_blob(REPOSITORY, b"{}");
         registry.fail(busy("PUT", "/manifests/", asked));
         let (kit, (descriptor, bytes)) = (Kit::new(), manifest("a"));
-        kit.session(registry.host(), REPOSITORY).tag("1.0", &descriptor, &bytes, &kit.cx()).unwrap();
+        kit.session(registry.host(), REPOSITORY).tag("1.0", &descriptor, &bytes, &kit.work()).unwrap();
         assert_shown(&kit, shown);
         assert_eq!(registry.manifest(REPOSITORY, "1.0").unwrap().1, bytes);
     }

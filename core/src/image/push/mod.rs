@@ -8,7 +8,7 @@ mod tags;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use longshore_content::{Origin, PushSession, Transfer, check_name, for_each};
+use longshore_content::{Origin, PushSession, check_name, for_each};
 use longshore_oci::{Context, Descriptor, Error, ErrorKind, ImageName, Result};
 
 pub use options::PushOptions;
@@ -17,7 +17,7 @@ pub use tags::PushedTags;
 use super::layers::LayerOutlet;
 use super::named::assemble_all_to;
 use super::{ImageOptions, NamedImage};
-use crate::exporter::ExportContext;
+use crate::context::ExportContext;
 use crate::result::BuildResult;
 
 /// Repositories that are asked at the same time.
@@ -74,8 +74,8 @@ impl<'a> Push<'a> {
     /// Whether anybody is there to be pushed to, before layers are read for it.
     fn check(&self) -> Result<()> {
         let repositories: Vec<&Repository> = self.repositories.values().collect();
-        for_each(repositories, CHECKS, self.cx.cancel(), |repository| {
-            repository.attempt(repository.session.check(&self.transfer()))
+        for_each(repositories, CHECKS, &self.cx.work().cancel, |repository| {
+            repository.attempt(repository.session.check(self.cx.work()))
         })
     }
 
@@ -103,10 +103,6 @@ impl<'a> Push<'a> {
         }
         send::send(&self, images)?;
         PushedTags::new(self, images)
-    }
-
-    fn transfer(&self) -> Transfer<'a> {
-        Transfer { progress: self.cx.progress(), cancel: self.cx.cancel() }
     }
 }
 

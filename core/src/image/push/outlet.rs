@@ -5,7 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use longshore_content::{Origin, Provider, Transfer};
+use longshore_content::{Origin, Provider, Work};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, MediaType, Result};
 use parking_lot::Mutex;
 
@@ -17,7 +17,7 @@ use crate::layer::{Layer, LayerSource, LayerStream, MadeLayer, SeenBlob};
 /// Sends layers to the first repository; the others of the same registry can mount them from there.
 pub(super) struct Outlet<'p> {
     repository: &'p Repository,
-    transfer: Transfer<'p>,
+    work: &'p Work,
     streams: bool,
     reuses: bool,
     /// What was sent, by diffID where that was known: images share layers.
@@ -40,7 +40,7 @@ impl<'p> Outlet<'p> {
         if !streams && !reuses {
             return None;
         }
-        let progress = push.cx.progress();
+        let progress = &push.cx.work().progress;
         let (origin, repository) = push.repositories.first()?;
         let serves_all = |other: &Repository| other.images == repository.images;
         let is_one = push.repositories.iter().all(|(at, other)| at.registry == origin.registry && serves_all(other));
@@ -53,7 +53,7 @@ impl<'p> Outlet<'p> {
             progress.warn("push-streaming: another output needs the layers: they are kept");
             streams = false;
         }
-        Some(Self { repository, transfer: push.transfer(), streams, reuses, sent: Mutex::default() })
+        Some(Self { repository, work: push.cx.work(), streams, reuses, sent: Mutex::default() })
     }
 
     /// What the registry has of the blobs that it was seen to have; nothing, if none can be taken.
@@ -72,7 +72,7 @@ impl<'p> Outlet<'p> {
             match self.reuse(wanted, digest.clone(), &origins) {
                 Err(error) if error.kind() != ErrorKind::Cancelled => {
                     let why = error.with_causes();
-                    self.transfer.progress.warn(format!("layer {}: {digest} is not reused: {why}", layer.name()));
+                    self.work.progress.warn(format!("layer {}: {digest} is not reused: {why}", layer.name()));
                 }
                 Ok(None) => {}
                 found => return found,
@@ -88,8 +88,8 @@ impl<'p> Outlet<'p> {
         origins: &[Origin],
     ) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
         let session = &self.repository.session;
-        let Some(size) = session.reuse(&digest, origins, &self.transfer)? else { return Ok(None) };
-        let provider = session.provider(&self.transfer);
+        let Some(size) = session.reuse(&digest, origins, self.work)? else { return Ok(None) };
+        let provider = session.provider(self.work);
         let mut start = Vec::new();
         let blob = provider.open(&digest, 0)?;
         blob.take(MAGIC).read_to_end(&mut start).attempt(|| format!("cannot read blob {digest}"))?;
@@ -110,9 +110,9 @@ impl<'p> Outlet<'p> {
             *made() = Some(new);
             Ok(descriptor)
         };
-        let sent = self.repository.session.stream(&layer.name(), &make, &self.transfer);
+        let sent = self.repository.session.stream(&layer.name(), &make, self.work);
         match self.repository.attempt(sent)? {
-            Some(_) => Ok(Some((made().take().ok_or_else(missing)?, self.repository.session.provider(&self.transfer)))),
+            Some(_) => Ok(Some((made().take().ok_or_else(missing)?, self.repository.session.provider(self.work)))),
             None => Ok(None),
         }
     }
@@ -126,12 +126,12 @@ impl LayerOutlet for Outlet<'_> {
         }
         let seen = source.stream.seen().unwrap_or_else(|error| {
             let why = error.with_causes();
-            self.transfer.progress.warn(format!("layer {}: who has it is not known: {why}", layer.name()));
+            self.work.progress.warn(format!("layer {}: who has it is not known: {why}", layer.name()));
             Vec::new()
         });
         let found = self.repository.attempt(self.find(layer, wanted, seen))?;
         if let Some((descriptor, _)) = &found {
-            let task = self.transfer.progress.task(format!("layer {}", layer.name()), None);
+            let task = self.work.progress.task(format!("layer {}", layer.name()), None);
             task.skipped(format!("the registry has it as {}, says its source", descriptor.digest));
         }
         Ok(found)

@@ -21,7 +21,7 @@ pub(super) fn send<'a>(push: &Push<'a>, images: &[NamedImage<'a>]) -> Result<()>
     for (origin, repository) in &push.repositories {
         registries.entry(origin.registry.clone()).or_default().push(repository);
     }
-    let cancel = push.cx.cancel();
+    let cancel = &push.cx.work().cancel;
     for_each(registries.into_values().collect(), usize::MAX, cancel, |repositories: Vec<&Repository>| {
         send_to_registry(push, images, &repositories, cancel)
     })
@@ -38,7 +38,7 @@ fn send_to_registry<'a>(
     for level in manifests(push, images, repositories).0 {
         for_each(level, jobs, cancel, |(repository, blob): (&Repository, &ImageBlob<'_>)| {
             let bytes = read(blob.provider.provider(), &blob.descriptor, MANIFEST_LIMIT)?;
-            let put = repository.session.manifest(&blob.descriptor, &bytes, &push.transfer());
+            let put = repository.session.manifest(&blob.descriptor, &bytes, push.cx.work());
             repository.attempt(put).map(drop)
         })?;
     }
@@ -68,9 +68,9 @@ fn is_manifest(blob: &ImageBlob<'_>) -> bool {
 
 fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> {
     let ImageBlob { descriptor, provider, .. } = blob;
-    let transfer = push.transfer();
+    let work = push.cx.work();
     if descriptor.media_type.is_not_distributable() && !descriptor.urls.is_empty() {
-        let task = transfer.progress.task(format!("push {}", descriptor.digest), Some(descriptor.size));
+        let task = work.progress.task(format!("push {}", descriptor.digest), Some(descriptor.size));
         task.skipped("may not be distributed: stays where its URLs say");
         return Ok(());
     }
@@ -86,7 +86,7 @@ fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> 
     for repository in to {
         let origin = repository.session.origin();
         let blob = PushBlob { descriptor, provider, origins: &origins, is_verified };
-        repository.attempt(repository.session.blob(&blob, &transfer))?;
+        repository.attempt(repository.session.blob(&blob, work))?;
         if !origins.contains(&origin) {
             origins.push(origin);
         }

@@ -1,12 +1,12 @@
 //! Tags, when everything that they stand for is there.
 
-use longshore_content::{Transfer, for_each};
+use longshore_content::{Work, for_each};
 use longshore_oci::{Descriptor, Error, ImageName, MANIFEST_LIMIT, Result};
 use parking_lot::Mutex;
 
 use super::send::{LateManifest, late};
 use super::{Push, Repository};
-use crate::exporter::ExportContext;
+use crate::context::ExportContext;
 use crate::image::NamedImage;
 
 /// Tags that are put at the same time.
@@ -51,8 +51,8 @@ impl<'a> PushedTags<'a> {
     pub fn publish(self) -> Result<()> {
         let put: Mutex<Vec<String>> = Mutex::default();
         let published = self.publish_late().and_then(|()| self.publish_tags(&put)).and_then(|()| {
-            self.for_each(self.repositories.iter().collect(), |repository: &Repository, transfer| {
-                repository.attempt(repository.session.list_referrers(transfer))
+            self.for_each(self.repositories.iter().collect(), |repository: &Repository, work| {
+                repository.attempt(repository.session.list_referrers(work))
             })
         });
         let mut put = put.into_inner();
@@ -62,9 +62,9 @@ impl<'a> PushedTags<'a> {
 
     fn publish_late(&self) -> Result<()> {
         for level in &self.late {
-            self.for_each(level.iter().collect(), |late: &LateManifest, transfer| {
+            self.for_each(level.iter().collect(), |late: &LateManifest, work| {
                 let Some(repository) = self.repositories.get(late.repository) else { return Ok(()) };
-                let put = repository.session.manifest(&late.descriptor, &late.bytes, transfer);
+                let put = repository.session.manifest(&late.descriptor, &late.bytes, work);
                 repository.attempt(put).map(drop)
             })?;
         }
@@ -77,11 +77,11 @@ impl<'a> PushedTags<'a> {
         }
         let names =
             self.repositories.iter().flat_map(|repository| repository.names.iter().map(move |n| (repository, n)));
-        self.for_each(names.collect(), |(repository, (at, name)): (&Repository, &(usize, ImageName)), transfer| {
+        self.for_each(names.collect(), |(repository, (at, name)): (&Repository, &(usize, ImageName)), work| {
             let Some((root, bytes)) = self.roots.get(*at) else { return Ok(()) };
             let delivered = match name.tag() {
-                Some(tag) => repository.session.tag(tag, root, bytes, transfer),
-                None => repository.session.manifest(root, bytes, transfer),
+                Some(tag) => repository.session.tag(tag, root, bytes, work),
+                None => repository.session.manifest(root, bytes, work),
             };
             repository.attempt(delivered)?;
             put.lock().push(name.to_string());
@@ -90,9 +90,9 @@ impl<'a> PushedTags<'a> {
     }
 
     /// Does `work` for each of `items`. A failure keeps others from beginning, and interrupts none.
-    fn for_each<T: Send>(&self, items: Vec<T>, work: impl Fn(T, &Transfer<'_>) -> Result<()> + Sync) -> Result<()> {
-        let transfer = Transfer { progress: self.cx.progress(), cancel: self.cx.cancel() };
-        for_each(items, JOBS, &self.cx.cancel().child(), |item| work(item, &transfer))
+    fn for_each<T: Send>(&self, items: Vec<T>, work: impl Fn(T, &Work) -> Result<()> + Sync) -> Result<()> {
+        let own = self.cx.work();
+        for_each(items, JOBS, &own.cancel.child(), |item| work(item, own))
     }
 }
 

@@ -12,8 +12,8 @@ use longshore_core::compression::{Algorithm, Encoding};
 use longshore_core::content::MemoryStore;
 use longshore_core::layer::BlobSource;
 use longshore_core::oci::{Digest, MediaType};
-use longshore_core::unpack::{Unpacking, unpack, unpack_snapshots};
-use longshore_core::{Cancel, Progress, Result};
+use longshore_core::unpack::{unpack, unpack_snapshots};
+use longshore_core::{Budget, Result, Work};
 use longshore_store::EmbeddedStore;
 
 /// An entry and its content.
@@ -67,17 +67,16 @@ pub(crate) fn layers(stack: &[Vec<Item>]) -> Vec<BlobSource> {
         .collect()
 }
 
-fn with_unpacking<T>(work: impl FnOnce(&Unpacking<'_>) -> T) -> T {
-    let (progress, cancel) = (Progress::silent(), Cancel::default());
-    work(&Unpacking { jobs: std::num::NonZeroUsize::new(2).unwrap(), progress: &progress, cancel: &cancel })
+fn work() -> Work {
+    Work::default().with_budget(Budget::new(std::num::NonZeroUsize::new(2).unwrap()))
 }
 
 pub(crate) fn unpack_to(layers: &[BlobSource], to: &Path) -> Result<()> {
-    with_unpacking(|cx| unpack(layers, to, cx))
+    unpack(layers, to, &work())
 }
 
 pub(crate) fn snapshots(layers: &[BlobSource], store: &EmbeddedStore) -> Result<Vec<std::path::PathBuf>> {
-    with_unpacking(|cx| unpack_snapshots(layers, store, cx))
+    unpack_snapshots(layers, store, &work())
 }
 
 pub(crate) fn is_root() -> bool {

@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use longshore_core::{Budget, BuildResult, Cancel, Error, ExporterRegistry, OutputSpec, Response, Session, Store};
+use longshore_core::{
+    Budget, BuildResult, Cancel, Error, ExporterRegistry, OutputSpec, Response, Session, Store, Work,
+};
 use tempfile::TempDir;
 
 use super::{ExporterCase, listing_of};
@@ -67,7 +69,8 @@ impl<'a> Trial<'a> {
     pub(super) fn session(&self, manner: Manner) -> Session<'_> {
         let jobs = NonZeroUsize::new(manner.jobs).expect("at least one job");
         let store = self.case.store.map_or(manner.store, |store| (store.open)(self.place()));
-        let session = Session::new(&self.registry, store).with_budget(Budget::new(jobs)).with_cancel(manner.cancel);
+        let work = Work::default().with_budget(Budget::new(jobs)).with_cancel(manner.cancel);
+        let session = Session::new(&self.registry, store).with_work(work);
         match self.case.registry {
             Some(registry) => session.with_pusher((registry.pusher)(self.place())),
             None => session,

@@ -72,7 +72,7 @@ impl ExporterInstance for Tiny {
         let medium = match output {
             Output::File(sink) => {
                 let archive = LayoutArchive::new(all_entries, blobs)?;
-                Medium::File(sink.fill_with(archive.into_bundle(), cx)?)
+                Medium::File(sink.fill_with(archive.into_bundle(), cx.work())?)
             }
             Output::Layout(path) => {
                 Medium::Layout(LayoutDirectory::new(&path).stage(&blobs, cx)?, all_entries, path.display().to_string())

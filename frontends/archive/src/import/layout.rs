@@ -1,21 +1,17 @@
 //! The images of an OCI layout that was received, or that is in a directory.
 
 use std::io::Read;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
 use longshore_core::content::{BlobMeta, Provider, StoredImage};
-use longshore_core::image::{GraphBlob, GraphLimits, Storing, store, verbatim, walk};
+use longshore_core::image::{GraphBlob, GraphLimits, store, verbatim, walk};
 use longshore_core::layout::{LayoutSource, ListedImage, listed};
 use longshore_core::oci::{Descriptor, Digest, Index};
 use longshore_core::{Context, Error, ErrorKind, Existing, Result};
 
 use super::receive::{Received, ingest_anew};
 use super::{Arrived, Import};
-
-/// Blobs of a directory that are copied at the same time.
-const JOBS: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
 
 /// The images of a layout that was received.
 pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Vec<Arrived>> {
@@ -95,12 +91,11 @@ impl Provider for Arriving<'_> {
 /// Copies the images of a layout in a directory.
 pub(super) fn directory(path: &Path, import: &Import<'_>) -> Result<Vec<Arrived>> {
     let source = Arc::new(LayoutSource::directory(path)?);
-    let storing = Storing { jobs: JOBS, progress: import.progress, cancel: import.cancel };
     let copied = listed(source.index(), |_| true).into_iter().map(|image| {
         let ListedImage { root, referrers, names, tags } = image;
         let existing = Existing { root: root.clone(), referrers: referrers.clone(), provider: source.clone() };
         let assembled = verbatim(&existing)?;
-        store(&assembled, import.store, &storing)?;
+        store(&assembled, import.store, import.work)?;
         Ok(Arrived { image: StoredImage { root, referrers }, names, tags, missing: assembled.missing })
     });
     copied.collect()

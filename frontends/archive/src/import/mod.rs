@@ -10,7 +10,7 @@ use std::path::Path;
 
 use longshore_core::content::{ImageStore, StoredImage};
 use longshore_core::oci::{Descriptor, ImageName};
-use longshore_core::{Cancel, Context, Error, Progress, Result};
+use longshore_core::{Context, Error, Result, Work};
 
 pub use names::ImportName;
 use receive::Received;
@@ -22,10 +22,8 @@ pub struct Import<'a> {
     pub store: &'a dyn ImageStore,
     /// What images are called that the archive gives no full name.
     pub name: Option<&'a ImportName>,
-    /// Where to report what is under way.
-    pub progress: &'a Progress,
-    /// What says when to stop.
-    pub cancel: &'a Cancel,
+    /// What to report to, what says when to stop, and what may be used.
+    pub work: &'a Work,
 }
 
 /// A name that an import gave.

@@ -70,7 +70,7 @@ impl Received {
         thread::scope(|scope| -> Result<()> {
             let mut writers: VecDeque<Writing<'_>> = VecDeque::new();
             while let Some(entry) = reader.next_entry()? {
-                import.cancel.check()?;
+                import.work.check()?;
                 let path = received.new_path(&entry)?;
                 if let Some(target) = link_target(&entry)? {
                     received.links.insert(path, target);
@@ -87,7 +87,7 @@ impl Received {
                     {
                         received.finish(writing)?;
                     }
-                    let task = import.progress.task(format!("import {}", text(&path)), Some(entry.size));
+                    let task = import.work.progress.task(format!("import {}", text(&path)), Some(entry.size));
                     let (sender, pieces) = sync_channel(BEHIND);
                     let store = import.store;
                     let thread = scope.spawn(move || write(pieces, expected.as_ref(), store, task));
@@ -220,7 +220,7 @@ enum Piece {
 fn feed(reader: &mut Reader<impl Read>, pieces: &SyncSender<Piece>, import: &Import<'_>) -> Result<Vec<u8>> {
     let mut start = Vec::new();
     loop {
-        import.cancel.check()?;
+        import.work.check()?;
         let mut bytes = Vec::with_capacity(PIECE);
         let read = reader.by_ref().take(PIECE as u64).read_to_end(&mut bytes);
         if start.is_empty() {

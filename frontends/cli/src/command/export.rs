@@ -6,14 +6,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use longshore_core::compose::compose;
 use longshore_core::{
-    Budget, BuildResult, Destination, Epoch, Error, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec,
-    Plan, Progress, Session, Source, Store,
+    BuildResult, Destination, Epoch, Error, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec, Plan,
+    Progress, Session, Source, Store,
 };
 use longshore_distribution::Client;
 
-use super::{edits, signals, written};
+use super::{edits, work, written};
 use crate::args::ExportArgs;
-use crate::progress;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn export(
@@ -23,28 +22,20 @@ pub(crate) fn export(
     frontends: &FrontendRegistry,
     client: &Client,
 ) -> Result<()> {
-    let cancel = signals::cancel_on_signal()?;
-    let display = progress::start(args.progress);
-    let progress = Progress::new(display.clone());
+    let (display, work) = work::begin(args.progress, args.jobs)?;
     let specs = outputs(&args.outputs)?;
-    let store = open_store(args, &specs, root, exporters, frontends, &progress)?;
+    let store = open_store(args, &specs, root, exporters, frontends, &work.progress)?;
     let images = store.images().cloned();
-    let mut session = Session::new(exporters, store)
-        .with_pusher(Arc::new(client.pusher().with_jobs(args.push_jobs)))
-        .with_progress(progress.clone())
-        .with_cancel(cancel.clone());
-    if let Some(jobs) = args.jobs {
-        session = session.with_budget(Budget::new(jobs));
-    }
+    let pusher = Arc::new(client.pusher().with_jobs(args.push_jobs));
+    let session = Session::new(exporters, store).with_pusher(pusher).with_work(work.clone());
     let resolved = session.resolve(&specs)?;
     let cx = FrontendContext {
         excludes: edits::parse_excludes(&args.excludes)?,
         owner: args.owner.as_deref().map(edits::parse_owner).transpose()?,
-        progress: progress.clone(),
+        work,
         images,
         every_tag: false,
         referrers: args.all,
-        cancel,
     };
     let result = build(args, frontends, &cx)?;
     written::check(args, &result)?;
@@ -109,7 +100,7 @@ fn build(args: &ExportArgs, frontends: &FrontendRegistry, cx: &FrontendContext) 
         sources.push((source.platform, images));
     }
     let edits = edits::edits(args, cx)?;
-    Ok(BuildResult { images: compose(sources, &args.platforms, &edits, &cx.progress)?, epoch })
+    Ok(BuildResult { images: compose(sources, &args.platforms, &edits, &cx.work.progress)?, epoch })
 }
 
 fn source_date_epoch() -> Result<Option<Epoch>, Error> {

@@ -5,23 +5,20 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::Result;
-use longshore_core::{Context, Error, Progress};
+use longshore_core::{Context, Error};
 use longshore_frontend_archive::{Import, ImportName, Imported};
 
-use super::{inspect, signals};
+use super::{inspect, work};
 use crate::args::ImportArgs;
-use crate::progress;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn import(args: &ImportArgs, root: &StoreRoot) -> Result<()> {
-    let cancel = signals::cancel_on_signal()?;
     let name =
         args.name.as_deref().map(str::parse::<ImportName>).transpose().attempt(|| "invalid --name".to_owned())?;
-    let display = progress::start(args.progress);
-    let progress = Progress::new(display.clone());
+    let (display, work) = work::begin(args.progress, None)?;
     let source = Opened::new(&args.path).attempt(|| format!("cannot import {}", shown(&args.path)))?;
     let store = root.open()?;
-    let import = Import { store: &store, name: name.as_ref(), progress: &progress, cancel: &cancel };
+    let import = Import { store: &store, name: name.as_ref(), work: &work };
     let imported = match source {
         Opened::Directory => import.directory(&args.path),
         Opened::Archive(file) => import.archive(file),

@@ -9,19 +9,19 @@ use longshore_core::content::ImageStore;
 use longshore_core::image::{InspectedLayer, InspectedManifest, Inspection, as_existing, inspect as inspect_one};
 use longshore_core::oci::Descriptor;
 use longshore_core::{
-    Cancel, Error, ErrorKind, Existing, FrontendContext, FrontendRegistry, Image, ImageContent, Progress, Source,
+    Error, ErrorKind, Existing, FrontendContext, FrontendRegistry, Image, ImageContent, Source, Work,
 };
 use serde_json::json;
 
-use super::signals;
+use super::work;
 use crate::args::{InspectArgs, ProgressStyle};
-use crate::progress;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn inspect(args: &InspectArgs, root: &StoreRoot, frontends: &FrontendRegistry) -> Result<()> {
-    let cancel = signals::cancel_on_signal()?;
-    let images = open(&args.source, root, frontends, &cancel)?;
-    let inspected = images.iter().map(|(image, existing)| Ok((names(image), inspect_one(existing, &cancel)?)));
+    // What a registry makes us wait for is said.
+    let (_, work) = work::begin(ProgressStyle::Plain, None)?;
+    let images = open(&args.source, root, frontends, &work)?;
+    let inspected = images.iter().map(|(image, existing)| Ok((names(image), inspect_one(existing, &work)?)));
     let inspected = inspected.collect::<Result<Vec<_>, Error>>()?;
     let mut out = io::stdout().lock();
     if args.json {
@@ -41,14 +41,12 @@ pub(super) fn open(
     text: &str,
     root: &StoreRoot,
     frontends: &FrontendRegistry,
-    cancel: &Cancel,
+    work: &Work,
 ) -> Result<Vec<(Image, Existing)>, Error> {
     let source = Source::parse(text)?;
     let store = frontends.reads_image_store(&source).then(|| root.open_existing()).transpose()?.flatten();
     let images = store.map(|store| Arc::new(store) as Arc<dyn ImageStore>);
-    // What a registry makes us wait for is said.
-    let progress = Progress::new(progress::start(ProgressStyle::Plain));
-    let cx = FrontendContext { images, progress, cancel: cancel.clone(), ..FrontendContext::default() };
+    let cx = FrontendContext { images, work: work.clone(), ..FrontendContext::default() };
     let images = frontends.open(&source, &cx)?.into_iter().map(|image| {
         let existing = match &image.content {
             ImageContent::Existing(existing) => Some(existing.clone()),

@@ -15,6 +15,7 @@ mod signals;
 mod tag;
 mod unpack;
 mod verify;
+mod work;
 mod written;
 
 pub(crate) use completion::completion;

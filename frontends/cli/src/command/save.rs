@@ -11,14 +11,13 @@ use longshore_core::oci::Digest;
 use longshore_core::options::Attrs;
 use longshore_core::{
     BuildResult, Dest, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendRegistry, Image, ImageContent,
-    OutputSpec, Progress, Session, Source, Store,
+    OutputSpec, Session, Source, Store,
 };
 
 use rustix::fs::Mode;
 
-use super::signals;
+use super::work;
 use crate::args::SaveArgs;
-use crate::progress;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn save(
@@ -35,9 +34,7 @@ pub(crate) fn save(
         let error = Error::option("an archive is not written to a terminal");
         return Err(error.with_hint("add -o FILE, or redirect standard output").into());
     }
-    let cancel = signals::cancel_on_signal()?;
-    let display = progress::start(args.progress);
-    let progress = Progress::new(display.clone());
+    let (display, work) = work::begin(args.progress, None)?;
     // As docker save does: whoever may read an image need not be everybody.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let images: Option<Arc<dyn ImageStore>> = match frontends.reads_image_store(&Source::parse(&args.from)?) {
@@ -45,16 +42,10 @@ pub(crate) fn save(
         false => None,
     };
     // What is made on the way is not for the image store.
-    let session = || Session::new(exporters, Store::Spool).with_progress(progress.clone()).with_cancel(cancel.clone());
+    let session = || Session::new(exporters, Store::Spool).with_work(work.clone());
     // Options and destinations that cannot be fail before any image is looked at.
     session().resolve(&[output(args, &[])])?;
-    let cx = FrontendContext {
-        every_tag: true,
-        images,
-        progress: progress.clone(),
-        cancel: cancel.clone(),
-        ..FrontendContext::default()
-    };
+    let cx = FrontendContext { every_tag: true, images, work: work.clone(), ..FrontendContext::default() };
     let images = open(args, frontends, &cx).map_err(|error| match error.kind() {
         ErrorKind::NotFound if args.from == "image" => {
             error.with_hint(format!("`longshore images` lists what is there; {ELSEWHERE}"))
@@ -102,7 +93,7 @@ fn open(args: &SaveArgs, frontends: &FrontendRegistry, cx: &FrontendContext) -> 
     }
     let images = all.into_iter().map(|(_, image)| image).collect();
     let platforms: Vec<_> = args.platform.clone().into_iter().collect();
-    compose(vec![(None, images)], &platforms, &Edits::default(), &cx.progress)
+    compose(vec![(None, images)], &platforms, &Edits::default(), &cx.work.progress)
 }
 
 /// What two images have in common if they are one.

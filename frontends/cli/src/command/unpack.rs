@@ -1,37 +1,31 @@
 //! `longshore unpack`.
 
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use longshore_core::content::ImageStore;
 use longshore_core::image::{ImageLayers, layers_for};
 use longshore_core::oci::Platform;
-use longshore_core::unpack::{Unpacking, mount, mount_options, unpack as unpack_to, unpack_image};
-use longshore_core::{Cancel, Error, FrontendRegistry, Progress};
+use longshore_core::unpack::{mount, mount_options, unpack as unpack_to, unpack_image};
+use longshore_core::{Error, FrontendRegistry, Work};
 
-use super::{inspect, signals};
+use super::{inspect, work};
 use crate::args::UnpackArgs;
-use crate::progress;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn unpack(args: &UnpackArgs, root: &StoreRoot, frontends: &FrontendRegistry) -> Result<()> {
-    let cancel = signals::cancel_on_signal()?;
-    let display = progress::start(args.progress);
-    let progress = Progress::new(display.clone());
+    let (display, work) = work::begin(args.progress, args.jobs)?;
     if let Some(to) = args.mount.as_ref().filter(|to| !to.is_dir()) {
         return Err(Error::option(format!("cannot mount on {}: it is not a directory", to.display())).into());
     }
-    let layers = layers(args, root, frontends, &progress, &cancel)?;
-    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    let cx = Unpacking { jobs, progress: &progress, cancel: &cancel };
+    let layers = layers(args, root, frontends, &work)?;
     if let Some(to) = &args.to {
-        unpack_to(&layers.layers, to, &cx)?;
+        unpack_to(&layers.layers, to, &work)?;
         display.finish();
         return Ok(());
     }
-    let directories = snapshots(&layers, root, &cx)?;
+    let directories = snapshots(&layers, root, &work)?;
     display.finish();
     match &args.mount {
         Some(to) => mount(&directories, to)?,
@@ -44,21 +38,20 @@ fn layers(
     args: &UnpackArgs,
     root: &StoreRoot,
     frontends: &FrontendRegistry,
-    progress: &Progress,
-    cancel: &Cancel,
+    work: &Work,
 ) -> Result<ImageLayers, Error> {
-    let images = inspect::open(&format!("image:{}", args.name), root, frontends, cancel)?;
+    let images = inspect::open(&format!("image:{}", args.name), root, frontends, work)?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
     let missing = || Error::input(format!("{} is no image", args.name));
     let (_, existing) = images.first().ok_or_else(missing)?;
-    layers_for(existing, &platform, progress)
+    layers_for(existing, &platform, &work.progress)
 }
 
 /// The directories of an image's layers, made where they are missing, and kept as long as the image.
-fn snapshots(image: &ImageLayers, root: &StoreRoot, cx: &Unpacking<'_>) -> Result<Vec<PathBuf>, Error> {
+fn snapshots(image: &ImageLayers, root: &StoreRoot, work: &Work) -> Result<Vec<PathBuf>, Error> {
     let store = root.open()?;
     let _lease = longshore_core::content::ContentStore::lease(&store)?;
     let snapshots = store.snapshots().ok_or_else(|| Error::input("the store has no snapshots"))?;
-    let directories = unpack_image(image, snapshots, cx)?;
+    let directories = unpack_image(image, snapshots, work)?;
     directories.iter().map(|path| Ok(path.canonicalize()?)).collect()
 }

@@ -6,16 +6,16 @@ use anyhow::{Result, bail};
 use longshore_core::image::verify as verify_one;
 use longshore_core::{FrontendRegistry, Progress};
 
-use super::{inspect, signals};
-use crate::args::VerifyArgs;
+use super::{inspect, work};
+use crate::args::{ProgressStyle, VerifyArgs};
 use crate::store_root::StoreRoot;
 
 pub(crate) fn verify(args: &VerifyArgs, root: &StoreRoot, frontends: &FrontendRegistry) -> Result<()> {
-    let cancel = signals::cancel_on_signal()?;
+    let (_, work) = work::begin(ProgressStyle::Plain, None)?;
     let mut out = io::stdout().lock();
     let mut problems = 0;
-    for (image, existing) in inspect::open(&args.source, root, frontends, &cancel)? {
-        let found = verify_one(&existing, &cancel, &Progress::silent())?;
+    for (image, existing) in inspect::open(&args.source, root, frontends, &work)? {
+        let found = verify_one(&existing, &work.clone().with_progress(Progress::silent()))?;
         if found.problems.is_empty() {
             writeln!(out, "ok {} {}", existing.root.digest, inspect::names(&image).join(" "))?;
         }

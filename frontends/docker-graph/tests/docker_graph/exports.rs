@@ -8,7 +8,7 @@ use longshore_core::compression::Algorithm;
 use longshore_core::content::{ContentStore, MemoryStore};
 use longshore_core::image::{Inspection, as_existing, inspect, verify};
 use longshore_core::oci::{Digest, Manifest, MediaType, json};
-use longshore_core::{BuildResult, Cancel, ErrorKind, Existing, Image, ImageContent, Progress, Store};
+use longshore_core::{BuildResult, ErrorKind, Existing, Image, ImageContent, Store, Work};
 use longshore_testkit::docker::{BuiltImage, GraphDriver, odd_tars};
 use longshore_testkit::validate::{self, ValidatedImage};
 
@@ -155,7 +155,7 @@ fn inspecting_reads_no_file() {
         let (data, image) = Data::with_image(driver);
         (0..3).for_each(|at| fs::remove_dir_all(data.files(&image, at)).unwrap());
         let existing = existing(&data.open(":app:1").unwrap()[0]);
-        let found = inspect(&existing, &Cancel::default()).unwrap();
+        let found = inspect(&existing, &Work::default()).unwrap();
         // The same archives, read whole.
         let store = MemoryStore::default();
         let descriptors =
@@ -165,12 +165,12 @@ fn inspecting_reads_no_file() {
         let root = store.put(MediaType::MANIFEST, &json::indented(&manifest).unwrap());
         let whole = Existing { root: root.clone(), referrers: Vec::new(), provider: Arc::new(store) };
         assert_eq!(existing.root.digest, root.digest);
-        assert_eq!(told(&found), told(&inspect(&whole, &Cancel::default()).unwrap()), "{driver:?}");
+        assert_eq!(told(&found), told(&inspect(&whole, &Work::default()).unwrap()), "{driver:?}");
         assert!(told(&found).iter().all(|(size, files, content, biggest)| {
             *size > *content && *files > 40 && biggest.len() == 5 && biggest[0].1 > 5000
         }));
         // To verify is to read.
-        let found = verify(&existing, &Cancel::default(), &Progress::silent()).unwrap();
+        let found = verify(&existing, &Work::default()).unwrap();
         assert!(found.problems[0].contains("are gone"), "{:?}", found.problems);
         assert_error(&failed_export(&data, ":app:1"), ErrorKind::NotFound, "are gone", "");
     }
@@ -181,7 +181,7 @@ fn verifying_finds_nothing_wrong() {
     for driver in GraphDriver::ALL {
         let (data, image) = Data::with_image(driver);
         let existing = existing(&data.open(":app:1").unwrap()[0]);
-        let found = verify(&existing, &Cancel::default(), &Progress::silent()).unwrap();
+        let found = verify(&existing, &Work::default()).unwrap();
         assert_eq!(found.problems, [""; 0]);
         let validated = validate::image(existing.provider.as_ref(), &existing.root).unwrap();
         assert_same(&validated.images[0], &image, driver.name());

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use longshore_core::layer::{Layer, LayerSource, TarSource};
 use longshore_core::{
     Artifact, BuildResult, Built, Error, ErrorKind, Event, ExporterRegistry, Frontend, FrontendContext, Image,
-    ImageContent, OutputSpec, Progress, ProgressSink, Response, Result, Session, Source, Store,
+    ImageContent, OutputSpec, Progress, ProgressSink, Response, Result, Session, Source, Store, Work,
 };
 use longshore_exporter_oci::OciExporter;
 use longshore_frontend_docker_graph::DockerGraphFrontend;
@@ -152,5 +152,11 @@ impl ProgressSink for Warnings {
 /// A context, and the warnings that it gets.
 fn listening() -> (FrontendContext, Arc<Warnings>) {
     let warnings = Arc::new(Warnings::default());
-    (FrontendContext { progress: Progress::new(warnings.clone()), ..FrontendContext::default() }, warnings)
+    (
+        FrontendContext {
+            work: Work::default().with_progress(Progress::new(warnings.clone())),
+            ..FrontendContext::default()
+        },
+        warnings,
+    )
 }
