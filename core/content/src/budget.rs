@@ -90,7 +90,7 @@ impl Budget {
     /// budget counts as the whole budget.
     ///
     /// # Errors
-    /// [`Cancelled`](crate::ErrorKind::Cancelled), at once.
+    /// [`Cancelled`](longshore_oci::ErrorKind::Cancelled), at once.
     pub fn acquire(&self, bytes: u64, cancel: &Cancel) -> Result<Permit> {
         let bytes = bytes.min(self.0.limit);
         let waiting = self.0.waiting.clone();

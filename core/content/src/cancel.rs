@@ -62,7 +62,7 @@ impl Cancel {
     /// Fails if someone asked to stop.
     ///
     /// # Errors
-    /// [`Cancelled`](crate::ErrorKind::Cancelled).
+    /// [`Cancelled`](longshore_oci::ErrorKind::Cancelled).
     pub fn check(&self) -> Result<()> {
         if self.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
     }

@@ -97,7 +97,7 @@ impl BlobFiles {
     /// Opens a blob's file at byte `from`.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) if there is none.
+    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) if there is none.
     pub fn read(&self, digest: &Digest, from: u64) -> Result<File> {
         let path = self.path(digest);
         let mut file = File::open(&path).map_err(|error| match error.kind() {
@@ -240,7 +240,7 @@ impl IngestFile {
     /// Checks what was written against what was expected; answers its digest and size.
     ///
     /// # Errors
-    /// [`Corrupt`](crate::ErrorKind::Corrupt) if it is something else.
+    /// [`Corrupt`](longshore_oci::ErrorKind::Corrupt) if it is something else.
     pub fn check(&self) -> Result<(Digest, u64)> {
         let digest = self.hasher.clone().finish();
         check_expected(self.expected.as_ref(), &digest, self.size)?;

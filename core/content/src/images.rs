@@ -27,15 +27,15 @@ pub trait ImageStore: ContentStore {
     /// Points each name at its image, all at once; answers what each pointed to before.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) for an image whose root or referrers are not in the store;
-    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for a name with the digest of another image.
+    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for an image whose root or referrers are not in the store;
+    /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption) for a name with the digest of another image.
     fn tag(&self, images: &[(ImageName, StoredImage)]) -> Result<Vec<Option<StoredImage>>>;
 
     /// Takes names away, all at once; answers what each pointed to. The content stays until it is
     /// collected.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) for a name that is not there; then none is taken away.
+    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a name that is not there; then none is taken away.
     fn untag(&self, names: &[ImageName]) -> Result<Vec<StoredImage>>;
 
     /// The snapshots of images in this store, if it has any.
@@ -47,7 +47,7 @@ pub trait ImageStore: ContentStore {
 /// Fails if a name says that it is for another image.
 ///
 /// # Errors
-/// [`InvalidOption`](crate::ErrorKind::InvalidOption) for a name with another digest than the root's.
+/// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption) for a name with another digest than the root's.
 pub fn check_name(name: &ImageName, root: &Descriptor) -> Result<()> {
     match name.digest() {
         Some(digest) if digest != root.digest.to_string() => {

@@ -8,14 +8,15 @@ use longshore_oci::{Digest, Error, ErrorKind, ImageName, Result};
 
 /// Who can give the bytes of blobs: a store, a registry, an archive.
 ///
-/// - The bytes are as they are found: whoever reads checks them, with [`read`], [`copy`] or [`Verified`].
+/// - The bytes are as they are found: whoever reads checks them, with [`read`](crate::read), [`copy`](crate::copy) or
+///   [`Verified`](crate::Verified).
 /// - It may be called from many threads at once.
 pub trait Provider: Send + Sync + fmt::Debug {
     /// Opens a blob at byte `from`. One request; a reader that fails half-way is opened again from
     /// where it was.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) for a blob that is not there.
+    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a blob that is not there.
     fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>>;
 
     /// The blob as an open file, where it is one: the kernel can copy it without our reading it.

@@ -80,7 +80,7 @@ pub trait PushSession: Send + Sync + fmt::Debug {
     /// Says what a tag will point to, before anything is visible.
     ///
     /// # Errors
-    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) if another output of the run wants it to point
+    /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption) if another output of the run wants it to point
     /// elsewhere.
     fn reserve(&self, tag: &str, descriptor: &Descriptor) -> Result<()>;
 

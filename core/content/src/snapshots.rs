@@ -33,7 +33,7 @@ pub trait Snapshots: Send + Sync {
     /// Keeps a snapshot, and those below it, as long as the blob `config` is kept.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) for a blob that is not there.
+    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a blob that is not there.
     fn keep(&self, config: &Digest, chain_id: &Digest) -> Result<()>;
 }
 

@@ -40,7 +40,7 @@ pub trait ContentStore: Provider {
     /// Adds to what is known of a blob that is there.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) for a blob that is not there.
+    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a blob that is not there.
     fn update(&self, digest: &Digest, meta: BlobMeta) -> Result<()>;
 
     /// Keeps every blob that is written or found from now on, until the lease is dropped.
@@ -66,7 +66,7 @@ pub trait BlobWriter: Write + Send {
     /// is merged into what is known of it.
     ///
     /// # Errors
-    /// [`Corrupt`](crate::ErrorKind::Corrupt) if it is not what was expected; nothing is visible then.
+    /// [`Corrupt`](longshore_oci::ErrorKind::Corrupt) if it is not what was expected; nothing is visible then.
     fn commit(self: Box<Self>, meta: BlobMeta) -> Result<BlobInfo>;
 }
 
@@ -123,7 +123,7 @@ fn extend<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Made {
     /// The encoder, its version and its parameters: all that decides the bytes, as in
-    /// [`Encoding::encoder`](crate::compression::Encoding::encoder).
+    /// `Encoding::encoder` of longshore-core.
     pub encoder: String,
     /// The newest time of the files in it, in seconds since 1970; `None` if it has no files.
     pub newest: Option<i64>,
