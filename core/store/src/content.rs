@@ -10,7 +10,8 @@ use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Result};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::EmbeddedStore;
-use crate::database::{failed, now};
+use crate::database::now;
+use crate::failure::failed;
 
 impl Provider for EmbeddedStore {
     fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {

@@ -6,7 +6,7 @@ use rusqlite::{Transaction, params};
 
 use crate::EmbeddedStore;
 use crate::content::rows;
-use crate::database::failed;
+use crate::failure::failed;
 
 impl ImageStore for EmbeddedStore {
     fn image(&self, name: &ImageName) -> Result<Option<StoredImage>> {

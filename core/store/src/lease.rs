@@ -12,7 +12,8 @@ use longshore_content::{Lease, LiveFile};
 use longshore_oci::{Context, Digest, Result};
 use rusqlite::{Transaction, params};
 
-use crate::database::{failed, now};
+use crate::database::now;
+use crate::failure::failed;
 use crate::{EmbeddedStore, Inner};
 
 /// Ends a lease when it is dropped.

@@ -2,6 +2,7 @@
 
 mod content;
 mod database;
+mod failure;
 mod images;
 mod lease;
 mod prune;

@@ -8,7 +8,7 @@ use rusqlite::Transaction;
 
 use crate::EmbeddedStore;
 use crate::content::{has_row, parse};
-use crate::database::failed;
+use crate::failure::failed;
 use crate::lease::end_dead_leases;
 
 /// All that is reachable: from names, from leases, and from there along the references.

@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::EmbeddedStore;
 use crate::content::has_row;
-use crate::database::failed;
+use crate::failure::failed;
 use crate::prune::REACHABLE;
 
 /// Where the directories are: a short name, because the options of a mount list them all.
