@@ -9,8 +9,8 @@ use longshore_content::{
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Result};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::EmbeddedStore;
 use crate::database::now;
+use crate::embedded::EmbeddedStore;
 use crate::failure::failed;
 
 impl Provider for EmbeddedStore {

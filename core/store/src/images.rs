@@ -4,8 +4,8 @@ use longshore_content::{ImageStore, Snapshots, StoredImage, check_name, not_foun
 use longshore_oci::{Context, Descriptor, Error, ErrorKind, ImageName, Result};
 use rusqlite::{Transaction, params};
 
-use crate::EmbeddedStore;
 use crate::content::rows;
+use crate::embedded::EmbeddedStore;
 use crate::failure::failed;
 
 impl ImageStore for EmbeddedStore {

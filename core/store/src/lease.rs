@@ -13,8 +13,8 @@ use longshore_oci::{Context, Digest, Result};
 use rusqlite::{Transaction, params};
 
 use crate::database::now;
+use crate::embedded::{EmbeddedStore, Inner};
 use crate::failure::failed;
-use crate::{EmbeddedStore, Inner};
 
 /// Ends a lease when it is dropped.
 struct Held {

@@ -6,8 +6,8 @@ use longshore_content::Amount;
 use longshore_oci::{Context, Digest, Result};
 use rusqlite::Transaction;
 
-use crate::EmbeddedStore;
 use crate::content::{has_row, parse};
+use crate::embedded::EmbeddedStore;
 use crate::failure::failed;
 use crate::lease::end_dead_leases;
 

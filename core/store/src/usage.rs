@@ -5,7 +5,7 @@ use longshore_oci::{Context, Result};
 use rusqlite::Transaction;
 use serde::Serialize;
 
-use crate::EmbeddedStore;
+use crate::embedded::EmbeddedStore;
 use crate::failure::failed;
 use crate::prune::REACHABLE;
 
