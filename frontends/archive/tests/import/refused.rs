@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use longshore_core::archive::{Entry, Writer};
 use longshore_core::compression::Algorithm;
 use longshore_core::content::{ContentStore, ImageStore, MemoryStore};
 use longshore_core::image::{GraphLimits, walk};
@@ -83,6 +84,28 @@ fn an_archive_that_ends_early_is_refused_at_every_byte() {
         assert_eq!(store.images().unwrap(), []);
     }
     assert!(import_from(&MemoryStore::default(), &archive[..last], None).is_ok());
+}
+
+/// Sizes are those of headers: an archive of a few bytes may claim any.
+#[test]
+fn an_archive_that_claims_more_than_there_can_be_is_refused() {
+    let image = existing(1, &ExistingOptions::default());
+    let good = layout(&[&image], vec![image.root.clone().annotated(NAME, "app:1")]);
+    for size in [i64::MAX as u64, u64::MAX - 511, u64::MAX] {
+        for path in ["blobs/sha256/aa", "index.json", "manifest.json", "file"] {
+            let mut bytes = Vec::new();
+            let mut tar = Writer::new(&mut bytes);
+            for (path, content) in good.iter().filter(|(path, _)| path.starts_with("blobs")) {
+                tar.append(&Entry::file(path.as_str(), 0o644, content.len() as u64), &mut &content[..]).unwrap();
+            }
+            let path = if path.ends_with("aa") { format!("blobs/sha256/{}", "a".repeat(64)) } else { path.to_owned() };
+            tar.append(&Entry::file(path.as_str(), 0o644, size), &mut &b"short"[..]).unwrap_err();
+            let store = MemoryStore::default();
+            let error = import_from(&store, &bytes[..], None).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path} {size}: {}", error.with_causes());
+            assert_eq!(store.images().unwrap(), []);
+        }
+    }
 }
 
 /// A good image stays good when an archive with more of it is cut, and a good archive is imported after.
