@@ -10,7 +10,10 @@ use longshore_core::content::Provider;
 use longshore_core::layer::TarStream;
 use longshore_core::oci::Digest;
 use longshore_core::options::{Attrs, Options, Value, Visitor, describe, parse};
-use longshore_core::{BuildResult, Destination, Error, ErrorKind, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output, Response, Result, Run, Staged, Turn};
+use longshore_core::{
+    BuildResult, Destination, Error, ErrorKind, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output,
+    Response, Result, Run, Staged, Turn,
+};
 
 /// A tar archive in which something happens half-way.
 pub struct HalfwayTar {

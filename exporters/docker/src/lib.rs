@@ -5,7 +5,9 @@ mod legacy;
 mod manifest;
 mod options;
 
-use longshore_core::{BuildResult, Destination, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged, image};
+use longshore_core::{
+    BuildResult, Destination, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged, image,
+};
 use options::{DockerOptions, Format};
 
 /// The exporter `type=docker`.

@@ -6,7 +6,9 @@ use longshore_core::content::{ImageStore, Provider, StoredImage};
 use longshore_core::image::{self, AssembledImage, NamedImage, Push, PushedTags};
 use longshore_core::oci::{ImageName, Platform};
 use longshore_core::unpack::unpack_image;
-use longshore_core::{Error, ErrorKind, Existing, ExportContext, ExportedImage, ExporterType, Response, Result, Staged, Turn};
+use longshore_core::{
+    Error, ErrorKind, Existing, ExportContext, ExportedImage, ExporterType, Response, Result, Staged, Turn,
+};
 
 use crate::ImageExporter;
 use crate::options::StoreOptions;

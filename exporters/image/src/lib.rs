@@ -3,7 +3,9 @@
 mod export;
 mod options;
 
-use longshore_core::{BuildResult, Destination, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged, image};
+use longshore_core::{
+    BuildResult, Destination, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged, image,
+};
 use options::StoreOptions;
 
 /// The exporter `type=image`.

@@ -3,7 +3,10 @@
 mod export;
 mod options;
 
-use longshore_core::{BuildResult, Destination, Error, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged, image};
+use longshore_core::{
+    BuildResult, Destination, Error, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged,
+    image,
+};
 use options::OciOptions;
 
 /// The exporter `type=oci`.

@@ -4,7 +4,9 @@ mod export;
 mod options;
 
 use longshore_core::image::Push;
-use longshore_core::{BuildResult, Destination, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged, image};
+use longshore_core::{
+    BuildResult, Destination, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged, image,
+};
 use options::RegistryOptions;
 
 /// The exporter `type=registry`.

@@ -5,8 +5,8 @@ use longshore_core::layout::{LayoutArchive, LayoutDirectory, StagedLayout, entri
 use longshore_core::oci::Descriptor;
 use longshore_core::options::{Attrs, Options, Visitor};
 use longshore_core::{
-    BuildResult, Destination, Error, ExportContext, ExportedImage, Exporter, ExporterInfo, ExporterInstance, ExporterType, Filled,
-    Needs, Output, Response, Result, Run, Staged, Turn,
+    BuildResult, Destination, Error, ExportContext, ExportedImage, Exporter, ExporterInfo, ExporterInstance,
+    ExporterType, Filled, Needs, Output, Response, Result, Run, Staged, Turn,
 };
 
 #[derive(Debug)]
