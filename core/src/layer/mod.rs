@@ -1,6 +1,7 @@
 //! Layers: what a frontend hands over, and the tar streams and blobs that are made of it.
 
 mod directory;
+mod entries;
 mod make;
 mod plain;
 mod set;
@@ -23,11 +24,6 @@ pub use stream::LayerStream;
 
 use crate::compression::Algorithm;
 use crate::tree::Patterns;
-
-/// Prefix of a file that stands for a deleted one (image-spec, layer.md, "Whiteouts").
-pub(crate) const WHITEOUT: &[u8] = b".wh.";
-/// File that hides what lower layers have in its directory.
-pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// One layer of an image, not read yet.
 #[derive(Debug)]
