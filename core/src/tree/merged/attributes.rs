@@ -22,7 +22,10 @@ pub struct Attributes {
 
 /// Extended attributes in the order of their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Xattrs(Vec<(Box<[u8]>, Box<[u8]>)>);
+struct Xattrs(Vec<Xattr>);
+
+/// A name and its value.
+type Xattr = (Box<[u8]>, Box<[u8]>);
 
 /// Bytes that an attribute takes up besides its name and value, for the limits.
 const XATTR: usize = 128;
