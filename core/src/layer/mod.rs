@@ -2,6 +2,7 @@
 
 mod directory;
 mod encoder;
+mod entries;
 mod make;
 mod plain;
 mod set;
@@ -25,11 +26,6 @@ pub use variant::{MadeLayer, Variant};
 
 use crate::compression::Algorithm;
 use crate::tree::Patterns;
-
-/// Prefix of a file that stands for a deleted one (image-spec, layer.md, "Whiteouts").
-pub(crate) const WHITEOUT: &[u8] = b".wh.";
-/// File that hides what lower layers have in its directory.
-pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// One layer of an image, not read yet.
 #[derive(Debug)]
