@@ -2,12 +2,14 @@
 
 mod auth;
 mod client;
+mod credentials;
 mod endpoint;
 mod hosts;
 mod http;
 mod manifest;
 mod pull;
 mod push;
+mod registry;
 mod slots;
 
 pub use client::{Client, ClientOptions};

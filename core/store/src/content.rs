@@ -9,8 +9,9 @@ use longshore_content::{
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Result};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::EmbeddedStore;
-use crate::database::{failed, now};
+use crate::database::now;
+use crate::embedded::EmbeddedStore;
+use crate::failure::failed;
 
 impl Provider for EmbeddedStore {
     fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {

@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use longshore_oci::{Context, Error, ErrorKind, Result};
 use parking_lot::{Mutex, MutexGuard};
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::failure::failed;
 use crate::schema;
 
 /// How long a transaction waits for those of other processes, each of which takes milliseconds.
@@ -73,25 +74,6 @@ impl Database {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database").finish_non_exhaustive()
-    }
-}
-
-/// An error of SQLite, in our kinds.
-pub(crate) fn failed(error: rusqlite::Error) -> Error {
-    let kind = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => ErrorKind::NoSpace,
-        Some(ErrorCode::PermissionDenied | ErrorCode::ReadOnly | ErrorCode::CannotOpen) => ErrorKind::Denied,
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ErrorKind::Corrupt,
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Unavailable,
-        _ => ErrorKind::Other,
-    };
-    let failed = Error::new(kind, "store.db cannot be used").with_source(error);
-    match kind {
-        ErrorKind::Unavailable => failed.retryable(),
-        ErrorKind::Corrupt => {
-            failed.with_hint("store.db is damaged; the blobs beside it are files that are named by their digests")
-        }
-        _ => failed,
     }
 }
 

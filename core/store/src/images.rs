@@ -4,9 +4,9 @@ use longshore_content::{ImageStore, Snapshots, StoredImage, check_name, not_foun
 use longshore_oci::{Context, Descriptor, Error, ErrorKind, ImageName, Result};
 use rusqlite::{Transaction, params};
 
-use crate::EmbeddedStore;
 use crate::content::rows;
-use crate::database::failed;
+use crate::embedded::EmbeddedStore;
+use crate::failure::failed;
 
 impl ImageStore for EmbeddedStore {
     fn image(&self, name: &ImageName) -> Result<Option<StoredImage>> {

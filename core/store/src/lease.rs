@@ -12,8 +12,9 @@ use longshore_content::{Lease, LiveFile};
 use longshore_oci::{Context, Digest, Result};
 use rusqlite::{Transaction, params};
 
-use crate::database::{failed, now};
-use crate::{EmbeddedStore, Inner};
+use crate::database::now;
+use crate::embedded::{EmbeddedStore, Inner};
+use crate::failure::failed;
 
 /// Ends a lease when it is dropped.
 struct Held {

@@ -6,9 +6,9 @@ use longshore_content::Amount;
 use longshore_oci::{Context, Digest, Result};
 use rusqlite::Transaction;
 
-use crate::EmbeddedStore;
 use crate::content::{has_row, parse};
-use crate::database::failed;
+use crate::embedded::EmbeddedStore;
+use crate::failure::failed;
 use crate::lease::end_dead_leases;
 
 /// All that is reachable: from names, from leases, and from there along the references.

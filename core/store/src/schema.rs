@@ -3,7 +3,7 @@
 use longshore_oci::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 
-use crate::database::failed;
+use crate::failure::failed;
 
 /// The version of [`TABLES`], in SQLite's `user_version`. A change of the tables raises it and adds
 /// the step from the one before to [`prepare`].

@@ -9,13 +9,10 @@ use longshore_content::{Amount, ScratchDirectory, SnapshotWriter, Snapshots, is_
 use longshore_oci::{Context, Digest, Result};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::EmbeddedStore;
 use crate::content::has_row;
-use crate::database::failed;
+use crate::embedded::{EmbeddedStore, SNAPSHOTS};
+use crate::failure::failed;
 use crate::prune::REACHABLE;
-
-/// Where the directories are: a short name, because the options of a mount list them all.
-pub(crate) const DIRECTORY: &str = "fs";
 
 /// The snapshots that images and runs need, and those below them.
 const NEEDED: &str = ", needed (chain_id) AS (
@@ -36,12 +33,12 @@ impl Snapshots for EmbeddedStore {
     }
 
     fn prepare(&self) -> Result<Box<dyn SnapshotWriter + '_>> {
-        let scratch = ScratchDirectory::new_in(&self.root().join(DIRECTORY))?;
+        let scratch = ScratchDirectory::new_in(&self.root().join(SNAPSHOTS))?;
         Ok(Box::new(Writer { store: self, scratch }))
     }
 
     fn empty(&self) -> Result<PathBuf> {
-        let path = self.root().join(DIRECTORY).join("empty");
+        let path = self.root().join(SNAPSHOTS).join("empty");
         fs::create_dir_all(&path).attempt(|| format!("cannot make {}", path.display()))?;
         Ok(path)
     }
@@ -70,7 +67,7 @@ impl EmbeddedStore {
     }
 
     fn snapshot_path(&self, id: i64) -> PathBuf {
-        self.root().join(DIRECTORY).join(id.to_string())
+        self.root().join(SNAPSHOTS).join(id.to_string())
     }
 
     fn commit_snapshot(&self, directory: &Path, chain_id: &Digest, parent: Option<&Digest>) -> Result<PathBuf> {
@@ -93,7 +90,7 @@ impl EmbeddedStore {
                 fs::rename(&path, directory.with_extension("orphan"))?;
             }
             fs::rename(directory, &path)?;
-            fs::File::open(self.root().join(DIRECTORY))?.sync_all()?;
+            fs::File::open(self.root().join(SNAPSHOTS))?.sync_all()?;
             Ok(path)
         })
     }
@@ -120,7 +117,7 @@ impl EmbeddedStore {
     /// Removes directories that have no row. They are moved away first, in a transaction, so that none is
     /// taken from whoever has just made it.
     pub(crate) fn remove_snapshots(&self) -> Result<()> {
-        let directory = self.root().join(DIRECTORY);
+        let directory = self.root().join(SNAPSHOTS);
         let trash = ScratchDirectory::new_in(&directory)?;
         let entries = fs::read_dir(&directory).attempt(|| format!("cannot list {}", directory.display()))?;
         for entry in entries.flatten() {

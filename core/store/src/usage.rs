@@ -5,8 +5,8 @@ use longshore_oci::{Context, Result};
 use rusqlite::Transaction;
 use serde::Serialize;
 
-use crate::EmbeddedStore;
-use crate::database::failed;
+use crate::embedded::EmbeddedStore;
+use crate::failure::failed;
 use crate::prune::REACHABLE;
 
 /// How much a store holds. Each blob counts once, in the first line that it belongs to.

@@ -7,69 +7,14 @@ use longshore_core::content::{MemoryStore, read};
 use longshore_core::oci::{MANIFEST_LIMIT, parse_manifest};
 use longshore_core::options::Attrs;
 use longshore_core::{
-    BuildResult, Cancel, Dest, ErrorKind, Existing, ExporterInfo, ExporterRegistry, Image, ImageContent, OutputSpec,
-    Pusher, Store,
+    BuildResult, Cancel, Dest, ErrorKind, Existing, ExporterInfo, Image, ImageContent, OutputSpec, Store,
 };
 
+use super::case::ExporterCase;
 use super::trial::{Manner, Trial};
 use crate::causes::full;
 use crate::faults::{Fault, FaultyProvider, HalfwayTar, ON_PURPOSE};
 use crate::sample::{self, CountingTar, ExistingOptions, LargeTar, MemoryTar, TarOptions};
-
-/// What the suite needs to know about an exporter.
-#[derive(Clone, Copy)]
-pub struct ExporterCase<'a> {
-    /// The exporter, alone or among others; the suite adds [`FailingExporter`](crate::faults::FailingExporter).
-    pub exporters: &'a dyn Fn() -> ExporterRegistry,
-    /// An output of it that goes into this directory, which is there and empty. No option may change
-    /// the bytes of an image that exists, or give it a name that only one image can have; every image
-    /// of the suite brings a name for `name=*`.
-    pub spec: &'a dyn Fn(&Path) -> OutputSpec,
-    /// Whether it writes images, and not the files in them.
-    pub images: bool,
-    /// Checks what one export put into the directory, for example with [`validate`](crate::validate).
-    pub check: &'a dyn Fn(&Path),
-    /// Where it keeps what it exports, if that is not the directory itself.
-    pub store: Option<StoreCase<'a>>,
-    /// Where it pushes what it exports, if that is not the directory itself.
-    pub registry: Option<RegistryCase<'a>>,
-}
-
-impl std::fmt::Debug for StoreCase<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StoreCase").finish_non_exhaustive()
-    }
-}
-
-/// An exporter whose images go into a store, which the suite puts into the directory of the output.
-#[derive(Clone, Copy)]
-pub struct StoreCase<'a> {
-    /// Opens the store of this directory.
-    pub open: &'a dyn Fn(&Path) -> Store,
-    /// A line for each thing in that store that anyone can see, after a first one for the store.
-    pub visible: &'a dyn Fn(&Path) -> Vec<String>,
-}
-
-/// An exporter whose images go to registries; the suite stands for one with the directory of the output.
-#[derive(Clone, Copy)]
-pub struct RegistryCase<'a> {
-    /// Pushes to the registry of this directory, whatever registry a name says.
-    pub pusher: &'a dyn Fn(&Path) -> Arc<dyn Pusher>,
-    /// A line for each thing in that registry that a tag leads to, after a first one for the registry.
-    pub visible: &'a dyn Fn(&Path) -> Vec<String>,
-}
-
-impl std::fmt::Debug for RegistryCase<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RegistryCase").finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for ExporterCase<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ExporterCase").field("images", &self.images).finish_non_exhaustive()
-    }
-}
 
 /// Checks every line of the contract of [`Exporter`](longshore_core::Exporter) that can be seen from
 /// outside, through a [`Session`](longshore_core::Session).
@@ -136,7 +81,7 @@ fn info(trial: &Trial<'_>) -> ExporterInfo {
     trial.registry.get(&trial.spec().kind).expect("the exporter of the output").info()
 }
 
-/// Runs `check` with a destination where nothing is, and with one that an earlier run wrote.
+/// Runs `check` with an empty destination, and with one that an earlier run wrote.
 fn over_nothing_and_over_something(case: &ExporterCase<'_>, check: impl Fn(&Trial<'_>)) {
     check(&Trial::new(case));
     let trial = Trial::new(case);
@@ -158,7 +103,7 @@ fn its_info_is_well_formed(case: &ExporterCase<'_>) {
         let key = &option.key;
         assert!(is_word(key), "option `{key}`: not lower case");
         assert!(!["type", "dest"].contains(&key.as_ref()), "option `{key}`: belongs to the host");
-        assert!(!keys.contains(key), "option `{key}`: there twice");
+        assert!(!keys.contains(key), "option `{key}`: declared twice");
         assert!(is_line(&option.help) && !option.help.ends_with('.'), "option `{key}`: help `{}`", option.help);
         assert!(is_line(&option.syntax), "option `{key}`: syntax `{}`", option.syntax);
         assert!(is_line(&option.default), "option `{key}`: default `{}`", option.default);
@@ -236,7 +181,7 @@ fn the_response_says_what_was_written(case: &ExporterCase<'_>) {
         assert!(path.exists(), "nothing at {}", path.display());
         let said = response.destination.expect("a destination");
         let (said, asked) = (Path::new(&said).canonicalize(), path.canonicalize());
-        assert_eq!(said.expect("a path that is there"), asked.expect("a path that is there"));
+        assert_eq!(said.expect("an existing path"), asked.expect("an existing path"));
     }
     if case.images {
         assert_eq!(response.images.len(), 1, "images of the response");

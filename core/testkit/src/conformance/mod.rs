@@ -2,6 +2,7 @@
 //!
 //! A test of an implementation is one call. All cases run; the panic names each that failed.
 
+mod case;
 mod content;
 mod exporter;
 mod images;
@@ -11,8 +12,9 @@ mod trial;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use case::{ExporterCase, RegistryCase, StoreCase};
 pub use content::{CONTENT_CASES, ContentCheck, content_store};
-pub use exporter::{EXPORTER_CASES, ExporterCase, ExporterCheck, RegistryCase, StoreCase, exporter};
+pub use exporter::{EXPORTER_CASES, ExporterCheck, exporter};
 pub use images::{IMAGE_CASES, ImageCheck, image_store};
 pub use listing::{digest_of, listing_of};
 
