@@ -6,30 +6,82 @@ use longshore_content::{ContentStore, Pusher, Work};
 use longshore_oci::{Descriptor, Digest, Error, ErrorKind, Result};
 use serde::Serialize;
 
-use crate::compression::Encoding;
-use crate::layer::{Layer, LayerSet, LayerStream, MadeLayer, Workshop};
+use crate::layer::{Layer, LayerSet, LayerStream, MadeLayer, Variant, WantedLayers, Workshop};
 
-/// What an output needs of a result. A run unites the needs of its outputs, and reads each layer once.
+/// What an output needs of a result: the layers that it will ask for, each in a variant. A run unites the
+/// needs of its outputs, and reads each layer once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Needs {
-    /// Encodings of layers that it will ask for with [`ExportContext::layer`].
-    pub encodings: Vec<Encoding>,
+    pub(crate) layers: WantedLayers,
 }
 
 impl Needs {
-    /// Needs layers in `encodings`.
-    pub fn layers(encodings: impl Into<Vec<Encoding>>) -> Self {
-        Self { encodings: encodings.into() }
+    /// Adds a layer, which it will ask for with [`ExportContext::layer`] or [`ExportContext::layer_stream`].
+    #[must_use]
+    pub fn with_layer(mut self, layer: &Arc<Layer>, variant: Variant) -> Self {
+        self.layers.add(layer, variant);
+        self
     }
 
-    /// Adds what another output needs.
+    /// Adds the layers of existing images, which are not known before the images are taken apart.
+    #[must_use]
+    pub fn with_existing(mut self, variant: Variant) -> Self {
+        self.layers.add_found(variant);
+        self
+    }
+
+    /// Adds what another output, or another part of this one, needs.
     pub fn unite(&mut self, other: Self) {
-        for encoding in other.encodings {
-            if !self.encodings.contains(&encoding) {
-                self.encodings.push(encoding);
-            }
-        }
+        self.layers.unite(other.layers);
+    }
+
+    /// Whether no layer has to be made.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// Whether `variant` of `layer` is among them.
+    pub fn contains(&self, layer: &Arc<Layer>, variant: Variant) -> bool {
+        self.layers.contains(layer, variant)
+    }
+}
+
+/// What is known of a run before it reads a layer, and what an output can do with layers besides taking
+/// them from the store. Together with the layer and the options it decides the
+/// [`Route`](crate::image::Route) of each layer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Run {
+    /// Whether no other output of the run needs layers, so that none has to be kept for it.
+    pub is_alone: bool,
+    /// Whether this output takes layers while they are made.
+    pub streams: bool,
+    /// Whether this output may find layers where it writes to.
+    pub reuses: bool,
+}
+
+impl Run {
+    /// A run in which no other output needs layers.
+    pub fn alone() -> Self {
+        Self { is_alone: true, ..Self::default() }
+    }
+
+    /// A run in which others need layers, too.
+    pub fn shared() -> Self {
+        Self::default()
+    }
+
+    /// Takes layers while they are made.
+    #[must_use]
+    pub fn with_streams(self, streams: bool) -> Self {
+        Self { streams, ..self }
+    }
+
+    /// Looks for layers where they are written to.
+    #[must_use]
+    pub fn with_reuse(self, reuses: bool) -> Self {
+        Self { reuses, ..self }
     }
 }
 
@@ -61,13 +113,13 @@ impl ExportContext<'_> {
         &self.work
     }
 
-    /// A layer in the store, in an encoding that [`ExporterInstance::needs`](crate::ExporterInstance::needs) named: made now, or by
-    /// another output that this call waits for.
+    /// A layer in the store, in a variant that [`ExporterInstance::needs`](crate::ExporterInstance::needs)
+    /// named: made now, or by another output that this call waits for.
     ///
     /// # Errors
     /// A layer that cannot be read or stored.
-    pub fn layer(&self, layer: &Arc<Layer>, encoding: Encoding) -> Result<MadeLayer> {
-        self.layers.get(layer, encoding, self.workshop())
+    pub fn layer(&self, layer: &Arc<Layer>, variant: Variant) -> Result<MadeLayer> {
+        self.layers.get(layer, variant, self.workshop())
     }
 
     /// A layer that is made while it is sent, and not stored: only where no other output needs it, and it
@@ -75,16 +127,16 @@ impl ExportContext<'_> {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn layer_stream<'l>(&'l self, layer: &'l Layer, encoding: Encoding) -> Result<Option<LayerStream<'l>>> {
-        if !self.layers.is_for_one_output() || self.workshop().is_made(layer, encoding)? {
+    pub fn layer_stream<'l>(&'l self, layer: &'l Layer, variant: Variant) -> Result<Option<LayerStream<'l>>> {
+        if !self.layers.is_for_one_output() || self.workshop().is_made(layer, variant)? {
             return Ok(None);
         }
-        Ok(Some(LayerStream::new(layer, encoding, self.workshop())))
+        Ok(Some(LayerStream::new(layer, variant, self.workshop())))
     }
 
-    /// Whether no other output needs layers.
-    pub(crate) fn is_for_one_output(&self) -> bool {
-        self.layers.is_for_one_output()
+    /// What is known of the run: whether this output is the only one that needs layers.
+    pub fn run(&self) -> Run {
+        if self.layers.is_for_one_output() { Run::alone() } else { Run::shared() }
     }
 
     fn workshop(&self) -> Workshop<'_> {

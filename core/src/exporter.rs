@@ -6,8 +6,8 @@ use std::fmt;
 use longshore_oci::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::context::{ExportContext, ExportedImage, Needs, Response, Turn};
-use crate::options::{Attrs, OptionInfo};
+use crate::context::{ExportContext, ExportedImage, Needs, Response, Run, Turn};
+use crate::options::{Attrs, OptionInfo, Options, describe, parse};
 use crate::result::BuildResult;
 use crate::sink::{Destination, Filled, Output};
 
@@ -25,6 +25,32 @@ pub trait Exporter: Send + Sync {
     /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for an unknown key, a bad value, or options
     /// that exclude each other.
     fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>>;
+}
+
+/// An exporter whose type and options are known when it is compiled. It is an [`Exporter`], and its options,
+/// once checked, are all that one output consists of.
+///
+/// An exporter that learns its type or its options at run time implements [`Exporter`] itself.
+pub trait ExporterType: Send + Sync {
+    /// The name in `type=…`.
+    const KIND: &'static str;
+    /// What it writes, in one line.
+    const SUMMARY: &'static str;
+    /// The options, which are an output once they are read and checked.
+    type Instance: Options + Default + ExporterInstance + 'static;
+}
+
+impl<T: ExporterType> Exporter for T {
+    fn info(&self) -> ExporterInfo {
+        let options = describe(&mut T::Instance::default());
+        ExporterInfo { kind: T::KIND.into(), summary: T::SUMMARY.into(), options }
+    }
+
+    fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
+        let mut instance = T::Instance::default();
+        parse(T::KIND, attrs, &mut instance)?;
+        Ok(Box::new(instance))
+    }
 }
 
 /// What people and other programs are told about an exporter.
@@ -47,17 +73,19 @@ pub trait ExporterInstance: Send + Sync {
     /// What the host must open for it, as its options say.
     fn destination(&self) -> Destination;
 
-    /// What it needs of `result`, and whether its options fit to it. It reads no layer.
+    /// What it will ask `run` for, and whether its options fit `result`. It reads no layer. It may be called
+    /// more than once, as the answer may decide whether it is alone.
     ///
     /// # Errors
     /// Options that do not fit, such as one name for several images.
-    fn needs(&self, result: &BuildResult) -> Result<Needs>;
+    fn needs(&self, result: &BuildResult, run: Run) -> Result<Needs>;
 
-    /// What [`export`](Self::export) would write, one line a thing, for `--dry-run`. It reads no layer.
+    /// What [`export`](Self::export) would write in `run`, one line per thing, for `--dry-run`. It reads no
+    /// layer.
     ///
     /// # Errors
     /// As [`needs`](Self::needs).
-    fn plan(&self, result: &BuildResult) -> Result<Vec<String>>;
+    fn plan(&self, result: &BuildResult, run: Run) -> Result<Vec<String>>;
 
     /// Makes, verifies and transfers everything, and shows nothing: files stay under temporary names,
     /// and no name, tag or index entry changes before [`Staged::publish`]. A stream is written when it is

@@ -30,9 +30,9 @@ pub use longshore_content as content;
 pub use longshore_oci as oci;
 
 pub use bundle::Bundle;
-pub use context::{ExportContext, ExportedImage, Needs, Response, Turn};
+pub use context::{ExportContext, ExportedImage, Needs, Response, Run, Turn};
 pub use epoch::{Epoch, EpochOption};
-pub use exporter::{Exporter, ExporterInfo, ExporterInstance, Staged};
+pub use exporter::{Exporter, ExporterInfo, ExporterInstance, ExporterType, Staged};
 pub use exporters::ExporterRegistry;
 pub use frontend::{Frontend, FrontendContext, FrontendRegistry, SchemeInfo, Source};
 pub use longshore_content::{

@@ -1,14 +1,14 @@
-//! The layers of an image: made in the wanted encoding, or kept as they are.
+//! The layers of an image, each on its route.
 
 use std::sync::{Arc, OnceLock};
 
 use longshore_content::{Provider, for_each};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, MediaType, Result};
 
-use super::{BlobProvider, ImageBlob, ImageOptions};
-use crate::compression::{Algorithm, Encoding, decoder};
-use crate::context::ExportContext;
-use crate::layer::{BlobSource, Layer, LayerSource, LayerStream, MadeLayer};
+use super::{BlobProvider, ImageBlob, ImageOptions, LayerOutlet, Route};
+use crate::compression::decoder;
+use crate::context::{ExportContext, Run};
+use crate::layer::{BlobSource, Layer, LayerSource, MadeLayer, Variant};
 use crate::result::Built;
 
 /// A layer that is ready to be listed and copied.
@@ -18,15 +18,6 @@ pub(super) struct PreparedLayer<'a> {
     pub(super) diff_id: Digest,
     /// The newest time of its files; `None` for a layer that was known before it was read.
     pub(super) newest: Option<i64>,
-}
-
-/// Takes layers while they are made, instead of the store.
-pub(super) trait LayerOutlet: Sync {
-    /// A layer that is there already, compressed by this algorithm, so that none has to be made.
-    fn present(&self, layer: &Layer, algorithm: Algorithm) -> Result<Option<(Descriptor, Arc<dyn Provider>)>>;
-
-    /// Takes a layer; answers what it was and who has it now. `None` if it takes no such layers.
-    fn take(&self, layer: &LayerStream<'_>) -> Result<Option<(MadeLayer, Arc<dyn Provider>)>>;
 }
 
 /// The layers of each artifact, in order. Several are made at a time: as many as there are jobs.
@@ -39,9 +30,11 @@ pub(super) fn prepare<'a>(
     let artifacts = built.artifacts();
     let layers = artifacts.iter().flat_map(|artifact| &artifact.layers);
     let slots: Vec<(&Arc<Layer>, OnceLock<PreparedLayer<'a>>)> = layers.map(|layer| (layer, OnceLock::new())).collect();
+    let run = outlet.map_or(cx.run(), |outlet| outlet.abilities(cx.run()));
+    let traveller = Traveller { options, cx, outlet };
     for_each(slots.iter().collect(), cx.work().jobs().get(), &cx.work().cancel, |(layer, slot)| {
-        let prepared = prepare_one(layer, options, cx, outlet)?;
-        let _ = slot.set(prepared);
+        cx.work().check()?;
+        let _ = slot.set(traveller.follow(layer, run)?);
         Ok(())
     })?;
     let mut prepared = slots.into_iter().filter_map(|(_, slot)| slot.into_inner());
@@ -49,71 +42,65 @@ pub(super) fn prepare<'a>(
     Ok(artifacts.iter().map(|artifact| artifact.layers.len()).map(take).collect())
 }
 
-fn prepare_one<'a>(
-    layer: &Arc<Layer>,
-    options: &ImageOptions,
+/// Takes layers along their routes.
+struct Traveller<'a, 'o> {
+    options: &'o ImageOptions,
     cx: &'a ExportContext<'a>,
-    outlet: Option<&dyn LayerOutlet>,
-) -> Result<PreparedLayer<'a>> {
-    cx.work().check()?;
-    if let Some(diff_id) = layer.diff_id()
-        && let Some((descriptor, provider)) = present(layer, options, cx, outlet)?
-    {
-        let blob = ImageBlob { descriptor, references: Vec::new(), provider: BlobProvider::Image(provider) };
-        return Ok(PreparedLayer { blob, diff_id: diff_id.clone(), newest: None });
-    }
-    let encoding = options.encoding()?;
-    let (made, provider) = make(layer, encoding, cx, outlet)?;
-    let missing = || Error::new(ErrorKind::Other, format!("layer {} was not made in {encoding:?}", layer.name()));
-    let descriptor = made.blob(encoding).cloned().ok_or_else(missing)?;
-    let newest = made.newest.filter(|_| layer.diff_id().is_none());
-    Ok(PreparedLayer {
-        blob: ImageBlob { descriptor, references: Vec::new(), provider },
-        diff_id: made.diff_id,
-        newest,
-    })
+    outlet: Option<&'o dyn LayerOutlet>,
 }
 
-/// A layer that is a blob already, as it is wanted, and who has it.
-fn present(
-    layer: &Layer,
-    options: &ImageOptions,
-    cx: &ExportContext<'_>,
-    outlet: Option<&dyn LayerOutlet>,
-) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
-    let blob = match &layer.source {
-        LayerSource::Blob(source) => Some(source),
-        LayerSource::Dir(_) | LayerSource::Tar(_) => None,
-    };
-    if let Some(source) = blob.filter(|_| !options.recompresses()) {
-        let descriptor = Descriptor { media_type: media_type(source)?, ..source.descriptor.clone() };
-        return Ok(Some((descriptor, source.provider.clone())));
+impl<'a> Traveller<'a, '_> {
+    fn follow(&self, layer: &Arc<Layer>, run: Run) -> Result<PreparedLayer<'a>> {
+        match Route::of(layer, self.options, run)? {
+            Route::Keep => known(layer, kept(layer)?),
+            Route::Pass => known(layer, layer.plain()),
+            Route::Reuse(variant) => {
+                let found = self.outlet.map(|outlet| outlet.find(layer, variant)).transpose()?.flatten();
+                match found {
+                    Some(found) => known(layer, Some(found)),
+                    None => self.follow(layer, run.with_reuse(false)),
+                }
+            }
+            Route::Stream(variant) => match self.stream(layer, variant)? {
+                Some((made, provider)) => Ok(prepared(layer, made, BlobProvider::Image(provider))),
+                None => self.make(layer, variant),
+            },
+            Route::Make(variant) => self.make(layer, variant),
+        }
     }
-    let algorithm = options.encoding()?.algorithm();
-    if let Some(outlet) = outlet
-        && let Some(found) = outlet.present(layer, algorithm)?
-    {
-        return Ok(Some(found));
+
+    fn stream(&self, layer: &Layer, variant: Variant) -> Result<Option<(MadeLayer, Arc<dyn Provider>)>> {
+        let Some(outlet) = self.outlet else { return Ok(None) };
+        let Some(stream) = self.cx.layer_stream(layer, variant)? else { return Ok(None) };
+        outlet.take(&stream)
     }
-    // Several outputs read a source once, from the store.
-    let is_read_once = cx.is_for_one_output() || blob.is_some();
-    Ok(layer.plain().filter(|_| algorithm == Algorithm::Uncompressed && is_read_once))
+
+    fn make(&self, layer: &Arc<Layer>, variant: Variant) -> Result<PreparedLayer<'a>> {
+        let made = self.cx.layer(layer, variant)?;
+        Ok(prepared(layer, made, BlobProvider::Store(self.cx.store())))
+    }
 }
 
-/// Makes a layer, straight into `outlet` where that is possible; else into the store.
-fn make<'a>(
-    layer: &Arc<Layer>,
-    encoding: Encoding,
-    cx: &'a ExportContext<'a>,
-    outlet: Option<&dyn LayerOutlet>,
-) -> Result<(MadeLayer, BlobProvider<'a>)> {
-    if let Some(outlet) = outlet
-        && let Some(stream) = cx.layer_stream(layer, encoding)?
-        && let Some((made, provider)) = outlet.take(&stream)?
-    {
-        return Ok((made, BlobProvider::Image(provider)));
-    }
-    Ok((cx.layer(layer, encoding)?, BlobProvider::Store(cx.store())))
+/// A layer whose diffID was known before it was read.
+fn known<'a>(layer: &Layer, blob: Option<(Descriptor, Arc<dyn Provider>)>) -> Result<PreparedLayer<'a>> {
+    let unknown = || Error::new(ErrorKind::Other, format!("layer {} has no blob or no diffID", layer.name()));
+    let (descriptor, provider) = blob.ok_or_else(unknown)?;
+    let diff_id = layer.diff_id().ok_or_else(unknown)?.clone();
+    let blob = ImageBlob { descriptor, references: Vec::new(), provider: BlobProvider::Image(provider) };
+    Ok(PreparedLayer { blob, diff_id, newest: None })
+}
+
+fn prepared<'a>(layer: &Layer, made: MadeLayer, provider: BlobProvider<'a>) -> PreparedLayer<'a> {
+    let MadeLayer { diff_id, descriptor, newest, .. } = made;
+    let newest = newest.filter(|_| layer.diff_id().is_none());
+    PreparedLayer { blob: ImageBlob { descriptor, references: Vec::new(), provider }, diff_id, newest }
+}
+
+/// The blob that a layer is, and its provider.
+fn kept(layer: &Layer) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
+    let LayerSource::Blob(source) = &layer.source else { return Ok(None) };
+    let descriptor = Descriptor { media_type: media_type(source)?, ..source.descriptor.clone() };
+    Ok(Some((descriptor, source.provider.clone())))
 }
 
 /// The media type of a layer that is kept. Docker says `tar.gzip` of layers that are not, so there the

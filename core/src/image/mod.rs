@@ -8,9 +8,11 @@ mod layers;
 mod named;
 mod names;
 mod options;
+mod outlet;
 mod plain;
 mod plan;
 mod push;
+mod route;
 mod store;
 mod unpacked;
 mod verify;
@@ -25,12 +27,14 @@ use longshore_oci::{
 pub use existing::take_apart;
 pub use graph::{Graph, GraphBlob, GraphLimits, verbatim, walk};
 pub use inspect::{InspectedFile, InspectedLayer, InspectedManifest, Inspection, inspect};
-pub use named::{NamedImage, assemble_all};
+pub use named::{NamedImage, assemble_all, assemble_all_to};
 pub use names::Names;
 pub use options::ImageOptions;
+pub use outlet::LayerOutlet;
 pub use plain::as_existing;
 pub use plan::plan;
 pub use push::{Push, PushOptions, PushedTags};
+pub use route::{Route, routes};
 pub use store::store;
 pub use unpacked::{ImageLayers, artifact_for, layers_for};
 pub use verify::{Verification, verify};
@@ -38,7 +42,7 @@ pub use verify::{Verification, verify};
 use crate::context::ExportContext;
 use crate::epoch::Epoch;
 use crate::result::{Artifact, BuildResult, Built, Image, ImageContent};
-use layers::{LayerOutlet, PreparedLayer};
+use layers::PreparedLayer;
 
 /// An image whose every blob is there to be copied.
 #[derive(Debug)]
@@ -131,8 +135,11 @@ pub fn assemble<'a>(
     assemble_to(image, result, options, cx, None)
 }
 
-/// As [`assemble`], with layers that go to `outlet` while they are made.
-fn assemble_to<'a>(
+/// As [`assemble`], with layers that go to `outlet` while they are made, or that it has already.
+///
+/// # Errors
+/// As [`assemble`], and those of `outlet`.
+pub fn assemble_to<'a>(
     image: &Image,
     result: &BuildResult,
     options: &ImageOptions,

@@ -2,8 +2,7 @@
 
 use longshore_oci::{Descriptor, ImageName, Result};
 
-use super::layers::LayerOutlet;
-use super::{AssembledImage, ImageOptions, assemble_to};
+use super::{AssembledImage, ImageOptions, LayerOutlet, assemble_to};
 use crate::context::{ExportContext, ExportedImage};
 use crate::result::BuildResult;
 
@@ -39,8 +38,11 @@ pub fn assemble_all<'a>(
     assemble_all_to(result, options, cx, None)
 }
 
-/// As [`assemble_all`], with layers that go to `outlet` while they are made.
-pub(super) fn assemble_all_to<'a>(
+/// As [`assemble_all`], with layers that go to `outlet` while they are made, or that it has already.
+///
+/// # Errors
+/// As [`assemble_all`], and those of `outlet`.
+pub fn assemble_all_to<'a>(
     result: &BuildResult,
     options: &ImageOptions,
     cx: &'a ExportContext<'a>,

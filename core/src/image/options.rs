@@ -4,11 +4,9 @@ use longshore_oci::{Error, ImageName, MediaType, Result};
 
 use super::Names;
 use crate::compression::{Algorithm, Encoding};
-use crate::context::Needs;
 use crate::epoch::{Epoch, EpochOption};
-use crate::layer::LayerSource;
 use crate::options::{Options, Visitor};
-use crate::result::{Artifact, BuildResult, Existing, Image, ImageContent};
+use crate::result::{Artifact, BuildResult, Existing};
 
 /// The options that every exporter of images has: what images are called, and what decides their
 /// bytes. Unset is not the default: only an option that is set takes an existing image apart.
@@ -120,16 +118,6 @@ impl ImageOptions {
         }
     }
 
-    /// What assembling `result` with these options needs.
-    ///
-    /// # Errors
-    /// As [`encoding`](Self::encoding) and [`names`](Self::names).
-    pub fn needs(&self, result: &BuildResult) -> Result<Needs> {
-        self.names(result)?;
-        let is_made = result.images.iter().any(|image| self.makes_layers(image));
-        Ok(if is_made { Needs::layers([self.encoding()?]) } else { Needs::default() })
-    }
-
     /// Whether an existing image has to be taken apart. Of all options only those of this output
     /// count, not the epoch of the build.
     pub(crate) fn changes_bytes(&self, existing: &Existing) -> bool {
@@ -161,16 +149,5 @@ impl ImageOptions {
     pub(super) fn epoch(&self, artifact: &Artifact, of_build: Option<Epoch>) -> Option<Epoch> {
         let of_build = of_build.filter(|_| !artifact.is_untouched());
         self.source_date_epoch.map_or(of_build, |option| option.0)
-    }
-
-    fn makes_layers(&self, image: &Image) -> bool {
-        let is_blob = |source: &LayerSource| matches!(source, LayerSource::Blob(_));
-        match &image.content {
-            ImageContent::Existing(_) => self.recompresses(),
-            ImageContent::Built(built) => {
-                let mut layers = built.artifacts().into_iter().flat_map(|artifact| &artifact.layers);
-                layers.any(|layer| self.recompresses() || !is_blob(&layer.source))
-            }
-        }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use longshore_oci::{Digest, ImageName, Result};
 
-use super::ImageOptions;
-use crate::compression::{Algorithm, Encoding};
+use super::{ImageOptions, Route, routes};
+use crate::context::Run;
 use crate::layer::{Layer, LayerSource};
 use crate::result::{Artifact, BuildResult, ImageContent};
 
@@ -14,7 +14,7 @@ use crate::result::{Artifact, BuildResult, ImageContent};
 ///
 /// # Errors
 /// Options that do not fit to `result`.
-pub fn plan(result: &BuildResult, options: &ImageOptions) -> Result<Vec<String>> {
+pub fn plan(result: &BuildResult, options: &ImageOptions, run: Run) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for (image, names) in result.images.iter().zip(options.names(result)?) {
         match &image.content {
@@ -24,7 +24,7 @@ pub fn plan(result: &BuildResult, options: &ImageOptions) -> Result<Vec<String>>
                     if artifact.is_untouched() && options.epoch(artifact, None).is_none() {
                         lines.push(format!("  config {}", Digest::of(&artifact.config.to_bytes()?)));
                     }
-                    lines.extend(layers(artifact, options)?);
+                    lines.extend(layers(artifact, options, run)?);
                 }
             }
             ImageContent::Existing(existing) => {
@@ -43,20 +43,16 @@ fn title(names: &[ImageName]) -> String {
     names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn layers(artifact: &Artifact, options: &ImageOptions) -> Result<Vec<String>> {
-    let encoding = options.encoding()?;
-    let line = |layer: &Arc<Layer>| format!("  layer {}: {}", layer.name(), how(layer, options, encoding));
-    Ok(artifact.layers.iter().map(line).collect())
-}
-
-fn how(layer: &Layer, options: &ImageOptions, encoding: Encoding) -> String {
-    match &layer.source {
-        LayerSource::Blob(source) if !options.recompresses() => format!("as it is, {} bytes", source.descriptor.size),
-        _ => match layer.plain() {
-            Some((plain, _)) if encoding.algorithm() == Algorithm::Uncompressed => {
-                format!("{encoding}, {} bytes", plain.size)
-            }
-            _ => encoding.to_string(),
-        },
-    }
+fn layers(artifact: &Artifact, options: &ImageOptions, run: Run) -> Result<Vec<String>> {
+    let line = |(layer, route): (&Arc<Layer>, Result<Route>)| -> Result<String> {
+        let route = route?;
+        let size = match (&layer.source, route) {
+            (LayerSource::Blob(source), Route::Keep) => Some(source.descriptor.size),
+            (_, Route::Pass) => layer.plain().map(|(plain, _)| plain.size),
+            _ => None,
+        };
+        let size = size.map(|size| format!(", {size} bytes")).unwrap_or_default();
+        Ok(format!("  layer {}: {route}{size}", layer.name()))
+    };
+    routes(artifact, options, run).map(line).collect()
 }

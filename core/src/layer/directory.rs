@@ -1,40 +1,51 @@
 //! A directory as a tar stream, entry for entry what BuildKit's differ writes for the same tree.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use longshore_content::{Cancel, Progress};
 use longshore_oci::{Error, Result};
 use rustix::fs::{major, minor};
 
-use super::{DirSource, OPAQUE, Rules, WHITEOUT, Whiteouts};
+use super::entries::Visit;
+use super::{DirSource, Rules, Whiteouts};
 use crate::archive::{Entry, EntryKind, Writer};
+use crate::tree::merged::{OPAQUE, WHITEOUT};
 use crate::tree::{FileType, Node, NodeFile, walk};
 
 const CAPABILITY: &str = "security.capability";
 
-/// Writes the layer that `source` is to `out`; answers the newest time of its files.
+/// Writes the layer that `source` is to `out`; returns the newest time of its files.
 pub(super) fn write(
     source: &DirSource,
     out: &mut dyn Write,
     progress: &Progress,
     cancel: &Cancel,
 ) -> Result<Option<i64>> {
-    let mut layer = DirectoryLayer { source, tar: Writer::new(out), links: HashMap::new(), newest: None, progress };
+    let mut tar = Writer::new(out);
+    let mut newest = None;
+    entries(source, progress, cancel, &mut |entry, content| {
+        newest = newest.max(Some(entry.mtime));
+        Ok(tar.append(&entry, content)?)
+    })?;
+    tar.finish()?;
+    Ok(newest)
+}
+
+/// Visits the entries of the layer that `source` is.
+pub(super) fn entries(source: &DirSource, progress: &Progress, cancel: &Cancel, visit: &mut Visit<'_>) -> Result<()> {
+    let mut layer = DirectoryLayer { source, visit, links: HashMap::new(), progress };
     walk(&source.path, &source.rules.excludes, &mut |node| {
         cancel.check()?;
         layer.add(node)
-    })?;
-    layer.tar.finish()?;
-    Ok(layer.newest)
+    })
 }
 
 struct DirectoryLayer<'a> {
     source: &'a DirSource,
-    tar: Writer<&'a mut dyn Write>,
-    /// Where the first name of a file with several names went, by device and inode.
+    visit: &'a mut Visit<'a>,
+    /// The path that got the first name of a file with several names, by device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
-    newest: Option<i64>,
     progress: &'a Progress,
 }
 
@@ -71,10 +82,12 @@ impl DirectoryLayer<'_> {
 
     fn add_directory(&mut self, node: &Node<'_>, entry: Entry) -> Result<()> {
         let entry = Entry { kind: EntryKind::Directory, ..entry };
-        self.append(node, &entry, &mut io::empty())?;
         if self.source.whiteouts != Whiteouts::Overlay {
-            return Ok(());
+            return (self.visit)(entry, &mut io::empty());
         }
+        let path = [&entry.path, OPAQUE].join(&b'/');
+        let marker = Entry { path, kind: EntryKind::File, mode: 0o600, ..entry.clone() };
+        (self.visit)(entry, &mut io::empty())?;
         for scope in ["trusted", "user"] {
             let overlay = |what| node.directory_xattr(&format!("{scope}.overlay.{what}"));
             if overlay("redirect")?.is_some() {
@@ -82,15 +95,13 @@ impl DirectoryLayer<'_> {
                     .with_hint("mount the overlay and export the merged tree, or turn redirect_dir off"));
             }
             if overlay("opaque")?.as_deref() == Some(b"y") {
-                let path = [&entry.path, OPAQUE].join(&b'/');
-                let marker = Entry { path, kind: EntryKind::File, mode: 0o600, ..entry };
-                return self.append(node, &marker, &mut io::empty());
+                return (self.visit)(marker, &mut io::empty());
             }
         }
         Ok(())
     }
 
-    /// Adds what is not a directory: another name of a file that is there, or the file.
+    /// Adds what is not a directory: another name of a file that was visited, or the file.
     fn add_file(&mut self, node: &Node<'_>, mut entry: Entry) -> Result<()> {
         let stat = node.stat();
         let mut file = if entry.kind == EntryKind::File { Some(node.open()?) } else { None };
@@ -103,13 +114,13 @@ impl DirectoryLayer<'_> {
             let identity = (stat.st_dev, stat.st_ino);
             if let Some(first) = self.links.get(&identity) {
                 entry = Entry { kind: EntryKind::HardLink, link: first.clone(), device: (0, 0), ..entry };
-                return self.append(node, &entry, &mut io::empty());
+                return (self.visit)(entry, &mut io::empty());
             }
             self.links.insert(identity, entry.path.clone());
         }
-        let Some(file) = &mut file else { return self.append(node, &entry, &mut io::empty()) };
+        let Some(file) = &mut file else { return (self.visit)(entry, &mut io::empty()) };
         entry.size = stat.st_size.cast_unsigned();
-        self.append(node, &entry, file)
+        (self.visit)(entry, file)
     }
 
     fn is_whiteout(&self, node: &Node<'_>) -> Result<bool> {
@@ -127,15 +138,7 @@ impl DirectoryLayer<'_> {
     fn add_whiteout(&mut self, node: &Node<'_>, entry: Entry) -> Result<()> {
         let name = entry.path.len() - node.name().len();
         let path = [&entry.path[..name], WHITEOUT, &entry.path[name..]].concat();
-        self.append(node, &Entry { path, mode: 0o600, ..entry }, &mut io::empty())
-    }
-
-    fn append(&mut self, node: &Node<'_>, entry: &Entry, data: &mut dyn Read) -> Result<()> {
-        self.newest = self.newest.max(Some(entry.mtime));
-        self.tar.append(entry, data).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Error::from(error).context(format!("cannot read {}", node.display())),
-            _ => error.into(),
-        })
+        (self.visit)(Entry { path, mode: 0o600, ..entry }, &mut io::empty())
     }
 }
 

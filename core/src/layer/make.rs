@@ -4,33 +4,18 @@
 //! any order, and a collector a encoding writes them to the store in theirs. A block is held in the
 //! byte budget from when it is filled until the last collector has written it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, ScopedJoinHandle};
 
-use longshore_content::{BlobInfo, BlobMeta, BlobWriter, ContentStore, Made, Permit, Task, Verified, Work};
-use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Hasher, MediaType, Result};
+use longshore_content::{BlobInfo, BlobMeta, BlobWriter, Budget, ContentStore, Made, Permit, Task, Verified, Work};
+use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Hasher, Result};
 
-use super::{Layer, LayerSource, directory, tar_stream};
-use crate::compression::{Algorithm, BLOCK, Encoding, decoder};
-
-/// What was made of a layer.
-#[derive(Debug, Clone)]
-pub struct MadeLayer {
-    /// The digest of its uncompressed tar stream.
-    pub diff_id: Digest,
-    /// The newest time of its files, in seconds since 1970; `None` if it has no files.
-    pub newest: Option<i64>,
-    blobs: Vec<(Encoding, Descriptor)>,
-}
-
-impl MadeLayer {
-    /// The blob in the store that has `encoding`.
-    pub fn blob(&self, encoding: Encoding) -> Option<&Descriptor> {
-        self.blobs.iter().find(|(of, _)| *of == encoding).map(|(_, descriptor)| descriptor)
-    }
-}
+use super::encoder::{EncodePart, Encoder, Tail};
+use super::{Layer, LayerSource, MadeLayer, Variant, directory, tar_stream};
+use crate::compression::{BLOCK, decoder};
 
 /// What making a layer works with.
 #[derive(Debug, Clone, Copy)]
@@ -40,78 +25,68 @@ pub(crate) struct Workshop<'a> {
 }
 
 impl Workshop<'_> {
-    /// Reads `layer` once and stores it in each of `encodings`, unless all of them were made before.
-    pub(super) fn make(self, layer: &Layer, encodings: &[Encoding]) -> Result<MadeLayer> {
+    /// Reads `layer` once and stores it in each of `variants`, unless all of them were made before.
+    pub(super) fn make(self, layer: &Layer, variants: &[Variant]) -> Result<Vec<MadeLayer>> {
         let task = self.work.progress.task(format!("layer {}", layer.name()), None);
-        if let Some(made) = self.made_before(layer, encodings)? {
+        if let Some(made) = self.made_before(layer, variants)? {
             task.skipped("made before");
             return Ok(made);
         }
-        let writers = encodings.iter().map(|encoding| Ok((*encoding, self.store.ingest(None)?)));
-        let written = self.write(layer, writers.collect::<Result<_>>()?, &task)?;
-        let made = self.describe(written)?;
-        task.done(made.diff_id.to_string());
+        let writers = variants.iter().map(|variant| Ok((*variant, self.store.ingest(None)?)));
+        let made = self.write(layer, writers.collect::<Result<_>>()?, &task)?;
+        self.describe(&made)?;
+        task.done(made.first().map(|made| made.diff_id.to_string()).unwrap_or_default());
         Ok(made)
     }
 
-    /// Reads `layer` once and writes each encoding of it.
+    /// Reads `layer` once and writes each variant of it.
     pub(super) fn write(
         self,
         layer: &Layer,
-        writers: Vec<(Encoding, Box<dyn BlobWriter + '_>)>,
+        writers: Vec<(Variant, Box<dyn BlobWriter + '_>)>,
         task: &Task,
-    ) -> Result<Written> {
-        let written = thread::scope(|scope| -> Result<Written> {
-            let mut collectors: Vec<Collector<'_>> = Vec::new();
-            for (encoding, writer) in writers {
-                let (sender, blocks) = mpsc::channel();
-                let thread = scope.spawn(move || collect(blocks, writer));
-                collectors.push(Collector { encoding, sender, thread });
-            }
-            let mut stream = Stream::new(self, &collectors, task);
-            let written = self.write_tar(layer, &mut stream).and_then(|newest| Ok((newest, stream.finish()?)));
-            let mut blobs = Vec::new();
-            let mut failed = None;
-            for Collector { encoding, sender, thread } in collectors {
-                if written.is_ok() {
-                    // A collector that is gone says why when it is joined.
-                    let _ = sender.send(Piece::End);
-                }
-                drop(sender);
-                match thread.join() {
-                    Ok(Ok(Some(info))) => blobs.push((encoding, info)),
-                    Ok(Ok(None)) => {}
-                    Ok(Err(error)) => failed = failed.or(Some(error)),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            // The collector knows why it stopped; that it stopped is all that the driver saw.
-            let (newest, hashed) = failed.map_or(written, Err)?;
-            let plain = blobs.iter().find(|(encoding, _)| encoding.algorithm() == Algorithm::Uncompressed);
+    ) -> Result<Vec<MadeLayer>> {
+        let (diff_id, newest, blobs) = thread::scope(|scope| {
+            let mut stream = Stream::new(self, task);
+            let collectors = writers.into_iter().map(|(variant, writer)| {
+                let (sender, pieces) = mpsc::channel();
+                stream.add(variant, sender);
+                (variant, scope.spawn(move || collect(pieces, writer)))
+            });
+            let collectors: Vec<(Variant, Collector<'_>)> = collectors.collect();
+            let written = self.write_tar(layer, &mut stream);
+            let written = stream.finish(written);
+            let blobs = join(collectors)?;
+            let (newest, hashed) = written?;
+            let plain = blobs.iter().find(|(variant, _)| variant.is_plain());
             let diff_id = hashed
-                .or_else(|| plain.map(|(_, info)| info.digest.clone()))
-                .ok_or_else(|| Error::new(ErrorKind::Other, "a layer was made in no encoding"))?;
-            Ok(Written { diff_id, newest, blobs })
+                .or_else(|| plain.map(|(_, blob)| blob.info.digest.clone()))
+                .ok_or_else(|| Error::new(ErrorKind::Other, "a layer was made in no variant"))?;
+            Ok::<_, Error>((diff_id, newest, blobs))
+        })?;
+        check_diff_id(layer, &diff_id)?;
+        let made = blobs.into_iter().map(|(variant, Collected { info, annotations })| {
+            let descriptor = Descriptor { annotations, ..descriptor(variant, &info) };
+            MadeLayer { variant, diff_id: diff_id.clone(), descriptor, newest }
         });
-        let written = written?;
-        check_diff_id(layer, &written.diff_id)?;
-        Ok(written)
+        Ok(made.collect())
     }
 
-    /// Whether a layer is in the store in an encoding that this encoder made.
-    pub(crate) fn is_made(self, layer: &Layer, encoding: Encoding) -> Result<bool> {
-        Ok(self.made_before(layer, &[encoding])?.is_some())
+    /// Whether this encoder made the layer in `variant` before, and the store still has it.
+    pub(crate) fn is_made(self, layer: &Layer, variant: Variant) -> Result<bool> {
+        Ok(self.made_before(layer, &[variant])?.is_some())
     }
 
-    /// What this encoder made of a layer whose diffID is known. Blobs from elsewhere do not count.
-    fn made_before(self, layer: &Layer, encodings: &[Encoding]) -> Result<Option<MadeLayer>> {
+    /// The blobs that this encoder made of a layer whose diffID is known. Blobs from elsewhere do not count.
+    fn made_before(self, layer: &Layer, variants: &[Variant]) -> Result<Option<Vec<MadeLayer>>> {
         let Some(diff_id) = layer.diff_id() else { return Ok(None) };
-        let mut found = MadeLayer { diff_id: diff_id.clone(), newest: None, blobs: Vec::new() };
-        for encoding in encodings {
-            let Some(info) = self.store.made(diff_id, &encoding.encoder())? else { return Ok(None) };
+        let mut found = Vec::new();
+        for variant in variants {
+            let Some(info) = self.store.made(diff_id, &variant.encoder())? else { return Ok(None) };
             let mut made = info.meta.made.iter();
-            found.newest = made.find(|made| made.encoder == encoding.encoder()).and_then(|made| made.newest);
-            found.blobs.push((*encoding, descriptor(*encoding, &info)));
+            let newest = made.find(|made| made.encoder == variant.encoder()).and_then(|made| made.newest);
+            let descriptor = descriptor(*variant, &info);
+            found.push(MadeLayer { variant: *variant, diff_id: diff_id.clone(), descriptor, newest });
         }
         Ok(Some(found))
     }
@@ -129,34 +104,19 @@ impl Workshop<'_> {
         }
     }
 
-    /// Says in the store what its blobs are made of.
-    fn describe(self, written: Written) -> Result<MadeLayer> {
-        for (encoding, info) in &written.blobs {
-            let made = vec![Made { encoder: encoding.encoder(), newest: written.newest }];
-            let meta = BlobMeta { diff_id: Some(written.diff_id.clone()), made, ..BlobMeta::default() };
-            self.store.update(&info.digest, meta)?;
+    /// Records in the store what its blobs are made of.
+    fn describe(self, made: &[MadeLayer]) -> Result<()> {
+        for MadeLayer { variant, diff_id, descriptor, newest } in made {
+            let made = vec![Made { encoder: variant.encoder(), newest: *newest }];
+            let meta = BlobMeta { diff_id: Some(diff_id.clone()), made, ..BlobMeta::default() };
+            self.store.update(&descriptor.digest, meta)?;
         }
-        Ok(written.into())
+        Ok(())
     }
 }
 
-/// A layer that was written, in every encoding.
-#[derive(Debug)]
-pub(super) struct Written {
-    diff_id: Digest,
-    newest: Option<i64>,
-    blobs: Vec<(Encoding, BlobInfo)>,
-}
-
-impl From<Written> for MadeLayer {
-    fn from(Written { diff_id, newest, blobs }: Written) -> Self {
-        let blobs = blobs.iter().map(|(encoding, info)| (*encoding, descriptor(*encoding, info))).collect();
-        Self { diff_id, newest, blobs }
-    }
-}
-
-fn descriptor(encoding: Encoding, info: &BlobInfo) -> Descriptor {
-    Descriptor::new(MediaType::layer(encoding.algorithm()), info.digest.clone(), info.size)
+fn descriptor(variant: Variant, info: &BlobInfo) -> Descriptor {
+    Descriptor::new(variant.media_type(), info.digest.clone(), info.size)
 }
 
 fn check_diff_id(layer: &Layer, found: &Digest) -> Result<()> {
@@ -180,41 +140,73 @@ struct Block {
 enum Piece {
     Plain(Arc<Block>),
     Encoded { parts: Vec<Receiver<Result<Vec<u8>>>>, block: Arc<Block> },
-    End,
+    End(Box<dyn Encoder>),
 }
 
-struct Collector<'scope> {
-    encoding: Encoding,
-    sender: Sender<Piece>,
-    thread: ScopedJoinHandle<'scope, Result<Option<BlobInfo>>>,
+/// Writes one variant; `None` if the stream did not come to its end.
+type Collector<'scope> = ScopedJoinHandle<'scope, Result<Option<Collected>>>;
+
+/// A blob that was written, and what its encoder annotates it with.
+struct Collected {
+    info: BlobInfo,
+    annotations: BTreeMap<String, String>,
 }
 
-/// Writes one encoding of a stream to the store; `None` if the stream did not come to its end.
-fn collect(pieces: Receiver<Piece>, mut writer: Box<dyn BlobWriter + '_>) -> Result<Option<BlobInfo>> {
+/// Writes one variant of a stream to the store.
+fn collect(pieces: Receiver<Piece>, mut writer: Box<dyn BlobWriter + '_>) -> Result<Option<Collected>> {
+    let mut written = Vec::new();
     for piece in pieces {
         match piece {
             Piece::Plain(block) => write(&mut writer, &block.bytes)?,
             Piece::Encoded { parts, block } => {
                 for part in parts {
                     let panicked = |_| Error::new(ErrorKind::Other, "a compressor panicked");
-                    write(&mut writer, &part.recv().map_err(panicked)??)?;
+                    let bytes = part.recv().map_err(panicked)??;
+                    write(&mut writer, &bytes)?;
+                    written.push(bytes.len() as u64);
                 }
                 drop(block);
             }
-            Piece::End => return writer.commit(BlobMeta::default()).map(Some),
+            Piece::End(encoder) => {
+                let Tail { bytes, annotations } = encoder.finish(&written)?;
+                write(&mut writer, &bytes)?;
+                let info = writer.commit(BlobMeta::default())?;
+                return Ok(Some(Collected { info, annotations }));
+            }
         }
     }
     Ok(None)
+}
+
+/// The blobs of all collectors. One that failed knows why; the driver saw only that it stopped.
+fn join(collectors: Vec<(Variant, Collector<'_>)>) -> Result<Vec<(Variant, Collected)>> {
+    let mut blobs = Vec::new();
+    let mut failed = None;
+    for (variant, collector) in collectors {
+        match collector.join() {
+            Ok(Ok(collected)) => blobs.extend(collected.map(|collected| (variant, collected))),
+            Ok(Err(error)) => failed = failed.or(Some(error)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+    failed.map_or(Ok(blobs), Err)
 }
 
 fn write(writer: &mut dyn Write, bytes: &[u8]) -> Result<()> {
     writer.write_all(bytes).attempt(|| "cannot store a layer".to_owned())
 }
 
+/// One variant, as the driver sees it.
+struct Outlet {
+    encoder: Box<dyn Encoder>,
+    encode: Option<EncodePart>,
+    pieces: Sender<Piece>,
+}
+
 /// The driver's end: cuts what is written into blocks and hands them to all collectors.
 struct Stream<'a> {
     workshop: Workshop<'a>,
-    outlets: Vec<(Encoding, Sender<Piece>)>,
+    outlets: Vec<Outlet>,
     /// `None` where a collector computes the same digest, because it stores the plain stream.
     hasher: Option<Hasher>,
     block: Option<Block>,
@@ -222,10 +214,16 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(workshop: Workshop<'a>, collectors: &[Collector<'_>], task: &'a Task) -> Self {
-        let outlets: Vec<_> = collectors.iter().map(|c| (c.encoding, c.sender.clone())).collect();
-        let stores_plain = outlets.iter().any(|(encoding, _)| encoding.algorithm() == Algorithm::Uncompressed);
-        Self { workshop, outlets, hasher: (!stores_plain).then(Hasher::sha256), block: None, task }
+    fn new(workshop: Workshop<'a>, task: &'a Task) -> Self {
+        Self { workshop, outlets: Vec::new(), hasher: Some(Hasher::sha256()), block: None, task }
+    }
+
+    fn add(&mut self, variant: Variant, pieces: Sender<Piece>) {
+        if variant.is_plain() {
+            self.hasher = None;
+        }
+        let encoder = variant.new_encoder();
+        self.outlets.push(Outlet { encode: encoder.encode(), encoder, pieces });
     }
 
     fn ship(&mut self) -> Result<()> {
@@ -236,27 +234,33 @@ impl<'a> Stream<'a> {
         }
         self.task.advance(block.bytes.len() as u64);
         let block = Arc::new(block);
-        for (encoding, sender) in &self.outlets {
-            let piece = self.piece(*encoding, &block);
-            sender.send(piece).map_err(|_| Error::new(ErrorKind::Other, "a layer cannot be stored"))?;
+        for outlet in &mut self.outlets {
+            let piece = outlet.piece(&block, &self.workshop.work.budget);
+            outlet.pieces.send(piece).map_err(|_| Error::new(ErrorKind::Other, "a layer cannot be stored"))?;
         }
         Ok(())
     }
 
-    fn piece(&self, encoding: Encoding, block: &Arc<Block>) -> Piece {
-        let Some(part_size) = encoding.part() else { return Piece::Plain(block.clone()) };
-        let part = |start: usize| {
-            let block = block.clone();
-            let end = block.bytes.len().min(start + part_size);
-            self.workshop.work.budget.run(move || encoding.encode(&block.bytes[start..end]))
-        };
-        let parts = (0..block.bytes.len()).step_by(part_size).map(part).collect();
-        Piece::Encoded { parts, block: block.clone() }
-    }
-
-    fn finish(mut self) -> Result<Option<Digest>> {
+    /// Ends the stream if it was `written` to its end, and hands its diffID on if it was computed here.
+    fn finish(mut self, written: Result<Option<i64>>) -> Result<(Option<i64>, Option<Digest>)> {
+        let newest = written?;
         self.ship()?;
-        Ok(self.hasher.map(Hasher::finish))
+        for Outlet { encoder, pieces, .. } in self.outlets {
+            // A collector that has stopped says why when it is joined.
+            let _ = pieces.send(Piece::End(encoder));
+        }
+        Ok((newest, self.hasher.map(Hasher::finish)))
+    }
+}
+
+impl Outlet {
+    fn piece(&mut self, block: &Arc<Block>, budget: &Budget) -> Piece {
+        let Some(encode) = &self.encode else { return Piece::Plain(block.clone()) };
+        let parts = self.encoder.parts(block.bytes.len()).into_iter().map(|part| {
+            let (block, encode) = (block.clone(), encode.clone());
+            budget.run(move || encode(&block.bytes[part]))
+        });
+        Piece::Encoded { parts: parts.collect(), block: block.clone() }
     }
 }
 

@@ -1,11 +1,14 @@
 //! Layers: what a frontend hands over, and the tar streams and blobs that are made of it.
 
 mod directory;
+mod encoder;
+mod entries;
 mod make;
 mod plain;
 mod set;
 mod stream;
 mod tar_stream;
+mod variant;
 
 use std::fmt;
 use std::io::Read;
@@ -15,19 +18,14 @@ use std::sync::Arc;
 use longshore_content::{Origin, Provider};
 use longshore_oci::{Descriptor, Digest, Error, History, MediaType, Result};
 
-pub use make::MadeLayer;
 pub(crate) use make::Workshop;
 use plain::PlainTar;
-pub(crate) use set::LayerSet;
+pub(crate) use set::{LayerSet, WantedLayers};
 pub use stream::LayerStream;
+pub use variant::{MadeLayer, Variant};
 
 use crate::compression::Algorithm;
 use crate::tree::Patterns;
-
-/// Prefix of a file that stands for a deleted one (image-spec, layer.md, "Whiteouts").
-pub(crate) const WHITEOUT: &[u8] = b".wh.";
-/// File that hides what lower layers have in its directory.
-pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// One layer of an image, not read yet.
 #[derive(Debug)]

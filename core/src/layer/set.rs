@@ -7,39 +7,102 @@ use longshore_oci::{Digest, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
 use super::make::Workshop;
-use super::{Layer, LayerSource, MadeLayer};
-use crate::compression::Encoding;
+use super::{Layer, LayerSource, MadeLayer, Variant};
 
-/// The layers of a run and the encodings that its outputs said they need.
+/// The layers of a run, and the variants of each that its outputs need.
 #[derive(Debug)]
 pub(crate) struct LayerSet {
     slots: Mutex<HashMap<Identity, Arc<Slot>>>,
-    encodings: Vec<Encoding>,
+    wanted: WantedLayers,
     is_for_one_output: bool,
 }
 
+/// The variants of layers that outputs need.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct WantedLayers {
+    /// By layer.
+    known: HashMap<Identity, Vec<Variant>>,
+    /// Of layers that are found when an existing image is taken apart.
+    found: Vec<Variant>,
+}
+
 /// What makes two layers the same one.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Identity {
     /// Its blob, whichever image it was found in.
     Blob(Digest),
     /// Its tar stream, whichever source has it.
     Tar(Digest),
-    /// The address of a source that has no name of its own.
+    /// The address of a source that has no name of its own. The result that lives as long as the run holds it.
     Address(usize),
+}
+
+impl Identity {
+    fn of(layer: &Arc<Layer>) -> Self {
+        match &layer.source {
+            LayerSource::Blob(source) => Self::Blob(source.descriptor.digest.clone()),
+            LayerSource::Dir(_) | LayerSource::Tar(_) => match layer.diff_id() {
+                Some(diff_id) => Self::Tar(diff_id.clone()),
+                None => Self::Address(Arc::as_ptr(layer) as usize),
+            },
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Slot {
-    made: OnceLock<Result<MadeLayer>>,
+    made: OnceLock<Result<Vec<MadeLayer>>>,
     /// Keeps the address from being used for another layer.
     _layer: Arc<Layer>,
 }
 
+impl WantedLayers {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.known.is_empty() && self.found.is_empty()
+    }
+
+    pub(crate) fn add(&mut self, layer: &Arc<Layer>, variant: Variant) {
+        insert(self.known.entry(Identity::of(layer)).or_default(), variant);
+    }
+
+    pub(crate) fn add_found(&mut self, variant: Variant) {
+        insert(&mut self.found, variant);
+    }
+
+    pub(crate) fn unite(&mut self, other: Self) {
+        for (identity, variants) in other.known {
+            let own = self.known.entry(identity).or_default();
+            variants.into_iter().for_each(|variant| insert(own, variant));
+        }
+        other.found.into_iter().for_each(|variant| insert(&mut self.found, variant));
+    }
+
+    /// The variants of a layer, each once, in the order in which outputs named them.
+    fn of(&self, identity: &Identity) -> Vec<Variant> {
+        let mut variants = self.known.get(identity).cloned().unwrap_or_default();
+        // Which of them an existing image has is not known before it is taken apart.
+        if matches!(identity, Identity::Blob(_)) || variants.is_empty() {
+            self.found.iter().for_each(|variant| insert(&mut variants, *variant));
+        }
+        variants
+    }
+
+    /// Whether `variant` of `layer` was named.
+    pub(crate) fn contains(&self, layer: &Arc<Layer>, variant: Variant) -> bool {
+        self.of(&Identity::of(layer)).contains(&variant)
+    }
+}
+
+fn insert(variants: &mut Vec<Variant>, variant: Variant) {
+    if !variants.contains(&variant) {
+        variants.push(variant);
+    }
+}
+
 impl LayerSet {
-    /// Expects to make layers in `encodings`, all at once.
-    pub(crate) fn new(encodings: Vec<Encoding>, is_for_one_output: bool) -> Self {
-        Self { slots: Mutex::default(), encodings, is_for_one_output }
+    /// Expects to make `wanted`.
+    pub(crate) fn new(wanted: WantedLayers, is_for_one_output: bool) -> Self {
+        Self { slots: Mutex::default(), wanted, is_for_one_output }
     }
 
     /// Whether no more than one output needs layers, so that none of them has to be kept for another one.
@@ -47,23 +110,24 @@ impl LayerSet {
         self.is_for_one_output
     }
 
-    /// `layer` in every encoding of the run: made now, or by another thread that this one waits for.
-    pub(crate) fn get(&self, layer: &Arc<Layer>, wanted: Encoding, workshop: Workshop<'_>) -> Result<MadeLayer> {
-        if !self.encodings.contains(&wanted) {
-            return Err(Error::new(ErrorKind::Other, format!("an exporter did not say that it needs {wanted:?}")));
-        }
-        let identity = match &layer.source {
-            LayerSource::Blob(source) => Identity::Blob(source.descriptor.digest.clone()),
-            LayerSource::Dir(_) | LayerSource::Tar(_) => match layer.diff_id() {
-                Some(diff_id) => Identity::Tar(diff_id.clone()),
-                None => Identity::Address(Arc::as_ptr(layer) as usize),
-            },
+    /// `layer` in `variant`: made now in every variant that the run needs of it, or by another thread that
+    /// this one waits for.
+    pub(crate) fn get(&self, layer: &Arc<Layer>, variant: Variant, workshop: Workshop<'_>) -> Result<MadeLayer> {
+        let identity = Identity::of(layer);
+        let variants = self.wanted.of(&identity);
+        let unexpected = || {
+            let message = format!("an exporter did not say that it needs layer {} as {variant}", layer.name());
+            Error::new(ErrorKind::Other, message)
         };
+        if !variants.contains(&variant) {
+            return Err(unexpected());
+        }
         let slot = {
             let mut slots = self.slots.lock();
             let new = || Arc::new(Slot { made: OnceLock::new(), _layer: layer.clone() });
             slots.entry(identity).or_insert_with(new).clone()
         };
-        slot.made.get_or_init(|| workshop.make(layer, &self.encodings)).clone()
+        let made = slot.made.get_or_init(|| workshop.make(layer, &variants)).clone()?;
+        made.into_iter().find(|made| made.variant == variant).ok_or_else(unexpected)
     }
 }

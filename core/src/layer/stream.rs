@@ -6,20 +6,19 @@ use std::io::{self, Write};
 use longshore_content::{BlobInfo, BlobMeta, BlobWriter};
 use longshore_oci::{Digest, Error, ErrorKind, Hasher, Result};
 
-use super::{Layer, MadeLayer, Workshop};
-use crate::compression::Encoding;
+use super::{Layer, MadeLayer, Variant, Workshop};
 
-/// A layer in one encoding that can be made any number of times, each time with the same bytes unless
+/// A layer in one variant that can be made any number of times, each time with the same bytes unless
 /// its source changes.
 pub struct LayerStream<'a> {
     layer: &'a Layer,
-    encoding: Encoding,
+    variant: Variant,
     workshop: Workshop<'a>,
 }
 
 impl<'a> LayerStream<'a> {
-    pub(crate) fn new(layer: &'a Layer, encoding: Encoding, workshop: Workshop<'a>) -> Self {
-        Self { layer, encoding, workshop }
+    pub(crate) fn new(layer: &'a Layer, variant: Variant, workshop: Workshop<'a>) -> Self {
+        Self { layer, variant, workshop }
     }
 
     /// What it is, for people.
@@ -32,9 +31,9 @@ impl<'a> LayerStream<'a> {
         self.layer.diff_id()
     }
 
-    /// The encoding that is written.
-    pub fn encoding(&self) -> Encoding {
-        self.encoding
+    /// The variant that is written.
+    pub fn variant(&self) -> Variant {
+        self.variant
     }
 
     /// Makes the layer and writes it to `out`.
@@ -44,8 +43,9 @@ impl<'a> LayerStream<'a> {
     pub fn write_to(&self, out: &mut (dyn Write + Send)) -> Result<MadeLayer> {
         let task = self.workshop.work.progress.task(format!("layer {}", self.name()), None);
         let passing = Passing { out, hasher: Hasher::sha256(), size: 0 };
-        let written = self.workshop.write(self.layer, vec![(self.encoding, Box::new(passing))], &task)?;
-        let made = MadeLayer::from(written);
+        let made = self.workshop.write(self.layer, vec![(self.variant, Box::new(passing))], &task)?;
+        let missing = || Error::new(ErrorKind::Other, format!("layer {} was not made", self.name()));
+        let made = made.into_iter().next().ok_or_else(missing)?;
         task.done(made.diff_id.to_string());
         Ok(made)
     }
@@ -53,7 +53,7 @@ impl<'a> LayerStream<'a> {
 
 impl fmt::Debug for LayerStream<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LayerStream").field("layer", self.layer).field("encoding", &self.encoding).finish()
+        f.debug_struct("LayerStream").field("layer", self.layer).field("variant", &self.variant).finish()
     }
 }
 

@@ -5,41 +5,62 @@ use std::io::{self, Read, Write};
 use longshore_content::Cancel;
 use longshore_oci::{Context, Error, Result};
 
-use super::{Rules, TarSource, WHITEOUT};
+use super::entries::{Visit, checked, parsed};
+use super::{Rules, TarSource};
 use crate::archive::{Entry, EntryKind, Reader, Writer, copy};
 use crate::compression::decoder;
+use crate::tree::merged::WHITEOUT;
 
-/// Writes the layer that `source` is to `out`; answers the newest time of its files.
+/// Writes the layer that `source` is to `out`; returns the newest time of its files.
 pub(super) fn write(source: &TarSource, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
-    // An archive of a known size is not compressed, though the name of its first file may look like it.
-    let plain = |input| if source.size.is_some() { Ok(input) } else { decoder(input).map(|(_, input)| input) };
-    let written = source.stream.open().and_then(plain).and_then(|mut input| {
+    let written = open(source).and_then(|mut input| {
         match (source.rules.is_identity(), &source.diff_id) {
-            // Its diffID tells it from any other; whoever takes it checks whether to stop.
+            // Its diffID tells it from any other; the caller checks the diffID.
             (true, Some(_)) => match copy(&mut input, &mut &mut *out)? {
                 0 => Err(empty()),
                 _ => Ok(None),
             },
             (true, None) => verbatim(input, out, cancel),
-            (false, _) => rewrite(input, &source.rules, out, cancel),
+            (false, _) => {
+                let mut tar = Writer::new(out);
+                let mut newest = None;
+                rewritten(input, &source.rules, cancel, &mut |entry, content| {
+                    newest = newest.max(Some(entry.mtime));
+                    Ok(tar.append(&entry, content)?)
+                })?;
+                tar.finish()?;
+                Ok(newest)
+            }
         }
     });
     written.attempt(|| format!("cannot read layer {}", source.stream.name()))
 }
 
-/// Copies an archive byte for byte, and fails if it is none.
+/// Visits the entries of the layer that `source` is, and checks its diffID where one is known.
+pub(super) fn entries(source: &TarSource, cancel: &Cancel, visit: &mut Visit<'_>) -> Result<()> {
+    let input = open(source)?;
+    let has_bytes = match (source.rules.is_identity(), &source.diff_id) {
+        (true, Some(diff_id)) => checked(input, diff_id, cancel, visit)?,
+        (true, None) => parsed(input, cancel, visit)?,
+        (false, _) => return rewritten(input, &source.rules, cancel, visit),
+    };
+    if has_bytes { Ok(()) } else { Err(empty()) }
+}
+
+fn open(source: &TarSource) -> Result<Box<dyn Read + Send + '_>> {
+    let input = source.stream.open()?;
+    // An archive of a known size is not compressed, though the name of its first file may look like it.
+    if source.size.is_some() { Ok(input) } else { decoder(input).map(|(_, input)| input) }
+}
+
+/// Copies an archive byte for byte, and fails for anything else.
 pub(super) fn verbatim(input: impl Read, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
-    let mut reader = Reader::new(Tee { input, out });
     let mut newest = None;
-    while let Some(entry) = reader.next_entry()? {
-        cancel.check()?;
+    let has_bytes = parsed(Tee { input, out }, cancel, &mut |entry, _| {
         newest = newest.max(Some(entry.mtime));
-    }
-    if reader.is_empty() {
-        return Err(empty());
-    }
-    reader.drain()?;
-    Ok(newest)
+        Ok(())
+    })?;
+    if has_bytes { Ok(newest) } else { Err(empty()) }
 }
 
 /// No reader takes an empty gzip stream for a layer.
@@ -61,19 +82,16 @@ impl<R: Read> Read for Tee<'_, R> {
     }
 }
 
-fn rewrite(input: impl Read, rules: &Rules, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
+/// Visits the entries of an archive as the rules want them.
+fn rewritten(input: impl Read, rules: &Rules, cancel: &Cancel, visit: &mut Visit<'_>) -> Result<()> {
     let mut reader = Reader::new(input);
-    let mut tar = Writer::new(out);
-    let mut newest = None;
     while let Some(entry) = reader.next_entry()? {
         cancel.check()?;
-        let Some(entry) = moved(entry, rules)? else { continue };
-        newest = newest.max(Some(entry.mtime));
-        tar.append(&entry, &mut reader)?;
+        if let Some(entry) = moved(entry, rules)? {
+            visit(entry, &mut reader)?;
+        }
     }
-    reader.drain()?;
-    tar.finish()?;
-    Ok(newest)
+    reader.drain()
 }
 
 /// The entry as the rules want it; `None` if they leave it out.

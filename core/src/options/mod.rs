@@ -15,14 +15,16 @@
 //!     }
 //! }
 //!
-//! let attrs = Attrs::from_iter([("sealed", "true")]);
-//! assert_eq!(parse::<BoxOptions>("box", &attrs).unwrap().sealed, Some(true));
+//! let mut options = BoxOptions::default();
+//! parse("box", &Attrs::from_iter([("sealed", "true")]), &mut options)?;
+//! assert_eq!(options.sealed, Some(true));
 //!
 //! let typo = Attrs::from_iter([("saeled", "true")]);
-//! let error = parse::<BoxOptions>("box", &typo).unwrap_err();
+//! let error = parse("box", &typo, &mut BoxOptions::default()).unwrap_err();
 //! assert_eq!(error.message(), "type=box has no option `saeled`");
 //! assert_eq!(error.hint(), Some("did you mean `sealed`?"));
-//! assert_eq!(describe::<BoxOptions>()[0].default, "false");
+//! assert_eq!(describe(&mut BoxOptions::default())[0].default, "false");
+//! # Ok::<(), longshore_core::Error>(())
 //! ```
 
 mod suggest;
@@ -81,7 +83,9 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Attrs {
 }
 
 /// A set of options that names each of them in one place.
-pub trait Options: Default {
+///
+/// The set may be a struct with a field per option, or a list that is read at run time.
+pub trait Options {
     /// Shows each option to `visitor`; a group that several exporters share is a call of its `visit`.
     ///
     /// # Errors
@@ -115,9 +119,9 @@ impl dyn Visitor + '_ {
     /// As [`Visitor::visit`].
     pub fn option<T: Value>(
         &mut self,
-        key: &'static str,
-        help: &'static str,
-        default: &'static str,
+        key: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
+        default: impl Into<Cow<'static, str>>,
         place: &mut Option<T>,
     ) -> Result<()> {
         let info = OptionInfo { key: key.into(), help: help.into(), syntax: T::syntax(), default: default.into() };
@@ -154,25 +158,27 @@ pub struct OptionInfo {
     pub default: Cow<'static, str>,
 }
 
-/// Reads `attrs` as the options of `type=<kind>`.
+/// Reads `attrs` into the options of `type=<kind>`.
 ///
 /// # Errors
-/// [`InvalidOption`](crate::ErrorKind::InvalidOption) for a key that `O` does not know, with the
-/// nearest one it knows, and for a value that is none; both name the column.
-pub fn parse<O: Options>(kind: &str, attrs: &Attrs) -> Result<O> {
-    // What every output has.
-    parse_of(&format!("type={kind}"), &["type", "dest"], attrs)
+/// [`InvalidOption`](crate::ErrorKind::InvalidOption) for a key that `options` does not have, with the
+/// nearest one that it has, and for a bad value; both name the column. Then `options` must not be used.
+pub fn parse(kind: &str, attrs: &Attrs, options: &mut dyn Options) -> Result<()> {
+    // Every output has these.
+    parse_of(&format!("type={kind}"), &["type", "dest"], attrs, options)
 }
 
 /// Reads `attrs` as the options of sources of `scheme`.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_of_source<O: Options>(scheme: &str, attrs: &Attrs) -> Result<O> {
-    parse_of(&format!("source {scheme}"), &[], attrs)
+pub fn parse_of_source<O: Options + Default>(scheme: &str, attrs: &Attrs) -> Result<O> {
+    let mut options = O::default();
+    parse_of(&format!("source {scheme}"), &[], attrs, &mut options)?;
+    Ok(options)
 }
 
-fn parse_of<O: Options>(owner: &str, common: &[&'static str], attrs: &Attrs) -> Result<O> {
+fn parse_of(owner: &str, common: &[&'static str], attrs: &Attrs, options: &mut dyn Options) -> Result<()> {
     struct Parser<'a> {
         owner: &'a str,
         left: Attrs,
@@ -194,7 +200,6 @@ fn parse_of<O: Options>(owner: &str, common: &[&'static str], attrs: &Attrs) -> 
             })
         }
     }
-    let mut options = O::default();
     let known = common.iter().map(|key| (*key).into()).collect();
     let mut parser = Parser { owner, left: attrs.clone(), known };
     options.visit(&mut parser)?;
@@ -207,8 +212,7 @@ fn parse_of<O: Options>(owner: &str, common: &[&'static str], attrs: &Attrs) -> 
         );
         return Err(Error::option(message).with_hint(hint));
     }
-    options.validate()?;
-    Ok(options)
+    options.validate()
 }
 
 /// Says where a field stands, for the end of a message.
@@ -216,8 +220,8 @@ pub(crate) fn at_column(column: Option<usize>) -> String {
     column.map(|column| format!(" at column {column}")).unwrap_or_default()
 }
 
-/// Lists the options of `O`, in the order in which it shows them.
-pub fn describe<O: Options>() -> Vec<OptionInfo> {
+/// Lists `options`, in the order in which they are shown.
+pub fn describe(options: &mut dyn Options) -> Vec<OptionInfo> {
     struct Lister(Vec<OptionInfo>);
     impl Visitor for Lister {
         fn visit(&mut self, option: OptionInfo, _: &mut dyn Place) -> Result<()> {
@@ -227,6 +231,6 @@ pub fn describe<O: Options>() -> Vec<OptionInfo> {
     }
     let mut lister = Lister(Vec::new());
     // A lister refuses nothing, so there is no error to report.
-    let _ = O::default().visit(&mut lister);
+    let _ = options.visit(&mut lister);
     lister.0
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use longshore_content::{ContentStore, ImageStore, Pusher, Work};
 use longshore_oci::{Context, Result};
 
-use crate::context::Needs;
+use crate::context::{Needs, Run};
 use crate::exporter::ExporterInstance;
 use crate::exporters::ExporterRegistry;
 use crate::layer::LayerSet;
@@ -122,30 +122,40 @@ impl ResolvedSession {
     /// # Errors
     /// Options that do not fit to `result`.
     pub fn plan(&self, result: &BuildResult) -> Result<Vec<Plan>> {
-        self.needs(result)?;
+        let (run, _) = self.needs(result)?;
         let plan = |output: &ResolvedOutput| {
-            let lines = output.instance.plan(result).attempt(|| output.name())?;
+            let lines = output.instance.plan(result, run).attempt(|| output.name())?;
             Ok(Plan { kind: output.kind.clone(), destination: output.target.to_string(), lines })
         };
         self.outputs.iter().map(plan).collect()
     }
 
-    fn needs(&self, result: &BuildResult) -> Result<Vec<Needs>> {
+    /// What the outputs need, and whether one of them is the only one that needs layers.
+    fn needs(&self, result: &BuildResult) -> Result<(Run, Needs)> {
+        let (mut needing, mut shared) = (0, Needs::default());
+        for needs in self.needs_in(result, Run::shared())? {
+            needing += usize::from(!needs.is_empty());
+            shared.unite(needs);
+        }
+        if needing > 1 {
+            return Ok((Run::shared(), shared));
+        }
+        let mut alone = Needs::default();
+        self.needs_in(result, Run::alone())?.into_iter().for_each(|needs| alone.unite(needs));
+        Ok((Run::alone(), alone))
+    }
+
+    fn needs_in(&self, result: &BuildResult, run: Run) -> Result<Vec<Needs>> {
         let needs = |output: &ResolvedOutput| {
-            sources::check_outside(result, &output.target).and_then(|()| output.instance.needs(result))
+            sources::check_outside(result, &output.target).and_then(|()| output.instance.needs(result, run))
         };
         self.outputs.iter().map(|output| needs(output).attempt(|| output.name())).collect()
     }
 
-    /// The layers of a run, which are made for all outputs at once.
+    /// The layers of a run, which are made for all outputs together.
     fn layers(&self, result: &BuildResult) -> Result<LayerSet> {
-        let mut united = Needs::default();
-        let mut needing = 0;
-        for needs in self.needs(result)? {
-            needing += usize::from(!needs.encodings.is_empty());
-            united.unite(needs);
-        }
-        Ok(LayerSet::new(united.encodings, needing <= 1))
+        let (run, needs) = self.needs(result)?;
+        Ok(LayerSet::new(needs.layers, run.is_alone))
     }
 }
 

@@ -1,5 +1,6 @@
-//! Root file systems: the one place where one is walked.
+//! Root file systems: how one on disk is walked, and how layers merge into one.
 
+pub mod merged;
 mod patterns;
 mod walk;
 

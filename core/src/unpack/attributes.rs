@@ -1,26 +1,16 @@
-//! Owner, mode, extended attributes and time of a file.
+//! Sets owner, mode, extended attributes and time of a file.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use longshore_content::{Progress, Work, is_root};
-use longshore_oci::{Error, ErrorKind, Result};
+use longshore_oci::{Error, Result};
 use rustix::fs::{
     AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod, fchown, fsetxattr, futimens,
     lsetxattr, utimensat,
 };
 use rustix::io::Errno;
 
-use crate::archive::Entry;
-
-/// What belongs to a file besides its content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Attributes {
-    mode: u32,
-    uid: u32,
-    gid: u32,
-    mtime: i64,
-    xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-}
+use crate::tree::merged::Attributes;
 
 /// Who writes files: root gives them the owners that the layers say, others keep what they make.
 #[derive(Debug, Clone, Copy)]
@@ -44,90 +34,61 @@ impl<'a> Writer<'a> {
         let writer = Self::new(work);
         Writer { access: if writer.is_root { 0 } else { 0o700 }, ..writer }
     }
-}
 
-impl Attributes {
-    /// Those of a directory that no layer describes.
-    pub(super) fn implicit() -> Self {
-        Self { mode: 0o755, uid: 0, gid: 0, mtime: 0, xattrs: Vec::new() }
-    }
-
-    pub(super) fn of(entry: &Entry) -> Result<Self> {
-        let id = |what: &str, id: u64| {
-            let valid = u32::try_from(id).ok().filter(|id| *id != u32::MAX);
-            valid.ok_or_else(|| Error::input(format!("its {what} is {id}, which is none")))
-        };
-        let (uid, gid) = (id("owner", entry.uid)?, id("group", entry.gid)?);
-        let is_of_overlay = |name: &[u8]| name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.");
-        if let Some(name) = entry.xattrs.keys().find(|name| is_of_overlay(name)) {
-            let name = String::from_utf8_lossy(name).escape_debug().to_string();
-            let message = format!("its attribute `{name}` is for overlayfs, not for a layer");
-            return Err(Error::new(ErrorKind::Unsupported, message)
-                .with_hint("make the layer from the merged tree, not from a directory of an overlay"));
-        }
-        let xattrs = entry.xattrs.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Ok(Self { mode: entry.mode & 0o7777, uid, gid, mtime: entry.mtime, xattrs })
-    }
-
-    /// Bytes that they take up beyond their fixed part.
-    pub(super) fn size(&self) -> usize {
-        self.xattrs.iter().map(|(name, value)| name.len() + value.len() + 128).sum()
-    }
-
-    /// Sets them on an open file or directory.
-    pub(super) fn set(&self, file: BorrowedFd<'_>, writer: Writer<'_>) -> Result<()> {
-        if writer.is_root {
-            fchown(file, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))?;
+    /// Sets the attributes of an open file or directory.
+    pub(super) fn set(self, file: BorrowedFd<'_>, attributes: &Attributes) -> Result<()> {
+        if self.is_root {
+            fchown(file, Some(Uid::from_raw(attributes.uid)), Some(Gid::from_raw(attributes.gid)))?;
         }
         // A change of the owner takes set-user-ID and capabilities away, so they come after it; a file that
         // is read-only takes no attributes from an ordinary user, so its mode comes last.
-        for (name, value) in &self.xattrs {
-            self.xattr(name, fsetxattr(file, name.as_slice(), value, XattrFlags::empty()), writer)?;
+        for (name, value) in attributes.xattrs() {
+            self.check_xattr(name, fsetxattr(file, name, value, XattrFlags::empty()))?;
         }
-        fchmod(file, Mode::from_raw_mode(self.mode | writer.access))?;
-        Ok(futimens(file, &self.times())?)
+        fchmod(file, Mode::from_raw_mode(attributes.mode | self.access))?;
+        Ok(futimens(file, &times(attributes))?)
     }
 
-    /// Sets them on a name in a directory that is no directory and cannot be opened: a link, a device.
+    /// Sets the attributes of a name in a directory that is no directory and cannot be opened: a link, a device.
     pub(super) fn set_at(
-        &self,
+        self,
         directory: BorrowedFd<'_>,
         name: &[u8],
         is_link: bool,
-        writer: Writer<'_>,
+        attributes: &Attributes,
     ) -> Result<()> {
-        if writer.is_root {
-            let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        if self.is_root {
+            let (uid, gid) = (Uid::from_raw(attributes.uid), Gid::from_raw(attributes.gid));
             chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
         }
         if !is_link {
-            chmodat(directory, name, Mode::from_raw_mode(self.mode), AtFlags::empty())?;
+            chmodat(directory, name, Mode::from_raw_mode(attributes.mode), AtFlags::empty())?;
         }
-        for (key, value) in &self.xattrs {
+        for (key, value) in attributes.xattrs() {
             let mut path = format!("/proc/self/fd/{}/", directory.as_fd().as_raw_fd()).into_bytes();
             path.extend_from_slice(name);
-            self.xattr(key, lsetxattr(path, key.as_slice(), value, XattrFlags::empty()), writer)?;
+            self.check_xattr(key, lsetxattr(path, key, value, XattrFlags::empty()))?;
         }
-        Ok(utimensat(directory, name, &self.times(), AtFlags::SYMLINK_NOFOLLOW)?)
+        Ok(utimensat(directory, name, &times(attributes), AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    fn xattr(&self, name: &[u8], set: rustix::io::Result<()>, writer: Writer<'_>) -> Result<()> {
+    fn check_xattr(self, name: &[u8], set: rustix::io::Result<()>) -> Result<()> {
         let name = || String::from_utf8_lossy(name).escape_debug().to_string();
         match set {
             Err(Errno::NOTSUP) => {
-                writer.progress.warn(format!("attribute `{}` left out: the file system has none", name()));
+                self.progress.warn(format!("attribute `{}` left out: the file system has none", name()));
                 Ok(())
             }
-            Err(Errno::PERM) if !writer.is_root => {
-                writer.progress.warn(format!("attribute `{}` left out: only root may set it", name()));
+            Err(Errno::PERM) if !self.is_root => {
+                self.progress.warn(format!("attribute `{}` left out: only root may set it", name()));
                 Ok(())
             }
             set => set.map_err(|error| Error::from(error).context(format!("cannot set attribute `{}`", name()))),
         }
     }
+}
 
-    fn times(&self) -> Timestamps {
-        let time = Timespec { tv_sec: self.mtime, tv_nsec: 0 };
-        Timestamps { last_access: time, last_modification: time }
-    }
+fn times(attributes: &Attributes) -> Timestamps {
+    let time = Timespec { tv_sec: attributes.mtime, tv_nsec: 0 };
+    Timestamps { last_access: time, last_modification: time }
 }

@@ -15,15 +15,15 @@ use rustix::fs::{
 };
 
 use super::attributes::Writer;
-use super::merge::{Content, Id, Kind, Merge};
-use super::visit::Visit;
+use super::stage::Content;
+use crate::tree::merged::{InodeId, Kind, MergedTree, Visit};
 
 /// Where the contents of the files of each layer are.
 pub(super) type Staging = Vec<OwnedFd>;
 
 /// Writes `visited` parts of a merged tree below a directory.
 pub(super) struct Placer<'a> {
-    merge: &'a Merge<'a>,
+    tree: &'a MergedTree<Content>,
     root: &'a OwnedFd,
     staging: &'a Staging,
     writer: Writer<'a>,
@@ -34,42 +34,47 @@ pub(super) struct Placer<'a> {
     current: OwnedFd,
     path: Vec<u8>,
     /// Where a file with several names got its first.
-    first: HashMap<Id, Vec<u8>>,
+    first: HashMap<InodeId, Vec<u8>>,
     /// Directories in the order in which they were made: each gets its attributes when all are.
-    directories: Vec<(Vec<u8>, Id)>,
+    directories: Vec<(Vec<u8>, InodeId)>,
 }
 
-/// Writes what the layer that was merged last changed, as overlayfs wants it.
+/// Writes what the layer that was applied last changed, as overlayfs wants it.
 pub(super) fn place_changes(
-    merge: &Merge<'_>,
+    tree: &MergedTree<Content>,
     root: &OwnedFd,
     staging: &Staging,
     below: &[OwnedFd],
     work: &Work,
 ) -> Result<()> {
-    let mut placer = Placer { below, writer: Writer::for_snapshots(work), ..Placer::new(merge, root, staging, work)? };
-    merge.visit_changes(&mut |visit| placer.put(&visit))?;
+    let mut placer = Placer { below, writer: Writer::for_snapshots(work), ..Placer::new(tree, root, staging, work)? };
+    tree.visit_changes(&mut |visit| placer.put(&visit))?;
     placer.finish(root)
 }
 
 /// Writes the whole of a merged tree; what [`Placer::finish`] does is left to do.
 pub(super) fn place<'a>(
-    merge: &'a Merge<'a>,
+    tree: &'a MergedTree<Content>,
     root: &'a OwnedFd,
     staging: &'a Staging,
     work: &'a Work,
 ) -> Result<Placer<'a>> {
-    let mut placer = Placer::new(merge, root, staging, work)?;
-    merge.visit(&mut |visit| placer.put(&visit))?;
+    let mut placer = Placer::new(tree, root, staging, work)?;
+    tree.visit(&mut |visit| placer.put(&visit))?;
     Ok(placer)
 }
 
 impl<'a> Placer<'a> {
-    pub(super) fn new(merge: &'a Merge<'a>, root: &'a OwnedFd, staging: &'a Staging, work: &'a Work) -> Result<Self> {
+    pub(super) fn new(
+        tree: &'a MergedTree<Content>,
+        root: &'a OwnedFd,
+        staging: &'a Staging,
+        work: &'a Work,
+    ) -> Result<Self> {
         let writer = Writer::new(work);
         let current = root.try_clone()?;
         let (first, directories) = (HashMap::new(), Vec::new());
-        Ok(Self { merge, root, staging, writer, work, below: &[], current, path: Vec::new(), first, directories })
+        Ok(Self { tree, root, staging, writer, work, below: &[], current, path: Vec::new(), first, directories })
     }
 
     /// Writes one thing.
@@ -94,7 +99,7 @@ impl<'a> Placer<'a> {
         }
     }
 
-    fn directory(&mut self, path: &[u8], inode: Id, opaque: bool) -> Result<()> {
+    fn directory(&mut self, path: &[u8], inode: InodeId, opaque: bool) -> Result<()> {
         if !path.is_empty() {
             mkdirat(self.root, path, Mode::RWXU)?;
             self.current = open_below(self.root, path)?;
@@ -112,40 +117,40 @@ impl<'a> Placer<'a> {
         if self.path.is_empty() { name.to_vec() } else { [&self.path, name].join(&b'/') }
     }
 
-    fn name(&mut self, name: &[u8], id: Id) -> Result<()> {
+    fn name(&mut self, name: &[u8], id: InodeId) -> Result<()> {
         if let Some(first) = self.first.get(&id) {
             return Ok(linkat(self.root, first.as_slice(), &self.current, name, AtFlags::empty())?);
         }
-        let inode = self.merge.inode(id);
-        let (directory, attributes) = (self.current.as_fd(), &inode.attributes);
-        match &inode.kind {
-            Kind::Directory(_) => return Ok(()),
+        let inode = self.tree.inode(id);
+        let (directory, attributes) = (self.current.as_fd(), inode.attributes());
+        match inode.kind() {
+            Kind::Directory => return Ok(()),
             Kind::File(_) if self.copied_from(id).is_some() => {
                 let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let mut to = File::from(openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?);
                 if let Some((snapshot, path)) = self.copied_from(id) {
                     std::io::copy(&mut File::from(open_file(snapshot, path)?), &mut to)?;
                 }
-                attributes.set(to.as_fd(), self.writer)?;
+                self.writer.set(to.as_fd(), attributes)?;
             }
             Kind::File(Content::Unread) => return Err(Error::input("its content was not read")),
             Kind::File(Content::Staged { layer, number }) => {
-                let staging = self.staging.get(*layer);
+                let staging = self.staging.get(*layer as usize);
                 let staging = staging.ok_or_else(|| Error::input(format!("layer {layer} was not staged")))?;
                 renameat(staging, number.to_string(), directory, name)?;
             }
             Kind::File(Content::Empty) => {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let file = openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?;
-                attributes.set(file.as_fd(), self.writer)?;
+                self.writer.set(file.as_fd(), attributes)?;
             }
             Kind::Symlink(target) => {
-                symlinkat(target.as_slice(), directory, name)?;
-                attributes.set_at(directory, name, true, self.writer)?;
+                symlinkat(target, directory, name)?;
+                self.writer.set_at(directory, name, true, attributes)?;
             }
             Kind::Fifo => {
                 mknodat(directory, name, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-                attributes.set_at(directory, name, false, self.writer)?;
+                self.writer.set_at(directory, name, false, attributes)?;
             }
             Kind::Device { .. } if !self.writer.is_root => {
                 let path = String::from_utf8_lossy(&self.path_of(name)).escape_debug().to_string();
@@ -153,20 +158,20 @@ impl<'a> Placer<'a> {
                 return Ok(());
             }
             Kind::Device { is_block, major, minor } => {
-                let kind = if *is_block { FileType::BlockDevice } else { FileType::CharacterDevice };
-                mknodat(directory, name, kind, Mode::RUSR | Mode::WUSR, makedev(*major, *minor))?;
-                attributes.set_at(directory, name, false, self.writer)?;
+                let kind = if is_block { FileType::BlockDevice } else { FileType::CharacterDevice };
+                mknodat(directory, name, kind, Mode::RUSR | Mode::WUSR, makedev(major, minor))?;
+                self.writer.set_at(directory, name, false, attributes)?;
             }
         }
-        if inode.has_links {
+        if inode.has_links() {
             self.first.insert(id, self.path_of(name));
         }
         Ok(())
     }
 
     /// The file of a lower layer that has to be there again, as it got a name in this one.
-    fn copied_from(&self, id: Id) -> Option<(&OwnedFd, &[u8])> {
-        let (layer, path) = self.merge.linked(id)?;
+    fn copied_from(&self, id: InodeId) -> Option<(&OwnedFd, &[u8])> {
+        let (layer, path) = self.tree.linked(id)?;
         Some((self.below.get(layer)?, path))
     }
 
@@ -176,7 +181,7 @@ impl<'a> Placer<'a> {
         for (path, inode) in self.directories.iter().rev() {
             let set = || -> Result<()> {
                 let directory = if path.is_empty() { root.try_clone()? } else { open_below(root, path)? };
-                self.merge.inode(*inode).attributes.set(directory.as_fd(), self.writer)
+                self.writer.set(directory.as_fd(), self.tree.inode(*inode).attributes())
             };
             set().attempt(|| {
                 format!("cannot set the attributes of `{}`", String::from_utf8_lossy(path).escape_debug())

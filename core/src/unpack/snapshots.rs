@@ -8,13 +8,12 @@ use longshore_content::{Snapshots, Work, chain_ids};
 use longshore_oci::{Context, Result};
 
 use super::attributes::Writer;
-use super::limits::Limits;
-use super::merge::Merge;
-use super::{open_directory, place, stage};
+use super::{apply, open_directory, place, stage};
 use crate::image::ImageLayers;
 use crate::layer::BlobSource;
+use crate::tree::merged::MergedTree;
 
-/// Makes the snapshots of `layers`, the base first, that are not there; answers the directories of all.
+/// Makes the missing snapshots of `layers`, the base first; returns the directories of all.
 ///
 /// Mounted over each other they are what the layers are when they are applied in order. Root gives files
 /// their owners; for others see [`unpack`](super::unpack).
@@ -28,23 +27,21 @@ pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, work: 
     let Some(last) = found.iter().rposition(Option::is_none) else { return Ok(found.into_iter().flatten().collect()) };
     let mut writer = snapshots.prepare()?;
     let place = writer.path().to_owned();
-    let limits = Limits::default();
     let is_missing = |at: usize| found.get(at).is_some_and(Option::is_none);
     let (staging, entries) =
-        stage::stage_all(&layers[..=last], &place, &is_missing, Writer::for_snapshots(work), &limits, work)?;
-    let mut merge = Merge::new(&limits);
+        stage::stage_all(&layers[..=last], &place, &is_missing, Writer::for_snapshots(work), work)?;
+    let mut tree = MergedTree::default();
     let mut made: Vec<PathBuf> = Vec::new();
     let mut below: Vec<OwnedFd> = Vec::new();
     for (number, entries) in entries.into_iter().enumerate() {
-        let digest = &layers[number].descriptor.digest;
-        merge.apply(number, entries, &work.cancel).attempt(|| format!("cannot unpack layer {digest}"))?;
+        apply(&mut tree, &layers[number], entries, &work.cancel)?;
         let path = match &found[number] {
             Some(path) => path.clone(),
             None => {
                 let path = place.join(format!("fs-{number}"));
                 fs::create_dir(&path).attempt(|| format!("cannot make {}", path.display()))?;
-                let placed = place::place_changes(&merge, &open_directory(&path)?, &staging, &below, work);
-                placed.attempt(|| format!("cannot unpack layer {digest}"))?;
+                let placed = place::place_changes(&tree, &open_directory(&path)?, &staging, &below, work);
+                placed.attempt(|| format!("cannot unpack layer {}", layers[number].descriptor.digest))?;
                 path
             }
         };
@@ -62,7 +59,7 @@ pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, work: 
     Ok(made)
 }
 
-/// Makes the snapshots of an image, and keeps them as long as the image; answers their directories, the
+/// Makes the snapshots of an image, and keeps them as long as the image; returns their directories, the
 /// base first. Below a single one is an empty one, as overlayfs takes two at least.
 ///
 /// # Errors

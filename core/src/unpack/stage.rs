@@ -1,4 +1,4 @@
-//! Layers onto the disk, before it is known what of them survives: the content of each file under a
+//! Layers onto the disk, before it is known which of their files survive: the content of each file under a
 //! number, with its attributes, and everything else in memory.
 
 use std::fs;
@@ -6,68 +6,62 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use longshore_content::{Cancel, Hashing, Work, for_each, read_ahead};
-use longshore_oci::{Context, Error, ErrorKind, Hasher, Result};
+use longshore_content::{Cancel, Work, for_each};
+use longshore_oci::{Context, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::attributes::{Attributes, Writer};
-use super::limits::Limits;
+use super::attributes::Writer;
 use super::open_directory;
-use crate::archive::{Entry, EntryKind, Reader};
-use crate::compression::decoder;
-use crate::layer::{BlobSource, WHITEOUT};
+use crate::archive::{Entry, EntryKind};
+use crate::layer::BlobSource;
+use crate::tree::merged::{Attributes, Quota, WHITEOUT};
 
-/// Bytes of a file that are written at once.
+/// Bytes of a file that are written in one call.
 const BUFFER: usize = 256 << 10;
 
-/// The entries of a layer in their order, each with the number of its content, if it has any.
-pub(super) type Entries = Vec<(Entry, Option<usize>)>;
+/// Where the content of a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// The file has none.
+    Empty,
+    /// Its layer has it, of which only the entries were read.
+    Unread,
+    /// In the staging directory of a layer, as one of its files.
+    Staged { layer: u32, number: u32 },
+}
 
-/// Reads a layer and verifies its diffID. With a directory, its files go there; without, only what they
-/// are is read.
+/// The entries of a layer in their order, each with its content.
+pub(super) type Entries = Vec<(Entry, Content)>;
+
+/// Reads a layer and verifies its diffID. With a directory, the contents of files are written there;
+/// without, only the entries are read.
 pub(super) fn stage(
-    layer: &BlobSource,
+    (at, layer): (u32, &BlobSource),
     directory: Option<&OwnedFd>,
     writer: Writer<'_>,
-    limits: &Limits,
+    quota: &Quota,
     work: &Work,
 ) -> Result<Entries> {
     let digest = &layer.descriptor.digest;
     let task = work.progress.task(format!("unpack {digest}"), None);
-    let read = || -> Result<Entries> {
-        // The diffID covers every byte that is used, so the blob need not be hashed as well.
-        let (_, tar) = decoder(layer.provider.open(digest, 0)?)?;
-        let hasher = Hasher::new(layer.diff_id.algorithm());
-        let mut hashing = Hashing { inner: tar, hasher, cancel: &work.cancel };
-        let entries = read_ahead(&mut hashing, |tar| {
-            let mut reader = Reader::new(tar);
-            let mut entries = Entries::new();
-            let mut buffer = vec![0; BUFFER];
-            let mut number = 0;
-            while let Some(entry) = reader.next_entry()? {
-                work.check()?;
-                limits.take_entry(&entry)?;
-                let mut staged = None;
-                if let Some(directory) = directory.filter(|_| has_content(&entry)) {
-                    write(&entry, &mut reader, directory, number, &mut buffer, (writer, &work.cancel))
-                        .attempt(|| format!("cannot write `{}`", entry.display()))?;
-                    staged = Some(number);
-                    number += 1;
-                }
-                task.advance(entry.size);
-                entries.push((entry, staged));
-            }
-            reader.drain()?;
-            Ok(entries)
-        })?;
-        let found = hashing.hasher.finish();
-        if found != layer.diff_id {
-            return Err(Error::corrupt(format!("it has the diffID {found}, its config says {}", layer.diff_id)));
+    let mut entries = Entries::new();
+    let mut buffer = vec![0; BUFFER];
+    let mut number = 0;
+    let read = layer.entries(work, &mut |entry, content| {
+        quota.take_entry(&entry)?;
+        let mut found = if entry.size > 0 { Content::Unread } else { Content::Empty };
+        if let Some(directory) = directory.filter(|_| has_content(&entry)) {
+            write(&entry, content, directory, number, &mut buffer, (writer, &work.cancel))
+                .attempt(|| format!("cannot write `{}`", entry.display()))?;
+            found = Content::Staged { layer: at, number };
+            number += 1;
         }
-        Ok(entries)
-    };
-    let entries = read().attempt(|| format!("cannot unpack layer {digest}"))?;
+        task.advance(entry.size);
+        entries.push((entry, found));
+        Ok(())
+    });
+    read.attempt(|| format!("cannot unpack layer {digest}"))?;
     task.done("");
     Ok(entries)
 }
@@ -79,9 +73,9 @@ fn has_content(entry: &Entry) -> bool {
 
 fn write(
     entry: &Entry,
-    content: &mut impl Read,
+    content: &mut dyn Read,
     directory: &OwnedFd,
-    number: usize,
+    number: u32,
     buffer: &mut [u8],
     (writer, cancel): (Writer<'_>, &Cancel),
 ) -> Result<()> {
@@ -96,7 +90,7 @@ fn write(
             Err(error) => return Err(error.into()),
         }
     }
-    Attributes::of(entry)?.set(file.as_fd(), writer)
+    writer.set(file.as_fd(), &Attributes::of(entry)?)
 }
 
 /// Reads all layers, several at a time: those that are written each into a directory of its own in
@@ -106,7 +100,6 @@ pub(super) fn stage_all(
     place: &Path,
     is_written: &(dyn Fn(usize) -> bool + Sync),
     writer: Writer<'_>,
-    limits: &Limits,
     work: &Work,
 ) -> Result<(Vec<OwnedFd>, Vec<Entries>)> {
     let mut staging = Vec::new();
@@ -117,9 +110,12 @@ pub(super) fn stage_all(
     }
     let slots: Vec<Mutex<Option<Entries>>> = layers.iter().map(|_| Mutex::new(None)).collect();
     let work = &work.child();
-    let items = layers.iter().zip(&slots).zip(&staging).enumerate().collect();
-    for_each(items, work.jobs().get(), &work.cancel, |(at, ((layer, slot), directory))| {
-        let staged = stage(layer, Some(directory).filter(|_| is_written(at)), writer, limits, work)?;
+    // The tree has its own: entries of layers that wait for those below are kept beside it.
+    let quota = Quota::default();
+    let items = (0..).zip(layers).zip(&slots).zip(&staging).collect();
+    for_each(items, work.jobs().get(), &work.cancel, |(((at, layer), slot), directory)| {
+        let directory = Some(directory).filter(|_| is_written(at as usize));
+        let staged = stage((at, layer), directory, writer, &quota, work)?;
         *slot.lock() = Some(staged);
         Ok(())
     })?;

@@ -8,12 +8,11 @@ use longshore_content::{MadeDirectories, ScratchDirectory, Work, is_scratch};
 use longshore_oci::{Context, Error, Result};
 
 use super::attributes::Writer;
-use super::limits::Limits;
-use super::merge::Merge;
-use super::{open_directory, place, stage};
+use super::{apply, open_directory, place, stage};
 use crate::layer::BlobSource;
+use crate::tree::merged::MergedTree;
 
-/// Unpacks `layers`, the base first, into the directory `to`, which is not there or empty.
+/// Unpacks `layers`, the base first, into the directory `to`, which is missing or empty.
 ///
 /// Each file that survives is written once. Root gives files the owners that the layers say; for others
 /// all files are their own, and devices and attributes that only root may set are left out with a
@@ -33,15 +32,13 @@ pub fn unpack(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> {
     let scratch = ScratchDirectory::new_in(place)?;
     let tree = scratch.path().join("tree");
     fs::create_dir(&tree).attempt(|| format!("cannot make {}", tree.display()))?;
-    let limits = Limits::default();
-    let (staging, entries) = stage::stage_all(layers, scratch.path(), &|_| true, Writer::new(work), &limits, work)?;
-    let mut merge = Merge::new(&limits);
-    for ((number, entries), layer) in entries.into_iter().enumerate().zip(layers) {
-        let applied = merge.apply(number, entries, &work.cancel);
-        applied.attempt(|| format!("cannot unpack layer {}", layer.descriptor.digest))?;
+    let (staging, entries) = stage::stage_all(layers, scratch.path(), &|_| true, Writer::new(work), work)?;
+    let mut merged = MergedTree::default();
+    for (entries, layer) in entries.into_iter().zip(layers) {
+        apply(&mut merged, layer, entries, &work.cancel)?;
     }
     let root = open_directory(&tree)?;
-    let placer = place::place(&merge, &root, &staging, work)?;
+    let placer = place::place(&merged, &root, &staging, work)?;
     if exists {
         move_children(&tree, to)?;
         drop(scratch);
@@ -62,7 +59,7 @@ pub fn unpack(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> {
 fn check_destination(to: &Path) -> Result<bool> {
     let refuse = |reason: &str| {
         Err(Error::option(format!("cannot unpack to {}: {reason}", to.display()))
-            .with_hint("give the name of a directory that is not there or empty"))
+            .with_hint("give the name of a directory that is missing or empty"))
     };
     match fs::read_dir(to) {
         Ok(mut entries) => {

@@ -12,7 +12,7 @@ use longshore_core::oci::Digest;
 use longshore_core::options::{Attrs, Options, Value, Visitor, describe, parse};
 use longshore_core::{
     BuildResult, Destination, Error, ErrorKind, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output,
-    Response, Result, Staged, Turn,
+    Response, Result, Run, Staged, Turn,
 };
 
 /// A tar archive in which something happens half-way.
@@ -168,11 +168,13 @@ impl Value for Step {
 impl Exporter for FailingExporter {
     fn info(&self) -> ExporterInfo {
         let summary = "Nothing: it fails, so that tests see what the other outputs do then";
-        ExporterInfo { kind: KIND.into(), summary: summary.into(), options: describe::<FailingOptions>() }
+        let options = describe(&mut FailingOptions::default());
+        ExporterInfo { kind: KIND.into(), summary: summary.into(), options }
     }
 
     fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
-        let options: FailingOptions = parse(KIND, attrs)?;
+        let mut options = FailingOptions::default();
+        parse(KIND, attrs, &mut options)?;
         let delay = Duration::from_millis(options.delay.map_or(0, i32::unsigned_abs).into());
         Ok(Box::new(Failing { at: options.at.unwrap_or(Step::Export), delay }))
     }
@@ -188,11 +190,11 @@ impl ExporterInstance for Failing {
         Destination::None
     }
 
-    fn needs(&self, _: &BuildResult) -> Result<Needs> {
+    fn needs(&self, _: &BuildResult, _: Run) -> Result<Needs> {
         Ok(Needs::default())
     }
 
-    fn plan(&self, _: &BuildResult) -> Result<Vec<String>> {
+    fn plan(&self, _: &BuildResult, _: Run) -> Result<Vec<String>> {
         Ok(vec!["nothing".to_owned()])
     }
 

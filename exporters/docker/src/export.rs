@@ -2,10 +2,10 @@
 
 use longshore_core::image::{NamedImage, assemble_all};
 use longshore_core::layout::{LayoutArchive, entries};
-use longshore_core::{BuildResult, Bundle, ExportContext, ExportedImage, FileSink, Result, Staged};
+use longshore_core::{BuildResult, Bundle, ExportContext, ExportedImage, ExporterType, FileSink, Result, Staged};
 
 use crate::options::{DockerOptions, Format};
-use crate::{TYPE, legacy, manifest};
+use crate::{DockerExporter, legacy, manifest};
 
 pub(crate) fn archive<'a>(
     result: &BuildResult,
@@ -17,7 +17,7 @@ pub(crate) fn archive<'a>(
         Format::Combined => combined(result, options, cx)?,
         Format::Legacy => legacy::bundle(result, options, cx)?,
     };
-    Ok(sink.fill_with(bundle, cx.work())?.staged(TYPE, exported))
+    Ok(sink.fill_with(bundle, cx.work())?.staged(DockerExporter::KIND, exported))
 }
 
 fn combined<'a>(

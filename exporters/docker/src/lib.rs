@@ -5,53 +5,36 @@ mod legacy;
 mod manifest;
 mod options;
 
-use longshore_core::options::{Attrs, describe, parse};
 use longshore_core::{
-    BuildResult, Destination, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output, Result, Staged,
-    image,
+    BuildResult, Destination, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged, image,
 };
 use options::{DockerOptions, Format};
-
-const TYPE: &str = "docker";
 
 /// The exporter `type=docker`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DockerExporter;
 
-impl Exporter for DockerExporter {
-    fn info(&self) -> ExporterInfo {
-        ExporterInfo {
-            kind: TYPE.into(),
-            summary: "Tarball for docker load, which is an OCI image layout too".into(),
-            options: describe::<DockerOptions>(),
-        }
-    }
-
-    fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
-        Ok(Box::new(DockerInstance { options: parse(TYPE, attrs)? }))
-    }
+impl ExporterType for DockerExporter {
+    const KIND: &'static str = "docker";
+    const SUMMARY: &'static str = "Tarball for docker load, which is an OCI layout too";
+    type Instance = DockerOptions;
 }
 
-#[derive(Debug)]
-struct DockerInstance {
-    options: DockerOptions,
-}
-
-impl ExporterInstance for DockerInstance {
+impl ExporterInstance for DockerOptions {
     fn destination(&self) -> Destination {
         Destination::NamedFile
     }
 
-    fn needs(&self, result: &BuildResult) -> Result<Needs> {
-        manifest::check_platforms(result, &self.options)?;
-        if self.options.format() == Format::Legacy {
+    fn needs(&self, result: &BuildResult, run: Run) -> Result<Needs> {
+        manifest::check_platforms(result, self)?;
+        if self.format() == Format::Legacy {
             legacy::check(result)?;
         }
-        self.options.image()?.needs(result)
+        self.image()?.needs(result, run)
     }
 
-    fn plan(&self, result: &BuildResult) -> Result<Vec<String>> {
-        image::plan(result, &self.options.image()?)
+    fn plan(&self, result: &BuildResult, run: Run) -> Result<Vec<String>> {
+        image::plan(result, &self.image()?, run)
     }
 
     fn export<'a>(
@@ -61,8 +44,8 @@ impl ExporterInstance for DockerInstance {
         cx: &'a ExportContext<'a>,
     ) -> Result<Box<dyn Staged + 'a>> {
         match output {
-            Output::File(sink) => export::archive(result, &self.options, sink, cx),
-            other => Err(other.unexpected(TYPE)),
+            Output::File(sink) => export::archive(result, self, sink, cx),
+            other => Err(other.unexpected(DockerExporter::KIND)),
         }
     }
 }

@@ -7,8 +7,9 @@ use longshore_core::oci::Platform;
 use longshore_core::options::{Options, Value, Visitor, choice_syntax, parse_choice};
 use longshore_core::{Error, Result};
 
+/// The options of `type=docker`; checked, they are one output.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct DockerOptions {
+pub struct DockerOptions {
     format: Option<Format>,
     symlinks: Option<bool>,
     platform: Option<Platform>,

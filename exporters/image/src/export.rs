@@ -6,9 +6,11 @@ use longshore_core::content::{ImageStore, Provider, StoredImage};
 use longshore_core::image::{self, AssembledImage, NamedImage, Push, PushedTags};
 use longshore_core::oci::{ImageName, Platform};
 use longshore_core::unpack::unpack_image;
-use longshore_core::{Error, ErrorKind, Existing, ExportContext, ExportedImage, Response, Result, Staged, Turn};
+use longshore_core::{
+    Error, ErrorKind, Existing, ExportContext, ExportedImage, ExporterType, Response, Result, Staged, Turn,
+};
 
-use crate::TYPE;
+use crate::ImageExporter;
 use crate::options::StoreOptions;
 
 /// Brings images into `store`, if there is one, and from there to registries; their names and tags come last.
@@ -98,6 +100,6 @@ impl Staged for StagedNames<'_> {
                 _ => error,
             })?;
         }
-        Ok(Response { kind: TYPE.to_owned(), destination: None, images: self.images })
+        Ok(Response { kind: ImageExporter::KIND.to_owned(), destination: None, images: self.images })
     }
 }

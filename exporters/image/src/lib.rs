@@ -3,52 +3,35 @@
 mod export;
 mod options;
 
-use longshore_core::options::{Attrs, describe, parse};
 use longshore_core::{
-    BuildResult, Destination, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output, Result, Staged,
-    image,
+    BuildResult, Destination, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged, image,
 };
 use options::StoreOptions;
-
-const TYPE: &str = "image";
 
 /// The exporter `type=image`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ImageExporter;
 
-impl Exporter for ImageExporter {
-    fn info(&self) -> ExporterInfo {
-        ExporterInfo {
-            kind: TYPE.into(),
-            summary: "Image in the image store, and in registries, under its names".into(),
-            options: describe::<StoreOptions>(),
-        }
-    }
-
-    fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
-        Ok(Box::new(ImageInstance { options: parse(TYPE, attrs)? }))
-    }
+impl ExporterType for ImageExporter {
+    const KIND: &'static str = "image";
+    const SUMMARY: &'static str = "Image in the image store, and in registries, under its names";
+    type Instance = StoreOptions;
 }
 
-#[derive(Debug)]
-struct ImageInstance {
-    options: StoreOptions,
-}
-
-impl ExporterInstance for ImageInstance {
+impl ExporterInstance for StoreOptions {
     fn destination(&self) -> Destination {
-        if self.options.is_stored() { Destination::ImageStore } else { Destination::None }
+        if self.is_stored() { Destination::ImageStore } else { Destination::None }
     }
 
-    fn needs(&self, result: &BuildResult) -> Result<Needs> {
-        self.options.check_result(result)?;
-        self.options.image.needs(result)
+    fn needs(&self, result: &BuildResult, run: Run) -> Result<Needs> {
+        self.check_result(result)?;
+        self.image.needs(result, self.run(result, run)?)
     }
 
-    fn plan(&self, result: &BuildResult) -> Result<Vec<String>> {
-        let mut lines = image::plan(result, &self.options.image)?;
-        if self.options.is_pushed() {
-            lines.extend(self.options.push.plan(&self.options.image, result)?);
+    fn plan(&self, result: &BuildResult, run: Run) -> Result<Vec<String>> {
+        let mut lines = image::plan(result, &self.image, self.run(result, run)?)?;
+        if self.is_pushed() {
+            lines.extend(self.push.plan(&self.image, result)?);
         }
         Ok(lines)
     }
@@ -62,13 +45,13 @@ impl ExporterInstance for ImageInstance {
         let store = match output {
             Output::ImageStore(store) => Some(store),
             Output::None => None,
-            other => return Err(other.unexpected(TYPE)),
+            other => return Err(other.unexpected(ImageExporter::KIND)),
         };
-        let push = self.options.open_push(result, cx)?;
+        let push = self.open_push(result, cx)?;
         let images = match &push {
-            Some(push) => push.assemble(result, &self.options.image)?,
-            None => image::assemble_all(result, &self.options.image, cx)?,
+            Some(push) => push.assemble(result, &self.image)?,
+            None => image::assemble_all(result, &self.image, cx)?,
         };
-        export::stage(images, &self.options, store, push, cx)
+        export::stage(images, self, store, push, cx)
     }
 }

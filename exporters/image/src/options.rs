@@ -3,10 +3,11 @@
 use longshore_core::image::{ImageOptions, Push, PushOptions};
 use longshore_core::oci::{Digest, ImageName};
 use longshore_core::options::{Options, Visitor};
-use longshore_core::{BuildResult, Error, ErrorKind, ExportContext, Result};
+use longshore_core::{BuildResult, Error, ErrorKind, ExportContext, Result, Run};
 
+/// The options of `type=image`; checked, they are one output.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct StoreOptions {
+pub struct StoreOptions {
     pub(crate) image: ImageOptions,
     store: Option<bool>,
     name_canonical: Option<bool>,
@@ -112,6 +113,14 @@ impl StoreOptions {
     /// As [`Push::open`].
     pub(crate) fn open_push<'a>(&'a self, result: &BuildResult, cx: &'a ExportContext<'a>) -> Result<Option<Push<'a>>> {
         self.is_pushed().then(|| Push::open(result, &self.image, &self.push, cx)).transpose()
+    }
+
+    /// What the outlet of the push, if there is one, can do in `run`.
+    ///
+    /// # Errors
+    /// As [`ImageOptions::names`].
+    pub(crate) fn run(&self, result: &BuildResult, run: Run) -> Result<Run> {
+        if self.is_pushed() { self.push.run(&self.image, result, run) } else { Ok(run) }
     }
 
     /// Checks what is pushed once the images are known.

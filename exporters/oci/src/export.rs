@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use longshore_core::image::{ImageBlob, NamedImage};
 use longshore_core::layout::{LayoutArchive, LayoutDirectory, StagedLayout, entries};
 use longshore_core::oci::Descriptor;
-use longshore_core::{ExportContext, ExportedImage, FileSink, Response, Result, Staged, Turn};
+use longshore_core::{ExportContext, ExportedImage, ExporterType, FileSink, Response, Result, Staged, Turn};
 
-use crate::TYPE;
+use crate::OciExporter;
 
 pub(crate) fn archive<'a>(
     images: Vec<NamedImage<'a>>,
@@ -16,7 +16,7 @@ pub(crate) fn archive<'a>(
 ) -> Result<Box<dyn Staged + 'a>> {
     let exported = images.iter().map(NamedImage::exported).collect();
     let archive = LayoutArchive::new(entries(&images, None), blobs(images))?;
-    Ok(sink.fill_with(archive.into_bundle(), cx.work())?.staged(TYPE, exported))
+    Ok(sink.fill_with(archive.into_bundle(), cx.work())?.staged(OciExporter::KIND, exported))
 }
 
 pub(crate) fn directory<'a>(
@@ -49,6 +49,6 @@ impl Staged for StagedDirectory {
 
     fn publish(self: Box<Self>) -> Result<Response> {
         let destination = Some(self.staged.publish(self.entries)?.display().to_string());
-        Ok(Response { kind: TYPE.to_owned(), destination, images: self.images })
+        Ok(Response { kind: OciExporter::KIND.to_owned(), destination, images: self.images })
     }
 }

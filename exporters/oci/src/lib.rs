@@ -3,55 +3,39 @@
 mod export;
 mod options;
 
-use longshore_core::options::{Attrs, describe, parse};
 use longshore_core::{
-    BuildResult, Destination, Error, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output, Result,
-    Staged, image,
+    BuildResult, Destination, Error, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged,
+    image,
 };
 use options::OciOptions;
-
-const TYPE: &str = "oci";
 
 /// The exporter `type=oci`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OciExporter;
 
-impl Exporter for OciExporter {
-    fn info(&self) -> ExporterInfo {
-        ExporterInfo {
-            kind: TYPE.into(),
-            summary: "OCI image layout, as a tar archive or a directory".into(),
-            options: describe::<OciOptions>(),
-        }
-    }
-
-    fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
-        Ok(Box::new(OciInstance { options: parse(TYPE, attrs)? }))
-    }
+impl ExporterType for OciExporter {
+    const KIND: &'static str = "oci";
+    const SUMMARY: &'static str = "OCI image layout, as a tar archive or a directory";
+    type Instance = OciOptions;
 }
 
-#[derive(Debug)]
-struct OciInstance {
-    options: OciOptions,
-}
-
-impl ExporterInstance for OciInstance {
+impl ExporterInstance for OciOptions {
     fn destination(&self) -> Destination {
-        if self.options.is_tar() { Destination::File } else { Destination::Layout }
+        if self.is_tar() { Destination::File } else { Destination::Layout }
     }
 
-    fn needs(&self, result: &BuildResult) -> Result<Needs> {
-        let names = self.options.image.names(result)?;
+    fn needs(&self, result: &BuildResult, run: Run) -> Result<Needs> {
+        let names = self.image.names(result)?;
         let unnamed = names.iter().filter(|names| names.is_empty()).count();
-        if unnamed > 1 && !self.options.is_tar() {
+        if unnamed > 1 && !self.is_tar() {
             let message = format!("{unnamed} images without a name would all be tagged `latest` in one layout");
             return Err(Error::option(message).with_hint("name=* gives each image the names that it brings"));
         }
-        self.options.image.needs(result)
+        self.image.needs(result, run)
     }
 
-    fn plan(&self, result: &BuildResult) -> Result<Vec<String>> {
-        image::plan(result, &self.options.image)
+    fn plan(&self, result: &BuildResult, run: Run) -> Result<Vec<String>> {
+        image::plan(result, &self.image, run)
     }
 
     fn export<'a>(
@@ -60,11 +44,11 @@ impl ExporterInstance for OciInstance {
         output: Output,
         cx: &'a ExportContext<'a>,
     ) -> Result<Box<dyn Staged + 'a>> {
-        let images = image::assemble_all(result, &self.options.image, cx)?;
+        let images = image::assemble_all(result, &self.image, cx)?;
         match output {
             Output::File(sink) => export::archive(images, sink, cx),
             Output::Layout(root) => export::directory(images, root, cx),
-            other => Err(other.unexpected(TYPE)),
+            other => Err(other.unexpected(OciExporter::KIND)),
         }
     }
 }

@@ -4,8 +4,9 @@ use longshore_core::Result;
 use longshore_core::image::ImageOptions;
 use longshore_core::options::{Options, Visitor};
 
+/// The options of `type=oci`; checked, they are one output.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct OciOptions {
+pub struct OciOptions {
     tar: Option<bool>,
     pub(crate) image: ImageOptions,
 }

@@ -1,9 +1,9 @@
 //! Where the images of a result go: into registries by their digests, and then under their tags.
 
 use longshore_core::image::{Push, PushedTags};
-use longshore_core::{BuildResult, ExportedImage, Response, Result, Staged, Turn};
+use longshore_core::{BuildResult, ExportedImage, ExporterType, Response, Result, Staged, Turn};
 
-use crate::TYPE;
+use crate::RegistryExporter;
 use crate::options::RegistryOptions;
 
 pub(crate) fn push<'a>(
@@ -32,6 +32,6 @@ impl Staged for StagedTags<'_> {
 
     fn publish(self: Box<Self>) -> Result<Response> {
         self.tags.publish()?;
-        Ok(Response { kind: TYPE.to_owned(), destination: None, images: self.images })
+        Ok(Response { kind: RegistryExporter::KIND.to_owned(), destination: None, images: self.images })
     }
 }

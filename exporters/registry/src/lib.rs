@@ -4,51 +4,34 @@ mod export;
 mod options;
 
 use longshore_core::image::Push;
-use longshore_core::options::{Attrs, describe, parse};
 use longshore_core::{
-    BuildResult, Destination, ExportContext, Exporter, ExporterInfo, ExporterInstance, Needs, Output, Result, Staged,
-    image,
+    BuildResult, Destination, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged, image,
 };
 use options::RegistryOptions;
-
-const TYPE: &str = "registry";
 
 /// The exporter `type=registry`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RegistryExporter;
 
-impl Exporter for RegistryExporter {
-    fn info(&self) -> ExporterInfo {
-        ExporterInfo {
-            kind: TYPE.into(),
-            summary: "Image in registries, under its names".into(),
-            options: describe::<RegistryOptions>(),
-        }
-    }
-
-    fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
-        Ok(Box::new(RegistryInstance { options: parse(TYPE, attrs)? }))
-    }
+impl ExporterType for RegistryExporter {
+    const KIND: &'static str = "registry";
+    const SUMMARY: &'static str = "Image in registries, under its names";
+    type Instance = RegistryOptions;
 }
 
-#[derive(Debug)]
-struct RegistryInstance {
-    options: RegistryOptions,
-}
-
-impl ExporterInstance for RegistryInstance {
+impl ExporterInstance for RegistryOptions {
     fn destination(&self) -> Destination {
         Destination::None
     }
 
-    fn needs(&self, result: &BuildResult) -> Result<Needs> {
-        self.options.push.check_result(&self.options.image, result)?;
-        self.options.image.needs(result)
+    fn needs(&self, result: &BuildResult, run: Run) -> Result<Needs> {
+        self.push.check_result(&self.image, result)?;
+        self.image.needs(result, self.push.run(&self.image, result, run)?)
     }
 
-    fn plan(&self, result: &BuildResult) -> Result<Vec<String>> {
-        let mut lines = image::plan(result, &self.options.image)?;
-        lines.extend(self.options.push.plan(&self.options.image, result)?);
+    fn plan(&self, result: &BuildResult, run: Run) -> Result<Vec<String>> {
+        let mut lines = image::plan(result, &self.image, self.push.run(&self.image, result, run)?)?;
+        lines.extend(self.push.plan(&self.image, result)?);
         Ok(lines)
     }
 
@@ -60,10 +43,10 @@ impl ExporterInstance for RegistryInstance {
     ) -> Result<Box<dyn Staged + 'a>> {
         match output {
             Output::None => {
-                let push = Push::open(result, &self.options.image, &self.options.push, cx)?;
-                export::push(push, result, &self.options)
+                let push = Push::open(result, &self.image, &self.push, cx)?;
+                export::push(push, result, self)
             }
-            other => Err(other.unexpected(TYPE)),
+            other => Err(other.unexpected(RegistryExporter::KIND)),
         }
     }
 }

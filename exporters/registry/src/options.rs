@@ -4,8 +4,9 @@ use longshore_core::image::{ImageOptions, PushOptions};
 use longshore_core::options::{Options, Visitor};
 use longshore_core::{Error, Result};
 
+/// The options of `type=registry`; checked, they are one output.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct RegistryOptions {
+pub struct RegistryOptions {
     pub(crate) image: ImageOptions,
     pub(crate) push: PushOptions,
     /// What BuildKit's users write by habit.

@@ -14,10 +14,8 @@ use longshore_oci::{Context, Descriptor, Error, ErrorKind, ImageName, Result};
 pub use options::PushOptions;
 pub use tags::PushedTags;
 
-use super::layers::LayerOutlet;
-use super::named::assemble_all_to;
-use super::{ImageOptions, NamedImage};
-use crate::context::ExportContext;
+use super::{ImageOptions, LayerOutlet, NamedImage, assemble_all_to};
+use crate::context::{ExportContext, Run};
 use crate::result::BuildResult;
 
 /// Repositories that are asked at the same time.
@@ -29,6 +27,8 @@ pub struct Push<'a> {
     cx: &'a ExportContext<'a>,
     options: &'a PushOptions,
     repositories: IndexMap<Origin, Repository>,
+    /// What can be done with layers on their way.
+    run: Run,
 }
 
 /// A repository and what goes into it.
@@ -66,7 +66,8 @@ impl<'a> Push<'a> {
                 repository.names.push((at, name));
             }
         }
-        let push = Self { cx, options, repositories };
+        let run = options.run(image, result, cx.run())?;
+        let push = Self { cx, options, repositories, run };
         push.check()?;
         Ok(push)
     }

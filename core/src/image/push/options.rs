@@ -1,8 +1,10 @@
 //! The options of every exporter that pushes.
 
-use longshore_content::RegistryOptions;
+use indexmap::IndexMap;
+use longshore_content::{Origin, RegistryOptions};
 use longshore_oci::{Digest, Error, ImageName, Result};
 
+use crate::context::Run;
 use crate::image::ImageOptions;
 use crate::options::{Options, Visitor};
 use crate::result::BuildResult;
@@ -91,6 +93,29 @@ impl PushOptions {
             false => format!("push {name}"),
         };
         Ok(image.names(result)?.iter().flatten().map(line).collect())
+    }
+
+    /// What the outlet of this push can do in `run`. Layers go to the first repository while they are made, or
+    /// are found there, where that serves all: the repositories are of one registry and for the same images.
+    ///
+    /// # Errors
+    /// As [`ImageOptions::names`].
+    pub fn run(&self, image: &ImageOptions, result: &BuildResult, run: Run) -> Result<Run> {
+        let mut repositories: IndexMap<Origin, Vec<usize>> = IndexMap::new();
+        for (at, names) in image.names(result)?.iter().enumerate() {
+            for name in names {
+                let images = repositories.entry(Origin::of(name)).or_default();
+                if !images.contains(&at) {
+                    images.push(at);
+                }
+            }
+        }
+        let first = repositories.first();
+        let serves_all = first.is_some_and(|(origin, images)| {
+            repositories.iter().all(|(other, own)| other.registry == origin.registry && own == images)
+        });
+        let (streams, reuses) = (self.is_streaming() && run.is_alone, self.reuses_blobs());
+        Ok(run.with_streams(serves_all && streams).with_reuse(serves_all && reuses))
     }
 
     /// Checks the names of an image.

@@ -11,15 +11,15 @@ use parking_lot::Mutex;
 
 use super::{Push, Repository};
 use crate::compression::{Algorithm, detect};
-use crate::image::layers::LayerOutlet;
-use crate::layer::{Layer, LayerSource, LayerStream, MadeLayer, SeenBlob};
+use crate::context::Run;
+use crate::image::LayerOutlet;
+use crate::layer::{Layer, LayerSource, LayerStream, MadeLayer, SeenBlob, Variant};
 
 /// Sends layers to the first repository; the others of the same registry can mount them from there.
 pub(super) struct Outlet<'p> {
     repository: &'p Repository,
     work: &'p Work,
-    streams: bool,
-    reuses: bool,
+    run: Run,
     /// What was sent, by diffID where that was known: images share layers.
     sent: Mutex<HashMap<Digest, Arc<Mutex<Option<Sent>>>>>,
 }
@@ -33,31 +33,24 @@ const MAGIC: u64 = 6;
 const CANDIDATES: usize = 5;
 
 impl<'p> Outlet<'p> {
-    /// `None` where layers have to be kept: to be sent to a second registry, or because a repository is
-    /// not for all of the images.
+    /// `None` where layers have to be kept, which is said if it is not what was asked for.
     pub(super) fn new(push: &'p Push<'_>) -> Option<Self> {
-        let (mut streams, reuses) = (push.options.is_streaming(), push.options.reuses_blobs());
-        if !streams && !reuses {
-            return None;
-        }
+        let Run { streams, reuses, is_alone, .. } = push.run;
         let progress = &push.cx.work().progress;
-        let (origin, repository) = push.repositories.first()?;
-        let serves_all = |other: &Repository| other.images == repository.images;
-        let is_one = push.repositories.iter().all(|(at, other)| at.registry == origin.registry && serves_all(other));
-        if !is_one {
+        let wants_streams = push.options.is_streaming();
+        if (wants_streams && is_alone && !streams) || (push.options.reuses_blobs() && !reuses) {
             let option = push.options.first_set().unwrap_or_default();
             progress.warn(format!("{option}: layers for several registries or repositories are kept in the store"));
-            return None;
-        }
-        if streams && !push.cx.is_for_one_output() {
+        } else if wants_streams && !is_alone {
             progress.warn("push-streaming: another output needs the layers: they are kept");
-            streams = false;
         }
-        Some(Self { repository, work: push.cx.work(), streams, reuses, sent: Mutex::default() })
+        let (_, repository) = push.repositories.first()?;
+        let outlet = Self { repository, work: push.cx.work(), run: push.run, sent: Mutex::default() };
+        (streams || reuses).then_some(outlet)
     }
 
     /// What the registry has of the blobs that it was seen to have; nothing, if none can be taken.
-    fn find(
+    fn seen(
         &self,
         layer: &Layer,
         wanted: Algorithm,
@@ -106,7 +99,7 @@ impl<'p> Outlet<'p> {
         let missing = || Error::new(ErrorKind::Other, format!("layer {} was not made", layer.name()));
         let make = |out: &mut (dyn std::io::Write + Send)| {
             let new = layer.write_to(out)?;
-            let descriptor = new.blob(layer.encoding()).cloned().ok_or_else(missing)?;
+            let descriptor = new.descriptor.clone();
             *made() = Some(new);
             Ok(descriptor)
         };
@@ -119,17 +112,18 @@ impl<'p> Outlet<'p> {
 }
 
 impl LayerOutlet for Outlet<'_> {
-    fn present(&self, layer: &Layer, wanted: Algorithm) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
+    fn abilities(&self, _: Run) -> Run {
+        self.run
+    }
+
+    fn find(&self, layer: &Layer, variant: Variant) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
         let LayerSource::Tar(source) = &layer.source else { return Ok(None) };
-        if !self.reuses || wanted == Algorithm::Uncompressed {
-            return Ok(None);
-        }
         let seen = source.stream.seen().unwrap_or_else(|error| {
             let why = error.with_causes();
             self.work.progress.warn(format!("layer {}: who has it is not known: {why}", layer.name()));
             Vec::new()
         });
-        let found = self.repository.attempt(self.find(layer, wanted, seen))?;
+        let found = self.repository.attempt(self.seen(layer, variant.algorithm(), seen))?;
         if let Some((descriptor, _)) = &found {
             let task = self.work.progress.task(format!("layer {}", layer.name()), None);
             task.skipped(format!("the registry has it as {}, says its source", descriptor.digest));
@@ -138,9 +132,6 @@ impl LayerOutlet for Outlet<'_> {
     }
 
     fn take(&self, layer: &LayerStream<'_>) -> Result<Option<Sent>> {
-        if !self.streams {
-            return Ok(None);
-        }
         let Some(diff_id) = layer.diff_id() else { return self.send(layer) };
         let place = {
             let mut sent = self.sent.lock();

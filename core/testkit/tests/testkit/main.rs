@@ -5,6 +5,7 @@
 mod content_store;
 mod docker;
 mod exporter;
+mod routes;
 mod sample;
 mod tiny;
 mod validate;

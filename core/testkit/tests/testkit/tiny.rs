@@ -3,17 +3,17 @@
 use longshore_core::image::{ImageOptions, NamedImage, assemble};
 use longshore_core::layout::{LayoutArchive, LayoutDirectory, StagedLayout, entries};
 use longshore_core::oci::Descriptor;
-use longshore_core::options::{Attrs, Options, Visitor, describe, parse};
+use longshore_core::options::{Attrs, Options, Visitor};
 use longshore_core::{
-    BuildResult, Destination, Error, ExportContext, ExportedImage, Exporter, ExporterInfo, ExporterInstance, Filled,
-    Needs, Output, Response, Result, Staged, Turn,
+    BuildResult, Destination, Error, ExportContext, ExportedImage, Exporter, ExporterInfo, ExporterInstance,
+    ExporterType, Filled, Needs, Output, Response, Result, Run, Staged, Turn,
 };
 
 #[derive(Debug)]
 pub(crate) struct TinyExporter;
 
 #[derive(Debug, Default)]
-struct TinyOptions {
+pub(crate) struct TinyOptions {
     tar: Option<bool>,
     image: ImageOptions,
 }
@@ -29,29 +29,22 @@ impl Options for TinyOptions {
     }
 }
 
-impl Exporter for TinyExporter {
-    fn info(&self) -> ExporterInfo {
-        let options = describe::<TinyOptions>();
-        ExporterInfo { kind: "tiny".into(), summary: "A layout, for tests".into(), options }
-    }
-
-    fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
-        Ok(Box::new(Tiny(parse("tiny", attrs)?)))
-    }
+impl ExporterType for TinyExporter {
+    const KIND: &'static str = "tiny";
+    const SUMMARY: &'static str = "A layout, for tests";
+    type Instance = TinyOptions;
 }
 
-struct Tiny(TinyOptions);
-
-impl ExporterInstance for Tiny {
+impl ExporterInstance for TinyOptions {
     fn destination(&self) -> Destination {
-        if self.0.tar == Some(false) { Destination::Layout } else { Destination::File }
+        if self.tar == Some(false) { Destination::Layout } else { Destination::File }
     }
 
-    fn needs(&self, result: &BuildResult) -> Result<Needs> {
-        self.0.image.needs(result)
+    fn needs(&self, result: &BuildResult, run: Run) -> Result<Needs> {
+        self.image.needs(result, run)
     }
 
-    fn plan(&self, result: &BuildResult) -> Result<Vec<String>> {
+    fn plan(&self, result: &BuildResult, _: Run) -> Result<Vec<String>> {
         Ok(vec![format!("{} images", result.images.len())])
     }
 
@@ -64,7 +57,7 @@ impl ExporterInstance for Tiny {
         let mut named = Vec::new();
         for image in &result.images {
             let names = image.names.clone();
-            named.push(NamedImage { image: assemble(image, result, &self.0.image, cx)?, names });
+            named.push(NamedImage { image: assemble(image, result, &self.image, cx)?, names });
         }
         let all_entries = entries(&named, None);
         let images = named.iter().map(NamedImage::exported).collect();
@@ -134,11 +127,11 @@ impl ExporterInstance for Hasty {
         Destination::Directory
     }
 
-    fn needs(&self, _: &BuildResult) -> Result<Needs> {
+    fn needs(&self, _: &BuildResult, _: Run) -> Result<Needs> {
         Ok(Needs::default())
     }
 
-    fn plan(&self, _: &BuildResult) -> Result<Vec<String>> {
+    fn plan(&self, _: &BuildResult, _: Run) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 

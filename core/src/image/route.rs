@@ -1,0 +1,113 @@
+//! Routes: the one decision about what happens to a layer.
+
+use std::fmt;
+use std::sync::Arc;
+
+use longshore_oci::Result;
+
+use super::ImageOptions;
+use crate::context::{Needs, Run};
+use crate::layer::{Layer, LayerSource, Variant};
+use crate::result::{Artifact, BuildResult, ImageContent};
+
+/// What happens to a layer on its way into an image. `needs`, `plan` and `export` all follow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Route {
+    /// The blob is listed as it is.
+    Keep,
+    /// The tar stream, whose diffID and size are known, is the blob: it is read when it is written.
+    Pass,
+    /// The destination is asked for a blob that the source has seen there; without one, the layer takes the
+    /// route that it would take otherwise.
+    Reuse(Variant),
+    /// The layer is made while it is sent; it is made in the store where the destination takes no streams.
+    Stream(Variant),
+    /// The layer is made in the store, unless the store has it from an earlier run.
+    Make(Variant),
+}
+
+impl Route {
+    /// Decides what happens to `layer` with `options` in `run`. It does no I/O.
+    ///
+    /// # Errors
+    /// Options that do not fit together, as [`ImageOptions::encoding`].
+    pub fn of(layer: &Layer, options: &ImageOptions, run: Run) -> Result<Self> {
+        let is_blob = matches!(layer.source, LayerSource::Blob(_));
+        if is_blob && !options.recompresses() {
+            return Ok(Self::Keep);
+        }
+        let variant = Variant::new(options.encoding()?);
+        let may_be_seen = matches!(layer.source, LayerSource::Tar(_)) && layer.diff_id().is_some();
+        if run.reuses && may_be_seen && !variant.is_plain() {
+            return Ok(Self::Reuse(variant));
+        }
+        // Several outputs read a source once, from the store.
+        let is_read_once = run.is_alone || is_blob;
+        if variant.is_plain() && is_read_once && layer.plain().is_some() {
+            return Ok(Self::Pass);
+        }
+        Ok(if run.streams && run.is_alone { Self::Stream(variant) } else { Self::Make(variant) })
+    }
+
+    /// The variant that has to be made, or may have to be.
+    pub fn variant(self) -> Option<Variant> {
+        match self {
+            Self::Keep | Self::Pass => None,
+            Self::Reuse(variant) | Self::Stream(variant) | Self::Make(variant) => Some(variant),
+        }
+    }
+}
+
+impl fmt::Display for Route {
+    /// Says what becomes of the layer, for `--dry-run`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keep => f.write_str("unchanged"),
+            Self::Pass => f.write_str("uncompressed"),
+            Self::Reuse(variant) => write!(f, "{variant}, or the registry's"),
+            Self::Stream(variant) => write!(f, "{variant}, streamed"),
+            Self::Make(variant) => variant.fmt(f),
+        }
+    }
+}
+
+impl ImageOptions {
+    /// What assembling `result` with these options in `run` will ask for.
+    ///
+    /// For built images it is exactly the layers whose [`Route`] has a variant. The layers of an existing
+    /// image are not known before it is taken apart: all of them are named in the wanted variant, if they
+    /// are compressed anew.
+    ///
+    /// # Errors
+    /// As [`encoding`](Self::encoding) and [`names`](Self::names).
+    pub fn needs(&self, result: &BuildResult, run: Run) -> Result<Needs> {
+        self.names(result)?;
+        let mut needs = Needs::default();
+        for image in &result.images {
+            match &image.content {
+                ImageContent::Existing(_) if self.recompresses() => {
+                    needs = needs.with_existing(Variant::new(self.encoding()?));
+                }
+                ImageContent::Existing(_) => {}
+                ImageContent::Built(built) => {
+                    for (layer, route) in built.artifacts().into_iter().flat_map(|a| routes(a, self, run)) {
+                        if let Some(variant) = route?.variant() {
+                            needs = needs.with_layer(layer, variant);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(needs)
+    }
+}
+
+/// The route of each layer of `artifact`, the base first.
+pub fn routes<'r>(
+    artifact: &'r Artifact,
+    options: &'r ImageOptions,
+    run: Run,
+) -> impl Iterator<Item = (&'r Arc<Layer>, Result<Route>)> {
+    artifact.layers.iter().map(move |layer| (layer, Route::of(layer, options, run)))
+}

@@ -1,0 +1,69 @@
+//! Encoders: how a format turns the tar stream of a layer into a blob.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use longshore_oci::Result;
+
+use super::Variant;
+use crate::compression::Encoding;
+
+/// Encodes one part of a block. It runs on the threads of the budget, in any order.
+pub(super) type EncodePart = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
+
+/// Turns the tar stream of one layer into one blob.
+///
+/// - The driver cuts the stream into blocks and asks for [`parts`](Self::parts) of each, in order. Parts are
+///   encoded at the same time and written in order, so the blob does not depend on the number of threads.
+/// - When the stream has come to its end, and every part is written, [`finish`](Self::finish) is called
+///   once. It is not called for a stream that breaks off.
+pub(super) trait Encoder: Send {
+    /// How parts are encoded; `None` where blocks are written as they are.
+    fn encode(&self) -> Option<EncodePart>;
+
+    /// The parts of the next block of `length` bytes, which cover it in order.
+    fn parts(&mut self, length: usize) -> Vec<Range<usize>>;
+
+    /// What follows the last part, and what the blob is annotated with. `written` are the sizes in bytes of
+    /// the encoded parts, in order.
+    ///
+    /// # Errors
+    /// Those of the format.
+    fn finish(self: Box<Self>, written: &[u64]) -> Result<Tail>;
+}
+
+/// The end of an encoded layer.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    /// Bytes after the last part.
+    pub(super) bytes: Vec<u8>,
+    /// Annotations of the blob's descriptor, wherever it is listed.
+    pub(super) annotations: BTreeMap<String, String>,
+}
+
+impl Variant {
+    /// The encoder of one layer in this variant.
+    pub(super) fn new_encoder(self) -> Box<dyn Encoder> {
+        Box::new(Blocks(self.encoding))
+    }
+}
+
+/// Independent parts of equal length, with nothing before, between or after them.
+struct Blocks(Encoding);
+
+impl Encoder for Blocks {
+    fn encode(&self) -> Option<EncodePart> {
+        let encoding = self.0;
+        encoding.part().map(|_| -> EncodePart { Arc::new(move |part| encoding.encode(part)) })
+    }
+
+    fn parts(&mut self, length: usize) -> Vec<Range<usize>> {
+        let size = self.0.part().unwrap_or(length).max(1);
+        (0..length).step_by(size).map(|start| start..length.min(start + size)).collect()
+    }
+
+    fn finish(self: Box<Self>, _: &[u64]) -> Result<Tail> {
+        Ok(Tail::default())
+    }
+}

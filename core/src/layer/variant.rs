@@ -1,0 +1,63 @@
+//! Variants: what a layer can be made as.
+
+use std::fmt;
+
+use longshore_oci::{Descriptor, Digest, MediaType};
+
+use crate::compression::{Algorithm, Encoding};
+
+/// One way to make a layer. Two outputs that want the same variant share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Variant {
+    /// How its tar stream becomes a blob.
+    pub encoding: Encoding,
+}
+
+impl Variant {
+    /// The layer's tar stream as it is, in `encoding`.
+    pub fn new(encoding: Encoding) -> Self {
+        Self { encoding }
+    }
+
+    /// The algorithm of its encoding.
+    pub fn algorithm(self) -> Algorithm {
+        self.encoding.algorithm()
+    }
+
+    /// Whether the blob is the tar stream itself.
+    pub fn is_plain(self) -> bool {
+        self.algorithm() == Algorithm::Uncompressed
+    }
+
+    /// The media type of layers made in this variant.
+    pub fn media_type(self) -> MediaType {
+        MediaType::layer(self.algorithm())
+    }
+
+    /// All that decides the bytes of a layer made in this variant: the encoder, its version and its
+    /// parameters. A store finds made layers by it.
+    pub fn encoder(self) -> String {
+        self.encoding.encoder()
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.encoding.fmt(f)
+    }
+}
+
+/// A layer that was made in one variant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MadeLayer {
+    /// The variant.
+    pub variant: Variant,
+    /// The digest of its uncompressed tar stream.
+    pub diff_id: Digest,
+    /// Its blob, with the annotations that its encoder gave it.
+    pub descriptor: Descriptor,
+    /// The newest modification time of its files, in seconds since 1970; `None` if it has no files.
+    pub newest: Option<i64>,
+}
