@@ -72,81 +72,76 @@ fn lines(tree: &MergedTree<Place>, changes: bool) -> Vec<String> {
     lines
 }
 
+/// What it shows, the entries of each layer, the merged tree, and the changes of the last layer.
+type Case = (&'static str, &'static [&'static [&'static str]], &'static [&'static str], &'static [&'static str]);
+
+const CASES: &[Case] = &[
+    ("no layer", &[], &["/"], &["/"]),
+    (
+        "files before directories, each in the order of bytes",
+        &[&["b/y", "b/x/z", "c", "a/", "B"]],
+        &["/", "B 0.4", "c 0.2", "a/ 0700", "b/", "y 0.0", "b/x/", "z 0.1"],
+        &["/", "B 0.4", "c 0.2", "a/ 0700", "b/", "y 0.0", "b/x/", "z 0.1"],
+    ),
+    (
+        "a later entry replaces an earlier one",
+        &[&["a", "b/x"], &["a", "b"]],
+        &["/", "a 1.0", "b 1.1"],
+        &["/", "a 1.0", "b 1.1"],
+    ),
+    (
+        "a directory that comes again keeps what is in it",
+        &[&["d/x"], &["d/"]],
+        &["/", "d/ 0700", "x 0.0"],
+        &["/", "d/ 0700"],
+    ),
+    (
+        "whiteouts hide lower layers alone",
+        &[&["d/x", "d/y", "e/z"], &["d/x", "d/.wh.x", "d/.wh.y", ".wh.e", "d/.wh.missing"]],
+        &["/", "d/", "x 1.0"],
+        &["/", "e gone", "d/", "x 1.0", "y gone"],
+    ),
+    (
+        "an opaque directory shows nothing of lower layers",
+        &[&["d/x", "d/e/y"], &["d/new", "d/.wh..wh..opq"]],
+        &["/", "d/", "new 1.0"],
+        &["/", "d/ opaque", "new 1.0"],
+    ),
+    (
+        "a directory in place of a file is opaque",
+        &[&["a"], &["a/", "a/x"]],
+        &["/", "a/ 0700", "x 1.1"],
+        &["/", "a/ opaque 0700", "x 1.1"],
+    ),
+    (
+        "links in a path are followed in the tree",
+        &[&["usr/bin/", "bin -> usr/bin", "up -> ../../../usr"], &["bin/sh", "up/lib/c"]],
+        &["/", "bin -> usr/bin", "up -> ../../../usr", "usr/", "usr/bin/ 0700", "sh 1.0", "usr/lib/", "c 1.1"],
+        &["/", "usr/", "usr/bin/ 0700", "sh 1.0", "usr/lib/", "c 1.1"],
+    ),
+    (
+        "hard links are names of one file",
+        &[&["a", "d/b = a"]],
+        &["/", "a 0.0", "d/", "b 0.0"],
+        &["/", "a 0.0", "d/", "b 0.0"],
+    ),
+    (
+        "a hard link to a lower layer brings all names of the file",
+        &[&["d/e/a", "way -> /d/e/../e/..", "other = d/e/a"], &["b = way/e/a"]],
+        &["/", "b 0.0 was 0:d/e/a", "other 0.0 was 0:d/e/a", "way -> /d/e/../e/..", "d/", "d/e/", "a 0.0 was 0:d/e/a"],
+        &["/", "b 0.0 was 0:d/e/a", "other 0.0 was 0:d/e/a", "d/", "d/e/", "a 0.0 was 0:d/e/a"],
+    ),
+    (
+        "a removed name leaves the other names of a file",
+        &[&["a", "b = a"], &[".wh.a"]],
+        &["/", "b 0.0"],
+        &["/", "a gone"],
+    ),
+];
+
 #[test]
 fn layers_become_a_tree_and_changes() {
-    type Case<'a> = (&'a str, &'a [&'a [&'a str]], &'a [&'a str], &'a [&'a str]);
-    let cases: &[Case<'_>] = &[
-        ("no layer", &[], &["/"], &["/"]),
-        (
-            "files before directories, each in the order of bytes",
-            &[&["b/y", "b/x/z", "c", "a/", "B"]],
-            &["/", "B 0.4", "c 0.2", "a/ 0700", "b/", "y 0.0", "b/x/", "z 0.1"],
-            &["/", "B 0.4", "c 0.2", "a/ 0700", "b/", "y 0.0", "b/x/", "z 0.1"],
-        ),
-        (
-            "a later entry replaces an earlier one",
-            &[&["a", "b/x"], &["a", "b"]],
-            &["/", "a 1.0", "b 1.1"],
-            &["/", "a 1.0", "b 1.1"],
-        ),
-        (
-            "a directory that comes again keeps what is in it",
-            &[&["d/x"], &["d/"]],
-            &["/", "d/ 0700", "x 0.0"],
-            &["/", "d/ 0700"],
-        ),
-        (
-            "whiteouts hide lower layers alone",
-            &[&["d/x", "d/y", "e/z"], &["d/x", "d/.wh.x", "d/.wh.y", ".wh.e", "d/.wh.missing"]],
-            &["/", "d/", "x 1.0"],
-            &["/", "e gone", "d/", "x 1.0", "y gone"],
-        ),
-        (
-            "an opaque directory shows nothing of lower layers",
-            &[&["d/x", "d/e/y"], &["d/new", "d/.wh..wh..opq"]],
-            &["/", "d/", "new 1.0"],
-            &["/", "d/ opaque", "new 1.0"],
-        ),
-        (
-            "a directory in place of a file is opaque",
-            &[&["a"], &["a/", "a/x"]],
-            &["/", "a/ 0700", "x 1.1"],
-            &["/", "a/ opaque 0700", "x 1.1"],
-        ),
-        (
-            "links in a path are followed in the tree",
-            &[&["usr/bin/", "bin -> usr/bin", "up -> ../../../usr"], &["bin/sh", "up/lib/c"]],
-            &["/", "bin -> usr/bin", "up -> ../../../usr", "usr/", "usr/bin/ 0700", "sh 1.0", "usr/lib/", "c 1.1"],
-            &["/", "usr/", "usr/bin/ 0700", "sh 1.0", "usr/lib/", "c 1.1"],
-        ),
-        (
-            "hard links are names of one file",
-            &[&["a", "d/b = a"]],
-            &["/", "a 0.0", "d/", "b 0.0"],
-            &["/", "a 0.0", "d/", "b 0.0"],
-        ),
-        (
-            "a hard link to a lower layer brings all names of the file",
-            &[&["d/e/a", "way -> /d/e/../e/..", "other = d/e/a"], &["b = way/e/a"]],
-            &[
-                "/",
-                "b 0.0 was 0:d/e/a",
-                "other 0.0 was 0:d/e/a",
-                "way -> /d/e/../e/..",
-                "d/",
-                "d/e/",
-                "a 0.0 was 0:d/e/a",
-            ],
-            &["/", "b 0.0 was 0:d/e/a", "other 0.0 was 0:d/e/a", "d/", "d/e/", "a 0.0 was 0:d/e/a"],
-        ),
-        (
-            "a removed name leaves the other names of a file",
-            &[&["a", "b = a"], &[".wh.a"]],
-            &["/", "b 0.0"],
-            &["/", "a gone"],
-        ),
-    ];
-    for (what, stack, tree, changes) in cases {
+    for (what, stack, tree, changes) in CASES {
         let merged = merged(stack);
         assert_eq!(lines(&merged, false), *tree, "{what}");
         assert_eq!(lines(&merged, true), *changes, "{what}: changes");

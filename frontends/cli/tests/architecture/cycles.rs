@@ -1,17 +1,14 @@
 //! No module of a crate needs another that needs it: what is below can be read, tested and moved alone.
 //!
-//! Modules are those at the top of a crate; what is in a folder is one module. A name that the root exports
-//! from a module is that module's; what the root defines is the node `lib`, except for its constants, such as the
-//! name of an exporter's type, which need nothing. A `pub use` in the root is not a need: the root is the table of
-//! contents.
+//! Modules are those at the top of a crate; a folder is one module. A name that the root exports from a module
+//! is that module's. The root itself is none: it is the table of contents, and has the type that a program names,
+//! such as an exporter, with the entry into its modules.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
 use crate::paths::{OwnPath, paths};
 use crate::source::{files, tokens, without_tests, workspace};
-
-const ROOT: &str = "lib";
 
 /// A file of a crate: its path below `src`, and its text.
 type Source = (String, String);
@@ -45,22 +42,14 @@ fn needs(sources: &[Source]) -> Needs {
         of_tops().filter_map(|path| Some((path.name.as_deref()?, path.segments[0].as_str()))).collect();
     let mut needs = Needs::new();
     for ((file, text), module, paths) in &found {
-        let from = module.first().map_or(ROOT, String::as_str);
+        let Some(from) = module.first() else { continue };
         for path in paths {
-            let first = path.segments[0].as_str();
-            let to = match exports.get(first) {
-                _ if tops.contains(&path.segments[0]) => first,
-                // What it does not have of its own modules is of other crates.
-                _ if from == ROOT => continue,
-                Some(module) => module,
-                None if first.chars().all(|c| c.is_uppercase() || c == '_') => continue,
-                None => ROOT,
-            };
-            if from != to && !(from == ROOT && path.is_export) {
-                let line = text.lines().nth(path.line - 1).unwrap_or_default().trim();
-                let example = format!("{file}:{}: {line}", path.line);
-                needs.entry((from.to_owned(), to.to_owned())).or_insert(example);
-            }
+            let first = &path.segments[0];
+            let to = if tops.contains(first) { Some(first.as_str()) } else { exports.get(first.as_str()).copied() };
+            let Some(to) = to.filter(|to| to != from) else { continue };
+            let line = text.lines().nth(path.line - 1).unwrap_or_default().trim();
+            let example = format!("{file}:{}: {line}", path.line);
+            needs.entry((from.clone(), to.to_owned())).or_insert(example);
         }
     }
     needs
@@ -156,14 +145,11 @@ mod tests {
         assert_eq!(found(&sources), [format!("a -> b -> c -> a\n    {lines}")]);
     }
 
+    /// An exporter is in the root, and its modules use its name.
     #[test]
-    fn what_the_root_has_of_its_own_may_be_in_a_cycle() {
-        let sources =
-            [("lib.rs", "mod a; use a::A; pub struct Own(A);"), ("a.rs", "use crate::{Own, TYPE}; pub struct A;")];
-        assert_eq!(found(&sources).len(), 1);
-        assert_eq!(found(&sources)[0].lines().next(), Some("a -> lib -> a"));
-        let constant = [("lib.rs", "mod a; use a::A; const TYPE: A = A;"), ("a.rs", "use crate::TYPE; pub struct A;")];
-        assert_eq!(found(&constant), Vec::<String>::new());
+    fn what_the_root_defines_is_no_module() {
+        let sources = [("lib.rs", "mod a; use a::A; pub struct Own(A);"), ("a.rs", "use crate::Own; pub struct A;")];
+        assert_eq!(found(&sources), Vec::<String>::new());
     }
 
     #[test]

@@ -38,9 +38,10 @@ fn names(line: &str, package: &str) -> bool {
     line.trim().strip_prefix(package).is_some_and(|rest| rest.starts_with([' ', '.', '=']))
 }
 
-/// Returns the name of the type in `exporters/FOLDER/src` that implements `Exporter`.
+/// Returns the name of the type in `source` that implements `ExporterType`, or `Exporter` itself.
 fn type_of(source: &str) -> Option<String> {
-    let rest = source.split("impl Exporter for ").nth(1)?;
+    let declared = ["impl ExporterType for ", "impl Exporter for "];
+    let rest = declared.iter().find_map(|start| source.split(start).nth(1))?;
     Some(rest.chars().take_while(|c| c.is_alphanumeric()).collect())
 }
 
@@ -79,7 +80,7 @@ fn an_exporter_is_named_in_two_lines_of_the_cli_and_two_manifests() {
 fn another_place_that_names_an_exporter_is_found() {
     let sources = [
         ("Cargo.toml", "longshore-exporter-oci = { path = \"exporters/oci\" }\nlongshore-exporter-oci-2 = {}"),
-        ("exporters/oci/src/lib.rs", "impl Exporter for OciExporter {}"),
+        ("exporters/oci/src/lib.rs", "impl ExporterType for OciExporter {}"),
         (
             "core/src/other.rs",
             "// OciExporter\nfn f() { longshore_exporter_oci::OciExporter }\nconst TEXT: &str = \"OciExporter\";",

@@ -8,8 +8,6 @@ pub struct OwnPath {
     pub segments: Vec<String>,
     /// The name that it has from here on, in a `use`.
     pub name: Option<String>,
-    /// Whether it is a `pub use`.
-    pub is_export: bool,
     pub line: usize,
 }
 
@@ -55,10 +53,8 @@ impl Reader<'_> {
             }
             // `impl Trait + use<'a>` names no path.
             "use" if self.text(self.at + 1) != "<" => {
-                // The bracket is that of `pub(crate)`.
-                let is_export = matches!(self.before(), "pub" | ")");
                 self.at += 1;
-                self.tree(&[], is_export);
+                self.tree(&[]);
             }
             text if starts_path(text) && self.text(self.at + 1) == "::" && self.before() != "::" => {
                 let line = self.tokens[self.at].line;
@@ -68,49 +64,49 @@ impl Reader<'_> {
                     self.at += 2;
                 }
                 self.at += 1;
-                self.keep(segments, None, false, line);
+                self.keep(segments, None, line);
             }
             _ => self.at += 1,
         }
     }
 
     /// Reads what may stand after `use`, or between the commas of its braces.
-    fn tree(&mut self, prefix: &[String], is_export: bool) {
+    fn tree(&mut self, prefix: &[String]) {
         let mut segments = prefix.to_vec();
         let line = self.tokens.get(self.at).map_or(0, |token| token.line);
         loop {
             match self.text(self.at) {
-                "{" => return self.group(&segments, is_export),
+                "{" => return self.group(&segments),
                 "::" if segments.is_empty() => segments.push(String::new()),
                 "::" => {}
                 "," | ";" | "}" | "" => break,
                 "as" => {
                     let name = self.text(self.at + 1).to_owned();
                     self.at += 2;
-                    return self.keep(segments, Some(name), is_export, line);
+                    return self.keep(segments, Some(name), line);
                 }
                 word => segments.push(word.to_owned()),
             }
             self.at += 1;
         }
         let name = segments.iter().rev().find(|segment| *segment != "self").cloned();
-        self.keep(segments, name, is_export, line);
+        self.keep(segments, name, line);
     }
 
-    fn group(&mut self, prefix: &[String], is_export: bool) {
+    fn group(&mut self, prefix: &[String]) {
         let end = end_of_group(self.tokens, self.at);
         self.at += 1;
         while self.at + 1 < end {
             if self.text(self.at) == "," {
                 self.at += 1;
             } else {
-                self.tree(prefix, is_export);
+                self.tree(prefix);
             }
         }
         self.at = end;
     }
 
-    fn keep(&mut self, segments: Vec<String>, name: Option<String>, is_export: bool, line: usize) {
+    fn keep(&mut self, segments: Vec<String>, name: Option<String>, line: usize) {
         let mut path = match segments[0].as_str() {
             "crate" => Vec::new(),
             "self" | "super" => self.module.clone(),
@@ -128,7 +124,7 @@ impl Reader<'_> {
             }
         }
         if !path.is_empty() {
-            self.found.push(OwnPath { segments: path, name, is_export, line });
+            self.found.push(OwnPath { segments: path, name, line });
         }
     }
 }
@@ -174,8 +170,8 @@ mod tests {
     #[test]
     fn paths_of_the_root() {
         assert_eq!(found(&[], "use a::B; pub use b::C; fn f() { c::d() }"), ["a::B", "b::C", "c::d"]);
-        let exports = paths(&[], &tokens("pub use a::B; pub(crate) use a::C as D; use a::E;"));
-        let exports: Vec<_> = exports.iter().map(|path| (path.name.as_deref(), path.is_export)).collect();
-        assert_eq!(exports, [(Some("B"), true), (Some("D"), true), (Some("E"), false)]);
+        let named = paths(&[], &tokens("pub use a::B; pub(crate) use a::C as D; use a::{self, F};"));
+        let names: Vec<_> = named.iter().map(|path| path.name.as_deref().unwrap_or_default()).collect();
+        assert_eq!(names, ["B", "D", "a", "F"]);
     }
 }
