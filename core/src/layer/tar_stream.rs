@@ -9,13 +9,13 @@ use super::{Rules, TarSource, WHITEOUT};
 use crate::archive::{Entry, EntryKind, Reader, Writer, copy};
 use crate::compression::decoder;
 
-/// Writes the layer that `source` is to `out`; answers the newest time of its files.
+/// Writes the layer of `source` to `out`; returns the newest time of its files.
 pub(super) fn write(source: &TarSource, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
     // An archive of a known size is not compressed, though the name of its first file may look like it.
     let plain = |input| if source.size.is_some() { Ok(input) } else { decoder(input).map(|(_, input)| input) };
     let written = source.stream.open().and_then(plain).and_then(|mut input| {
         match (source.rules.is_identity(), &source.diff_id) {
-            // Its diffID tells it from any other; whoever takes it checks whether to stop.
+            // The diffID identifies the archive; the caller's writer checks whether to stop.
             (true, Some(_)) => match copy(&mut input, &mut &mut *out)? {
                 0 => Err(empty()),
                 _ => Ok(None),
@@ -27,7 +27,7 @@ pub(super) fn write(source: &TarSource, out: &mut dyn Write, cancel: &Cancel) ->
     written.attempt(|| format!("cannot read layer {}", source.stream.name()))
 }
 
-/// Copies an archive byte for byte, and fails if it is none.
+/// Copies an archive byte for byte, and fails if its bytes are not a tar archive.
 pub(super) fn verbatim(input: impl Read, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
     let mut reader = Reader::new(Tee { input, out });
     let mut newest = None;
@@ -42,12 +42,12 @@ pub(super) fn verbatim(input: impl Read, out: &mut dyn Write, cancel: &Cancel) -
     Ok(newest)
 }
 
-/// No reader takes an empty gzip stream for a layer.
+/// The error for no bytes at all: readers refuse an empty gzip stream as a layer.
 fn empty() -> Error {
     Error::input("the tar archive is empty: it has not even its two empty blocks")
 }
 
-/// Reads from one and writes what it read to the other.
+/// Copies the bytes that are read from `input` to `out`.
 struct Tee<'a, R> {
     input: R,
     out: &'a mut dyn Write,
@@ -67,7 +67,8 @@ fn rewrite(input: impl Read, rules: &Rules, out: &mut dyn Write, cancel: &Cancel
     let mut newest = None;
     while let Some(entry) = reader.next_entry()? {
         cancel.check()?;
-        let Some(entry) = moved(entry, rules)? else { continue };
+        let moved = moved(entry, rules).attempt(|| format!("cannot move the tar entry at byte {}", reader.offset()));
+        let Some(entry) = moved? else { continue };
         newest = newest.max(Some(entry.mtime));
         tar.append(&entry, &mut reader)?;
     }
@@ -76,7 +77,7 @@ fn rewrite(input: impl Read, rules: &Rules, out: &mut dyn Write, cancel: &Cancel
     Ok(newest)
 }
 
-/// The entry as the rules want it; `None` if they leave it out.
+/// Returns the entry as the rules change it; `None` if they exclude it.
 fn moved(mut entry: Entry, rules: &Rules) -> Result<Option<Entry>> {
     let path = clean(&entry.path)
         .ok_or_else(|| Error::input(format!("the tar entry `{}` is outside of the archive", entry.display())))?;
@@ -99,14 +100,14 @@ fn moved(mut entry: Entry, rules: &Rules) -> Result<Option<Entry>> {
     Ok(Some(entry))
 }
 
-/// A path without empty and `.` components; `None` if it has a `..`.
+/// Returns a path without empty and `.` components; `None` if it has a `..`.
 fn clean(path: &[u8]) -> Option<Vec<u8>> {
     let parts = path.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
     let parts: Vec<&[u8]> = parts.collect();
     (!parts.contains(&&b".."[..])).then(|| parts.join(&b'/'))
 }
 
-/// Whether a path is left out. A whiteout is a statement about lower layers and stays.
+/// Returns whether a path is excluded. A whiteout is a statement about lower layers and stays.
 fn is_excluded(rules: &Rules, path: &[u8]) -> bool {
     let excludes = &rules.excludes;
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
