@@ -142,7 +142,7 @@ impl<R: Read> Reader<R> {
             return Err(Error::input(format!("the tar archive ends early: within the header at byte {offset}")));
         }
         if !header::is_checked(&block) {
-            let after = if offset == 0 { String::new() } else { format!(", after the {}", self.current) };
+            let after = if offset == 0 { String::new() } else { format!(", after the {},", self.current) };
             let message = format!("not a tar archive: the header at byte {offset}{after} has a wrong checksum");
             return Err(Error::input(message));
         }
