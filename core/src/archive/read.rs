@@ -170,6 +170,9 @@ impl<R: Read> Reader<R> {
         let place = &self.current;
         let header = Header::parse(block).map_err(|error| place.malformed(error.field, error.why))?;
         let (link, records) = extensions.into_parts();
+        if header::kind(block) == 0 && header::path(block).ends_with(b"/") != place.path.ends_with(b"/") {
+            return Err(place.ambiguous("is a file or a directory: only one of its two names ends in a slash"));
+        }
         let kind = entry_kind(header::kind(block), place)?;
         if records.is_sparse {
             return Err(place.unsupported("is a sparse file").with_hint(WITHOUT_SPARSE));

@@ -37,6 +37,10 @@ impl Header {
         self
     }
 
+    pub fn kind(&self) -> u8 {
+        self.0[KIND.start]
+    }
+
     pub fn size(self, size: usize) -> Self {
         self.with(SIZE, format!("{size:011o}\0"))
     }

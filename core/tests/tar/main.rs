@@ -6,6 +6,9 @@ mod blocks;
 mod dialects;
 mod ends;
 mod errors;
+mod listing;
+mod mutations;
+mod peers;
 mod sequences;
 
 use std::io::Read;

@@ -1,6 +1,7 @@
 //! Headers in an order, or with a size, that readers take for different files.
 
 use longshore_core::ErrorKind;
+use longshore_core::archive::EntryKind;
 
 use crate::blocks::{Header, MAGIC, archive, extension, file, pax, record};
 use crate::{entries, error};
@@ -117,6 +118,24 @@ fn a_name_that_ends_in_a_slash_is_of_a_directory() {
     }
     let named = [pax(&[("path", b"a/")]), Header::new(b'0', "a").block()].concat();
     assert!(error(&archive(&[named]), "a PAX path").message().contains("ends in a slash"));
+}
+
+/// Of headers from before ustar, Python looks at the name that the header itself has.
+#[test]
+fn old_headers_say_twice_whether_they_are_of_a_directory() {
+    for (short, long) in [("a/", "a/long"), ("a", "a/long/")] {
+        let header = || Header::new(0, short).block();
+        for (what, extension) in
+            [("long name", extension(b'L', format!("{long}\0"))), ("PAX path", pax(&[("path", long.as_bytes())]))]
+        {
+            let error = error(&archive(&[extension, header()]), what);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let expected = format!("the tar entry `{long}` at byte 1024 is a file or a directory");
+            assert!(error.message().starts_with(&expected), "{what}: {error}");
+        }
+    }
+    let both = entries(&archive(&[extension(b'L', "a/long/\0"), Header::new(0, "a/").block()]), "both");
+    assert_eq!((both[0].display().as_str(), both[0].kind), ("a/long", EntryKind::Directory));
 }
 
 #[test]
