@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 
 use longshore_content::{Cancel, Task, Verified, Work, for_each, read_ahead};
-use longshore_oci::{Context, Result};
+use longshore_oci::{Context, Error, Result};
 
 use crate::archive::{BLOCK, Entry, Writer};
 use crate::image::ImageBlob;
@@ -79,15 +79,16 @@ impl<'a> Bundle<'a> {
             start.header(entry)?;
             let start = start.into_inner();
             file.write_all_at(&start, end)?;
-            let data = end + start.len() as u64;
+            let (data, next) = places(end, start.len() as u64, entry.size)
+                .attempt(|| format!("cannot place {} in the archive", entry.display()))?;
             match content {
                 Content::Bytes(bytes) => file.write_all_at(bytes, data)?,
                 Content::Blob(blob) => blobs.push((entry, blob, data)),
             }
-            end = data + entry.size.next_multiple_of(BLOCK as u64);
+            end = next;
         }
-        // What is not written reads as zeros: padding, and the two blocks at the end.
-        file.set_len(end + 2 * BLOCK as u64)?;
+        // Bytes that are not written read as zeros: padding, and the two blocks at the end.
+        file.set_len(end + END)?;
         blobs.sort_by_key(|(entry, ..)| std::cmp::Reverse(entry.size));
         let work = &work.child();
         for_each(blobs, work.jobs().get(), &work.cancel, |(entry, blob, at)| {
@@ -101,7 +102,24 @@ impl<'a> Bundle<'a> {
     }
 }
 
-/// Bytes that are written at once.
+/// Returns where the data of a member begins, and the next member, for a member whose header begins at `start`.
+///
+/// # Errors
+/// The archive would be larger than a file can be: sizes are those of descriptors, which may lie.
+fn places(start: u64, header: u64, size: u64) -> Result<(u64, u64)> {
+    let data = start.checked_add(header);
+    let next = data.and_then(|data| data.checked_add(size.checked_next_multiple_of(BLOCK as u64)?));
+    let fits = |next: &u64| next.checked_add(END).is_some_and(|length| i64::try_from(length).is_ok());
+    match (data, next.filter(fits)) {
+        (Some(data), Some(next)) => Ok((data, next)),
+        _ => Err(Error::input(format!("{size} bytes at byte {start} are more than a file can have"))),
+    }
+}
+
+/// Bytes of the two blocks that end an archive.
+const END: u64 = 2 * BLOCK as u64;
+
+/// Bytes that are written in one call.
 const BUFFER: usize = 256 << 10;
 
 /// Smaller blobs are not worth a second thread.
@@ -222,6 +240,31 @@ mod tests {
         }
         reader.drain().unwrap();
         assert_eq!(sizes, [0, 8, 0, 1, 511, 512, 513, 3 << 20]);
+    }
+
+    /// A size that wraps around would put one blob over another.
+    #[test]
+    fn sizes_that_no_file_can_have_are_refused() {
+        let most = i64::MAX as u64;
+        for sizes in [vec![(5, u64::MAX)], vec![(5, u64::MAX - 511)], vec![(5, most)], vec![(0, 1 << 63), (1, 1 << 63)]]
+        {
+            let damage = |at: usize, blob: &mut Descriptor| {
+                blob.size = sizes.iter().find(|(damaged, _)| *damaged == at).map_or(blob.size, |(_, size)| *size);
+            };
+            let [in_file, in_stream] = written(&bundle(damage), 2);
+            let error = in_file.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{sizes:?}: {}", error.with_causes());
+            assert!(error.with_causes().contains("more than a file can have"), "{}", error.with_causes());
+            assert_eq!(in_stream.unwrap_err().kind(), ErrorKind::Corrupt, "{sizes:?}");
+        }
+        // A file has at most `most` bytes, and an archive whole blocks.
+        let largest = most + 1 - BLOCK as u64;
+        assert_eq!(places(512, 512, largest - 1024 - END).unwrap(), (1024, largest - END));
+        for (start, header, size) in
+            [(512, 512, largest - 1023 - END), (most, 512, 0), (u64::MAX, 1, 0), (1 << 62, 512, 1 << 62)]
+        {
+            assert!(places(start, header, size).is_err(), "{start} {header} {size}");
+        }
     }
 
     #[test]

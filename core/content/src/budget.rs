@@ -102,7 +102,7 @@ impl Budget {
         let mut used = self.0.waiting.used.lock();
         loop {
             cancel.check()?;
-            if *used + bytes <= self.0.limit {
+            if bytes <= self.0.limit - *used {
                 *used += bytes;
                 return Ok(Permit { budget: self.clone(), bytes });
             }
@@ -209,6 +209,23 @@ mod tests {
         drop(budget);
         drop(go);
         ended.recv().unwrap();
+    }
+
+    /// The number of jobs is what a user asks for.
+    #[test]
+    fn a_budget_of_all_bytes_is_still_a_limit() {
+        let budget = Budget::new(NonZeroUsize::MAX);
+        let all = budget.acquire(u64::MAX, &Cancel::default()).unwrap();
+        let cancel = Cancel::default();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| budget.acquire(1, &cancel).map(drop));
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            assert!(!waiting.is_finished(), "more than all bytes");
+            cancel.cancel();
+            assert_eq!(waiting.join().unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+        });
+        drop(all);
+        assert!(budget.acquire(1, &Cancel::default()).is_ok());
     }
 
     #[test]

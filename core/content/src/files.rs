@@ -44,10 +44,10 @@ pub struct Amount {
 }
 
 impl Amount {
-    /// Adds a file.
+    /// Adds a file. Sums stop at the largest number: a sparse file may say any size.
     pub fn add(&mut self, bytes: u64) {
-        self.count += 1;
-        self.bytes += bytes;
+        self.count = self.count.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
     }
 }
 

@@ -152,3 +152,33 @@ impl<R: Read> Read for Hashing<'_, R> {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use longshore_oci::{ErrorKind, MediaType};
+
+    use super::*;
+    use crate::memory::MemoryStore;
+    use crate::store::ContentStore;
+
+    /// The size of a descriptor is a claim: a blob of a few bytes is compared with it, not placed by it.
+    #[test]
+    fn a_descriptor_may_claim_any_size() {
+        let store = MemoryStore::default();
+        let good = store.put(MediaType::CONFIG, b"bytes");
+        for size in [0, 4, 6, i64::MAX as u64, u64::MAX - 1, u64::MAX] {
+            let lie = Descriptor { size, ..good.clone() };
+            let copied = copy(&store, &lie, &mut io::sink(), &Cancel::default(), None);
+            assert_eq!(copied.unwrap_err().kind(), ErrorKind::Corrupt, "{size}");
+            let read = read(&store, &lie, 1 << 20).unwrap_err();
+            let expected = if size > 1 << 20 { ErrorKind::InvalidInput } else { ErrorKind::Corrupt };
+            assert_eq!(read.kind(), expected, "{size}");
+            let to = MemoryStore::default();
+            let mut writer = to.ingest(Some(&lie)).unwrap();
+            copy_to_writer(&store, &lie, writer.as_mut(), &Cancel::default(), None).unwrap();
+            let committed = writer.commit(crate::store::BlobMeta::default());
+            assert_eq!(committed.unwrap_err().kind(), ErrorKind::Corrupt, "{size}");
+            assert_eq!(to.info(&good.digest).unwrap(), None, "{size}");
+        }
+    }
+}

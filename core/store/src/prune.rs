@@ -44,9 +44,10 @@ pub struct Pruned {
 }
 
 impl Pruned {
-    /// Bytes of all that went.
+    /// Returns the bytes of everything that was removed.
     pub fn bytes(&self) -> u64 {
-        self.blobs.iter().map(|(_, size)| size).sum::<u64>() + self.leftovers.bytes + self.snapshots.bytes
+        let rest = [self.leftovers.bytes, self.snapshots.bytes];
+        self.blobs.iter().map(|(_, size)| *size).chain(rest).fold(0, u64::saturating_add)
     }
 }
 
@@ -93,7 +94,7 @@ impl EmbeddedStore {
             pruned.snapshots = self.forget_snapshots(transaction)?;
             let mut gone = HashSet::new();
             for blob in loose(transaction)? {
-                if blob.is_made && pruned.kept.bytes + blob.size <= options.keep {
+                if blob.is_made && pruned.kept.bytes.saturating_add(blob.size) <= options.keep {
                     pruned.kept.add(blob.size);
                     continue;
                 }

@@ -163,7 +163,7 @@ fn size_of(directory: &Path) -> Result<u64> {
             if metadata.is_dir() {
                 left.push(entry.path());
             } else {
-                size += metadata.len() / metadata.nlink().max(1);
+                size = u64::saturating_add(size, metadata.len() / metadata.nlink().max(1));
             }
         }
     }

@@ -27,10 +27,11 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Everything.
+    /// Returns the sum of all.
     pub fn total(&self) -> Amount {
         let all = [self.images, self.in_use, self.made, self.unused, self.snapshots, self.leftovers];
-        Amount { count: all.iter().map(|each| each.count).sum(), bytes: all.iter().map(|each| each.bytes).sum() }
+        let sum = |of: fn(&Amount) -> u64| all.iter().map(of).fold(0, u64::saturating_add);
+        Amount { count: sum(|each| each.count), bytes: sum(|each| each.bytes) }
     }
 }
 

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::thread;
 
 use longshore_core::ErrorKind;
-use longshore_core::content::{BlobInfo, BlobMeta, ContentStore, ImageStore, Made, Provider, StoredImage};
+use longshore_core::content::{Amount, BlobInfo, BlobMeta, ContentStore, ImageStore, Made, Provider, StoredImage};
 use longshore_core::oci::{Descriptor, Digest, ImageName, MediaType};
-use longshore_store::{EmbeddedStore, PruneOptions, Pruned};
+use longshore_store::{EmbeddedStore, PruneOptions, Pruned, Usage};
 
 fn open(root: &Path) -> EmbeddedStore {
     EmbeddedStore::open(root).unwrap()
@@ -176,7 +176,7 @@ fn made_layers_stay_up_to_a_size_those_used_last_first() {
     // Times are in seconds.
     thread::sleep(std::time::Duration::from_millis(1100));
     let new = make("the new one, 25 bytes....");
-    for (keep, expected) in [(60, vec![&old, &new]), (49, vec![&new]), (24, vec![])] {
+    for (keep, expected) in [(u64::MAX, vec![&old, &new]), (60, vec![&old, &new]), (49, vec![&new]), (24, vec![])] {
         let pruned = store.prune(&PruneOptions { keep, dry_run: false }).unwrap();
         assert_eq!(pruned.kept.count, expected.len() as u64, "{keep}");
         for digest in [&old, &new] {
@@ -184,6 +184,18 @@ fn made_layers_stay_up_to_a_size_those_used_last_first() {
         }
     }
     assert_eq!(store.made(&Digest::of(b"the new one, 25 bytes...."), "gzip").unwrap(), None);
+}
+
+/// Sizes come from files, which may be sparse, and limits from users.
+#[test]
+fn sums_stop_at_the_largest_number() {
+    let most = Amount { count: u64::MAX, bytes: u64::MAX };
+    let mut sum = most;
+    sum.add(1);
+    assert_eq!(sum, most);
+    assert_eq!(Usage { images: most, unused: most, ..Usage::default() }.total(), most);
+    let blobs = vec![(Digest::of(b"a"), u64::MAX), (Digest::of(b"b"), 7)];
+    assert_eq!(Pruned { blobs, leftovers: most, ..Pruned::default() }.bytes(), u64::MAX);
 }
 
 /// A crash between the rename of a blob and its row; a blob that was cut or removed behind our back.

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use longshore_core::archive::{Entry, Writer};
 use longshore_core::compression::Algorithm;
 use longshore_core::content::{ContentStore, ImageStore, MemoryStore};
 use longshore_core::image::{GraphLimits, walk};
@@ -88,6 +89,28 @@ fn an_archive_that_ends_early_is_refused_at_every_byte() {
     for end in [last, last + 1, blocks - 1, blocks, blocks + 100, blocks + 512, blocks + 700] {
         let imported = import_from(&MemoryStore::default(), &archive[..end], None).unwrap();
         assert_eq!(imported.len(), 1, "{end}");
+    }
+}
+
+/// Sizes are those of headers: an archive of a few bytes may claim any.
+#[test]
+fn an_archive_that_claims_more_than_there_can_be_is_refused() {
+    let image = existing(1, &ExistingOptions::default());
+    let good = layout(&[&image], vec![image.root.clone().annotated(NAME, "app:1")]);
+    for size in [i64::MAX as u64, u64::MAX - 511, u64::MAX] {
+        for path in ["blobs/sha256/aa", "index.json", "manifest.json", "file"] {
+            let mut bytes = Vec::new();
+            let mut tar = Writer::new(&mut bytes);
+            for (path, content) in good.iter().filter(|(path, _)| path.starts_with("blobs")) {
+                tar.append(&Entry::file(path.as_str(), 0o644, content.len() as u64), &mut &content[..]).unwrap();
+            }
+            let path = if path.ends_with("aa") { format!("blobs/sha256/{}", "a".repeat(64)) } else { path.to_owned() };
+            tar.append(&Entry::file(path.as_str(), 0o644, size), &mut &b"short"[..]).unwrap_err();
+            let store = MemoryStore::default();
+            let error = import_from(&store, &bytes[..], None).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path} {size}: {}", error.with_causes());
+            assert_eq!(store.images().unwrap(), []);
+        }
     }
 }
 

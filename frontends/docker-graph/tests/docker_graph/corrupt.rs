@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use flate2::read::GzDecoder;
 use longshore_core::oci::Digest;
-use longshore_core::{Cancel, Error, ErrorKind, FrontendContext, Work};
+use longshore_core::{Cancel, Error, ErrorKind, FrontendContext, Store, Work};
 use longshore_testkit::docker::{BuiltImage, GraphDriver, SplitEntry, gzip, split};
 use serde_json::Value;
 
-use super::{Data, artifact, assert_error, failed_export, layers, read, tar_source};
+use super::{Data, artifact, assert_error, export, failed_export, layers, read, tar_source};
 
 /// Writes a tar-split for the second layer.
 fn with_tar_split(bytes: &[u8]) -> (Data, BuiltImage) {
@@ -60,6 +60,22 @@ fn sizes_that_do_not_add_up() {
     let lines: String = (0..3).map(|position| line(position) + "\n").collect();
     let error = error_with_tar_split(&gzip(lines.as_bytes()));
     assert!(error.with_causes().contains("its sizes do not add up"));
+}
+
+/// A size that adds up, but not to a place in a file.
+#[test]
+fn a_size_that_no_archive_can_have() {
+    for size in [i64::MAX as u64, u64::MAX - 511, u64::MAX] {
+        let line =
+            format!("{{\"type\":1,\"name\":\"a\",\"size\":{size},\"payload\":\"AAAAAAAAAAE=\",\"position\":0}}\n");
+        let (data, image) = with_tar_split(&gzip(line.as_bytes()));
+        let directory = tempfile::tempdir().unwrap();
+        let images = data.open(":app:1").unwrap();
+        let error = export(images, directory.path(), "compression=uncompressed", Store::Spool).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{size}: {}", error.with_causes());
+        assert!(error.with_causes().contains(image.layers[1].diff_id.hex()), "{}", error.with_causes());
+        assert!(error.with_causes().contains("more than a file can have"), "{}", error.with_causes());
+    }
 }
 
 /// Cut where a line ends, or with lines that are not its own: what comes out has another digest.
