@@ -2,6 +2,7 @@
 
 mod auth;
 mod client;
+mod credentials;
 mod endpoint;
 mod hosts;
 mod http;

@@ -1,38 +1,8 @@
-//! Who we are: credentials of this machine, and the tokens that registries give for them.
+//! How registries let us in: what they ask for, and the tokens that they give for our credentials.
 
 mod challenge;
-mod config;
-mod helper;
 mod session;
 mod token;
 
-pub(crate) use config::CredentialFiles;
 pub(crate) use session::AuthSession;
 pub(crate) use token::Scope;
-
-/// What proves who we are to one registry.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Credential {
-    /// A name and a password.
-    Basic {
-        /// The name.
-        username: String,
-        /// The password, or whatever the registry takes for one.
-        password: String,
-    },
-    /// An identity token, which the token server takes as a refresh token.
-    Identity(String),
-    /// A token that the registry itself takes.
-    Registry(String),
-}
-
-/// Secrets are not for logs.
-impl std::fmt::Debug for Credential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Basic { .. } => "Basic",
-            Self::Identity(_) => "Identity",
-            Self::Registry(_) => "Registry",
-        })
-    }
-}

@@ -10,7 +10,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::challenge::{self, Challenge};
 use super::token::{Fetch, Scopes, Token, TokenServer, basic};
-use super::{Credential, CredentialFiles, Scope};
+use super::Scope;
+use crate::credentials::{Credential, CredentialFiles};
 use crate::hosts::Hosts;
 use crate::http::{Failure, RetryPolicy, Url};
 use crate::slots::Slots;

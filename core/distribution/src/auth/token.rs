@@ -12,7 +12,7 @@ use longshore_oci::Error;
 use serde::Deserialize;
 use ureq::http::Method;
 
-use super::Credential;
+use crate::credentials::Credential;
 use crate::http::{Failure, Payload, Request, Response, RetryPolicy, Transport, Url, encode, run};
 
 /// What a request wants to do in a repository.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use longshore_oci::{Context, Result};
 use parking_lot::Mutex;
 
-use crate::auth::CredentialFiles;
+use crate::credentials::CredentialFiles;
 use crate::http::{Timeouts, Tls, Transport, Url};
 
 pub(crate) use self::toml::Mirror;

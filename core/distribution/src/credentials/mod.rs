@@ -1,0 +1,33 @@
+//! Who we are: the credentials of this machine and user.
+
+mod config;
+mod helper;
+
+pub(crate) use config::CredentialFiles;
+
+/// What proves who we are to one registry.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// A name and a password.
+    Basic {
+        /// The name.
+        username: String,
+        /// The password, or whatever the registry takes for one.
+        password: String,
+    },
+    /// An identity token, which the token server takes as a refresh token.
+    Identity(String),
+    /// A token that the registry itself takes.
+    Registry(String),
+}
+
+/// Secrets are not for logs.
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Basic { .. } => "Basic",
+            Self::Identity(_) => "Identity",
+            Self::Registry(_) => "Registry",
+        })
+    }
+}
