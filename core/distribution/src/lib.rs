@@ -9,6 +9,7 @@ mod http;
 mod manifest;
 mod pull;
 mod push;
+mod registry;
 mod slots;
 
 pub use client::{Client, ClientOptions};

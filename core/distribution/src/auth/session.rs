@@ -8,9 +8,9 @@ use longshore_content::Work;
 use longshore_oci::{Error, ErrorKind, Result};
 use parking_lot::{Mutex, MutexGuard};
 
+use super::Scope;
 use super::challenge::{self, Challenge};
 use super::token::{Fetch, Scopes, Token, TokenServer, basic};
-use super::Scope;
 use crate::credentials::{Credential, CredentialFiles};
 use crate::hosts::Hosts;
 use crate::http::{Failure, RetryPolicy, Url};

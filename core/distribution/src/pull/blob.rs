@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use longshore_oci::{Digest, Error, ErrorKind, Result};
 
 use super::PullRepository;
-use crate::client::PullSource;
 use crate::http::{Failure, Retries};
+use crate::registry::PullSource;
 
 /// A body, and how many bytes are still to come, where that is known.
 type Body = (Box<dyn Read + Send>, Option<u64>);

@@ -16,10 +16,10 @@ use parking_lot::{Mutex, MutexGuard};
 use ureq::http::Method;
 
 use crate::auth::Scope;
-use crate::client::{PullSource, Registry};
 use crate::endpoint::{Call, Target};
 use crate::http::{Failure, Payload, Reason, Response, encode, run};
 use crate::manifest::{ACCEPT, read};
+use crate::registry::{PullSource, Registry};
 
 /// A repository that is read from. Clones share what they know.
 #[derive(Debug, Clone)]

@@ -4,10 +4,10 @@ use longshore_oci::{Descriptor, Digest, Error, Index, MANIFEST_LIMIT, MediaType,
 use ureq::http::Method;
 
 use super::PullRepository;
-use crate::client::PullSource;
 use crate::endpoint::{Call, Target};
 use crate::http::{Failure, Payload, Response, Url};
 use crate::manifest::{ACCEPT, read};
+use crate::registry::PullSource;
 
 /// Pages of one list, and entries on all of them.
 const PAGES: usize = 1000;

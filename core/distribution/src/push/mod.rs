@@ -20,16 +20,16 @@ use parking_lot::{Mutex, MutexGuard};
 use ureq::http::Method;
 
 use crate::auth::Scope;
-use crate::client::{Client, Registry};
 use crate::endpoint::{Call, Target};
 use crate::http::{Failure, Payload, Response};
 use crate::pull::PullRepository;
+use crate::registry::{Registries, Registry};
 use crate::slots::Slots;
 
 /// Pushes for one run. Clones share what they learn of who has which blob.
 #[derive(Debug, Clone)]
 pub struct RunPusher {
-    client: Client,
+    registries: Registries,
     jobs: NonZeroUsize,
     shipments: Arc<Shipments>,
 }
@@ -59,8 +59,8 @@ impl Shipments {
 }
 
 impl RunPusher {
-    pub(crate) fn new(client: Client, jobs: NonZeroUsize) -> Self {
-        Self { client, jobs, shipments: Arc::default() }
+    pub(crate) fn new(registries: Registries, jobs: NonZeroUsize) -> Self {
+        Self { registries, jobs, shipments: Arc::default() }
     }
 
     /// Sends so many blobs to one host at the same time.
@@ -73,7 +73,7 @@ impl RunPusher {
 impl Pusher for RunPusher {
     fn repository(&self, name: &ImageName, options: RegistryOptions) -> Result<Arc<dyn PushSession>> {
         let origin = Origin::of(name);
-        let registry = self.client.registry(name.registry(), options.insecure)?;
+        let registry = self.registries.registry(name.registry(), options.insecure)?;
         let mut sessions = self.shipments.sessions.lock();
         let session = sessions.entry((origin.clone(), options.insecure)).or_insert_with(|| {
             Arc::new(RunSession {
