@@ -105,7 +105,7 @@ impl PullRepository {
                 Err(failure) if failure.status() == Some(404) => {}
                 Err(failure) => {
                     // Not asked again for every blob: each time might take as long.
-                    let is_dead = matches!(failure.reason, Reason::Broken | Reason::Nowhere);
+                    let is_dead = matches!(failure.reason, Reason::Broken | Reason::Late | Reason::Slow | Reason::Nowhere);
                     mirror.is_dead.fetch_or(is_dead, Ordering::Relaxed);
                     let said = failure.into_error().with_causes();
                     self.0.work.progress.warn(format!("{said}: asking elsewhere"));
@@ -135,6 +135,7 @@ impl PullRepository {
             scopes: &self.0.scopes,
             payload: Payload::None,
             patience: None,
+            closes: 0,
         };
         source.endpoint.follow(call, &self.0.work)
     }

@@ -61,6 +61,7 @@ fn pages(repository: &PullRepository, source: &PullSource, path: &str) -> Result
             scopes: &repository.0.scopes,
             payload: Payload::None,
             patience: None,
+            closes: 0,
         };
         response = source.endpoint.follow(call, &repository.0.work)?;
     }

@@ -40,7 +40,7 @@ pub struct Kit {
 
 /// Timeouts that no test should reach.
 pub const LONG: Timeouts =
-    Timeouts { connect: Duration::from_secs(60), idle: Duration::from_secs(60), commit: Duration::from_secs(60) };
+    Timeouts { connect: Duration::from_secs(60), idle: Duration::from_secs(60), ..Timeouts::DEFAULT };
 
 pub fn options(timeouts: Timeouts, push_jobs: usize) -> ClientOptions {
     let retry = RetryPolicy {
@@ -49,7 +49,7 @@ pub fn options(timeouts: Timeouts, push_jobs: usize) -> ClientOptions {
         longest: Duration::from_millis(50),
         longest_asked: Duration::from_secs(300),
     };
-    ClientOptions { push_jobs: NonZeroUsize::new(push_jobs).unwrap(), retry, timeouts }
+    ClientOptions { push_jobs: NonZeroUsize::new(push_jobs).unwrap(), retry, timeouts, internal_addresses: false }
 }
 
 impl Kit {
@@ -59,7 +59,8 @@ impl Kit {
 
     /// A client for which a second without a byte is too long.
     pub fn impatient() -> Self {
-        let timeouts = Timeouts { idle: Duration::from_secs(1), commit: Duration::from_secs(3), ..LONG };
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts { idle: second, answer: second, commit: 3 * second, ..LONG };
         Self::with(options(timeouts, 4))
     }
 
