@@ -313,6 +313,11 @@ impl Home {
 /// Runs a test in a process of its own: settings are found by environment variables, which are those of all
 /// threads.
 pub fn isolated<F: FnOnce(&Home)>(test: F) {
+    isolated_with(&[], test);
+}
+
+/// The same, with more variables.
+pub fn isolated_with<F: FnOnce(&Home)>(variables: &[(&str, &str)], test: F) {
     const PLACE: &str = "LONGSHORE_TEST_HOME";
     if let Some(place) = std::env::var_os(PLACE) {
         return test(&Home(place.into()));
@@ -323,6 +328,7 @@ pub fn isolated<F: FnOnce(&Home)>(test: F) {
     command.args(["--exact", name]).env(PLACE, place.path()).env("HOME", place.path());
     command.env("DOCKER_CONFIG", place.path().join("docker")).env("XDG_CONFIG_HOME", place.path().join("config"));
     command.env("XDG_RUNTIME_DIR", place.path().join("run")).env_remove("REGISTRY_AUTH_FILE");
+    command.envs(variables.iter().copied());
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -84,7 +84,7 @@ impl Builder {
     }
 
     /// Puts `base` before the path of upload locations, such as `http://blobs.example`. `{host}` in it
-    /// is the host of this registry.
+    /// is the host of this registry, `{port}` its port.
     pub fn absolute_location(self, base: &str) -> Self {
         self.with(|options| options.location_base = Some(base.to_owned()))
     }

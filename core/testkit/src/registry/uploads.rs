@@ -159,6 +159,8 @@ fn find<'a>(call: &Call<'_>, upload: Option<&'a mut Upload>) -> Result<&'a mut U
 fn progress(call: &Call<'_>, id: &str, size: usize, status: u16) -> Answer {
     let options = &call.shared.options;
     let base = options.location_base.as_deref().unwrap_or_default().replace("{host}", &call.shared.host);
+    let port = call.shared.host.rsplit(':').next().unwrap_or_default();
+    let base = base.replace("{port}", port);
     let mut location = format!("{base}/v2/{}/blobs/uploads/{id}?state={size}", call.name);
     if let Some(query) = &options.location_query {
         location += &format!("&{query}");
