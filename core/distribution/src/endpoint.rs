@@ -192,14 +192,15 @@ impl Endpoint {
         }
     }
 
-    /// As [`call`](Self::call), and follows redirects. Credentials stay where they belong.
+    /// Sends a request as [`call`](Self::call) does, and follows redirects. Credentials stay where they belong. A POST
+    /// is sent again, without a body, where its redirect keeps the method (307 and 308).
     pub(crate) fn follow(&self, call: Call<'_>, work: &Work) -> Result<Response, Failure> {
         let (method, headers, scopes) = (call.method.clone(), call.headers.clone(), call.scopes);
         let response = self.call(call, work)?;
         self.chase(response, &method, &headers, scopes, work)
     }
 
-    /// Follows the redirects that an answer begins.
+    /// Follows the redirects that a response begins.
     pub(crate) fn chase(
         &self,
         mut response: Response,
@@ -208,14 +209,16 @@ impl Endpoint {
         scopes: &[Scope],
         work: &Work,
     ) -> Result<Response, Failure> {
+        let is_post = *method == Method::POST;
         for _ in 0..REDIRECTS {
-            if !response.is_redirect() {
+            if !response.is_redirect() || is_post && !matches!(response.status(), 307 | 308) {
                 return Ok(response);
             }
             let url = location(&response)?;
             check_downgrade(&response.url, &url)?;
             let (method, headers, target) = (method.clone(), headers.to_vec(), Target::Url(&url));
-            let call = Call { method, target, headers, scopes, payload: Payload::None, patience: None, closes: 0 };
+            let payload = if is_post { Payload::Bytes(&[]) } else { Payload::None };
+            let call = Call { method, target, headers, scopes, payload, patience: None, closes: 0 };
             response = self.call(call, work)?;
         }
         let message = format!("{}: more than {REDIRECTS} redirects", response.url);

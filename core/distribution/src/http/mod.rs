@@ -4,6 +4,7 @@ mod cause;
 mod exchange;
 mod failure;
 mod limits;
+mod link;
 mod pace;
 mod reach;
 mod response;
@@ -13,6 +14,7 @@ mod url;
 
 pub(crate) use failure::{Failure, Reason};
 pub use limits::Timeouts;
+pub(crate) use link::{next, parameter_value};
 pub(crate) use pace::{Outgoing, Pace};
 pub(crate) use reach::{Lead, Zone};
 pub(crate) use response::Response;

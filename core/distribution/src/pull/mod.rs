@@ -8,8 +8,6 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-pub(crate) use referrers::fallback_tag;
-
 use longshore_content::{Origin, Provider, Work};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Result, parse_index};
 use parking_lot::{Mutex, MutexGuard};

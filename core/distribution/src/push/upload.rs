@@ -21,6 +21,8 @@ const SMALLEST_CHUNK: u64 = 64 << 10;
 pub(super) const BREAKS: u32 = 3;
 /// So many bytes that are sent for nothing are not kept quiet.
 const WORTH_A_WORD: u64 = 1 << 20;
+/// Codes of refusals that no other way of sending a blob changes (distribution-spec 1.1, "Error Codes").
+const FINAL: [&str; 5] = ["DIGEST_INVALID", "NAME_INVALID", "NAME_UNKNOWN", "DENIED", "UNAUTHORIZED"];
 /// Refusals in a row that fresh credentials do not help against.
 pub(super) const REFUSALS: u32 = 2;
 
@@ -48,7 +50,8 @@ impl Start {
 pub(super) fn start(session: &RunSession, work: &Work) -> Result<Start> {
     let path = session.path("blobs/uploads/");
     run(session.registry.endpoint.policy(), work, || {
-        let response = session.call(session.at(Method::POST, &path, Payload::Bytes(&[])), work)?;
+        let call = session.at(Method::POST, &path, Payload::Bytes(&[]));
+        let response = session.registry.endpoint.follow(call, work)?;
         Ok(Start::of(&response.expect("cannot begin an upload", &[202])?)?)
     })
 }
@@ -220,6 +223,13 @@ impl Upload<'_> {
             Reason::Late if self.late + 1 == LATE => return Err(failure.into_error().context(NEVER_ANSWERED)),
             // What we know of the upload is not what the registry knows: it is asked, but not for ever.
             Reason::Status(404 | 416) if self.refused < REFUSALS => self.refused += 1,
+            // It may take nothing but chunks.
+            Reason::Status(400 | 405 | 411 | 501)
+                if self.offset == 0 && self.chunk.is_none() && !FINAL.iter().any(|code| failure.has_code(code)) =>
+            {
+                self.chunk = Some(self.chunk_min.max(CHUNK));
+                return self.restart().map(|()| false).map_err(Failure::into_error);
+            }
             // It does not continue what it kept: from the start it may.
             Reason::Status(400 | 405 | 411 | 416 | 501) if self.offset > 0 && !self.restarted => {
                 self.restarted = true;

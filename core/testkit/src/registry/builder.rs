@@ -9,6 +9,8 @@ pub(super) struct Options {
     pub(super) several_challenges: bool,
     pub(super) max_body: Option<u64>,
     pub(super) chunk_min_length: Option<u64>,
+    pub(super) chunks_only: Option<u16>,
+    pub(super) several_links: bool,
     pub(super) refuse_mounts: bool,
     pub(super) mount_status: Option<u16>,
     pub(super) immutable_tags: bool,
@@ -60,6 +62,17 @@ impl Builder {
     /// Sends `OCI-Chunk-Min-Length`, and answers 416 to what follows a shorter chunk.
     pub fn chunk_min_length(self, bytes: u64) -> Self {
         self.with(|options| options.chunk_min_length = Some(bytes))
+    }
+
+    /// Answers this status to a PUT that has the whole blob, and forgets the upload.
+    pub fn chunks_only(self, status: u16) -> Self {
+        self.with(|options| options.chunks_only = Some(status))
+    }
+
+    /// Lists other links before the one to the next page, with commas in their titles and targets, and none of it in
+    /// the simplest form.
+    pub fn several_links(self) -> Self {
+        self.with(|options| options.several_links = true)
     }
 
     /// Answers 202 to every mount.

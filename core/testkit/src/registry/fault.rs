@@ -61,6 +61,12 @@ impl Rule {
         self.with(|fault| fault.headers.push((name.to_owned(), value.to_owned())))
     }
 
+    /// Removes a header of the answer.
+    #[must_use]
+    pub fn without_header(self, name: &str) -> Self {
+        self.with(|fault| fault.removed.push(name.to_owned()))
+    }
+
     /// Answers with this body, instead of an error document or of the real one.
     #[must_use]
     pub fn body(self, body: &str) -> Self {
@@ -181,6 +187,7 @@ pub(super) fn next(rules: &mut [Rule], head: &Head) -> Fault {
 pub(super) struct Fault {
     status: Option<u16>,
     headers: Vec<(String, String)>,
+    removed: Vec<String>,
     body: Option<String>,
     pub(super) request_bytes: Option<u64>,
     pub(super) response_bytes: Option<usize>,
@@ -223,6 +230,7 @@ impl Fault {
         if self.wrong_digest {
             answer = answer.replace_header("Docker-Content-Digest", Digest::of(b"something else"));
         }
+        answer.headers.retain(|(name, _)| !self.removed.iter().any(|removed| removed.eq_ignore_ascii_case(name)));
         for (name, value) in &self.headers {
             answer = answer.replace_header(name, value);
         }

@@ -62,6 +62,10 @@ pub(super) fn patch(call: &Call<'_>, id: &str, body: &mut Body<'_>) -> Outcome {
 pub(super) fn put(call: &Call<'_>, id: &str, body: &mut Body<'_>) -> Outcome {
     check_query(call)?;
     let digest = parse(&call.head.parameter("digest").unwrap_or_default())?;
+    if let Some(status) = call.shared.options.chunks_only.filter(|_| body.length() != Some(0)) {
+        call.shared.state().uploads.remove(id);
+        return Err(Answer::error(status, "BLOB_UPLOAD_INVALID", "blobs are taken in chunks").into());
+    }
     receive(call, id, body)?;
     let upload = call.shared.state().uploads.remove(id).ok_or_else(unknown)?;
     if !is_digest_of(&digest, &upload.bytes) {
