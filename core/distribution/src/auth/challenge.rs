@@ -1,5 +1,7 @@
 //! `WWW-Authenticate`: what a registry wants to see (RFC 9110, section 11.6.1).
 
+use crate::http::parameter_value;
+
 /// One challenge of an answer, which may hold several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Challenge {
@@ -39,7 +41,7 @@ fn next_item<'t>(text: &'t str, challenges: &mut Vec<Challenge>) -> Option<&'t s
         challenges.push(Challenge { scheme: word.to_ascii_lowercase(), parameters: Vec::new() });
         return Some(skip_token68(rest));
     };
-    let (value, rest) = parameter_value(value.trim_start_matches([' ', '\t']));
+    let (value, rest) = parameter_value(value.trim_start_matches([' ', '\t']), ',');
     if let Some(challenge) = challenges.last_mut() {
         challenge.parameters.push((word.to_ascii_lowercase(), value));
     }
@@ -57,23 +59,6 @@ fn skip_token68(text: &str) -> &str {
     let (word, rest) = trimmed.split_at(end);
     let is_word = word.ends_with('=') || word.contains('/') && !word.contains('=');
     if is_word { rest } else { text }
-}
-
-fn parameter_value(text: &str) -> (String, &str) {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
-        return (text[..end].to_owned(), &text[end..]);
-    };
-    let mut value = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return (value, &quoted[at + 1..]),
-            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
-            other => value.push(other),
-        }
-    }
-    (value, "")
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::challenge::{self, Challenge};
 use super::token::{Fetch, Scopes, Token, TokenServer, basic};
 use crate::credentials::{Credential, CredentialFiles};
 use crate::hosts::Hosts;
-use crate::http::{Failure, RetryPolicy, Url};
+use crate::http::{Failure, Lead, RetryPolicy, Url, host};
 use crate::slots::Slots;
 
 /// What is known of how to be let in by one host.
@@ -68,6 +68,7 @@ impl AuthSession {
         url: &Url,
         scopes: &[Scope],
         list: &str,
+        lead: &Lead,
         work: &Work,
     ) -> Result<Option<String>, Failure> {
         let repository = scopes.first().map_or("", |scope| scope.repository.as_str());
@@ -95,7 +96,7 @@ impl AuthSession {
                 if let Some(known) = self.known(&wanted) {
                     return Ok(Some(known));
                 }
-                self.fetch(url, &server, &wanted, repository, work).map(Some)
+                self.fetch(&server, &wanted, repository, lead, work).map(Some)
             }
         }
     }
@@ -126,10 +127,10 @@ impl AuthSession {
 
     fn fetch(
         &self,
-        url: &Url,
         server: &TokenServer,
         wanted: &Scopes,
         repository: &str,
+        lead: &Lead,
         work: &Work,
     ) -> Result<String, Failure> {
         let credential = self.credential(repository, work)?;
@@ -137,8 +138,8 @@ impl AuthSession {
             self.check_private(&server.realm)?;
         }
         // That this registry need not prove who it is says nothing of another host.
-        let is_unchecked = self.is_insecure && host(&server.realm.authority) == host(&url.authority);
-        let transport = self.hosts.transport(&server.realm, is_unchecked)?;
+        let is_unchecked = self.is_insecure && lead.is_own_host(&server.realm);
+        let transport = self.hosts.transport(&server.realm, is_unchecked, Some(lead))?;
         let fetch = Fetch { server, transport: &transport, policy: self.policy, work };
         let token = fetch.token(wanted, credential.as_ref()).map_err(|failure| match failure.status() {
             Some(401 | 403) => failure.with_hint(self.hint()),
@@ -227,8 +228,4 @@ impl AuthSession {
         let message = format!("{} names the token server {realm}, which is not safe to ask", registry.authority);
         Err(Error::new(ErrorKind::Denied, message).with_hint("token servers have https URLs"))
     }
-}
-
-fn host(authority: &str) -> &str {
-    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
 }

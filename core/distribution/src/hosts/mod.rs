@@ -4,16 +4,16 @@ mod certificates;
 mod toml;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use longshore_oci::{Context, Result};
 use parking_lot::Mutex;
 
 use crate::credentials::CredentialFiles;
-use crate::http::{Timeouts, Tls, Transport, Url};
+use crate::http::{Lead, Timeouts, Tls, Transport, Url, Zone};
 
-pub(crate) use self::toml::Mirror;
+pub(crate) use self::toml::{Mirror, Settings};
 
 /// Settings of this machine, and the connections that were made with them.
 #[derive(Debug)]
@@ -22,8 +22,12 @@ pub(crate) struct Hosts {
     directories: Vec<PathBuf>,
     credentials: CredentialFiles,
     timeouts: Timeouts,
-    transports: Mutex<HashMap<(String, bool), Arc<Transport>>>,
+    transports: Mutex<HashMap<Route, Arc<Transport>>>,
 }
+
+/// How a host is reached: its scheme and authority, whether its certificate is not checked, and which registry, in
+/// which zone, leads there.
+type Route = (String, bool, Option<(String, Option<Zone>)>);
 
 impl Hosts {
     /// The settings of this user first, then those of the machine.
@@ -50,26 +54,33 @@ impl Hosts {
         self.timeouts
     }
 
-    /// Connections to the host of `url`, shared by all who talk to it in the same way.
-    pub(crate) fn transport(&self, url: &Url, is_unchecked: bool) -> Result<Arc<Transport>> {
-        let key = (format!("{}{}", if url.is_secure { "https://" } else { "http://" }, url.authority), is_unchecked);
+    /// Returns connections to the host of `url`, shared by all requests that reach it in the same way. `lead` is the
+    /// registry that leads there; `None` if the user named the host.
+    ///
+    /// # Errors
+    /// Fails if settings of the host cannot be read, or if the registry may not lead there.
+    pub(crate) fn transport(&self, url: &Url, is_unchecked: bool, lead: Option<&Lead>) -> Result<Arc<Transport>> {
+        let origin = format!("{}{}", if url.is_secure { "https://" } else { "http://" }, url.authority);
+        let route = (origin, is_unchecked, lead.map(|lead| (lead.registry.clone(), lead.zone)));
         let mut transports = self.transports.lock();
-        if let Some(known) = transports.get(&key) {
+        if let Some(known) = transports.get(&route) {
             return Ok(known.clone());
         }
-        let tls = Tls { is_unchecked, ..self.tls(&url.authority)? };
-        let transport = Arc::new(Transport::new(tls, url, self.timeouts)?);
-        transports.insert(key, transport.clone());
+        let mut tls = Tls { is_unchecked, ..self.tls(&url.authority)? };
+        if let Some(lead) = lead.filter(|lead| lead.is_own_host(url)) {
+            tls.roots.extend(lead.roots.iter().cloned().chain(self.tls(&lead.registry)?.roots));
+        }
+        let transport = Arc::new(Transport::new(tls, url, lead.cloned(), self.timeouts)?);
+        transports.insert(route, transport.clone());
         Ok(transport)
     }
 
-    /// Whom to trust at `host`: the first of the directories that has one for it.
+    /// Returns the certificates for `host`: those of the first directory that has any for it.
     pub(crate) fn tls(&self, host: &str) -> Result<Tls> {
-        let places = self.directories.iter().map(|directory| directory.join(host));
-        for place in places.filter(|place| place.is_dir()) {
+        for place in self.directories.iter().filter_map(|directory| place(directory, host)) {
             let found = certificates::read(&place);
             let found = found.attempt(|| format!("cannot use the certificates in {}", place.display()))?;
-            // A directory may be there for other settings.
+            // A directory may exist for other settings.
             if !found.roots.is_empty() || found.client.is_some() {
                 return Ok(found);
             }
@@ -77,16 +88,31 @@ impl Hosts {
         Ok(Tls::default())
     }
 
-    /// Where else a registry can be pulled from, in order, before itself.
-    pub(crate) fn mirrors(&self, registry: &str) -> Result<Vec<Mirror>> {
+    /// Returns the settings of a registry: those of its own `hosts.toml`, else those of all registries.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read.
+    pub(crate) fn settings(&self, registry: &str) -> Result<Settings> {
         for name in [registry, "_default"] {
-            for directory in &self.directories {
-                let path = directory.join(name).join("hosts.toml");
+            for path in self.directories.iter().filter_map(|directory| place(directory, name)) {
+                let path = path.join("hosts.toml");
                 if path.is_file() {
                     return self::toml::read(&path).attempt(|| format!("cannot use {}", path.display()));
                 }
             }
         }
-        Ok(Vec::new())
+        Ok(Settings::default())
     }
+}
+
+/// Returns the directory for a host. Names of hosts are the same in capitals.
+fn place(directory: &Path, host: &str) -> Option<PathBuf> {
+    let exact = directory.join(host);
+    if exact.is_dir() {
+        return Some(exact);
+    }
+    let names = std::fs::read_dir(directory).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_same = |path: &PathBuf| path.file_name().is_some_and(|name| name.eq_ignore_ascii_case(host));
+    // The order of a directory is not one to depend on.
+    names.filter(is_same).filter(|path| path.is_dir()).min()
 }

@@ -104,12 +104,17 @@ fn without_secrets(text: &str) -> String {
     }
 }
 
-/// Whether a host, with or without a port, is this machine.
-pub(crate) fn is_loopback(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+/// Returns the host in a host with or without a port; an IPv6 address is without its brackets.
+pub(crate) fn host(authority: &str) -> &str {
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
         None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
-    };
+    }
+}
+
+/// Whether a host, with or without a port, is this machine.
+pub(crate) fn is_loopback(authority: &str) -> bool {
+    let host = host(authority);
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 

@@ -1,11 +1,12 @@
 //! A blob on its way from a registry, which goes on where it was when a connection breaks.
 
 use std::io::{self, Read};
+use std::time::Instant;
 
 use longshore_oci::{Digest, Error, ErrorKind, Result};
 
 use super::PullRepository;
-use crate::http::{Failure, Retries};
+use crate::http::{Failure, Pace, Retries};
 use crate::registry::PullSource;
 
 /// A body, and how many bytes are still to come, where that is known.
@@ -20,6 +21,7 @@ struct BlobReader<'a> {
     position: u64,
     /// Attempts since bytes came.
     failed: u32,
+    pace: Pace,
 }
 
 pub(super) fn open<'a>(
@@ -29,8 +31,8 @@ pub(super) fn open<'a>(
 ) -> Result<Box<dyn Read + Send + 'a>> {
     let found = repository.ask(|_| true, |source| Ok((source.clone(), request(repository, source, digest, from)?)))?;
     let (source, body) = found;
-    let digest = digest.clone();
-    Ok(Box::new(BlobReader { repository, digest, source, body: Some(body), position: from, failed: 0 }))
+    let (digest, pace) = (digest.clone(), source.endpoint.pace());
+    Ok(Box::new(BlobReader { repository, digest, source, body: Some(body), position: from, failed: 0, pace }))
 }
 
 /// Asks for the bytes from `from` on.
@@ -74,6 +76,7 @@ fn broken(what: &str, error: io::Error) -> Failure {
 impl BlobReader<'_> {
     /// Reads what there is. `None` if the body ended too early.
     fn read_body(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Failure> {
+        let since = Instant::now();
         let (mut reader, left) = match self.body.take() {
             Some(body) => body,
             None => request(self.repository, &self.source, &self.digest, self.position)?,
@@ -86,9 +89,11 @@ impl BlobReader<'_> {
             self.body = is_whole.then(|| -> Body { (Box::new(io::empty()), Some(0)) });
             return Ok(is_whole.then_some(0));
         }
+        let left = left.map(|left| left.saturating_sub(count as u64));
+        self.pace.moved(count as u64, since.elapsed(), left, &what(), &self.repository.0.work.progress)?;
         self.position += count as u64;
         self.failed = 0;
-        self.body = Some((reader, left.map(|left| left.saturating_sub(count as u64))));
+        self.body = Some((reader, left));
         Ok(Some(count))
     }
 }
@@ -114,6 +119,7 @@ impl Read for BlobReader<'_> {
                 Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error.into()),
                 Err(error) => {
                     let next = self.repository.after(&self.source).ok_or(error)?;
+                    self.pace = next.endpoint.pace();
                     (self.source, self.failed) = (next, 0);
                 }
             }

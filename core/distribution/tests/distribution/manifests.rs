@@ -94,3 +94,22 @@ fn a_manifest_of_which_parts_are_missing_says_what_the_registry_says() {
     let error = session.manifest(&descriptor, b"{}", &kit.work()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }
+
+/// A cache that compresses what it passes on, whoever asks.
+#[test]
+fn a_document_that_is_compressed_on_its_way_is_an_error_that_says_so() {
+    let registry = Registry::start();
+    put_manifest(&registry, "1.0");
+    for (encoding, body) in [("gzip", "\u{1f}\u{8b}compressed"), ("zstd", "(compressed"), ("BR", "x")] {
+        let rule = Rule::on("GET", "/manifests/").header("Content-Encoding", encoding).body(body);
+        registry.fail(rule);
+        let error = Kit::new().pull(registry.host()).resolve("1.0").unwrap_err();
+        let said = error.with_causes();
+        assert!(said.contains(&format!("content encoding `{}`", encoding.to_lowercase())), "{said}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("identity")), "{error:?}");
+    }
+    assert!(registry.requests().iter().all(|get| get.header("accept-encoding") == Some("identity")));
+    // Said of bytes that are not.
+    registry.fail(Rule::on("GET", "/manifests/").header("Content-Encoding", "gzip"));
+    Kit::new().pull(registry.host()).resolve("1.0").unwrap();
+}

@@ -62,6 +62,10 @@ pub(super) fn patch(call: &Call<'_>, id: &str, body: &mut Body<'_>) -> Outcome {
 pub(super) fn put(call: &Call<'_>, id: &str, body: &mut Body<'_>) -> Outcome {
     check_query(call)?;
     let digest = parse(&call.head.parameter("digest").unwrap_or_default())?;
+    if let Some(status) = call.shared.options.chunks_only.filter(|_| body.length() != Some(0)) {
+        call.shared.state().uploads.remove(id);
+        return Err(Answer::error(status, "BLOB_UPLOAD_INVALID", "blobs are taken in chunks").into());
+    }
     receive(call, id, body)?;
     let upload = call.shared.state().uploads.remove(id).ok_or_else(unknown)?;
     if !is_digest_of(&digest, &upload.bytes) {
@@ -159,6 +163,8 @@ fn find<'a>(call: &Call<'_>, upload: Option<&'a mut Upload>) -> Result<&'a mut U
 fn progress(call: &Call<'_>, id: &str, size: usize, status: u16) -> Answer {
     let options = &call.shared.options;
     let base = options.location_base.as_deref().unwrap_or_default().replace("{host}", &call.shared.host);
+    let port = call.shared.host.rsplit(':').next().unwrap_or_default();
+    let base = base.replace("{port}", port);
     let mut location = format!("{base}/v2/{}/blobs/uploads/{id}?state={size}", call.name);
     if let Some(query) = &options.location_query {
         location += &format!("&{query}");
