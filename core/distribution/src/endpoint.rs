@@ -1,5 +1,6 @@
 //! One address of a registry: its scheme, its connections, and how it lets us in.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -11,10 +12,10 @@ use parking_lot::Mutex;
 use ureq::http::Method;
 use ureq::tls::Certificate;
 
-use crate::auth::{AuthSession, Scope};
+use crate::auth::{AuthSession, Scope, refusal_cause};
 use crate::hosts::{Hosts, Mirror};
 use crate::http::{
-    Failure, Lead, Pace, Payload, Reason, Request, Response, RetryPolicy, Timeouts, Transport, Url, is_loopback,
+    Failure, Lead, Pace, Payload, Reason, Request, Response, RetryPolicy, Timeouts, Transport, Url, is_loopback, warnings,
 };
 use crate::slots::Slots;
 
@@ -22,6 +23,8 @@ use crate::slots::Slots;
 const PROBE: Duration = Duration::from_secs(5);
 /// As much of a refusal is read to keep the connection.
 const REFUSAL: u64 = 16 << 10;
+/// Warnings of one registry that are shown.
+const WARNINGS: usize = 20;
 /// Redirects of one request.
 const REDIRECTS: usize = 8;
 
@@ -41,6 +44,8 @@ pub(crate) struct Endpoint {
     is_insecure: bool,
     /// Whether it may lead to internal addresses.
     leads_inside: bool,
+    /// What it wanted its users to know.
+    warnings: Mutex<HashSet<String>>,
     /// Certificate authorities of its own settings.
     roots: Arc<[Certificate<'static>]>,
 }
@@ -103,6 +108,7 @@ impl Endpoint {
             headers: Vec::new(),
             is_insecure,
             leads_inside,
+            warnings: Mutex::default(),
             roots: Arc::new([]),
         }
     }
@@ -129,6 +135,7 @@ impl Endpoint {
             probing: Arc::new(Slots::new(NonZeroUsize::MIN)),
             is_insecure: false,
             leads_inside,
+            warnings: Mutex::default(),
             roots: mirror.tls.iter().flat_map(|tls| tls.roots.iter().cloned()).collect(),
         })
     }
@@ -174,6 +181,10 @@ impl Endpoint {
             let (payload, closes) = (payload.reborrow(), call.closes);
             let request = Request { method, url: url.clone(), headers, payload, patience, closes };
             let mut response = transport.send(request, own_headers, &work.cancel)?;
+            if is_own {
+                self.show_warnings(&response, work);
+                response.cause = refusal_cause(&response.headers("www-authenticate"));
+            }
             if response.status() != 401 || !is_own || patience.is_some() {
                 return Ok(response);
             }
@@ -181,7 +192,7 @@ impl Endpoint {
             if !is_first {
                 return Ok(response);
             }
-            let learned = self.auth.learn(&url, &response.headers("www-authenticate"), auth.as_deref())?;
+            let learned = self.auth.learn(&url, &response.headers("www-authenticate"), auth.as_deref(), &lead)?;
             match learned {
                 Some(scopes) if !is_once => named = scopes,
                 _ => return Ok(response),
@@ -223,6 +234,17 @@ impl Endpoint {
         }
         let message = format!("{}: more than {REDIRECTS} redirects", response.url);
         Err(Error::new(ErrorKind::Unavailable, message).into())
+    }
+
+    /// Shows what the registry wants its users to know, each text once (distribution-spec 1.1, "Warnings").
+    fn show_warnings(&self, response: &Response, work: &Work) {
+        for text in warnings(&response.headers("warning")) {
+            let mut shown = self.warnings.lock();
+            if shown.len() < WARNINGS && shown.insert(text.clone()) {
+                drop(shown);
+                work.progress.warn(format!("{} says: {text}", response.url.authority));
+            }
+        }
     }
 
     fn transport(&self, url: &Url, is_own: bool, lead: &Lead) -> Result<Arc<Transport>> {

@@ -1,6 +1,6 @@
 //! `WWW-Authenticate`: what a registry wants to see (RFC 9110, section 11.6.1).
 
-use crate::http::parameter_value;
+use crate::http::{bounded, parameter_value};
 
 /// One challenge of an answer, which may hold several.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,27 @@ pub(super) fn parse(headers: &[String]) -> Vec<Challenge> {
     challenges
 }
 
-/// Reads a scheme or a parameter, and answers what follows it.
+/// Returns what challenges say of a refusal (RFC 6750, section 3), or which schemes they want if it is neither that of
+/// tokens nor that of passwords.
+pub(super) fn cause(headers: &[String]) -> Option<String> {
+    let challenges = parse(headers);
+    let said = challenges.iter().find_map(|challenge| {
+        let error = challenge.parameter("error")?;
+        let description = challenge.parameter("error_description").map(|text| format!(", {text}")).unwrap_or_default();
+        Some(bounded(&format!("{error}{description}")))
+    });
+    let is_known = |challenge: &Challenge| matches!(challenge.scheme.as_str(), "basic" | "bearer");
+    match said {
+        Some(said) => Some(format!("the challenge says {said}")),
+        None if challenges.is_empty() || challenges.iter().any(is_known) => None,
+        None => {
+            let schemes: Vec<_> = challenges.iter().map(|challenge| challenge.scheme.as_str()).collect();
+            Some(format!("the challenge wants {}, which is not supported", bounded(&schemes.join(" or "))))
+        }
+    }
+}
+
+/// Reads a scheme or a parameter, and returns what follows it.
 fn next_item<'t>(text: &'t str, challenges: &mut Vec<Challenge>) -> Option<&'t str> {
     let end = text.find(|c: char| !is_token(c)).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);

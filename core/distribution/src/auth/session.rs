@@ -171,9 +171,15 @@ impl AuthSession {
         }
     }
 
-    /// Learns from a 401 to a request that carried `used`; answers the scopes that the registry names.
-    /// `None` if nothing else can be tried.
-    pub(crate) fn learn(&self, url: &Url, headers: &[String], used: Option<&str>) -> Result<Option<String>> {
+    /// Learns from a 401 to a request that carried `used`. Returns the scopes that the registry names; `None` if
+    /// nothing else can be tried.
+    pub(crate) fn learn(
+        &self,
+        url: &Url,
+        headers: &[String],
+        used: Option<&str>,
+        lead: &Lead,
+    ) -> Result<Option<String>> {
         let challenges = challenge::parse(headers);
         let of = |scheme: &str| challenges.iter().find(|challenge| challenge.scheme == scheme);
         let mut state = self.state();
@@ -181,7 +187,7 @@ impl AuthSession {
         state.tokens.retain(|token| Some(token.value.as_str()) != used_token);
         if let Some((challenge, realm)) = of("bearer").and_then(|c| Some((c, c.parameter("realm")?))) {
             let realm = Url::parse(realm)?;
-            self.check_realm(url, &realm)?;
+            self.check_realm(url, &realm, lead)?;
             let service = challenge.parameter("service").map(str::to_owned);
             state.way = Way::Bearer(TokenServer { realm, service });
             return Ok(Some(challenge.parameter("scope").unwrap_or_default().to_owned()));
@@ -218,10 +224,10 @@ impl AuthSession {
 
     /// A registry may name any token server, but not lead credentials out of TLS, or to a service of this
     /// machine that the registry itself could not reach.
-    fn check_realm(&self, registry: &Url, realm: &Url) -> Result<()> {
+    fn check_realm(&self, registry: &Url, realm: &Url, lead: &Lead) -> Result<()> {
         let is_local = registry.is_loopback() && realm.is_loopback();
         let is_own = self.is_insecure && host(&registry.authority) == host(&realm.authority);
-        let is_elsewhere = realm.is_secure && !realm.is_loopback();
+        let is_elsewhere = realm.is_secure && (lead.zone.is_none() || !realm.is_loopback());
         if is_elsewhere || is_local || is_own {
             return Ok(());
         }

@@ -14,7 +14,7 @@ mod url;
 
 pub(crate) use failure::{Failure, Reason};
 pub use limits::Timeouts;
-pub(crate) use link::{next, parameter_value};
+pub(crate) use link::{next, parameter_value, warnings};
 pub(crate) use pace::{Outgoing, Pace};
 pub(crate) use reach::{Lead, Zone};
 pub(crate) use response::Response;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use longshore_oci::{Digest, Error, ErrorKind, Result};
 
 use super::PullRepository;
-use crate::http::{Failure, Pace, Retries};
+use crate::http::{Failure, Pace, Retries, bounded};
 use crate::registry::PullSource;
 
 /// A body, and how many bytes are still to come, where that is known.
@@ -48,9 +48,11 @@ fn request(repository: &PullRepository, source: &PullSource, digest: &Digest, fr
     let response = response.expect(&what, &[200, 206])?;
     let length = response.length();
     if response.status() == 206 {
-        let start = response.header("content-range").and_then(range_start);
-        if start != Some(from) {
-            return Err(Error::corrupt(format!("{what}: the registry answers with another range")).into());
+        let claimed = response.header("content-range").unwrap_or_default();
+        if range_start(claimed) != Some(from) {
+            let claimed = bounded(claimed);
+            let message = format!("{what}: the registry answers with the range `{claimed}`, asked for `bytes {from}-`");
+            return Err(Error::corrupt(message).into());
         }
         return Ok((response.into_reader(), length));
     }

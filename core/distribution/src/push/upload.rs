@@ -196,8 +196,9 @@ impl Upload<'_> {
 
     /// The registry has so many bytes.
     fn arrive(&mut self, offset: u64) -> Result<(), Failure> {
-        if offset > self.source.descriptor().size {
-            let message = format!("the registry says that it has {offset} bytes of a smaller blob");
+        let size = self.source.descriptor().size;
+        if offset > size {
+            let message = format!("the registry says that it has {offset} bytes of a blob of {size}");
             return Err(Error::corrupt(message).into());
         }
         self.offset = offset;
