@@ -46,7 +46,10 @@ impl Default for ClientOptions {
 impl Client {
     /// Creates a client with the settings of this machine and user. Settings are read when they are first needed.
     pub fn new(options: ClientOptions) -> Self {
-        Self { registries: Registries::from_environment(options.timeouts, options.retry, options.internal_addresses), options }
+        Self {
+            registries: Registries::from_environment(options.timeouts, options.retry, options.internal_addresses),
+            options,
+        }
     }
 
     /// Returns the repository of `name`, to read from. Makes no request.

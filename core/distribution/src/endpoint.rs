@@ -15,7 +15,8 @@ use ureq::tls::Certificate;
 use crate::auth::{AuthSession, Scope, refusal_cause};
 use crate::hosts::{Hosts, Mirror};
 use crate::http::{
-    Failure, Lead, Pace, Payload, Reason, Request, Response, RetryPolicy, Timeouts, Transport, Url, is_loopback, warnings,
+    Failure, Lead, Pace, Payload, Reason, Request, Response, RetryPolicy, Timeouts, Transport, Url, is_loopback,
+    warnings,
 };
 use crate::slots::Slots;
 
@@ -36,7 +37,7 @@ pub(crate) struct Endpoint {
     policy: RetryPolicy,
     /// Where its API begins, with the scheme that was found or told; plain while that is not known.
     base: Mutex<Base>,
-    /// One place: whoever has it finds that out.
+    /// One place: its holder finds the scheme out.
     probing: Arc<Slots>,
     /// Its own connections, where its settings are not those of the host.
     own: Option<Arc<Transport>>,
@@ -122,7 +123,7 @@ impl Endpoint {
         leads_inside: bool,
     ) -> Result<Self> {
         let is_own = mirror.is_server && mirror.base.authority == api_host(registry);
-        // Whoever serves the content of a registry is not who its credentials are for.
+        // The credentials of a registry are not for the hosts that serve its content.
         let filed = if is_own { registry } else { &mirror.base.authority };
         let transport = |tls| Ok::<_, Error>(Arc::new(Transport::new(tls, &mirror.base, None, hosts.timeouts())?));
         Ok(Self {
@@ -269,7 +270,7 @@ impl Endpoint {
         if let Base::Known(url) = self.known_base() {
             return Ok(url);
         }
-        // One at a time, and whoever waits can be stopped.
+        // One at a time. A waiting call can be cancelled.
         let _turn = self.probing.take(cancel)?;
         let authority = match self.known_base() {
             Base::Known(url) => return Ok(url),
@@ -294,7 +295,12 @@ impl Endpoint {
                 Ok(true) => Ok(plain),
                 Ok(false) => self.probe_tls(&secure, cancel).map(|()| secure),
                 Err(failure) => match self.probe_tls(&secure, cancel) {
-                    Err(refused) if matches!(refused.reason, Reason::Broken | Reason::Late | Reason::NotTls | Reason::Nowhere) => {
+                    Err(refused)
+                        if matches!(
+                            refused.reason,
+                            Reason::Broken | Reason::Late | Reason::NotTls | Reason::Nowhere
+                        ) =>
+                    {
                         Err(failure)
                     }
                     tried => tried.map(|()| secure),
@@ -303,7 +309,9 @@ impl Endpoint {
         }
         match self.probe_tls(&secure, cancel) {
             Ok(()) => Ok(secure),
-            Err(refused) if matches!(refused.reason, Reason::Broken | Reason::Late | Reason::NotTls | Reason::Nowhere) => {
+            Err(refused)
+                if matches!(refused.reason, Reason::Broken | Reason::Late | Reason::NotTls | Reason::Nowhere) =>
+            {
                 match self.probe_plain(&plain, cancel) {
                     Ok(true) => Ok(plain),
                     // Neither way: what speaks TLS says more about itself.
@@ -332,7 +340,7 @@ impl Endpoint {
     }
 }
 
-/// Asks for the start of the API (distribution-spec 1.1, "Determining Support"); answers the status.
+/// Asks for the start of the API (distribution-spec 1.1, "Determining Support"). Returns the status.
 fn ask(base: &Url, transport: &Arc<Transport>, cancel: &Cancel) -> Result<u16, Failure> {
     let url = Url { path: "/v2/".to_owned(), ..base.clone() };
     let (method, headers, payload) = (Method::GET, Vec::new(), Payload::None);

@@ -109,7 +109,8 @@ fn blobs_that_a_registry_loses_are_sent_again_once() {
     for lost in [1, 100] {
         let (registry, (image, root, _)) = (Registry::start(), referred());
         registry.fail(Rule::on("PUT", "/manifests/sha256:").lose_blobs().times(lost));
-        let pushed = export(&format!("type=registry,name={}/team/app:1.0", registry.host()), &sample::result(vec![image]));
+        let pushed =
+            export(&format!("type=registry,name={}/team/app:1.0", registry.host()), &sample::result(vec![image]));
         if lost == 1 {
             pushed.unwrap();
             assert_eq!(registry.tags("team/app"), ["1.0"]);

@@ -72,18 +72,21 @@ fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 
-/// A scheme may be followed by one word that ends in `=`, as Negotiate's is, instead of parameters.
+/// Passes over the one word, as Negotiate's is, that may follow a scheme instead of parameters (RFC 9110, section 11.2).
 fn skip_token68(text: &str) -> &str {
     let trimmed = text.trim_start_matches([' ', '\t']);
     let end = trimmed.find([',', ' ', '\t']).unwrap_or(trimmed.len());
     let (word, rest) = trimmed.split_at(end);
-    let is_word = word.ends_with('=') || word.contains('/') && !word.contains('=');
+    let is_known = |c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c);
+    let is_last = matches!(rest.trim_start_matches([' ', '\t']).chars().next(), None | Some(','));
+    let is_word = is_last && !word.is_empty() && word.trim_end_matches('=').chars().all(is_known);
     if is_word { rest } else { text }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seeded::Random;
 
     fn schemes(headers: &[&str]) -> Vec<String> {
         let headers: Vec<String> = headers.iter().map(ToString::to_string).collect();
@@ -119,5 +122,44 @@ mod tests {
             parse(&[text.to_owned()]);
         }
         assert_eq!(schemes(&["\u{7f}, Basic realm=x"]), ["basic"]);
+    }
+
+    /// Writes a challenge, and returns what is to be read of it.
+    fn challenge(random: &mut Random) -> (String, Challenge) {
+        let scheme = random.pick(&["Bearer", "basic", "NEGOTIATE", "x-1"]);
+        let mut challenge = Challenge { scheme: scheme.to_ascii_lowercase(), parameters: Vec::new() };
+        let mut text = scheme.to_owned();
+        if random.below(4) == 0 {
+            text += &format!(" {}{}", random.text("aZ09+/._~-", 8), random.pick(&["x", "x=", "x=="]));
+            return (text, challenge);
+        }
+        for at in 0..random.below(4) {
+            let name = random.pick(&["realm", "scope", "Service", "error"]);
+            let value = random.text("https://a.b/c?d=e,f \"\\;pull=", 12);
+            let is_token = !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+            let written = match is_token && random.below(2) == 0 {
+                true => value.clone(),
+                false => format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
+            };
+            text += &if at == 0 { " ".to_owned() } else { format!("{},{}", random.space(), random.space()) };
+            text += &format!("{name}{}={}{written}", random.space(), random.space());
+            challenge.parameters.push((name.to_ascii_lowercase(), value));
+        }
+        (text, challenge)
+    }
+
+    #[test]
+    fn challenges_of_the_grammar_are_read_and_broken_ones_end() {
+        let mut random = Random::new(9110);
+        for _ in 0..20_000 {
+            let all: Vec<_> = (0..=random.below(3)).map(|_| challenge(&mut random)).collect();
+            let separator = format!("{},{}", random.space(), random.space());
+            let text = all.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(&separator);
+            let expected: Vec<_> = all.into_iter().map(|(_, challenge)| challenge).collect();
+            assert_eq!(parse(std::slice::from_ref(&text)), expected, "{text}");
+            let broken = [random.broken(&text)];
+            parse(&broken);
+            cause(&broken);
+        }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct AuthSession {
     /// Whether plain HTTP may carry secrets to a host that is not this machine.
     is_insecure: bool,
     state: Mutex<State>,
-    /// One place: whoever has it fetches a token.
+    /// One place: its holder fetches a token.
     fetching: Arc<Slots>,
 }
 
@@ -91,7 +91,7 @@ impl AuthSession {
                 if let Some(known) = self.known(&wanted) {
                     return Ok(Some(known));
                 }
-                // One at a time, and whoever waits can be stopped; the next may find what it wants.
+                // One at a time. A waiting call can be cancelled, and the next one may find the token it wants.
                 let _turn = self.fetching.take(&work.cancel)?;
                 if let Some(known) = self.known(&wanted) {
                     return Ok(Some(known));
@@ -101,7 +101,7 @@ impl AuthSession {
         }
     }
 
-    /// What can be sent to `url` without asking anyone.
+    /// Returns the `Authorization` that is known without a request.
     pub(crate) fn known_header(&self, url: &Url, scopes: &[Scope]) -> Option<String> {
         let way = self.state().way.clone();
         match way {
@@ -152,7 +152,7 @@ impl AuthSession {
         Ok(header)
     }
 
-    /// What may help somebody who is not let in.
+    /// Returns what may help a user who is refused.
     pub(crate) fn hint(&self) -> String {
         let state = self.state();
         let user = state.credentials.values().flatten().find_map(|credential| match credential {
@@ -207,7 +207,7 @@ impl AuthSession {
         if let Some(known) = self.state().credentials.get(repository) {
             return Ok(known.clone());
         }
-        // A helper may ask a person: nobody waits for a lock meanwhile.
+        // A helper may ask a person: no lock is held meanwhile.
         let found = self.files.find(&self.registry, repository, &work.cancel)?;
         self.state().credentials.insert(repository.to_owned(), found.clone());
         Ok(found)

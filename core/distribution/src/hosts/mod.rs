@@ -174,7 +174,8 @@ mod tests {
             ("small.example/ca.crt", PEM),
             ("small.example/hosts.toml", "internal_addresses = true"),
         ]);
-        for host in ["mixed.example:5000", "MIXED.EXAMPLE:5000", "Mixed.Example:5000", "Small.example", "small.example"] {
+        for host in ["mixed.example:5000", "MIXED.EXAMPLE:5000", "Mixed.Example:5000", "Small.example", "small.example"]
+        {
             assert_eq!(hosts.tls(host).unwrap().roots.len(), 1, "{host}");
         }
         assert!(hosts.settings("SMALL.example").unwrap().internal_addresses);

@@ -153,9 +153,8 @@ impl Lead {
         let target = host(target);
         let what = if target.parse() == Ok(address) { String::new() } else { format!("{target}, which is ") };
         let message = format!("{registry} leads to {what}{address}, {}", zone.name());
-        let hint = format!(
-            "if that is meant: internal_addresses = true in ~/.config/longshore/certs.d/{registry}/hosts.toml"
-        );
+        let hint =
+            format!("if that is meant: internal_addresses = true in ~/.config/longshore/certs.d/{registry}/hosts.toml");
         Err(Error::new(ErrorKind::Denied, message).with_hint(hint))
     }
 
@@ -176,12 +175,7 @@ pub(super) struct Addresses {
 }
 
 impl Resolver for Addresses {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = find(uri, config, timeout)?;
         if !is_of(uri, &self.authority) {
             return Ok(found);

@@ -51,13 +51,13 @@ pub(super) fn put(
     Ok(delivered)
 }
 
-/// Asks for something in the repository, with the rights that a push needs: whether it is there says nothing,
-/// but that somebody answers does.
+/// Asks for a manifest in the repository, with the rights that a push needs. Whether it exists does not matter, only that
+/// the registry answers.
 pub(super) fn check(session: &RunSession, work: &Work) -> Result<()> {
     present(session, session.name.tag().unwrap_or("latest"), work).map(drop)
 }
 
-/// What is there under `reference`.
+/// Returns the digest under `reference`, if there is a manifest.
 fn present(session: &RunSession, reference: &str, work: &Work) -> Result<Option<Digest>> {
     let path = session.path(&format!("manifests/{reference}"));
     let what = format!("cannot look for manifest {reference}");

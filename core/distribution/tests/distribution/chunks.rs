@@ -150,7 +150,10 @@ fn a_body_that_must_not_be_announced_is_sent_without_that() {
         }
         assert_blob(&registry, &blob);
         let bodies = matching(&registry, method, UPLOADS);
-        assert_eq!(bodies.iter().map(|put| put.status).collect::<Vec<_>>(), [417, if method == "PUT" { 201 } else { 202 }]);
+        assert_eq!(
+            bodies.iter().map(|put| put.status).collect::<Vec<_>>(),
+            [417, if method == "PUT" { 201 } else { 202 }]
+        );
         // It is remembered.
         kit.push(registry.host(), &noise(5_000_000)).unwrap();
         assert!(matching(&registry, "PUT", UPLOADS).last().is_some_and(|put| put.header("expect").is_none()));

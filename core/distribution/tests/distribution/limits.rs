@@ -73,9 +73,8 @@ fn interim_responses_are_passed_over_up_to_a_number() {
         registry.put_blob(REPOSITORY, &blob);
         registry.fail(Rule::on("GET", "/blobs/").interim(text, times, Duration::ZERO));
         let kit = Kit::with(options(Timeouts { interim: 5, ..LONG }, 4));
-        let read = within(Duration::from_secs(5), || {
-            kit.read(&kit.pull(registry.host()), &kit.store.put(layer(), &blob))
-        });
+        let read =
+            within(Duration::from_secs(5), || kit.read(&kit.pull(registry.host()), &kit.store.put(layer(), &blob)));
         match is_fine {
             true => assert!(read.unwrap() == blob, "{text} {times}"),
             false => {

@@ -12,14 +12,8 @@ use longshore_testkit::registry::{Registry, Rule, TokenOptions};
 use crate::kit::*;
 
 /// The hosts of a metadata service, in several spellings.
-const LINK_LOCAL: [&str; 6] = [
-    "169.254.169.254",
-    "169.254.8.9:8080",
-    "2852039166",
-    "0xa9fea9fe",
-    "[::ffff:169.254.169.254]",
-    "[fe80::a9fe]:80",
-];
+const LINK_LOCAL: [&str; 6] =
+    ["169.254.169.254", "169.254.8.9:8080", "2852039166", "0xa9fea9fe", "[::ffff:169.254.169.254]", "[fe80::a9fe]:80"];
 
 #[track_caller]
 fn assert_refused(error: &Error, registry: &str, what: &str) {

@@ -20,10 +20,8 @@ fn a_warning_of_a_registry_is_shown_once_and_escaped() {
         kit.push(registry.host(), b"a blob").unwrap();
     }
     let host = registry.host();
-    let expected = [
-        format!("{host} says: team/app moves to \\u{{1b}}[1m'team/new', soon"),
-        format!("{host} says: be quick"),
-    ];
+    let expected =
+        [format!("{host} says: team/app moves to \\u{{1b}}[1m'team/new', soon"), format!("{host} says: be quick")];
     assert_eq!(kit.notes.warnings(), expected);
 }
 
