@@ -1,5 +1,6 @@
 //! One address of a registry: its scheme, its connections, and how it lets us in.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -11,10 +12,11 @@ use parking_lot::Mutex;
 use ureq::http::Method;
 use ureq::tls::Certificate;
 
-use crate::auth::{AuthSession, Scope};
+use crate::auth::{AuthSession, Scope, refusal_cause};
 use crate::hosts::{Hosts, Mirror};
 use crate::http::{
     Failure, Lead, Pace, Payload, Reason, Request, Response, RetryPolicy, Timeouts, Transport, Url, is_loopback,
+    warnings,
 };
 use crate::slots::Slots;
 
@@ -22,6 +24,8 @@ use crate::slots::Slots;
 const PROBE: Duration = Duration::from_secs(5);
 /// As much of a refusal is read to keep the connection.
 const REFUSAL: u64 = 16 << 10;
+/// Warnings of one registry that are shown.
+const WARNINGS: usize = 20;
 /// Redirects of one request.
 const REDIRECTS: usize = 8;
 
@@ -33,7 +37,7 @@ pub(crate) struct Endpoint {
     policy: RetryPolicy,
     /// Where its API begins, with the scheme that was found or told; plain while that is not known.
     base: Mutex<Base>,
-    /// One place: whoever has it finds that out.
+    /// One place: its holder finds the scheme out.
     probing: Arc<Slots>,
     /// Its own connections, where its settings are not those of the host.
     own: Option<Arc<Transport>>,
@@ -41,6 +45,8 @@ pub(crate) struct Endpoint {
     is_insecure: bool,
     /// Whether it may lead to internal addresses.
     leads_inside: bool,
+    /// What it wanted its users to know.
+    warnings: Mutex<HashSet<String>>,
     /// Certificate authorities of its own settings.
     roots: Arc<[Certificate<'static>]>,
 }
@@ -103,6 +109,7 @@ impl Endpoint {
             headers: Vec::new(),
             is_insecure,
             leads_inside,
+            warnings: Mutex::default(),
             roots: Arc::new([]),
         }
     }
@@ -116,7 +123,7 @@ impl Endpoint {
         leads_inside: bool,
     ) -> Result<Self> {
         let is_own = mirror.is_server && mirror.base.authority == api_host(registry);
-        // Whoever serves the content of a registry is not who its credentials are for.
+        // The credentials of a registry are not for the hosts that serve its content.
         let filed = if is_own { registry } else { &mirror.base.authority };
         let transport = |tls| Ok::<_, Error>(Arc::new(Transport::new(tls, &mirror.base, None, hosts.timeouts())?));
         Ok(Self {
@@ -129,6 +136,7 @@ impl Endpoint {
             probing: Arc::new(Slots::new(NonZeroUsize::MIN)),
             is_insecure: false,
             leads_inside,
+            warnings: Mutex::default(),
             roots: mirror.tls.iter().flat_map(|tls| tls.roots.iter().cloned()).collect(),
         })
     }
@@ -174,6 +182,10 @@ impl Endpoint {
             let (payload, closes) = (payload.reborrow(), call.closes);
             let request = Request { method, url: url.clone(), headers, payload, patience, closes };
             let mut response = transport.send(request, own_headers, &work.cancel)?;
+            if is_own {
+                self.show_warnings(&response, work);
+                response.cause = refusal_cause(&response.headers("www-authenticate"));
+            }
             if response.status() != 401 || !is_own || patience.is_some() {
                 return Ok(response);
             }
@@ -181,7 +193,7 @@ impl Endpoint {
             if !is_first {
                 return Ok(response);
             }
-            let learned = self.auth.learn(&url, &response.headers("www-authenticate"), auth.as_deref())?;
+            let learned = self.auth.learn(&url, &response.headers("www-authenticate"), auth.as_deref(), &lead)?;
             match learned {
                 Some(scopes) if !is_once => named = scopes,
                 _ => return Ok(response),
@@ -225,6 +237,17 @@ impl Endpoint {
         Err(Error::new(ErrorKind::Unavailable, message).into())
     }
 
+    /// Shows what the registry wants its users to know, each text once (distribution-spec 1.1, "Warnings").
+    fn show_warnings(&self, response: &Response, work: &Work) {
+        for text in warnings(&response.headers("warning")) {
+            let mut shown = self.warnings.lock();
+            if shown.len() < WARNINGS && shown.insert(text.clone()) {
+                drop(shown);
+                work.progress.warn(format!("{} says: {text}", response.url.authority));
+            }
+        }
+    }
+
     fn transport(&self, url: &Url, is_own: bool, lead: &Lead) -> Result<Arc<Transport>> {
         match is_own {
             true => self.own_transport(url),
@@ -247,7 +270,7 @@ impl Endpoint {
         if let Base::Known(url) = self.known_base() {
             return Ok(url);
         }
-        // One at a time, and whoever waits can be stopped.
+        // One at a time. A waiting call can be cancelled.
         let _turn = self.probing.take(cancel)?;
         let authority = match self.known_base() {
             Base::Known(url) => return Ok(url),
@@ -317,7 +340,7 @@ impl Endpoint {
     }
 }
 
-/// Asks for the start of the API (distribution-spec 1.1, "Determining Support"); answers the status.
+/// Asks for the start of the API (distribution-spec 1.1, "Determining Support"). Returns the status.
 fn ask(base: &Url, transport: &Arc<Transport>, cancel: &Cancel) -> Result<u16, Failure> {
     let url = Url { path: "/v2/".to_owned(), ..base.clone() };
     let (method, headers, payload) = (Method::GET, Vec::new(), Payload::None);

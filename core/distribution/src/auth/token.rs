@@ -115,7 +115,7 @@ pub(super) struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    /// A token for `scopes`, for whom `credential` stands for, or for anyone.
+    /// Fetches a token for `scopes`, for the user of `credential` or an anonymous one.
     pub(super) fn token(&self, scopes: &Scopes, credential: Option<&Credential>) -> Result<Token, Failure> {
         let asked = Instant::now();
         let response = match credential {

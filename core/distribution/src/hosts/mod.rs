@@ -66,13 +66,20 @@ impl Hosts {
         if let Some(known) = transports.get(&route) {
             return Ok(known.clone());
         }
-        let mut tls = Tls { is_unchecked, ..self.tls(&url.authority)? };
-        if let Some(lead) = lead.filter(|lead| lead.is_own_host(url)) {
-            tls.roots.extend(lead.roots.iter().cloned().chain(self.tls(&lead.registry)?.roots));
-        }
+        let tls = Tls { is_unchecked, ..self.tls_from(url, lead)? };
         let transport = Arc::new(Transport::new(tls, url, lead.cloned(), self.timeouts)?);
         transports.insert(route, transport.clone());
         Ok(transport)
+    }
+
+    /// Returns the certificates for the host of `url`. An authority that is trusted for a registry is trusted at all
+    /// ports of the registry's host: its token server and its storage may be beside it. Client certificates are not.
+    fn tls_from(&self, url: &Url, lead: Option<&Lead>) -> Result<Tls> {
+        let mut tls = self.tls(&url.authority)?;
+        if let Some(lead) = lead.filter(|lead| lead.is_own_host(url)) {
+            tls.roots.extend(lead.roots.iter().cloned().chain(self.tls(&lead.registry)?.roots));
+        }
+        Ok(tls)
     }
 
     /// Returns the certificates for `host`: those of the first directory that has any for it.
@@ -115,4 +122,63 @@ fn place(directory: &Path, host: &str) -> Option<PathBuf> {
     let is_same = |path: &PathBuf| path.file_name().is_some_and(|name| name.eq_ignore_ascii_case(host));
     // The order of a directory is not one to depend on.
     names.filter(is_same).filter(|path| path.is_dir()).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEM: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";
+
+    /// Settings with these files in `certs.d`.
+    fn hosts(files: &[(&str, &str)]) -> (tempfile::TempDir, Hosts) {
+        let place = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = place.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let directories = vec![place.path().join("missing"), place.path().to_owned()];
+        let (credentials, timeouts, transports) = (CredentialFiles::default(), Timeouts::DEFAULT, Mutex::default());
+        (place, Hosts { directories, credentials, timeouts, transports })
+    }
+
+    #[test]
+    fn an_authority_of_a_registry_counts_at_all_ports_of_its_host() {
+        let dir = "registry.example:5000";
+        let files = [("ca.crt", PEM), ("client.cert", PEM), ("client.key", KEY)];
+        let paths = files.map(|(name, text)| (format!("{dir}/{name}"), text));
+        let (_place, hosts) = hosts(&paths.each_ref().map(|(path, text)| (path.as_str(), *text)));
+        let lead = Lead { registry: dir.to_owned(), zone: Some(Zone::Public), roots: Arc::new([]) };
+        for (url, expected) in [
+            ("https://registry.example:5001/token", 1),
+            ("https://Registry.Example/token", 1),
+            ("https://other.example:5000/token", 0),
+            ("https://registry.example.org:5001/token", 0),
+        ] {
+            let url = Url::parse(url).unwrap();
+            let tls = hosts.tls_from(&url, Some(&lead)).unwrap();
+            assert_eq!(tls.roots.len(), expected, "{url}");
+            assert!(tls.client.is_none(), "{url}");
+            assert!(hosts.tls_from(&url, None).unwrap().roots.is_empty(), "{url}");
+        }
+        let own = hosts.tls(dir).unwrap();
+        assert!(own.client.is_some() && own.roots.len() == 1);
+    }
+
+    #[test]
+    fn names_of_hosts_are_the_same_in_capitals() {
+        let (_place, hosts) = hosts(&[
+            ("Mixed.Example:5000/ca.crt", PEM),
+            ("small.example/ca.crt", PEM),
+            ("small.example/hosts.toml", "internal_addresses = true"),
+        ]);
+        for host in ["mixed.example:5000", "MIXED.EXAMPLE:5000", "Mixed.Example:5000", "Small.example", "small.example"]
+        {
+            assert_eq!(hosts.tls(host).unwrap().roots.len(), 1, "{host}");
+        }
+        assert!(hosts.settings("SMALL.example").unwrap().internal_addresses);
+        assert!(hosts.tls("mixed.example").unwrap().roots.is_empty());
+    }
 }

@@ -1,4 +1,6 @@
-//! `Link` headers (RFC 8288, section 3).
+//! Headers that are lists with quoted strings: `Link` (RFC 8288, section 3) and `Warning` (RFC 9111, section 5.5).
+
+use super::bounded;
 
 /// Returns the target of the first link that has the relation `next`, among all values of the header.
 pub(crate) fn next(values: &[String]) -> Option<String> {
@@ -65,6 +67,16 @@ fn skip(text: &str) -> &str {
     text.find(',').map_or("", |at| &text[at..])
 }
 
+/// Returns the texts of warnings for the user (distribution-spec 1.1, "Warnings"): `299 - "text"`.
+pub(crate) fn warnings(values: &[String]) -> Vec<String> {
+    let text = |value: &String| {
+        let quoted = blank(blank(value).strip_prefix("299 ")?).strip_prefix('-').map(blank)?;
+        let (text, _) = parameter_value(quoted.starts_with('"').then_some(quoted)?, ',');
+        Some(bounded(&text)).filter(|text| !text.is_empty())
+    };
+    values.iter().filter_map(text).collect()
+}
+
 /// Reads a quoted string, or a token up to a comma, white space or `separator` (RFC 9110, section 5.6). Returns what
 /// follows.
 pub(crate) fn parameter_value(text: &str, separator: char) -> (String, &str) {
@@ -117,6 +129,16 @@ mod tests {
         }
         let headers = ["</a>; rel=prev".to_owned(), "</b>; rel=next".to_owned()];
         assert_eq!(next(&headers).as_deref(), Some("/b"));
+    }
+
+    #[test]
+    fn warnings_are_those_for_the_user() {
+        let of = |header: &str| warnings(&[header.to_owned()]);
+        assert_eq!(of(r#"299 - "this \"image\" is old, move""#), [r#"this "image" is old, move"#]);
+        assert_eq!(of("299 - \"a\u{1b}[31m\""), ["a\\u{1b}[31m"]);
+        for other in ["", "299", "299 -", "299 - text", "199 - \"a\"", "299 agent \"a\"", "299 - \"\""] {
+            assert!(of(other).is_empty(), "{other}");
+        }
     }
 
     /// Writes a link, and returns what is to be read of it.

@@ -6,6 +6,7 @@ mod failure;
 mod limits;
 mod link;
 mod pace;
+mod range;
 mod reach;
 mod response;
 mod retry;
@@ -14,8 +15,9 @@ mod url;
 
 pub(crate) use failure::{Failure, Reason};
 pub use limits::Timeouts;
-pub(crate) use link::{next, parameter_value};
+pub(crate) use link::{next, parameter_value, warnings};
 pub(crate) use pace::{Outgoing, Pace};
+pub(crate) use range::{content_range_start, uploaded};
 pub(crate) use reach::{Lead, Zone};
 pub(crate) use response::Response;
 pub use retry::RetryPolicy;

@@ -30,7 +30,7 @@ pub(crate) struct Tls {
     pub(crate) roots: Vec<Certificate<'static>>,
     /// Our certificate, its chain and its key.
     pub(crate) client: Option<ClientCert>,
-    /// Whether anyone is trusted.
+    /// Whether certificates are not checked.
     pub(crate) is_unchecked: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A blob on its way from a registry, which goes on where it was when a connection breaks.
+//! A blob that is read from a registry, and resumed where it was when a connection breaks.
 
 use std::io::{self, Read};
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use longshore_oci::{Digest, Error, ErrorKind, Result};
 
 use super::PullRepository;
-use crate::http::{Failure, Pace, Retries};
+use crate::http::{Failure, Pace, Retries, bounded, content_range_start};
 use crate::registry::PullSource;
 
 /// A body, and how many bytes are still to come, where that is known.
@@ -40,7 +40,7 @@ fn request(repository: &PullRepository, source: &PullSource, digest: &Digest, fr
     let path = format!("{}/blobs/{digest}", repository.0.origin.repository);
     let range = (from > 0).then(|| ("range", format!("bytes={from}-")));
     let response = repository.get(source, &path, range.into_iter().collect())?;
-    // Nothing is left: whoever asked finds out whether that is right.
+    // Nothing is left: the reader finds out whether that is right.
     if response.status() == 416 && from > 0 {
         return Ok((Box::new(io::empty()), Some(0)));
     }
@@ -48,9 +48,11 @@ fn request(repository: &PullRepository, source: &PullSource, digest: &Digest, fr
     let response = response.expect(&what, &[200, 206])?;
     let length = response.length();
     if response.status() == 206 {
-        let start = response.header("content-range").and_then(range_start);
-        if start != Some(from) {
-            return Err(Error::corrupt(format!("{what}: the registry answers with another range")).into());
+        let claimed = response.header("content-range").unwrap_or_default();
+        if content_range_start(claimed) != Some(from) {
+            let claimed = bounded(claimed);
+            let message = format!("{what}: the registry answers with the range `{claimed}`, asked for `bytes {from}-`");
+            return Err(Error::corrupt(message).into());
         }
         return Ok((response.into_reader(), length));
     }
@@ -61,11 +63,6 @@ fn request(repository: &PullRepository, source: &PullSource, digest: &Digest, fr
         return Err(Error::corrupt(format!("{what}: it has {skipped} bytes, fewer than before")).into());
     }
     Ok((reader, length.map(|length| length.saturating_sub(from))))
-}
-
-/// The first byte of `bytes 5-9/10` (RFC 9110, section 14.4).
-fn range_start(header: &str) -> Option<u64> {
-    header.trim().strip_prefix("bytes")?.trim().split_once('-')?.0.parse().ok()
 }
 
 fn broken(what: &str, error: io::Error) -> Failure {
@@ -85,7 +82,7 @@ impl BlobReader<'_> {
         let count = reader.read(buffer).map_err(|error| broken(&what(), error))?;
         if count == 0 {
             let is_whole = left.is_none_or(|left| left == 0);
-            // Whoever reads on past the end is told the same again.
+            // A read past the end finds the end again.
             self.body = is_whole.then(|| -> Body { (Box::new(io::empty()), Some(0)) });
             return Ok(is_whole.then_some(0));
         }
@@ -124,18 +121,5 @@ impl Read for BlobReader<'_> {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges() {
-        assert_eq!(range_start("bytes 5-9/10"), Some(5));
-        assert_eq!(range_start("bytes 0-9/*"), Some(0));
-        assert_eq!(range_start("bytes */10"), None);
-        assert_eq!(range_start("5-9"), None);
     }
 }

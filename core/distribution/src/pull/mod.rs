@@ -53,7 +53,7 @@ impl PullRepository {
     /// What a tag or a digest stands for. Reads and checks the manifest.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) for what is not there; a manifest that is not what it says; a registry
+    /// [`NotFound`](ErrorKind::NotFound) for a missing manifest; a manifest that is not what it says; a registry
     /// that refuses or is out of reach.
     pub fn resolve(&self, reference: &str) -> Result<Descriptor> {
         let expected = reference.contains(':').then(|| reference.parse::<Digest>()).transpose()?;

@@ -15,7 +15,7 @@ use crate::http::{Failure, Payload, Retries, RetryPolicy, encode};
 const CANDIDATES: usize = 3;
 
 pub(super) enum Outcome {
-    /// It is there, from this repository.
+    /// It was mounted from this repository.
     Mounted(String),
     /// The registry wants it sent, and says where to.
     Start(Start),

@@ -1,4 +1,4 @@
-//! Sending a blob while it is made, before anyone knows its size or digest.
+//! Sending a blob while it is made, before its size or digest is known.
 
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -72,7 +72,7 @@ struct Stream<'a> {
 
 /// How one attempt ended.
 enum Sent {
-    /// All of it is there.
+    /// All of it has arrived.
     All(Descriptor),
     /// The registry does not take it this way.
     Refused,
@@ -119,7 +119,7 @@ impl Stream<'_> {
             let call = Call { target: Target::Url(&url), headers, ..self.session.at(Method::PATCH, "", payload) };
             let answer = self.session.call(call, self.work);
             let read = reader.read_bytes();
-            // What nobody reads any more ends the other thread.
+            // A pipe without a reader ends the other thread.
             drop(reader);
             let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             (answer, made, read)

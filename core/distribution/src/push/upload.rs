@@ -10,12 +10,12 @@ use ureq::http::Method;
 use super::source::Source;
 use super::{RunSession, blob};
 use crate::endpoint::{Call, Target, location};
-use crate::http::{Failure, Outgoing, Pace, Payload, Reason, Response, Retries, Url, run};
+use crate::http::{Failure, Outgoing, Pace, Payload, Reason, Response, Retries, Url, run, uploaded};
 use crate::manifest::check_said;
 
 /// The size of chunks, where the registry does not want larger ones.
 const CHUNK: u64 = 16 << 20;
-/// Below this nobody refuses a body for its size.
+/// No registry refuses a smaller body for its size.
 const SMALLEST_CHUNK: u64 = 64 << 10;
 /// Breaks without any progress after which smaller bodies are tried: a proxy may refuse them without a word.
 pub(super) const BREAKS: u32 = 3;
@@ -196,8 +196,9 @@ impl Upload<'_> {
 
     /// The registry has so many bytes.
     fn arrive(&mut self, offset: u64) -> Result<(), Failure> {
-        if offset > self.source.descriptor().size {
-            let message = format!("the registry says that it has {offset} bytes of a smaller blob");
+        let size = self.source.descriptor().size;
+        if offset > size {
+            let message = format!("the registry says that it has {offset} bytes of a blob of {size}");
             return Err(Error::corrupt(message).into());
         }
         self.offset = offset;
@@ -284,13 +285,15 @@ impl Upload<'_> {
         self.restart().map(|()| false)
     }
 
-    /// Begins a new upload in place of one that nobody can continue.
+    /// Begins a new upload in place of one that cannot be continued.
     fn restart(&mut self) -> Result<(), Failure> {
         abandon(self.session, &self.location);
-        if self.furthest > 0 || self.source.sent() >= WORTH_A_WORD {
+        let sent = self.source.sent();
+        if self.furthest > 0 || sent >= WORTH_A_WORD {
             let digest = &self.source.descriptor().digest;
             let registry = &self.session.origin.registry;
-            self.work.progress.warn(format!("{registry} cannot continue the upload of {digest}: starting over"));
+            let lost = format!("starting over, after {sent} bytes");
+            self.work.progress.warn(format!("{registry} cannot continue the upload of {digest}: {lost}"));
         }
         self.location = start(self.session, self.work)?.location;
         self.offset = 0;
@@ -298,7 +301,7 @@ impl Upload<'_> {
     }
 }
 
-/// How many bytes of an upload the registry has, and where it goes on; `None` if it has none, or is not sure.
+/// Returns how many bytes of an upload the registry has, and updates its location; `None` if it has none, or is not sure.
 pub(super) fn ask(session: &RunSession, at: &mut Url, work: &Work) -> Result<Option<u64>, Failure> {
     let call = Call { target: Target::Url(at), ..session.at(Method::GET, "", Payload::None) };
     let response = session.call(call, work)?.expect("the upload cannot be found", &[204, 200, 202])?;
@@ -324,10 +327,7 @@ pub(super) fn close(
     Ok(check_said(&response, digest)?)
 }
 
-/// How many bytes the registry has. `Range: 0-0` stands for one byte, and for none.
+/// Returns how many bytes the registry has, where it says so.
 pub(super) fn stored(response: &Response) -> Option<u64> {
-    let range = response.header("range")?.trim();
-    let range = range.strip_prefix("bytes=").unwrap_or(range);
-    let (_, last) = range.split_once('-')?;
-    Some(last.trim().parse::<u64>().ok()?.saturating_add(1))
+    uploaded(response.header("range")?)
 }

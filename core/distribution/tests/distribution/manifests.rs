@@ -89,7 +89,7 @@ fn a_manifest_of_which_parts_are_missing_says_what_the_registry_says() {
     let (kit, (descriptor, bytes)) = (Kit::new(), manifest("a"));
     let session = kit.session(registry.host(), REPOSITORY);
     let error = session.manifest(&descriptor, &bytes, &kit.work()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.with_causes().contains("MANIFEST_BLOB_UNKNOWN"), "{}", error.with_causes());
     let error = session.manifest(&descriptor, b"{}", &kit.work()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
@@ -112,4 +112,17 @@ fn a_document_that_is_compressed_on_its_way_is_an_error_that_says_so() {
     // Said of bytes that are not.
     registry.fail(Rule::on("GET", "/manifests/").header("Content-Encoding", "gzip"));
     Kit::new().pull(registry.host()).resolve("1.0").unwrap();
+}
+
+#[test]
+fn what_the_registry_lost_is_looked_for_again() {
+    let (registry, kit) = (Registry::start(), Kit::new());
+    let (descriptor, bytes) = manifest("a");
+    let session = kit.session(registry.host(), REPOSITORY);
+    kit.push_to(&session, b"{}", &[]).unwrap();
+    registry.remove_blob(REPOSITORY, &longshore_oci::Digest::of(b"{}"));
+    let error = session.manifest(&descriptor, &bytes, &kit.work()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.with_causes());
+    assert_eq!(kit.push_to(&session, b"{}", &[]).unwrap(), Delivery::Sent { resumed: 0 });
+    session.manifest(&descriptor, &bytes, &kit.work()).unwrap();
 }

@@ -19,6 +19,7 @@ pub(super) struct Options {
     pub(super) location_query: Option<String>,
     pub(super) refuse_streaming: bool,
     pub(super) no_resume: bool,
+    pub(super) signed_offset: bool,
     pub(super) unchecked_manifests: bool,
     pub(super) page_size: Option<usize>,
 }
@@ -115,6 +116,12 @@ impl Builder {
     /// Does not say how far an upload is, and loses it if the connection breaks.
     pub fn no_resume(self) -> Self {
         self.with(|options| options.no_resume = true)
+    }
+
+    /// Forgets an upload, with 400, whose location states another offset than it has: as the reference implementation
+    /// 2.8, which signs the offset. What a connection brought before it broke stays, and is in no location.
+    pub fn signed_offset(self) -> Self {
+        self.with(|options| options.signed_offset = true)
     }
 
     /// Accepts any bytes as a manifest, whatever they refer to.

@@ -32,6 +32,9 @@ fn exchange(shared: &Shared, reader: &mut dyn BufRead, stream: &TcpStream, stop:
         stop.wait();
         return false;
     }
+    if fault.lose_blobs {
+        shared.state().repositories.values_mut().for_each(|repository| repository.blobs.clear());
+    }
     if let Some((text, times, pause)) = &fault.interim
         && !interrupt(stream, text, *times, *pause, stop)
     {

@@ -140,6 +140,12 @@ impl Rule {
         self.with(|fault| fault.stall = true)
     }
 
+    /// Loses all blobs of the registry before it does what is asked, as one that collects garbage.
+    #[must_use]
+    pub fn lose_blobs(self) -> Self {
+        self.with(|fault| fault.lose_blobs = true)
+    }
+
     /// Answers with a `Docker-Content-Digest` of something else.
     #[must_use]
     pub fn wrong_digest_header(self) -> Self {
@@ -199,6 +205,7 @@ pub(super) struct Fault {
     pub(super) raw: Option<Vec<u8>>,
     pub(super) take_slowly: Option<(usize, Duration)>,
     pub(super) stall: bool,
+    pub(super) lose_blobs: bool,
     wrong_digest: bool,
     corrupt: bool,
     pub(super) ignore_range: bool,

@@ -42,6 +42,10 @@ pub(super) fn get(call: &Call<'_>, id: &str) -> Outcome {
     check_query(call)?;
     let mut state = call.shared.quiet(id);
     let upload = find(call, state.uploads.get_mut(id))?;
+    if call.shared.options.signed_offset && !is_current(call, upload) {
+        state.uploads.remove(id);
+        return Err(stale().into());
+    }
     if call.shared.options.no_resume {
         return Err(unknown().into());
     }
@@ -121,7 +125,11 @@ fn begin(call: &Call<'_>, id: &str, body: &Body<'_>) -> Result<usize, Failure> {
     let upload = find(call, state.uploads.get_mut(id))?;
     let size = upload.bytes.len();
     // The location of an earlier answer, or a request that was overtaken by the one that resumes it.
-    if call.head.parameter("state").is_some_and(|state| state != size.to_string()) {
+    if !is_current(call, upload) {
+        if call.shared.options.signed_offset {
+            state.uploads.remove(id);
+            return Err(stale().into());
+        }
         return Err(out_of_order(call, id, size).into());
     }
     if let Some(range) = call.head.header("content-range") {
@@ -141,6 +149,15 @@ fn begin(call: &Call<'_>, id: &str, body: &Body<'_>) -> Result<usize, Failure> {
     }
     upload.writers += 1;
     Ok(size)
+}
+
+/// Whether the location that was called states the size that the upload has.
+fn is_current(call: &Call<'_>, upload: &Upload) -> bool {
+    call.head.parameter("state").is_none_or(|state| state == upload.bytes.len().to_string())
+}
+
+fn stale() -> Answer {
+    Answer::error(400, "BLOB_UPLOAD_INVALID", "the upload is not where its location says")
 }
 
 fn append(call: &Call<'_>, id: &str, at: usize, bytes: &[u8]) -> Result<(), Answer> {
