@@ -26,22 +26,30 @@ pub struct ClientOptions {
     pub push_jobs: NonZeroUsize,
     /// How often, and after what wait, a request is tried again.
     pub retry: RetryPolicy,
-    /// How long a registry may be silent.
+    /// How long a registry may be silent, and how slow it may be.
     pub timeouts: Timeouts,
+    /// Whether registries may lead to internal addresses with redirects, places of uploads and token servers: to
+    /// link-local ones, from elsewhere to this machine, and from a public to a private address. For one registry,
+    /// `internal_addresses = true` in its `hosts.toml` says the same.
+    pub internal_addresses: bool,
 }
 
 impl Default for ClientOptions {
     /// Returns the defaults: four blobs at a time, as other clients send them.
     fn default() -> Self {
         const FOUR: NonZeroUsize = NonZeroUsize::new(4).unwrap();
-        Self { push_jobs: FOUR, retry: RetryPolicy::default(), timeouts: Timeouts::default() }
+        let (retry, timeouts) = (RetryPolicy::default(), Timeouts::default());
+        Self { push_jobs: FOUR, retry, timeouts, internal_addresses: false }
     }
 }
 
 impl Client {
     /// Creates a client with the settings of this machine and user. Settings are read when they are first needed.
     pub fn new(options: ClientOptions) -> Self {
-        Self { registries: Registries::from_environment(options.timeouts, options.retry), options }
+        Self {
+            registries: Registries::from_environment(options.timeouts, options.retry, options.internal_addresses),
+            options,
+        }
     }
 
     /// Returns the repository of `name`, to read from. Makes no request.

@@ -1,5 +1,6 @@
 //! One address of a registry: its scheme, its connections, and how it lets us in.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -9,16 +10,22 @@ use longshore_content::{Cancel, Work};
 use longshore_oci::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use ureq::http::Method;
+use ureq::tls::Certificate;
 
-use crate::auth::{AuthSession, Scope};
+use crate::auth::{AuthSession, Scope, refusal_cause};
 use crate::hosts::{Hosts, Mirror};
-use crate::http::{Failure, Payload, Reason, Request, Response, RetryPolicy, Timeouts, Transport, Url, is_loopback};
+use crate::http::{
+    Failure, Lead, Pace, Payload, Reason, Request, Response, RetryPolicy, Timeouts, Transport, Url, is_loopback,
+    warnings,
+};
 use crate::slots::Slots;
 
 /// How long TLS may take where plain HTTP will do as well: a server without TLS may wait for more.
 const PROBE: Duration = Duration::from_secs(5);
 /// As much of a refusal is read to keep the connection.
 const REFUSAL: u64 = 16 << 10;
+/// Warnings of one registry that are shown.
+const WARNINGS: usize = 20;
 /// Redirects of one request.
 const REDIRECTS: usize = 8;
 
@@ -30,12 +37,18 @@ pub(crate) struct Endpoint {
     policy: RetryPolicy,
     /// Where its API begins, with the scheme that was found or told; plain while that is not known.
     base: Mutex<Base>,
-    /// One place: whoever has it finds that out.
+    /// One place: its holder finds the scheme out.
     probing: Arc<Slots>,
     /// Its own connections, where its settings are not those of the host.
     own: Option<Arc<Transport>>,
     headers: Vec<(String, String)>,
     is_insecure: bool,
+    /// Whether it may lead to internal addresses.
+    leads_inside: bool,
+    /// What it wanted its users to know.
+    warnings: Mutex<HashSet<String>>,
+    /// Certificate authorities of its own settings.
+    roots: Arc<[Certificate<'static>]>,
 }
 
 #[derive(Debug, Clone)]
@@ -58,8 +71,10 @@ pub(crate) struct Call<'a> {
     /// What it does, for the token.
     pub(crate) scopes: &'a [Scope],
     pub(crate) payload: Payload<'a>,
-    /// How long it may take, and that nobody is to be asked for credentials: for what is only a courtesy.
+    /// How long it may take; no credentials are fetched for it: for what is only a courtesy.
     pub(crate) patience: Option<Duration>,
+    /// Bytes of an upload that it closes.
+    pub(crate) closes: u64,
 }
 
 /// Where a request goes.
@@ -72,7 +87,13 @@ pub(crate) enum Target<'a> {
 
 impl Endpoint {
     /// The address of a registry itself.
-    pub(crate) fn new(hosts: &Arc<Hosts>, registry: &str, policy: RetryPolicy, is_insecure: bool) -> Self {
+    pub(crate) fn new(
+        hosts: &Arc<Hosts>,
+        registry: &str,
+        policy: RetryPolicy,
+        is_insecure: bool,
+        leads_inside: bool,
+    ) -> Self {
         let authority = api_host(registry);
         let base = match is_insecure || is_loopback(authority) {
             true => Base::Unknown(authority.to_owned()),
@@ -87,15 +108,24 @@ impl Endpoint {
             own: None,
             headers: Vec::new(),
             is_insecure,
+            leads_inside,
+            warnings: Mutex::default(),
+            roots: Arc::new([]),
         }
     }
 
     /// A mirror of `registry`. It has the credentials that are filed under its own name.
-    pub(crate) fn mirror(hosts: &Arc<Hosts>, registry: &str, mirror: &Mirror, policy: RetryPolicy) -> Result<Self> {
+    pub(crate) fn mirror(
+        hosts: &Arc<Hosts>,
+        registry: &str,
+        mirror: &Mirror,
+        policy: RetryPolicy,
+        leads_inside: bool,
+    ) -> Result<Self> {
         let is_own = mirror.is_server && mirror.base.authority == api_host(registry);
-        // Whoever serves the content of a registry is not who its credentials are for.
+        // The credentials of a registry are not for the hosts that serve its content.
         let filed = if is_own { registry } else { &mirror.base.authority };
-        let transport = |tls| Ok::<_, Error>(Arc::new(Transport::new(tls, &mirror.base, hosts.timeouts())?));
+        let transport = |tls| Ok::<_, Error>(Arc::new(Transport::new(tls, &mirror.base, None, hosts.timeouts())?));
         Ok(Self {
             hosts: hosts.clone(),
             auth: AuthSession::new(filed, hosts.clone(), policy, false),
@@ -105,11 +135,19 @@ impl Endpoint {
             base: Mutex::new(Base::Known(mirror.base.clone())),
             probing: Arc::new(Slots::new(NonZeroUsize::MIN)),
             is_insecure: false,
+            leads_inside,
+            warnings: Mutex::default(),
+            roots: mirror.tls.iter().flat_map(|tls| tls.roots.iter().cloned()).collect(),
         })
     }
 
     pub(crate) fn policy(&self) -> RetryPolicy {
         self.policy
+    }
+
+    /// Returns the measure of one transfer.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace::new(self.hosts.timeouts())
     }
 
     /// Sends a request, convinces the registry that we may, and answers whatever it says. It is not tried
@@ -125,7 +163,8 @@ impl Endpoint {
         };
         check_downgrade(&base, &url)?;
         let is_own = url.is_same_origin(&base);
-        let transport = self.transport(&url, is_own)?;
+        let lead = self.lead(&base)?;
+        let transport = self.transport(&url, is_own, &lead)?;
         let mut payload = call.payload;
         let mut named = String::new();
         let mut is_first = true;
@@ -133,15 +172,20 @@ impl Endpoint {
             let auth = match (is_own, call.patience) {
                 (false, _) => None,
                 (true, Some(_)) => self.auth.known_header(&url, call.scopes),
-                (true, None) => self.auth.header(&url, call.scopes, &named, work)?,
+                (true, None) => self.auth.header(&url, call.scopes, &named, &lead, work)?,
             };
             let mut headers = call.headers.clone();
             headers.extend(auth.clone().map(|value| ("authorization", value)));
             let is_once = matches!(payload, Payload::Reader(..));
             let own_headers = if is_own { self.headers.as_slice() } else { &[] };
             let (method, patience) = (call.method.clone(), call.patience);
-            let request = Request { method, url: url.clone(), headers, payload: payload.reborrow(), patience };
+            let (payload, closes) = (payload.reborrow(), call.closes);
+            let request = Request { method, url: url.clone(), headers, payload, patience, closes };
             let mut response = transport.send(request, own_headers, &work.cancel)?;
+            if is_own {
+                self.show_warnings(&response, work);
+                response.cause = refusal_cause(&response.headers("www-authenticate"));
+            }
             if response.status() != 401 || !is_own || patience.is_some() {
                 return Ok(response);
             }
@@ -149,7 +193,7 @@ impl Endpoint {
             if !is_first {
                 return Ok(response);
             }
-            let learned = self.auth.learn(&url, &response.headers("www-authenticate"), auth.as_deref())?;
+            let learned = self.auth.learn(&url, &response.headers("www-authenticate"), auth.as_deref(), &lead)?;
             match learned {
                 Some(scopes) if !is_once => named = scopes,
                 _ => return Ok(response),
@@ -160,14 +204,15 @@ impl Endpoint {
         }
     }
 
-    /// As [`call`](Self::call), and follows redirects. Credentials stay where they belong.
+    /// Sends a request as [`call`](Self::call) does, and follows redirects. Credentials stay where they belong. A POST
+    /// is sent again, without a body, where its redirect keeps the method (307 and 308).
     pub(crate) fn follow(&self, call: Call<'_>, work: &Work) -> Result<Response, Failure> {
         let (method, headers, scopes) = (call.method.clone(), call.headers.clone(), call.scopes);
         let response = self.call(call, work)?;
         self.chase(response, &method, &headers, scopes, work)
     }
 
-    /// Follows the redirects that an answer begins.
+    /// Follows the redirects that a response begins.
     pub(crate) fn chase(
         &self,
         mut response: Response,
@@ -176,25 +221,48 @@ impl Endpoint {
         scopes: &[Scope],
         work: &Work,
     ) -> Result<Response, Failure> {
+        let is_post = *method == Method::POST;
         for _ in 0..REDIRECTS {
-            if !response.is_redirect() {
+            if !response.is_redirect() || is_post && !matches!(response.status(), 307 | 308) {
                 return Ok(response);
             }
             let url = location(&response)?;
             check_downgrade(&response.url, &url)?;
             let (method, headers, target) = (method.clone(), headers.to_vec(), Target::Url(&url));
-            let call = Call { method, target, headers, scopes, payload: Payload::None, patience: None };
+            let payload = if is_post { Payload::Bytes(&[]) } else { Payload::None };
+            let call = Call { method, target, headers, scopes, payload, patience: None, closes: 0 };
             response = self.call(call, work)?;
         }
         let message = format!("{}: more than {REDIRECTS} redirects", response.url);
         Err(Error::new(ErrorKind::Unavailable, message).into())
     }
 
-    fn transport(&self, url: &Url, is_own: bool) -> Result<Arc<Transport>> {
-        match &self.own {
-            Some(own) if is_own => Ok(own.clone()),
-            _ => self.hosts.transport(url, self.is_insecure && is_own),
+    /// Shows what the registry wants its users to know, each text once (distribution-spec 1.1, "Warnings").
+    fn show_warnings(&self, response: &Response, work: &Work) {
+        for text in warnings(&response.headers("warning")) {
+            let mut shown = self.warnings.lock();
+            if shown.len() < WARNINGS && shown.insert(text.clone()) {
+                drop(shown);
+                work.progress.warn(format!("{} says: {text}", response.url.authority));
+            }
         }
+    }
+
+    fn transport(&self, url: &Url, is_own: bool, lead: &Lead) -> Result<Arc<Transport>> {
+        match is_own {
+            true => self.own_transport(url),
+            false => self.hosts.transport(url, false, Some(lead)),
+        }
+    }
+
+    fn own_transport(&self, base: &Url) -> Result<Arc<Transport>> {
+        self.own.clone().map_or_else(|| self.hosts.transport(base, self.is_insecure, None), Ok)
+    }
+
+    /// Returns this registry as the one that leads to other hosts.
+    fn lead(&self, base: &Url) -> Result<Lead> {
+        let zone = if self.leads_inside { None } else { Some(self.own_transport(base)?.zone()) };
+        Ok(Lead { registry: base.authority.clone(), zone, roots: self.roots.clone() })
     }
 
     /// Where the API begins. The first call finds out whether there is TLS, where both will do.
@@ -202,7 +270,7 @@ impl Endpoint {
         if let Base::Known(url) = self.known_base() {
             return Ok(url);
         }
-        // One at a time, and whoever waits can be stopped.
+        // One at a time. A waiting call can be cancelled.
         let _turn = self.probing.take(cancel)?;
         let authority = match self.known_base() {
             Base::Known(url) => return Ok(url),
@@ -227,7 +295,12 @@ impl Endpoint {
                 Ok(true) => Ok(plain),
                 Ok(false) => self.probe_tls(&secure, cancel).map(|()| secure),
                 Err(failure) => match self.probe_tls(&secure, cancel) {
-                    Err(refused) if matches!(refused.reason, Reason::Broken | Reason::NotTls | Reason::Nowhere) => {
+                    Err(refused)
+                        if matches!(
+                            refused.reason,
+                            Reason::Broken | Reason::Late | Reason::NotTls | Reason::Nowhere
+                        ) =>
+                    {
                         Err(failure)
                     }
                     tried => tried.map(|()| secure),
@@ -236,7 +309,9 @@ impl Endpoint {
         }
         match self.probe_tls(&secure, cancel) {
             Ok(()) => Ok(secure),
-            Err(refused) if matches!(refused.reason, Reason::Broken | Reason::NotTls | Reason::Nowhere) => {
+            Err(refused)
+                if matches!(refused.reason, Reason::Broken | Reason::Late | Reason::NotTls | Reason::Nowhere) =>
+            {
                 match self.probe_plain(&plain, cancel) {
                     Ok(true) => Ok(plain),
                     // Neither way: what speaks TLS says more about itself.
@@ -252,21 +327,24 @@ impl Endpoint {
     fn probe_tls(&self, secure: &Url, cancel: &Cancel) -> Result<(), Failure> {
         let mut tls = self.hosts.tls(&secure.authority)?;
         tls.is_unchecked = self.is_insecure;
-        let timeouts = Timeouts { connect: PROBE, idle: PROBE, ..self.hosts.timeouts() };
-        ask(secure, &Arc::new(Transport::new(tls, secure, timeouts)?), cancel).map(drop)
+        let known = self.hosts.timeouts();
+        let (connect, idle) = (known.connect.min(PROBE), known.idle.min(PROBE));
+        let timeouts = Timeouts { connect, idle, answer: known.answer.min(PROBE), ..known };
+        ask(secure, &Arc::new(Transport::new(tls, secure, None, timeouts)?), cancel).map(drop)
     }
 
     /// Whether plain HTTP is what is spoken: a server with TLS calls it a bad request.
     fn probe_plain(&self, plain: &Url, cancel: &Cancel) -> Result<bool, Failure> {
-        let transport = self.hosts.transport(plain, self.is_insecure)?;
+        let transport = self.hosts.transport(plain, self.is_insecure, None)?;
         Ok(ask(plain, &transport, cancel)? != 400)
     }
 }
 
-/// Asks for the start of the API (distribution-spec 1.1, "Determining Support"); answers the status.
+/// Asks for the start of the API (distribution-spec 1.1, "Determining Support"). Returns the status.
 fn ask(base: &Url, transport: &Arc<Transport>, cancel: &Cancel) -> Result<u16, Failure> {
     let url = Url { path: "/v2/".to_owned(), ..base.clone() };
-    let request = Request { method: Method::GET, url, headers: Vec::new(), payload: Payload::None, patience: None };
+    let (method, headers, payload) = (Method::GET, Vec::new(), Payload::None);
+    let request = Request { method, url, headers, payload, patience: None, closes: 0 };
     Ok(transport.send(request, &[], cancel)?.status())
 }
 

@@ -9,7 +9,10 @@ mod http;
 mod manifest;
 mod pull;
 mod push;
+mod referrers;
 mod registry;
+#[cfg(test)]
+mod seeded;
 mod slots;
 
 pub use client::{Client, ClientOptions};

@@ -27,13 +27,33 @@ pub(crate) fn check_said(response: &Response, digest: &Digest) -> Result<()> {
     }
 }
 
+/// Reads at most `limit` bytes of a document.
+///
+/// # Errors
+/// Fails if the document is compressed for the transfer, which was not asked for: `Accept-Encoding` is `identity`. A
+/// registry that only says so, and sends the document as it is, does no harm.
+pub(crate) fn bytes(response: Response, limit: u64) -> Result<Vec<u8>, Failure> {
+    let encoding = response.header("content-encoding").unwrap_or_default().trim().to_ascii_lowercase();
+    let url = response.url.clone();
+    let bytes = response.read(limit)?;
+    let is_plain = matches!(encoding.as_str(), "" | "identity")
+        || bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|first| *first == b'{');
+    if is_plain {
+        return Ok(bytes);
+    }
+    let encoding = bounded(&encoding);
+    let error = Error::new(ErrorKind::Unsupported, format!("{url} is sent with the content encoding `{encoding}`"));
+    let hint = "the request asked for `identity`: check the proxy or cache before the registry";
+    Err(error.with_hint(hint).into())
+}
+
 /// Reads a manifest or an index from an answer, and checks its digest and its media type.
 pub(crate) fn read(response: Response, expected: Option<&Digest>) -> Result<(Descriptor, Vec<u8>), Failure> {
     let url = response.url.clone();
     let said = said_digest(&response);
     let content_type = response.header("content-type").unwrap_or_default();
     let content_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let bytes = response.read(MANIFEST_LIMIT + 1)?;
+    let bytes = bytes(response, MANIFEST_LIMIT + 1)?;
     if bytes.len() as u64 > MANIFEST_LIMIT {
         return Err(Error::input(format!("{url} has more than {MANIFEST_LIMIT} bytes")).into());
     }

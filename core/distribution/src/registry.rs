@@ -19,6 +19,7 @@ pub(crate) struct Registries(Arc<Shared>);
 struct Shared {
     hosts: Arc<Hosts>,
     retry: RetryPolicy,
+    internal_addresses: bool,
     opened: Mutex<HashMap<(String, bool), Arc<Registry>>>,
 }
 
@@ -59,9 +60,10 @@ impl Registry {
 
 impl Registries {
     /// Creates an empty list, for the settings of this machine and user. Settings are read when they are first needed.
-    pub(crate) fn from_environment(timeouts: Timeouts, retry: RetryPolicy) -> Self {
+    /// With `internal_addresses`, each registry may lead to internal addresses.
+    pub(crate) fn from_environment(timeouts: Timeouts, retry: RetryPolicy, internal_addresses: bool) -> Self {
         let hosts = Arc::new(Hosts::from_environment(timeouts));
-        Self(Arc::new(Shared { hosts, retry, opened: Mutex::default() }))
+        Self(Arc::new(Shared { hosts, retry, internal_addresses, opened: Mutex::default() }))
     }
 
     /// Returns the registry `name`. Makes no request.
@@ -84,10 +86,12 @@ impl Registries {
     fn open(&self, name: &str, is_insecure: bool) -> Result<Registry> {
         let retry = self.0.retry;
         let hosts = &self.0.hosts;
-        let endpoint = Arc::new(Endpoint::new(hosts, name, retry, is_insecure));
+        let settings = hosts.settings(name)?;
+        let leads_inside = self.0.internal_addresses || settings.internal_addresses;
+        let endpoint = Arc::new(Endpoint::new(hosts, name, retry, is_insecure, leads_inside));
         let mut sources = Vec::new();
-        for mirror in hosts.mirrors(name)? {
-            let endpoint = Arc::new(Endpoint::mirror(hosts, name, &mirror, retry)?);
+        for mirror in settings.mirrors {
+            let endpoint = Arc::new(Endpoint::mirror(hosts, name, &mirror, retry, leads_inside)?);
             sources.push(PullSource {
                 endpoint,
                 resolves: mirror.resolves,

@@ -43,7 +43,7 @@ pub struct Entry {
     pub uid: u64,
     /// Group.
     pub gid: u64,
-    /// When it was last changed, in seconds since 1970. Fractions are cut.
+    /// When it was last changed, in seconds since 1970, rounded down.
     pub mtime: i64,
     /// Major and minor number, for devices.
     pub device: (u32, u32),
@@ -75,6 +75,11 @@ impl Entry {
 
     /// The path for people.
     pub fn display(&self) -> String {
-        String::from_utf8_lossy(&self.path).escape_debug().to_string()
+        shown(&self.path)
     }
+}
+
+/// A path for people.
+pub(super) fn shown(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).escape_debug().to_string()
 }

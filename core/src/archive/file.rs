@@ -35,7 +35,7 @@ impl TarFile {
     /// Indexes the archive in `file`. One that is compressed is decompressed to a temporary file first.
     ///
     /// # Errors
-    /// Not a tar archive, one that ends early, or one in which a path stands twice.
+    /// Not a tar archive, one that ends early, or one that has two entries with the same path.
     pub fn open(mut file: File) -> Result<Self> {
         let mut start = [0; 6];
         let length = file.read_at(&mut start, 0)?;
@@ -48,18 +48,21 @@ impl TarFile {
         let mut reader = Reader::new(&file);
         let mut entries = HashMap::new();
         while let Some(entry) = reader.next_entry()? {
-            let offset = reader.pass_over()?;
-            if offset + entry.size > length {
-                return Err(Error::input(format!("the tar archive ends within `{}`", entry.display())));
+            let place = reader.place().clone();
+            let offset = reader.position();
+            if offset.checked_add(entry.size).is_none_or(|end| end > length) {
+                return Err(place.cut(length));
             }
-            let path = entry_path(&entry)?;
-            let found = match (entry.kind, link_target(&entry)?) {
+            reader.pass_over()?;
+            let paths = entry_path(&entry).and_then(|path| Ok((path, link_target(&entry)?)));
+            let (path, target) = paths.attempt(|| format!("cannot read the {place}"))?;
+            let found = match (entry.kind, target) {
                 (EntryKind::File, _) => Found::File { offset, size: entry.size },
                 (_, Some(target)) => Found::Link(target),
                 _ => Found::Other,
             };
             if entries.insert(path, found).is_some_and(|before| !matches!(before, Found::Other)) {
-                return Err(Error::input(format!("`{}` stands twice in the tar archive", entry.display())));
+                return Err(place.ambiguous("has the path of an entry before it"));
             }
         }
         Ok(Self { file, entries })
@@ -82,12 +85,12 @@ impl TarFile {
         Self::open(file)
     }
 
-    /// Whether there is a file, or a link to one, at `path`.
+    /// Returns whether `path` is a file, or a link to one.
     pub fn contains(&self, path: &str) -> bool {
         self.locate(path).is_ok()
     }
 
-    /// The size of the file at `path`, in bytes.
+    /// Returns the size of the file at `path`, in bytes.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -98,7 +101,7 @@ impl TarFile {
     /// Reads the file at `path` from byte `from`.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) if it is not there; a link that leads nowhere.
+    /// [`NotFound`](ErrorKind::NotFound) if no file has that path, or a link leads nowhere.
     pub fn read(&self, path: &str, from: u64) -> Result<impl Read + Send + '_> {
         let (offset, size) = self.locate(path)?;
         let from = from.min(size);
@@ -133,10 +136,10 @@ impl TarFile {
     }
 }
 
-/// Where a link points, from the top of the archive; `None` for what is no link.
+/// Returns where a link points, from the top of the archive; `None` for other entries.
 ///
 /// # Errors
-/// It points outside of the archive.
+/// The link points outside of the archive.
 pub fn link_target(entry: &Entry) -> Result<Option<Vec<u8>>> {
     match entry.kind {
         EntryKind::HardLink => resolve(b"", &entry.link).map(Some),
@@ -145,10 +148,10 @@ pub fn link_target(entry: &Entry) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// The path of an entry from the top of the archive, without `.` and `..`.
+/// Returns the path of an entry from the top of the archive, without `.` and `..`.
 ///
 /// # Errors
-/// It is outside of the archive.
+/// The path is outside of the archive.
 pub fn entry_path(entry: &Entry) -> Result<Vec<u8>> {
     resolve(b"", &entry.path)
 }
@@ -255,16 +258,16 @@ mod tests {
     #[test]
     fn refuses_what_is_ambiguous_or_outside() {
         let file = |path: &str| (Entry::file(path, 0o644, 0), "x");
-        let cut = archive(&[file("a")])[..513].to_vec();
+        let cut = archive(&[(Entry::file("a", 0o644, 0), "xyz")])[..513].to_vec();
         for (bytes, expected) in [
-            (archive(&[file("a"), file("./a")]), "stands twice"),
-            (archive(&[file("../a")]), "outside"),
+            (archive(&[file("a"), file("./a")]), "the tar entry `./a` at byte 1024 has the path of an entry before it"),
+            (archive(&[file("../a")]), "the tar entry `../a` at byte 0: `../a` is outside of the archive"),
             (archive(&[link("a", EntryKind::Symlink, "../../x")]), "outside"),
-            (cut[..512].to_vec(), "ends within"),
+            (cut, "ends early: at byte 513, within the tar entry `a` at byte 0"),
             (vec![b'x'; 600], "checksum"),
         ] {
-            let error = open(&bytes).unwrap_err();
-            assert!(error.message().contains(expected), "{expected}: {error}");
+            let error = open(&bytes).unwrap_err().with_causes();
+            assert!(error.contains(expected), "{expected}: {error}");
         }
     }
 }

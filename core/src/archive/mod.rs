@@ -4,7 +4,11 @@
 //! BuildKit gives it. The reader is strict where two readers could disagree about an archive.
 
 mod entry;
+mod extensions;
 mod file;
+mod header;
+mod pax;
+mod place;
 mod read;
 mod write;
 
@@ -20,7 +24,7 @@ pub(crate) const BLOCK: usize = 512;
 /// Prefix of PAX records that hold an extended attribute.
 const PAX_XATTR: &str = "SCHILY.xattr.";
 
-/// The bytes that fill up the last block of `size` bytes of data.
+/// Returns the number of bytes that fill up the last block of `size` bytes of data.
 fn padding(size: u64) -> usize {
     let used = (size % BLOCK as u64) as usize;
     if used == 0 { 0 } else { BLOCK - used }

@@ -1,82 +1,79 @@
 //! The one tar reader.
 //!
-//! `tar::Header` decodes the fields; what a sequence of headers means is decided here, in one place
-//! and with limits, because readers that disagree about it have been a class of vulnerabilities of
-//! their own (CVE-2025-62518 and others: the size of a PAX header must win over the header's).
+//! What a sequence of headers means is decided here, in one place and with limits, because readers that
+//! disagree about it have been a class of vulnerabilities of their own (CVE-2025-62518 and others: the
+//! size of a PAX header must win over the header's). `docs/tar.md` lists the rules.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use longshore_oci::{Error, ErrorKind, Result};
+use longshore_oci::{Error, Result};
 
-use super::{BLOCK, Entry, EntryKind, PAX_XATTR, padding};
+use super::extensions::{Extensions, noun};
+use super::header::{self, Block, Header};
+use super::place::Place;
+use super::{BLOCK, Entry, EntryKind, padding};
 
 /// Largest PAX header or GNU long name, in bytes.
 const EXTENSION_LIMIT: u64 = 1 << 20;
 
 /// Reads a tar archive entry by entry; the data of an entry is read from the reader itself.
 ///
-/// Reads ustar, PAX and GNU archives. Sparse files, multi-volume archives and other kinds of entry
-/// that a layer cannot have are [`ErrorKind::Unsupported`].
+/// Reads v7, ustar, PAX, GNU and star archives. Sparse files, multi-volume archives and other kinds of
+/// entry that a layer cannot have are [`ErrorKind::Unsupported`](longshore_oci::ErrorKind::Unsupported).
+/// Errors name the entry and where its header begins.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
+    /// Bytes of the archive before the next one that is read.
+    position: u64,
     /// Bytes of the current entry that were not read yet, and the padding after them.
     left: u64,
     padding: usize,
-    /// Whether anything was read.
-    started: bool,
-}
-
-/// What extension headers say about the next entry.
-#[derive(Default)]
-struct Overrides {
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    size: Option<u64>,
-    uid: Option<u64>,
-    gid: Option<u64>,
-    mtime: Option<i64>,
-    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The header that was read last.
+    current: Place,
 }
 
 impl<R: Read> Reader<R> {
     /// Starts to read an archive.
     pub fn new(input: R) -> Self {
-        Self { input, left: 0, padding: 0, started: false }
+        let current = Place { what: "tar entry", path: Vec::new(), offset: 0 };
+        Self { input, position: 0, left: 0, padding: 0, current }
     }
 
-    /// The next entry; what was not read of the one before is skipped. `None` at the end.
+    /// Returns the next entry, past unread data of the one before; `None` at the end.
     ///
     /// # Errors
-    /// Not a tar archive, one that ends within an entry, or one with entries that are not read here.
+    /// Not a tar archive; one that ends within an entry; a header that is malformed, that readers take
+    /// for different things, or of a kind that is not read here.
     pub fn next_entry(&mut self) -> Result<Option<Entry>> {
-        let mut overrides = Overrides::default();
+        let mut extensions = Extensions::default();
         loop {
             self.skip()?;
-            let Some(header) = self.header()? else { return Ok(None) };
-            let kind = header.entry_type();
-            if !(kind.is_pax_local_extensions()
-                || kind.is_pax_global_extensions()
-                || kind.is_gnu_longname()
-                || kind.is_gnu_longlink())
-            {
-                return self.entry(&header, overrides).map(Some);
-            }
-            let data = self.extension(&header)?;
-            if kind.is_gnu_longname() {
-                overrides.path = Some(until_nul(data));
-            } else if kind.is_gnu_longlink() {
-                overrides.link = Some(until_nul(data));
-            } else {
-                pax(&data, kind.is_pax_global_extensions(), &mut overrides)?;
-            }
+            let offset = self.position;
+            let Some(block) = self.block()? else {
+                extensions.check_end()?;
+                return Ok(None);
+            };
+            let kind = header::kind(&block);
+            let Some(what) = noun(kind) else {
+                let path = extensions.path().map_or_else(|| header::path(&block), <[u8]>::to_vec);
+                self.current = Place { what: "tar entry", path, offset };
+                return self.entry(&block, extensions).map(Some);
+            };
+            self.current = Place { what, path: header::path(&block), offset };
+            let data = self.extension(&block)?;
+            extensions.add(kind, self.current.clone(), data)?;
         }
     }
 
-    /// Whether the input turned out to have no bytes at all. Known after the last entry.
+    /// Returns where the header of the current entry begins in the archive, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.current.offset
+    }
+
+    /// Returns whether the input turned out to have no bytes at all. Known after the last entry.
     pub fn is_empty(&self) -> bool {
-        !self.started
+        self.position == 0
     }
 
     /// Reads to the end of the input, past what follows the archive.
@@ -90,100 +87,139 @@ impl<R: Read> Reader<R> {
     }
 
     fn skip(&mut self) -> Result<()> {
-        let left = self.left.checked_add(self.padding as u64).ok_or_else(truncated)?;
-        let skipped = io::copy(&mut (&mut self.input).take(left), &mut io::sink())?;
-        (self.left, self.padding) = (0, 0);
-        if skipped < left { Err(truncated()) } else { Ok(()) }
+        let skipped = self.pass(self.left)?;
+        if skipped < self.left {
+            return Err(self.current.cut(self.position));
+        }
+        self.left = 0;
+        // The last entry may lack its padding: its data is complete.
+        self.pass(self.padding as u64)?;
+        self.padding = 0;
+        Ok(())
     }
 
-    /// The next header block, checked. `None` at the end of the archive.
-    fn header(&mut self) -> Result<Option<tar::Header>> {
+    /// Reads `count` bytes, or fewer at the end of the input; returns how many.
+    fn pass(&mut self, count: u64) -> Result<u64> {
+        let passed = io::copy(&mut (&mut self.input).take(count), &mut io::sink())?;
+        self.position += passed;
+        Ok(passed)
+    }
+
+    /// Reads until `buffer` is full or the input ends; returns how many bytes it has.
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.input.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.position += filled as u64;
+        Ok(filled)
+    }
+
+    /// Reads the next header block and checks it. `None` at the end of the archive.
+    fn block(&mut self) -> Result<Option<Block>> {
+        let offset = self.position;
         let mut block = [0; BLOCK];
-        match read_full(&mut self.input, &mut block)? {
-            // An archive without its two empty blocks is complete to every reader.
-            0 => return Ok(None),
-            BLOCK => self.started = true,
-            _ => return Err(truncated()),
+        let count = self.fill(&mut block)?;
+        if offset == 0 && (1..BLOCK).contains(&count) {
+            return Err(Error::input(format!("not a tar archive: it ends early, after {count} of {BLOCK} bytes")));
         }
         if block.iter().all(|byte| *byte == 0) {
-            // One empty block followed by an entry: some readers stop here, others go on.
-            let second = read_full(&mut self.input, &mut block)?;
+            // Without its empty blocks, or cut within them, an archive is complete to other readers too.
+            // Of those that find an entry after the first one, some stop before it and others read it.
+            let second = self.fill(&mut block)?;
             if block[..second].iter().any(|byte| *byte != 0) {
-                return Err(Error::input("the tar archive has an entry after an empty block"));
+                let message = format!("the tar archive has an entry after an empty block, at byte {offset}");
+                return Err(Error::input(message));
             }
             return Ok(None);
         }
-        let header = tar::Header::from_byte_slice(&block).clone();
-        let mut sum = 8 * u32::from(b' ');
-        sum += block[..148].iter().chain(&block[156..]).map(|byte| u32::from(*byte)).sum::<u32>();
-        match header.cksum() {
-            Ok(claimed) if claimed == sum => Ok(Some(header)),
-            _ => Err(Error::input("not a tar archive: a header has a wrong checksum")),
+        if count < BLOCK {
+            return Err(Error::input(format!("the tar archive ends early: within the header at byte {offset}")));
         }
+        if !header::is_checked(&block) {
+            let after = if offset == 0 { String::new() } else { format!(", after the {},", self.current) };
+            let message = format!("not a tar archive: the header at byte {offset}{after} has a wrong checksum");
+            return Err(Error::input(message));
+        }
+        Ok(Some(block))
     }
 
-    fn extension(&mut self, header: &tar::Header) -> Result<Vec<u8>> {
-        let size = header.entry_size()?;
+    /// Reads the data of an extension header, which is current.
+    fn extension(&mut self, block: &Block) -> Result<Vec<u8>> {
+        let place = &self.current;
+        let size = Header::parse(block).map_err(|error| place.malformed(error.field, error.why))?.size;
         if size > EXTENSION_LIMIT {
-            return Err(Error::input(format!(
-                "a tar extension header has {size} bytes, more than the limit of {EXTENSION_LIMIT}"
-            )));
+            let why = format!("{size} bytes are more than the limit of {EXTENSION_LIMIT}");
+            return Err(place.malformed("size", why));
         }
         let mut data = vec![0; size as usize];
-        if read_full(&mut self.input, &mut data)? < data.len() {
-            return Err(truncated());
+        if self.fill(&mut data)? < data.len() {
+            return Err(self.current.cut(self.position));
         }
         self.padding = padding(size);
         Ok(data)
     }
 
-    fn entry(&mut self, header: &tar::Header, overrides: Overrides) -> Result<Entry> {
-        let mut path = overrides.path.unwrap_or_else(|| header.path_bytes().into_owned());
-        let ends_in_slash = path.ends_with(b"/");
+    /// Reads the header of an entry, which is current.
+    fn entry(&mut self, block: &Block, extensions: Extensions) -> Result<Entry> {
+        let place = &self.current;
+        let header = Header::parse(block).map_err(|error| place.malformed(error.field, error.why))?;
+        let (link, records) = extensions.into_parts();
+        if header::kind(block) == 0 && header::path(block).ends_with(b"/") != place.path.ends_with(b"/") {
+            return Err(place.ambiguous("is a file or a directory: only one of its two names ends in a slash"));
+        }
+        let kind = entry_kind(header::kind(block), place)?;
+        if records.is_sparse {
+            return Err(place.unsupported("is a sparse file").with_hint(WITHOUT_SPARSE));
+        }
+        if kind != EntryKind::File && takes_room(header::kind(block), header.size, records.size) {
+            return Err(place.ambiguous(format!("is a {kind} with a `size`: some readers skip as many bytes")));
+        }
+        let mut path = place.path.clone();
         while path.len() > 1 && path.ends_with(b"/") {
             path.pop();
         }
-        let kind = match header.as_bytes()[156] {
-            // Before ustar, a directory was a file whose name ends in a slash.
-            0 if ends_in_slash => EntryKind::Directory,
-            0 | b'0' | b'7' => EntryKind::File,
-            b'1' => EntryKind::HardLink,
-            b'2' => EntryKind::Symlink,
-            b'3' => EntryKind::CharDevice,
-            b'4' => EntryKind::BlockDevice,
-            b'5' => EntryKind::Directory,
-            b'6' => EntryKind::Fifo,
-            other => return Err(unsupported(other, &path)),
-        };
-        let size = if kind == EntryKind::File { overrides.size.map_or_else(|| header.entry_size(), Ok)? } else { 0 };
-        let is_device = matches!(kind, EntryKind::CharDevice | EntryKind::BlockDevice);
-        let device =
-            if is_device { (header.device_major()?.unwrap_or(0), header.device_minor()?.unwrap_or(0)) } else { (0, 0) };
-        let link = overrides.link.or_else(|| header.link_name_bytes().map(|link| link.into_owned()));
+        let size = if kind == EntryKind::File { records.size.unwrap_or(header.size) } else { 0 };
         (self.left, self.padding) = (size, padding(size));
         Ok(Entry {
             path,
             kind,
-            link: link.unwrap_or_default(),
+            link: link.unwrap_or(header.link),
             size,
-            mode: header.mode()? & 0o7777,
-            uid: overrides.uid.map_or_else(|| header.uid(), Ok)?,
-            gid: overrides.gid.map_or_else(|| header.gid(), Ok)?,
-            mtime: overrides.mtime.map_or_else(|| header.mtime().map(|mtime| mtime as i64), Ok)?,
-            device,
-            xattrs: overrides.xattrs,
+            mode: header.mode,
+            uid: records.uid.unwrap_or(header.uid),
+            gid: records.gid.unwrap_or(header.gid),
+            mtime: records.mtime.unwrap_or(header.mtime),
+            device: header.device,
+            xattrs: records.xattrs,
         })
     }
 }
 
 impl<R: Read + Seek> Reader<R> {
-    /// Passes over the data of the current entry without reading it. Answers where in the input it begins.
-    pub(super) fn pass_over(&mut self) -> Result<u64> {
-        let offset = self.input.stream_position()?;
-        let end = offset.checked_add(self.left).and_then(|end| end.checked_add(self.padding as u64));
-        self.input.seek(SeekFrom::Start(end.ok_or_else(truncated)?))?;
+    /// The header of the current entry, for errors.
+    pub(super) fn place(&self) -> &Place {
+        &self.current
+    }
+
+    /// Bytes of the archive before the data of the current entry, if none of it was read.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Passes over the data of the current entry without reading it, even past the end of the input.
+    pub(super) fn pass_over(&mut self) -> Result<()> {
+        let count = self.left.checked_add(self.padding as u64).and_then(|count| i64::try_from(count).ok());
+        let count = count.ok_or_else(|| self.current.malformed("size", "the number is out of range"))?;
+        self.input.seek(SeekFrom::Current(count))?;
+        self.position += count.unsigned_abs();
         (self.left, self.padding) = (0, 0);
-        Ok(offset)
+        Ok(())
     }
 }
 
@@ -196,114 +232,55 @@ impl<R: Read> Read for Reader<R> {
         }
         let count = self.input.read(&mut buffer[..wanted])?;
         if count == 0 {
-            return Err(truncated().into());
+            return Err(self.current.cut(self.position).into());
         }
+        self.position += count as u64;
         self.left -= count as u64;
         Ok(count)
     }
 }
 
-fn truncated() -> Error {
-    Error::input("the tar archive ends early")
-}
+const WITHOUT_SPARSE: &str = "make the archive again without --sparse";
 
-fn unsupported(kind: u8, path: &[u8]) -> Error {
-    let path = String::from_utf8_lossy(path).escape_debug().to_string();
-    let kind = char::from(kind);
-    let error =
-        Error::new(ErrorKind::Unsupported, format!("`{path}` is a tar entry of type `{}`", kind.escape_debug()));
-    if kind == 'S' {
-        return error.with_hint("that is a sparse file: make the archive again without --sparse");
-    }
-    error
-}
-
-fn until_nul(mut data: Vec<u8>) -> Vec<u8> {
-    let end = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
-    data.truncate(end);
-    data
-}
-
-/// Reads PAX records (POSIX.1-2001, pax, "Extended Header"): `LENGTH KEY=VALUE\n`.
-fn pax(mut data: &[u8], global: bool, overrides: &mut Overrides) -> Result<()> {
-    let malformed = || Error::input("a PAX header is malformed");
-    while !data.is_empty() {
-        let space = data.iter().take(20).position(|byte| *byte == b' ').ok_or_else(malformed)?;
-        let length: usize = number(&data[..space]).ok_or_else(malformed)?;
-        let record = data.get(space + 1..length).ok_or_else(malformed)?;
-        let record = record.strip_suffix(b"\n").ok_or_else(malformed)?;
-        let equals = record.iter().position(|byte| *byte == b'=').ok_or_else(malformed)?;
-        let (key, value) = (&record[..equals], &record[equals + 1..]);
-        if global {
-            refuse_global(key)?;
-        } else {
-            apply(key, value, overrides).ok_or_else(malformed)??;
+/// What kind of entry the header at `place` is of.
+fn entry_kind(kind: u8, place: &Place) -> Result<EntryKind> {
+    let ends_in_slash = place.path.ends_with(b"/");
+    Ok(match kind {
+        // Before ustar, a directory was a file whose name ends in a slash.
+        0 if ends_in_slash => EntryKind::Directory,
+        b'0' | b'7' if ends_in_slash => {
+            return Err(place.ambiguous("is a regular file whose name ends in a slash, to some readers a directory"));
         }
-        data = &data[length..];
-    }
-    Ok(())
+        0 | b'0' | b'7' => EntryKind::File,
+        b'1' => EntryKind::HardLink,
+        b'2' => EntryKind::Symlink,
+        b'3' => EntryKind::CharDevice,
+        b'4' => EntryKind::BlockDevice,
+        b'5' => EntryKind::Directory,
+        b'6' => EntryKind::Fifo,
+        b'S' => return Err(place.unsupported("is a sparse file").with_hint(WITHOUT_SPARSE)),
+        other => {
+            let kind = char::from(other).escape_debug();
+            return Err(place.unsupported(format!("is of the type `{kind}`, which layers do not have")));
+        }
+    })
 }
 
-/// Readers disagree whether a global header changes the files after it, so it may only comment.
-fn refuse_global(key: &[u8]) -> Result<()> {
-    if matches!(key, b"path" | b"linkpath" | b"size" | b"uid" | b"gid" | b"mtime") {
-        let key = String::from_utf8_lossy(key);
-        return Err(Error::new(ErrorKind::Unsupported, format!("a global PAX header sets `{key}` for all files")));
-    }
-    Ok(())
-}
-
-/// Applies one record; `None` if its value is malformed.
-fn apply(key: &[u8], value: &[u8], overrides: &mut Overrides) -> Option<Result<()>> {
-    match key {
-        b"path" | b"linkpath" if value.is_empty() || value.contains(&0) => return None,
-        b"path" => overrides.path = Some(value.to_vec()),
-        b"linkpath" => overrides.link = Some(value.to_vec()),
-        // As in Go, a size is a signed number.
-        b"size" => overrides.size = Some(number(value).filter(|size| i64::try_from(*size).is_ok())?),
-        b"uid" => overrides.uid = Some(number(value)?),
-        b"gid" => overrides.gid = Some(number(value)?),
-        b"mtime" => {
-            let whole = value.split(|byte| *byte == b'.').next()?;
-            overrides.mtime = Some(std::str::from_utf8(whole).ok()?.parse().ok()?);
-        }
-        _ if key.starts_with(b"GNU.sparse.") => {
-            let error = Error::new(ErrorKind::Unsupported, "the tar archive has a sparse file");
-            return Some(Err(error.with_hint("make the archive again without --sparse")));
-        }
-        _ => {
-            if let Some(name) = key.strip_prefix(PAX_XATTR.as_bytes()) {
-                overrides.xattrs.insert(name.to_vec(), value.to_vec());
-            }
-        }
-    }
-    Some(Ok(()))
-}
-
-/// A decimal number without sign or space.
-fn number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// Reads until `buffer` is full or the input ends.
-fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match input.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
+/// Whether some readers take a size for bytes after an entry of this kind, which has no data. Those of
+/// hard links and directories say something else to all readers, in the header of the entry itself.
+fn takes_room(kind: u8, header: u64, pax: Option<u64>) -> bool {
+    let size = match kind {
+        b'5' => 0,
+        b'1' => pax.unwrap_or(0),
+        _ => pax.unwrap_or(header),
+    };
+    size > 0
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::Writer;
     use super::*;
 
@@ -366,18 +343,22 @@ mod tests {
             bytes
         };
         let after_empty = [archive(b'0', b""), vec![0; BLOCK], archive(b'0', b"")].concat();
+        let sparse = [archive(b'x', b"22 GNU.sparse.major=1\n"), archive(b'0', b"")].concat();
         let cases: [(&str, Vec<u8>); 11] = [
-            ("after an empty block", after_empty),
-            ("malformed", archive(b'x', b"29 size=18446744073709551615\n")),
+            ("after an empty block, at byte 512", after_empty),
+            ("malformed `size`", archive(b'x', b"29 size=18446744073709551615\n")),
             ("wrong checksum", vec![b'x'; BLOCK]),
-            ("ends early", vec![b'x'; 100]),
-            ("ends early", archive(b'0', b"abc")[..BLOCK].to_vec()),
-            ("type `S`", archive(b'S', b"")),
+            ("ends early, after 100 of 512 bytes", vec![b'x'; 100]),
+            (
+                "ends early: at byte 514, within the tar entry `a` at byte 0",
+                archive(b'0', b"abc")[..BLOCK + 2].to_vec(),
+            ),
+            ("tar entry `a` at byte 0 is a sparse file", archive(b'S', b"")),
             ("malformed", archive(b'x', b"5 path=a\n")),
             ("malformed", archive(b'x', b"99999999999999999999 a=b\n")),
             ("malformed", archive(b'x', b"9 path=a\n\n")),
-            ("sparse", archive(b'x', b"22 GNU.sparse.major=1\n")),
-            ("global PAX", archive(b'g', b"10 path=a\n")),
+            ("tar entry `a` at byte 1024 is a sparse file", sparse),
+            ("`a` at byte 0 sets `path` for all files", archive(b'g', b"10 path=a\n")),
         ];
         for (expected, bytes) in cases {
             let mut reader = Reader::new(&bytes[..]);

@@ -119,7 +119,7 @@ mod tests {
     use longshore_testkit::sample;
     use rustix::fs::{CWD, FileType, Mode, XattrFlags, makedev, mknodat, setxattr};
 
-    use super::super::{DirSource, Rules, TarSource, TarStream, Whiteouts, Workshop};
+    use super::super::{DirSource, Rules, TarSource, TarStream, Variant, Whiteouts, Workshop};
     use super::*;
     use crate::archive::EntryKind;
     use crate::compression::{Algorithm, Encoding};
@@ -148,8 +148,8 @@ mod tests {
         let store = MemoryStore::default();
         let work = Work::default();
         let plain = Encoding::new(Algorithm::Uncompressed, None).unwrap();
-        let made = Workshop { store: &store, work: &work }.make(layer, &[plain]).unwrap();
-        let mut reader = Reader::new(store.open(&made.blob(plain).unwrap().digest, 0).unwrap());
+        let made = Workshop { store: &store, work: &work }.make(layer, &[Variant::new(plain)]).unwrap();
+        let mut reader = Reader::new(store.open(&made[0].descriptor.digest, 0).unwrap());
         let mut found = Vec::new();
         while let Some(entry) = reader.next_entry().unwrap() {
             found.push((entry, content(&mut reader).unwrap()));

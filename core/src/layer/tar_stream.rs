@@ -11,11 +11,11 @@ use crate::archive::{Entry, EntryKind, Reader, Writer, copy};
 use crate::compression::decoder;
 use crate::tree::merged::WHITEOUT;
 
-/// Writes the layer that `source` is to `out`; returns the newest time of its files.
+/// Writes the layer of `source` to `out`; returns the newest time of its files.
 pub(super) fn write(source: &TarSource, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
     let written = open(source).and_then(|mut input| {
         match (source.rules.is_identity(), &source.diff_id) {
-            // Its diffID tells it from any other; the caller checks the diffID.
+            // The diffID identifies the archive; the caller's writer checks whether to stop.
             (true, Some(_)) => match copy(&mut input, &mut &mut *out)? {
                 0 => Err(empty()),
                 _ => Ok(None),
@@ -53,7 +53,7 @@ fn open(source: &TarSource) -> Result<Box<dyn Read + Send + '_>> {
     if source.size.is_some() { Ok(input) } else { decoder(input).map(|(_, input)| input) }
 }
 
-/// Copies an archive byte for byte, and fails for anything else.
+/// Copies an archive byte for byte, and fails if its bytes are not a tar archive.
 pub(super) fn verbatim(input: impl Read, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
     let mut newest = None;
     let has_bytes = parsed(Tee { input, out }, cancel, &mut |entry, _| {
@@ -63,12 +63,12 @@ pub(super) fn verbatim(input: impl Read, out: &mut dyn Write, cancel: &Cancel) -
     if has_bytes { Ok(newest) } else { Err(empty()) }
 }
 
-/// No reader takes an empty gzip stream for a layer.
+/// The error for no bytes at all: readers refuse an empty gzip stream as a layer.
 fn empty() -> Error {
     Error::input("the tar archive is empty: it has not even its two empty blocks")
 }
 
-/// Reads from one and writes what it read to the other.
+/// Copies the bytes that are read from `input` to `out`.
 struct Tee<'a, R> {
     input: R,
     out: &'a mut dyn Write,
@@ -87,14 +87,15 @@ fn rewritten(input: impl Read, rules: &Rules, cancel: &Cancel, visit: &mut Visit
     let mut reader = Reader::new(input);
     while let Some(entry) = reader.next_entry()? {
         cancel.check()?;
-        if let Some(entry) = moved(entry, rules)? {
+        let moved = moved(entry, rules).attempt(|| format!("cannot move the tar entry at byte {}", reader.offset()));
+        if let Some(entry) = moved? {
             visit(entry, &mut reader)?;
         }
     }
     reader.drain()
 }
 
-/// The entry as the rules want it; `None` if they leave it out.
+/// Returns the entry as the rules change it; `None` if they exclude it.
 fn moved(mut entry: Entry, rules: &Rules) -> Result<Option<Entry>> {
     let path = clean(&entry.path)
         .ok_or_else(|| Error::input(format!("the tar entry `{}` is outside of the archive", entry.display())))?;
@@ -117,14 +118,14 @@ fn moved(mut entry: Entry, rules: &Rules) -> Result<Option<Entry>> {
     Ok(Some(entry))
 }
 
-/// A path without empty and `.` components; `None` if it has a `..`.
+/// Returns a path without empty and `.` components; `None` if it has a `..`.
 fn clean(path: &[u8]) -> Option<Vec<u8>> {
     let parts = path.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
     let parts: Vec<&[u8]> = parts.collect();
     (!parts.contains(&&b".."[..])).then(|| parts.join(&b'/'))
 }
 
-/// Whether a path is left out. A whiteout is a statement about lower layers and stays.
+/// Returns whether a path is excluded. A whiteout is a statement about lower layers and stays.
 fn is_excluded(rules: &Rules, path: &[u8]) -> bool {
     let excludes = &rules.excludes;
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);

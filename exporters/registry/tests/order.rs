@@ -9,7 +9,7 @@ use longshore_core::oci::Digest;
 use longshore_core::{BuildResult, Error, ExporterRegistry, Image, ImageContent, OutputSpec, Response, Session, Store};
 use longshore_distribution::{Client, ClientOptions, RetryPolicy};
 use longshore_exporter_registry::RegistryExporter;
-use longshore_testkit::registry::{Recorded, Registry};
+use longshore_testkit::registry::{Recorded, Registry, Rule};
 use longshore_testkit::sample::{self, CountingTar, ExistingOptions, LargeTar};
 
 /// Pushes a result as an output says.
@@ -101,4 +101,24 @@ fn a_registry_that_refuses_who_asks_fails_before_a_layer_is_read() {
         assert_eq!(error.kind(), longshore_core::ErrorKind::Denied, "{}", error.with_causes());
     }
     assert!(puts(&registry).is_empty());
+}
+
+/// A registry that removes what no manifest refers to yet.
+#[test]
+fn blobs_that_a_registry_loses_are_sent_again_once() {
+    for lost in [1, 100] {
+        let (registry, (image, root, _)) = (Registry::start(), referred());
+        registry.fail(Rule::on("PUT", "/manifests/sha256:").lose_blobs().times(lost));
+        let pushed =
+            export(&format!("type=registry,name={}/team/app:1.0", registry.host()), &sample::result(vec![image]));
+        if lost == 1 {
+            pushed.unwrap();
+            assert_eq!(registry.tags("team/app"), ["1.0"]);
+            assert!(registry.manifest("team/app", &root.to_string()).is_some());
+        } else {
+            let said = pushed.unwrap_err().with_causes();
+            assert!(said.contains("delivered again") && said.contains("MANIFEST_BLOB_UNKNOWN"), "{said}");
+            assert!(registry.tags("team/app").is_empty());
+        }
+    }
 }

@@ -137,7 +137,8 @@ const CASES: &[Case] = &[
     (
         &["scratch", "--layer", "tree/file", "-o", "type=oci,dest=out.tar"],
         3,
-        "error: layer tree/file is neither a directory nor a tar archive\n  caused by: the tar archive ends early\n",
+        "error: layer tree/file is neither a directory nor a tar archive\n  \
+         caused by: not a tar archive: it ends early, after 7 of 512 bytes\n",
     ),
     (
         &["scratch", "--layer", "tree:/a/../b", "-o", "type=oci,dest=out.tar"],
@@ -164,7 +165,8 @@ const CASES: &[Case] = &[
     (
         &["scratch", "--layer", "cut.tar", "-o", "type=oci,dest=out.tar"],
         3,
-        "error: cannot export to type=oci,dest=out.tar\n  caused by: cannot read layer cut.tar\n  caused by: the tar archive ends early\n",
+        "error: cannot export to type=oci,dest=out.tar\n  caused by: cannot read layer cut.tar\n  \
+         caused by: the tar archive ends early: at byte 512, within the tar entry `file` at byte 0\n",
     ),
 ];
 

@@ -86,6 +86,61 @@ fn rules_apply_to_directories_and_archives_alike() {
     assert!(dir.values().chain(tar.values()).all(|entry| (entry.uid, entry.gid) == (5, 6)));
 }
 
+/// A header block with a checksum of its own: as some old Java tools write it, ustar without a version and
+/// without owners.
+fn block_without_version(prefix: &str, name: &str, size: usize) -> Vec<u8> {
+    let mut block = [0; 512];
+    let mut put = |at: usize, text: &str| block[at..at + text.len()].copy_from_slice(text.as_bytes());
+    put(0, name);
+    put(100, "0000644\0");
+    put(124, &format!("{size:011o}\0"));
+    put(148, "        ");
+    put(156, "0");
+    put(257, "ustar\0  ");
+    put(345, prefix);
+    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    block.to_vec()
+}
+
+#[test]
+fn files_of_old_writers_keep_their_directories() {
+    let work = Workdir::new();
+    let file = |prefix, content: &str| {
+        let data = [content.as_bytes(), &vec![0; 512 - content.len()]].concat();
+        [block_without_version(prefix, "Main.class", content.len()), data].concat()
+    };
+    work.write("old.tar", [file("com/example/one", "1"), file("com/example/two", "22"), vec![0; 1024]].concat());
+    let images = export(&work, &["scratch", "--layer", "old.tar:/o"]);
+    let found = entries(&work, &images[0], 0);
+    let found: Vec<_> = found.iter().map(|(path, entry)| (path.as_str(), entry.size, entry.uid)).collect();
+    assert_eq!(found, [("o/com/example/one/Main.class", 1, 0), ("o/com/example/two/Main.class", 2, 0)]);
+}
+
+#[test]
+fn an_archive_without_its_end_is_a_layer() {
+    let work = Workdir::new();
+    let content = [b'c'; 700];
+    let whole = archive(&[(Entry::file("a", 0o644, 1), b"x"), (Entry::file("b", 0o644, 700), &content)]);
+    let last = 3 * 512 + 700;
+    for end in [last, last + 5, whole.len() - 1024, whole.len() - 600, whole.len() - 512] {
+        work.write("cut.tar", &whole[..end]);
+        let images = export(&work, &["scratch", "--layer", "cut.tar"]);
+        assert_eq!(images[0].layers[0].diff_id, Digest::of(&whole[..end]), "{end}");
+        assert_eq!(entries(&work, &images[0], 0).len(), 2, "{end}");
+        let moved = export(&work, &["scratch", "--layer", "cut.tar:/o"]);
+        let again = archive(&[(Entry::file("o/a", 0o644, 1), b"x"), (Entry::file("o/b", 0o644, 700), &content)]);
+        assert_eq!(moved[0].layers[0].diff_id, Digest::of(&again), "{end}");
+    }
+    work.write("cut.tar", &whole[..last - 1]);
+    for layer in ["cut.tar", "cut.tar:/o"] {
+        let ran = work.run(&["export", "scratch", "--layer", layer, "-o", "type=oci,dest=cut-out.tar"]);
+        assert_eq!(ran.code, Some(3), "{layer}");
+        let expected = "the tar archive ends early: at byte 2235, within the tar entry `b` at byte 1024\n";
+        assert!(ran.stderr.ends_with(expected), "{layer}: {}", ran.stderr);
+    }
+}
+
 #[test]
 fn flags_and_a_config_file_make_the_configuration() {
     let work = Workdir::new();

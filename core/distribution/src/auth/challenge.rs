@@ -1,5 +1,7 @@
 //! `WWW-Authenticate`: what a registry wants to see (RFC 9110, section 11.6.1).
 
+use crate::http::{bounded, parameter_value};
+
 /// One challenge of an answer, which may hold several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Challenge {
@@ -26,7 +28,27 @@ pub(super) fn parse(headers: &[String]) -> Vec<Challenge> {
     challenges
 }
 
-/// Reads a scheme or a parameter, and answers what follows it.
+/// Returns what challenges say of a refusal (RFC 6750, section 3), or which schemes they want if it is neither that of
+/// tokens nor that of passwords.
+pub(super) fn cause(headers: &[String]) -> Option<String> {
+    let challenges = parse(headers);
+    let said = challenges.iter().find_map(|challenge| {
+        let error = challenge.parameter("error")?;
+        let description = challenge.parameter("error_description").map(|text| format!(", {text}")).unwrap_or_default();
+        Some(bounded(&format!("{error}{description}")))
+    });
+    let is_known = |challenge: &Challenge| matches!(challenge.scheme.as_str(), "basic" | "bearer");
+    match said {
+        Some(said) => Some(format!("the challenge says {said}")),
+        None if challenges.is_empty() || challenges.iter().any(is_known) => None,
+        None => {
+            let schemes: Vec<_> = challenges.iter().map(|challenge| challenge.scheme.as_str()).collect();
+            Some(format!("the challenge wants {}, which is not supported", bounded(&schemes.join(" or "))))
+        }
+    }
+}
+
+/// Reads a scheme or a parameter, and returns what follows it.
 fn next_item<'t>(text: &'t str, challenges: &mut Vec<Challenge>) -> Option<&'t str> {
     let end = text.find(|c: char| !is_token(c)).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
@@ -39,7 +61,7 @@ fn next_item<'t>(text: &'t str, challenges: &mut Vec<Challenge>) -> Option<&'t s
         challenges.push(Challenge { scheme: word.to_ascii_lowercase(), parameters: Vec::new() });
         return Some(skip_token68(rest));
     };
-    let (value, rest) = parameter_value(value.trim_start_matches([' ', '\t']));
+    let (value, rest) = parameter_value(value.trim_start_matches([' ', '\t']), ',');
     if let Some(challenge) = challenges.last_mut() {
         challenge.parameters.push((word.to_ascii_lowercase(), value));
     }
@@ -50,35 +72,21 @@ fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 
-/// A scheme may be followed by one word that ends in `=`, as Negotiate's is, instead of parameters.
+/// Passes over the one word, as Negotiate's is, that may follow a scheme instead of parameters (RFC 9110, section 11.2).
 fn skip_token68(text: &str) -> &str {
     let trimmed = text.trim_start_matches([' ', '\t']);
     let end = trimmed.find([',', ' ', '\t']).unwrap_or(trimmed.len());
     let (word, rest) = trimmed.split_at(end);
-    let is_word = word.ends_with('=') || word.contains('/') && !word.contains('=');
+    let is_known = |c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c);
+    let is_last = matches!(rest.trim_start_matches([' ', '\t']).chars().next(), None | Some(','));
+    let is_word = is_last && !word.is_empty() && word.trim_end_matches('=').chars().all(is_known);
     if is_word { rest } else { text }
-}
-
-fn parameter_value(text: &str) -> (String, &str) {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
-        return (text[..end].to_owned(), &text[end..]);
-    };
-    let mut value = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return (value, &quoted[at + 1..]),
-            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
-            other => value.push(other),
-        }
-    }
-    (value, "")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seeded::Random;
 
     fn schemes(headers: &[&str]) -> Vec<String> {
         let headers: Vec<String> = headers.iter().map(ToString::to_string).collect();
@@ -114,5 +122,44 @@ mod tests {
             parse(&[text.to_owned()]);
         }
         assert_eq!(schemes(&["\u{7f}, Basic realm=x"]), ["basic"]);
+    }
+
+    /// Writes a challenge, and returns what is to be read of it.
+    fn challenge(random: &mut Random) -> (String, Challenge) {
+        let scheme = random.pick(&["Bearer", "basic", "NEGOTIATE", "x-1"]);
+        let mut challenge = Challenge { scheme: scheme.to_ascii_lowercase(), parameters: Vec::new() };
+        let mut text = scheme.to_owned();
+        if random.below(4) == 0 {
+            text += &format!(" {}{}", random.text("aZ09+/._~-", 8), random.pick(&["x", "x=", "x=="]));
+            return (text, challenge);
+        }
+        for at in 0..random.below(4) {
+            let name = random.pick(&["realm", "scope", "Service", "error"]);
+            let value = random.text("https://a.b/c?d=e,f \"\\;pull=", 12);
+            let is_token = !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+            let written = match is_token && random.below(2) == 0 {
+                true => value.clone(),
+                false => format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")),
+            };
+            text += &if at == 0 { " ".to_owned() } else { format!("{},{}", random.space(), random.space()) };
+            text += &format!("{name}{}={}{written}", random.space(), random.space());
+            challenge.parameters.push((name.to_ascii_lowercase(), value));
+        }
+        (text, challenge)
+    }
+
+    #[test]
+    fn challenges_of_the_grammar_are_read_and_broken_ones_end() {
+        let mut random = Random::new(9110);
+        for _ in 0..20_000 {
+            let all: Vec<_> = (0..=random.below(3)).map(|_| challenge(&mut random)).collect();
+            let separator = format!("{},{}", random.space(), random.space());
+            let text = all.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(&separator);
+            let expected: Vec<_> = all.into_iter().map(|(_, challenge)| challenge).collect();
+            assert_eq!(parse(std::slice::from_ref(&text)), expected, "{text}");
+            let broken = [random.broken(&text)];
+            parse(&broken);
+            cause(&broken);
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::challenge::{self, Challenge};
 use super::token::{Fetch, Scopes, Token, TokenServer, basic};
 use crate::credentials::{Credential, CredentialFiles};
 use crate::hosts::Hosts;
-use crate::http::{Failure, RetryPolicy, Url};
+use crate::http::{Failure, Lead, RetryPolicy, Url, host};
 use crate::slots::Slots;
 
 /// What is known of how to be let in by one host.
@@ -27,7 +27,7 @@ pub(crate) struct AuthSession {
     /// Whether plain HTTP may carry secrets to a host that is not this machine.
     is_insecure: bool,
     state: Mutex<State>,
-    /// One place: whoever has it fetches a token.
+    /// One place: its holder fetches a token.
     fetching: Arc<Slots>,
 }
 
@@ -68,6 +68,7 @@ impl AuthSession {
         url: &Url,
         scopes: &[Scope],
         list: &str,
+        lead: &Lead,
         work: &Work,
     ) -> Result<Option<String>, Failure> {
         let repository = scopes.first().map_or("", |scope| scope.repository.as_str());
@@ -90,17 +91,17 @@ impl AuthSession {
                 if let Some(known) = self.known(&wanted) {
                     return Ok(Some(known));
                 }
-                // One at a time, and whoever waits can be stopped; the next may find what it wants.
+                // One at a time. A waiting call can be cancelled, and the next one may find the token it wants.
                 let _turn = self.fetching.take(&work.cancel)?;
                 if let Some(known) = self.known(&wanted) {
                     return Ok(Some(known));
                 }
-                self.fetch(url, &server, &wanted, repository, work).map(Some)
+                self.fetch(&server, &wanted, repository, lead, work).map(Some)
             }
         }
     }
 
-    /// What can be sent to `url` without asking anyone.
+    /// Returns the `Authorization` that is known without a request.
     pub(crate) fn known_header(&self, url: &Url, scopes: &[Scope]) -> Option<String> {
         let way = self.state().way.clone();
         match way {
@@ -126,10 +127,10 @@ impl AuthSession {
 
     fn fetch(
         &self,
-        url: &Url,
         server: &TokenServer,
         wanted: &Scopes,
         repository: &str,
+        lead: &Lead,
         work: &Work,
     ) -> Result<String, Failure> {
         let credential = self.credential(repository, work)?;
@@ -137,8 +138,8 @@ impl AuthSession {
             self.check_private(&server.realm)?;
         }
         // That this registry need not prove who it is says nothing of another host.
-        let is_unchecked = self.is_insecure && host(&server.realm.authority) == host(&url.authority);
-        let transport = self.hosts.transport(&server.realm, is_unchecked)?;
+        let is_unchecked = self.is_insecure && lead.is_own_host(&server.realm);
+        let transport = self.hosts.transport(&server.realm, is_unchecked, Some(lead))?;
         let fetch = Fetch { server, transport: &transport, policy: self.policy, work };
         let token = fetch.token(wanted, credential.as_ref()).map_err(|failure| match failure.status() {
             Some(401 | 403) => failure.with_hint(self.hint()),
@@ -151,7 +152,7 @@ impl AuthSession {
         Ok(header)
     }
 
-    /// What may help somebody who is not let in.
+    /// Returns what may help a user who is refused.
     pub(crate) fn hint(&self) -> String {
         let state = self.state();
         let user = state.credentials.values().flatten().find_map(|credential| match credential {
@@ -170,9 +171,15 @@ impl AuthSession {
         }
     }
 
-    /// Learns from a 401 to a request that carried `used`; answers the scopes that the registry names.
-    /// `None` if nothing else can be tried.
-    pub(crate) fn learn(&self, url: &Url, headers: &[String], used: Option<&str>) -> Result<Option<String>> {
+    /// Learns from a 401 to a request that carried `used`. Returns the scopes that the registry names; `None` if
+    /// nothing else can be tried.
+    pub(crate) fn learn(
+        &self,
+        url: &Url,
+        headers: &[String],
+        used: Option<&str>,
+        lead: &Lead,
+    ) -> Result<Option<String>> {
         let challenges = challenge::parse(headers);
         let of = |scheme: &str| challenges.iter().find(|challenge| challenge.scheme == scheme);
         let mut state = self.state();
@@ -180,7 +187,7 @@ impl AuthSession {
         state.tokens.retain(|token| Some(token.value.as_str()) != used_token);
         if let Some((challenge, realm)) = of("bearer").and_then(|c| Some((c, c.parameter("realm")?))) {
             let realm = Url::parse(realm)?;
-            self.check_realm(url, &realm)?;
+            self.check_realm(url, &realm, lead)?;
             let service = challenge.parameter("service").map(str::to_owned);
             state.way = Way::Bearer(TokenServer { realm, service });
             return Ok(Some(challenge.parameter("scope").unwrap_or_default().to_owned()));
@@ -200,7 +207,7 @@ impl AuthSession {
         if let Some(known) = self.state().credentials.get(repository) {
             return Ok(known.clone());
         }
-        // A helper may ask a person: nobody waits for a lock meanwhile.
+        // A helper may ask a person: no lock is held meanwhile.
         let found = self.files.find(&self.registry, repository, &work.cancel)?;
         self.state().credentials.insert(repository.to_owned(), found.clone());
         Ok(found)
@@ -217,18 +224,14 @@ impl AuthSession {
 
     /// A registry may name any token server, but not lead credentials out of TLS, or to a service of this
     /// machine that the registry itself could not reach.
-    fn check_realm(&self, registry: &Url, realm: &Url) -> Result<()> {
+    fn check_realm(&self, registry: &Url, realm: &Url, lead: &Lead) -> Result<()> {
         let is_local = registry.is_loopback() && realm.is_loopback();
         let is_own = self.is_insecure && host(&registry.authority) == host(&realm.authority);
-        let is_elsewhere = realm.is_secure && !realm.is_loopback();
+        let is_elsewhere = realm.is_secure && (lead.zone.is_none() || !realm.is_loopback());
         if is_elsewhere || is_local || is_own {
             return Ok(());
         }
         let message = format!("{} names the token server {realm}, which is not safe to ask", registry.authority);
         Err(Error::new(ErrorKind::Denied, message).with_hint("token servers have https URLs"))
     }
-}
-
-fn host(authority: &str) -> &str {
-    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
 }

@@ -1,7 +1,6 @@
 //! Tokens: what a token server gives for a credential (distribution's token specification).
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -116,7 +115,7 @@ pub(super) struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    /// A token for `scopes`, for whom `credential` stands for, or for anyone.
+    /// Fetches a token for `scopes`, for the user of `credential` or an anonymous one.
     pub(super) fn token(&self, scopes: &Scopes, credential: Option<&Credential>) -> Result<Token, Failure> {
         let asked = Instant::now();
         let response = match credential {
@@ -175,7 +174,7 @@ impl Fetch<'_> {
         let answer = run(self.policy, self.work, || {
             let payload = form.map_or(Payload::None, |form| Payload::Bytes(form.as_bytes()));
             let (method, url, headers) = (method.clone(), url.clone(), headers.clone());
-            let request = Request { method, url, headers, payload, patience: None };
+            let request = Request { method, url, headers, payload, patience: None, closes: 0 };
             let response = self.transport.send(request, &[], &self.work.cancel)?;
             if response.status() == 200 {
                 return Ok(Some(response));
@@ -198,8 +197,7 @@ impl Fetch<'_> {
     fn parse(&self, response: Response, scopes: &Scopes, asked: Instant) -> Result<Token, Failure> {
         // What it holds is secret, so it is not repeated.
         let invalid = || Failure::from(Error::input(format!("the answer of {} is not a token", self.server.realm)));
-        let mut body = Vec::new();
-        response.into_reader().take(ANSWER_LIMIT).read_to_end(&mut body).map_err(|_| invalid())?;
+        let body = response.read(ANSWER_LIMIT)?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| invalid())?;
         let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());
         let value = token.ok_or_else(invalid)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -47,9 +48,9 @@ impl CredentialFiles {
         let home = variable("HOME");
         let docker = variable("DOCKER_CONFIG").or_else(|| home.as_ref().map(|home| home.join(".docker")));
         let config = variable("XDG_CONFIG_HOME").or_else(|| home.as_ref().map(|home| home.join(".config")));
-        let podman = [variable("XDG_RUNTIME_DIR"), config].into_iter().flatten();
-        let podman = podman.map(|place| place.join("containers/auth.json"));
-        Self(docker.map(|place| place.join("config.json")).into_iter().chain(podman).collect())
+        let run = runtime_files(variable("XDG_RUNTIME_DIR"), Path::new("/run"), user());
+        let config = config.map(|place| place.join("containers/auth.json"));
+        Self(docker.map(|place| place.join("config.json")).into_iter().chain(run).chain(config).collect())
     }
 
     #[cfg(test)]
@@ -70,6 +71,24 @@ impl CredentialFiles {
         }
         Ok(None)
     }
+}
+
+/// Returns where `podman login` keeps credentials until the next boot: in the runtime directory of the user, or, where
+/// the session has none, as that of root over SSH, where Podman makes one (containers-auth.json(5)).
+fn runtime_files(stated: Option<PathBuf>, run: &Path, user: Option<u32>) -> Vec<PathBuf> {
+    let own = |user: u32| {
+        let session = run.join(format!("user/{user}/containers/auth.json"));
+        vec![run.join(format!("containers/{user}/auth.json")), session]
+    };
+    match stated {
+        Some(place) => vec![place.join("containers/auth.json")],
+        None => user.map(own).unwrap_or_default(),
+    }
+}
+
+/// Returns the number of this user, where the system says it.
+fn user() -> Option<u32> {
+    std::fs::metadata("/proc/self").ok().map(|own| own.uid())
 }
 
 fn read(path: &Path) -> Result<File> {
@@ -94,7 +113,8 @@ impl File {
                 return helper::get(name, key, cancel);
             }
         }
-        let entry = keys.iter().find_map(|key| self.auths.get(key));
+        let same = |key: &String| self.auths.iter().find(|(own, _)| own.eq_ignore_ascii_case(key));
+        let entry = keys.iter().find_map(|key| self.auths.get(key).or_else(|| same(key).map(|(_, entry)| entry)));
         if let Some(found) = entry.map(Entry::credential).transpose()?.flatten() {
             return Ok(Some(found));
         }
@@ -188,6 +208,25 @@ mod tests {
             let json = format!(r#"{{"auths":{{"{key}":{{"auth":"{auth}"}}}}}}"#);
             assert_eq!(user(&json, "docker.io", "library/a").as_deref(), Some("u/p:q"), "{key}");
         }
+    }
+
+    #[test]
+    fn a_login_without_a_session_is_found() {
+        let place = tempfile::tempdir().unwrap();
+        let auth = r#"{"auths":{"r.example":{"username":"root","password":"1"}}}"#;
+        for path in ["containers/1234/auth.json", "user/1234/containers/auth.json"] {
+            let path = place.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, auth).unwrap();
+            let find = |stated, user| {
+                let files = CredentialFiles::new(runtime_files(stated, place.path(), Some(user)));
+                files.find("r.example", "a", &Cancel::default()).unwrap().is_some()
+            };
+            assert!(find(None, 1234), "{}", path.display());
+            assert!(!find(None, 123) && !find(Some(place.path().to_owned()), 1234), "{}", path.display());
+            std::fs::remove_file(path).unwrap();
+        }
+        assert!(super::user().is_some());
     }
 
     #[test]

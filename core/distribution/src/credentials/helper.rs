@@ -28,7 +28,7 @@ const NOT_FOUND: &str = "credentials not found in native keychain";
 /// Asks `docker-credential-NAME` for the credential of a server; `None` if it has none.
 ///
 /// # Errors
-/// A helper that is not there, fails, or takes too long.
+/// A helper that is missing, fails, or takes too long.
 pub(super) fn get(name: &str, server: &str, cancel: &Cancel) -> Result<Option<Credential>> {
     if name.is_empty() || name.contains(['/', '\0']) {
         return Err(Error::input(format!("credential helper `{}` is not a name", bounded(name))));

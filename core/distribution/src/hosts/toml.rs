@@ -23,8 +23,19 @@ pub(crate) struct Mirror {
     pub(crate) headers: Vec<(String, String)>,
 }
 
+/// What a file says of a registry.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// Hosts that serve the content of the registry, in order.
+    pub(crate) mirrors: Vec<Mirror>,
+    /// Whether the registry may lead to internal addresses. This key is not one of containerd.
+    pub(crate) internal_addresses: bool,
+}
+
 #[derive(Debug, Deserialize)]
 struct File {
+    #[serde(default)]
+    internal_addresses: bool,
     server: Option<String>,
     #[serde(default)]
     host: IndexMap<String, Host>,
@@ -68,7 +79,7 @@ enum Clients {
     Pairs(Vec<Vec<String>>),
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<Mirror>> {
+pub(super) fn read(path: &Path) -> Result<Settings> {
     let text = fs::read_to_string(path)?;
     let file: File = ::toml::from_str(&text).map_err(|error| Error::input(error.to_string().trim().to_owned()))?;
     let place = path.parent().unwrap_or(Path::new("."));
@@ -83,7 +94,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Mirror>> {
         mirror.is_server = true;
         mirrors.push(mirror);
     }
-    Ok(mirrors)
+    Ok(Settings { mirrors, internal_addresses: file.internal_addresses })
 }
 
 impl Host {
@@ -156,7 +167,8 @@ mod tests {
             "#,
         )
         .unwrap();
-        let mirrors = read(&path).unwrap();
+        let Settings { mirrors, internal_addresses } = read(&path).unwrap();
+        assert!(!internal_addresses);
         let bases: Vec<_> = mirrors.iter().map(|mirror| mirror.base.to_string()).collect();
         assert_eq!(
             bases,
@@ -170,6 +182,8 @@ mod tests {
         assert!(!mirrors[0].resolves && mirrors[1].resolves && mirrors[3].is_server);
         assert!(mirrors[1].tls.as_ref().is_some_and(|tls| tls.is_unchecked) && mirrors[0].tls.is_none());
         assert_eq!(mirrors[1].headers.len(), 2);
+        fs::write(&path, "internal_addresses = true").unwrap();
+        assert!(read(&path).is_ok_and(|settings| settings.internal_addresses && settings.mirrors.is_empty()));
         fs::write(&path, "server = [").unwrap();
         assert!(read(&path).is_err());
     }

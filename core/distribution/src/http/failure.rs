@@ -14,6 +14,8 @@ use super::url::bounded;
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) reason: Reason,
+    /// The error codes of the registry (distribution-spec 1.1, "Error Codes").
+    codes: Vec<String>,
     /// How long the registry asks to wait.
     pub(crate) retry_after: Option<Duration>,
     error: Error,
@@ -26,11 +28,15 @@ pub(crate) enum Reason {
     Status(u16),
     /// There was no answer: no connection, or one that broke or stalled.
     Broken,
-    /// There is nobody, and never was.
+    /// The request arrived, and its answer did not come in time.
+    Late,
+    /// The transfer is too slow to finish in time.
+    Slow,
+    /// The host has no address, takes no connections or cannot be reached, and never answered before.
     Nowhere,
     /// Its certificate is not one that we trust, or ours is not one that it trusts.
     Untrusted,
-    /// What answers does not speak TLS.
+    /// The server does not speak TLS.
     NotTls,
     /// It would fail again in the same way.
     Final,
@@ -44,22 +50,23 @@ impl Failure {
 
     /// Why there is no answer that could be used.
     pub(crate) fn because(reason: Reason, error: Error) -> Self {
-        Self { reason, retry_after: None, error }
+        Self { reason, codes: Vec::new(), retry_after: None, error }
     }
 
     /// What an answer that is not a success says. Reads its body, up to a limit.
     pub(crate) fn of(what: &str, response: Response) -> Self {
         let status = response.status();
         let (host, own_hint) = (response.url.authority.clone(), response.hint.clone());
+        let cause = response.cause.clone().map(|cause| format!(" ({cause})")).unwrap_or_default();
         let retry_after = response.header("retry-after").and_then(|value| parse_retry_after(value, SystemTime::now()));
         let mut body = Vec::new();
         // Without a body the status has to do.
         let _ = response.into_reader().take(BODY_LIMIT).read_to_end(&mut body);
-        let said = said(&String::from_utf8_lossy(&body));
-        let message = match (said.is_empty(), reason_phrase(status)) {
-            (false, _) => format!("{what}: {host} answers {status}: {said}"),
-            (true, Some(phrase)) => format!("{what}: {host} answers {status} {phrase}"),
-            (true, None) => format!("{what}: {host} answers with status {status}"),
+        let Said { text, codes } = said(&String::from_utf8_lossy(&body));
+        let message = match (text.is_empty(), reason_phrase(status)) {
+            (false, _) => format!("{what}: {host} answers {status}: {text}{cause}"),
+            (true, Some(phrase)) => format!("{what}: {host} answers {status} {phrase}{cause}"),
+            (true, None) => format!("{what}: {host} answers with status {status}{cause}"),
         };
         let mut error = Error::new(kind(status), message);
         if is_temporary(status) {
@@ -68,7 +75,7 @@ impl Failure {
         if let Some(hint) = own_hint.or_else(|| hint(status).map(str::to_owned)) {
             error = error.with_hint(hint);
         }
-        Self { reason: Reason::Status(status), retry_after, error }
+        Self { reason: Reason::Status(status), codes, retry_after, error }
     }
 
     /// Says what to do about it.
@@ -83,12 +90,17 @@ impl Failure {
         }
     }
 
+    /// Whether the registry gave this error code.
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        self.codes.iter().any(|own| own == code)
+    }
+
     /// Whether the same request may succeed later.
     pub(crate) fn is_temporary(&self) -> bool {
         match self.reason {
             Reason::Status(status) => is_temporary(status),
-            Reason::Broken => true,
-            Reason::Nowhere | Reason::Untrusted | Reason::NotTls | Reason::Final => false,
+            Reason::Broken | Reason::Late => true,
+            Reason::Slow | Reason::Nowhere | Reason::Untrusted | Reason::NotTls | Reason::Final => false,
         }
     }
 
@@ -140,8 +152,14 @@ fn reason_phrase(status: u16) -> Option<&'static str> {
     status.canonical_reason()
 }
 
-/// The errors of a registry (distribution-spec 1.1, "Error Codes"), or the text of whoever else answered.
-fn said(body: &str) -> String {
+/// What an error response says.
+struct Said {
+    text: String,
+    codes: Vec<String>,
+}
+
+/// Reads the errors of a registry (distribution-spec 1.1, "Error Codes"), or the text of a proxy.
+fn said(body: &str) -> Said {
     #[derive(Deserialize)]
     struct Body {
         errors: Vec<One>,
@@ -157,7 +175,8 @@ fn said(body: &str) -> String {
     }
     let Ok(Body { errors }) = serde_json::from_str(body) else {
         // A page for browsers says nothing in one line.
-        return if body.trim_start().starts_with('<') { String::new() } else { bounded(body) };
+        let text = if body.trim_start().starts_with('<') { String::new() } else { bounded(body) };
+        return Said { text, codes: Vec::new() };
     };
     let line = |One { code, message, detail }: &One| {
         // What the message says already is not said again as JSON.
@@ -173,7 +192,8 @@ fn said(body: &str) -> String {
             .collect::<Vec<_>>()
             .join(": ")
     };
-    bounded(&errors.iter().map(line).collect::<Vec<_>>().join("; "))
+    let text = bounded(&errors.iter().map(line).collect::<Vec<_>>().join("; "));
+    Said { text, codes: errors.into_iter().map(|error| error.code).collect() }
 }
 
 /// Both forms of Retry-After (RFC 9110, section 10.2.3): seconds, or a date.
@@ -203,8 +223,8 @@ mod tests {
     #[test]
     fn errors_of_registries_are_one_line() {
         let body = r#"{"errors":[{"code":"DENIED","message":"no\nway","detail":null},{"code":"X","detail":{"a":1}}]}"#;
-        assert_eq!(said(body), "DENIED: no\\nway; X: {\"a\":1}");
-        assert_eq!(said("<html><body>nginx</body></html>"), "");
-        assert_eq!(said("upstream\u{7} gone"), "upstream\\u{7} gone");
+        assert_eq!(said(body).text, "DENIED: no\\nway; X: {\"a\":1}");
+        assert_eq!(said("<html><body>nginx</body></html>").text, "");
+        assert_eq!(said("upstream\u{7} gone").text, "upstream\\u{7} gone");
     }
 }

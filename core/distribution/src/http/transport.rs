@@ -6,32 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use longshore_content::{Cancel, Guard};
-use longshore_oci::{Error, ErrorKind, Result};
+use longshore_content::Cancel;
+use longshore_oci::{Error, Result};
 use parking_lot::Mutex;
 use ureq::http::{Method, Request as HttpRequest};
 use ureq::tls::{Certificate, ClientCert, RootCerts, TlsConfig};
-use ureq::{Agent, Body, Proxy, SendBody, http};
+use ureq::unversioned::transport::{Connector, DefaultConnector};
+use ureq::{Agent, Proxy, SendBody, http};
 
-use super::url::bounded;
-use super::{Failure, Reason, Url};
-
-/// How long a registry may be silent. Slow is not silent: only standing still counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Until there is a connection.
-    pub connect: Duration,
-    /// Between two pieces of a body, in either direction, and until an answer begins.
-    pub idle: Duration,
-    /// Until the answer to a body that was sent begins: a registry may move and hash it meanwhile.
-    pub commit: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(30), idle: Duration::from_secs(60), commit: Duration::from_secs(600) }
-    }
-}
+use super::cause::failure;
+use super::exchange::Exchanges;
+use super::reach::Addresses;
+use super::{Failure, Lead, Response, Timeouts, Url, Zone};
 
 /// Bodies from this size on are announced first (RFC 9110, section 10.1.1), so that a registry that refuses
 /// them says so before they are sent.
@@ -44,7 +30,7 @@ pub(crate) struct Tls {
     pub(crate) roots: Vec<Certificate<'static>>,
     /// Our certificate, its chain and its key.
     pub(crate) client: Option<ClientCert>,
-    /// Whether anyone is trusted.
+    /// Whether certificates are not checked.
     pub(crate) is_unchecked: bool,
 }
 
@@ -54,8 +40,12 @@ pub(crate) struct Transport {
     agent: Mutex<Agent>,
     new_agent: Box<dyn Fn() -> Agent + Send + Sync>,
     timeouts: Timeouts,
-    /// Whether it ever answered: a host that never did is not worth waiting for.
+    /// Where the host was found to be.
+    zone: Arc<Mutex<Option<Zone>>>,
+    /// Whether the host ever answered: one that never did is not worth waiting for.
     has_answered: AtomicBool,
+    /// Whether the host refuses to be told of bodies before they come.
+    refuses_expect: AtomicBool,
 }
 
 /// A request, with an absolute URL.
@@ -66,6 +56,17 @@ pub(crate) struct Request<'a> {
     pub(crate) payload: Payload<'a>,
     /// How long it may take at most, where that is not for the registry to say.
     pub(crate) patience: Option<Duration>,
+    /// Bytes of an upload that the request closes: the registry may move and hash them before it answers.
+    pub(crate) closes: u64,
+}
+
+impl Request<'_> {
+    /// Returns the same request with this body.
+    fn with<'p>(&self, payload: Payload<'p>) -> Request<'p> {
+        let Self { method, url, headers, patience, closes, .. } = self;
+        let (method, url, headers) = (method.clone(), url.clone(), headers.clone());
+        Request { method, url, headers, payload, patience: *patience, closes: *closes }
+    }
 }
 
 /// The body of a request.
@@ -85,21 +86,31 @@ impl Payload<'_> {
             Self::Reader(reader, length) => Payload::Reader(&mut **reader, *length),
         }
     }
+}
 
-    fn length(&self) -> Option<u64> {
-        match self {
-            Self::None => None,
-            Self::Bytes(bytes) => Some(bytes.len() as u64),
-            Self::Reader(_, length) => *length,
-        }
+/// A body, and whether any of it was read.
+struct Untouched<'a> {
+    reader: &'a mut dyn Read,
+    is_touched: bool,
+}
+
+impl Read for Untouched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.is_touched = true;
+        self.reader.read(buffer)
     }
 }
 
 impl Transport {
+    /// Prepares connections to the host of `url`, which the user named, or which a registry leads to.
+    ///
     /// # Errors
-    /// A proxy of the environment that cannot be one.
-    pub(crate) fn new(tls: Tls, url: &Url, timeouts: Timeouts) -> Result<Self> {
-        let (proxy, is_secure) = (proxy(url)?, url.is_secure);
+    /// Fails if a proxy of the environment is not one, or if the registry may not lead there.
+    pub(crate) fn new(tls: Tls, url: &Url, lead: Option<Lead>, timeouts: Timeouts) -> Result<Self> {
+        lead.as_ref().map_or(Ok(()), |lead| lead.check_literal(url))?;
+        let (proxy, is_secure, authority) = (proxy(url)?, url.is_secure, url.authority.clone());
+        let zone = Arc::new(Mutex::new(Zone::of_host(&authority)));
+        let found = zone.clone();
         let new_agent = move || {
             let mut config = Agent::config_builder()
                 .http_status_as_error(false)
@@ -110,33 +121,69 @@ impl Transport {
                 .proxy(proxy.clone())
                 .output_buffer_size(256 << 10)
                 .input_buffer_size(256 << 10)
+                // Heads are limited where they arrive.
+                .max_response_header_size(usize::MAX)
                 .max_idle_connections(64)
                 .max_idle_connections_per_host(64)
+                .timeout_resolve(Some(timeouts.connect))
                 .timeout_connect(Some(timeouts.connect))
-                .timeout_recv_response(Some(timeouts.commit))
                 .timeout_per_read(Some(timeouts.idle))
                 .timeout_per_write(Some(timeouts.idle));
             if is_secure {
                 config = config.tls_config(tls_config(&tls));
             }
-            Agent::new_with_config(config.build())
+            let exchanges = Exchanges { authority: authority.clone(), limits: timeouts };
+            let addresses = Addresses { authority: authority.clone(), lead: lead.clone(), zone: found.clone() };
+            Agent::with_parts(config.build(), DefaultConnector::default().chain(exchanges), addresses)
         };
         let agent = Mutex::new(new_agent());
-        Ok(Self { agent, new_agent: Box::new(new_agent), timeouts, has_answered: AtomicBool::default() })
+        let (has_answered, refuses_expect) = (AtomicBool::default(), AtomicBool::default());
+        Ok(Self { agent, new_agent: Box::new(new_agent), timeouts, zone, has_answered, refuses_expect })
     }
 
-    /// Sends a request and waits for the start of the answer, whatever its status. When someone asks to
-    /// stop, it fails at once.
+    /// Returns where the host was found to be. One that only a proxy has seen may be anywhere.
+    pub(crate) fn zone(&self) -> Zone {
+        self.zone.lock().unwrap_or(Zone::Public)
+    }
+
+    /// Sends a request and waits for the head of the response, whatever its status. When the run is cancelled, it
+    /// fails immediately.
+    ///
+    /// A host that refuses to be told of the body first (417) gets the request again without that.
     pub(crate) fn send(
         self: &Arc<Self>,
+        mut request: Request<'_>,
+        more: &[(String, String)],
+        cancel: &Cancel,
+    ) -> Result<Response, Failure> {
+        let (reader, length) = match std::mem::replace(&mut request.payload, Payload::None) {
+            Payload::Reader(reader, length) => (reader, length),
+            payload => return self.send_once(request.with(payload), false, more, cancel),
+        };
+        let mut reader = Untouched { reader, is_touched: false };
+        let expects = length.is_none_or(|length| length >= EXPECT_FROM) && !self.refuses_expect.load(Ordering::Relaxed);
+        let first = request.with(Payload::Reader(&mut reader, length));
+        let response = self.send_once(first, expects, more, cancel)?;
+        if response.status() != 417 || !expects {
+            return Ok(response);
+        }
+        self.refuses_expect.store(true, Ordering::Relaxed);
+        if reader.is_touched {
+            return Ok(response);
+        }
+        self.send_once(request.with(Payload::Reader(&mut reader, length)), false, more, cancel)
+    }
+
+    fn send_once(
+        self: &Arc<Self>,
         request: Request<'_>,
+        expects: bool,
         more: &[(String, String)],
         cancel: &Cancel,
     ) -> Result<Response, Failure> {
         cancel.check()?;
         let name = format!("{} {}", request.method, request.url);
-        let length = request.payload.length();
-        let mut http = HttpRequest::builder().method(request.method.clone()).uri(request.url.full());
+        let mut http = HttpRequest::builder().method(request.method).uri(request.url.full());
         for (key, value) in request.headers {
             http = http.header(key, value);
         }
@@ -146,45 +193,39 @@ impl Transport {
         if let Payload::Reader(_, Some(length)) = request.payload {
             http = http.header("content-length", length);
         }
-        if length.is_none_or(|length| length >= EXPECT_FROM) && matches!(request.payload, Payload::Reader(..)) {
+        if expects {
             http = http.header("expect", "100-continue");
         }
         let agent = self.agent.lock().clone();
         let transport = self.clone();
         let guard = cancel.on_cancel(move || transport.interrupt());
         let invalid = |error: http::Error| Failure::from(Error::input(format!("{name}: {error}")));
+        let settles = (request.closes > 0).then(|| self.timeouts.settling(request.closes));
         let answer = match request.payload {
             Payload::None => {
                 let http = http.body(()).map_err(invalid)?;
                 agent.run(agent.configure_request(http).timeout_global(request.patience).build())
             }
-            Payload::Bytes(bytes) => agent.run(http.body(bytes).map_err(invalid)?),
+            Payload::Bytes(bytes) => {
+                let http = http.body(bytes).map_err(invalid)?;
+                agent.run(agent.configure_request(http).timeout_recv_response(settles).build())
+            }
             Payload::Reader(reader, _) => {
                 let http = http.body(SendBody::from_reader(reader)).map_err(invalid)?;
-                let waits = agent.configure_request(http).timeout_per_read(Some(self.timeouts.commit)).build();
-                agent.run(waits)
+                agent.run(agent.configure_request(http).timeout_recv_response(settles).build())
             }
         };
+        let has_answered = self.has_answered.load(Ordering::Relaxed);
         let response = match answer {
             Ok(response) => response,
             // What a cancelled request says is not what happened.
-            Err(error) => return Err(cancel.check().err().map_or_else(|| self.failure(&name, error), Failure::from)),
+            Err(error) => {
+                let cancelled = cancel.check().err();
+                return Err(cancelled.map_or_else(|| failure(&name, error, has_answered), Failure::from));
+            }
         };
         self.has_answered.store(true, Ordering::Relaxed);
-        Ok(Response { url: request.url, hint: None, response, guard })
-    }
-
-    fn failure(&self, name: &str, error: ureq::Error) -> Failure {
-        let is_nowhere = match &error {
-            ureq::Error::HostNotFound => true,
-            ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
-            _ => false,
-        };
-        let failure = failure(name, error);
-        match is_nowhere && !self.has_answered.load(Ordering::Relaxed) {
-            true => Failure::because(Reason::Nowhere, failure.into_error()),
-            false => failure,
-        }
+        Ok(Response { url: request.url, hint: None, cause: None, response, limits: self.timeouts, guard })
     }
 
     fn interrupt(&self) {
@@ -238,135 +279,4 @@ fn proxy(url: &Url) -> Result<Option<Proxy>> {
     // The value may hold a password, so it is not repeated.
     let invalid = |_| Error::option(format!("{name} is not the URL of a proxy"));
     if is_exempt { Ok(None) } else { Proxy::new(&value).map(Some).map_err(invalid) }
-}
-
-fn failure(name: &str, error: ureq::Error) -> Failure {
-    if let ureq::Error::Io(error) = error {
-        // A body that could not be read, or a request that was cancelled, says so itself.
-        return match error.downcast::<Error>() {
-            Ok(own) => Failure::from(own),
-            Err(error) => io_failure(name, &error),
-        };
-    }
-    let text = bounded(&error.to_string());
-    let failure = |reason, kind| Failure::because(reason, Error::new(kind, format!("{name}: {text}")));
-    match error {
-        ureq::Error::Timeout(_) => {
-            let message = format!("{name}: no answer in time ({text})");
-            Failure::broken(Error::new(ErrorKind::Unavailable, message))
-        }
-        ureq::Error::HostNotFound => {
-            let error = Error::new(ErrorKind::Unavailable, format!("{name}: there is no host of that name"));
-            Failure::broken(error.with_hint("check the name of the registry, and the network"))
-        }
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) => failure(Reason::Final, ErrorKind::InvalidInput),
-        _ if is_about_certificates(&text) => untrusted(name, &text),
-        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => not_tls(name, &text),
-        _ => Failure::broken(Error::new(ErrorKind::Unavailable, format!("{name}: {text}"))),
-    }
-}
-
-fn io_failure(name: &str, error: &io::Error) -> Failure {
-    let text = bounded(Error::from(io::Error::new(error.kind(), error.to_string())).message());
-    match error.kind() {
-        _ if is_about_certificates(&text) => untrusted(name, &text),
-        io::ErrorKind::InvalidData => not_tls(name, &text),
-        _ => Failure::broken(Error::new(ErrorKind::Unavailable, format!("{name}: {text}"))),
-    }
-}
-
-/// The library tells both what it found and what the other side says, in words of its own.
-fn is_about_certificates(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    ["certificate", "unknownissuer", "unknownca"].iter().any(|word| text.contains(word))
-}
-
-fn untrusted(name: &str, text: &str) -> Failure {
-    let error = Error::new(ErrorKind::Denied, format!("{name}: {text}"));
-    let hint = match text {
-        text if text.contains("alert") => {
-            "the registry wants another certificate of ours: client.cert and client.key in \
-             ~/.config/longshore/certs.d/HOST:PORT"
-        }
-        text if text.contains("not valid for name") => "use a name that the certificate is for",
-        text if text.contains("CaUsedAsEndEntity") => {
-            "that certificate is an authority's own: the registry needs one that is signed by it (CA:FALSE)"
-        }
-        _ => {
-            "put the certificate of its authority into ~/.config/longshore/certs.d/HOST:PORT/ca.crt; \
-             registry.insecure=true of an output does without"
-        }
-    };
-    Failure::because(Reason::Untrusted, error.with_hint(hint))
-}
-
-fn not_tls(name: &str, text: &str) -> Failure {
-    let error = Error::new(ErrorKind::Unavailable, format!("{name}: what answers does not speak TLS: {text}"));
-    let hint = "registry.insecure=true of an output uses plain HTTP; a source needs server = \"http://HOST:PORT\" in \
-                ~/.config/longshore/certs.d/HOST:PORT/hosts.toml";
-    Failure::because(Reason::NotTls, error.with_hint(hint))
-}
-
-/// The answer to a request.
-#[derive(Debug)]
-pub(crate) struct Response {
-    /// Where the request went.
-    pub(crate) url: Url,
-    /// What may help, if it is a refusal.
-    pub(crate) hint: Option<String>,
-    response: http::Response<Body>,
-    /// Breaks the connection when someone asks to stop while the body is read.
-    guard: Guard,
-}
-
-impl Response {
-    pub(crate) fn status(&self) -> u16 {
-        self.response.status().as_u16()
-    }
-
-    pub(crate) fn is_redirect(&self) -> bool {
-        matches!(self.status(), 301 | 302 | 303 | 307 | 308)
-    }
-
-    /// A header, if it is there and text.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.response.headers().get(name)?.to_str().ok()
-    }
-
-    /// All values of a header.
-    pub(crate) fn headers(&self, name: &str) -> Vec<String> {
-        let values = self.response.headers().get_all(name).iter();
-        values.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
-    }
-
-    /// The bytes that the body should have, where that is said.
-    pub(crate) fn length(&self) -> Option<u64> {
-        self.header("content-length")?.parse().ok()
-    }
-
-    /// The body. When someone asks to stop, reading fails at once.
-    pub(crate) fn into_reader(self) -> Box<dyn Read + Send> {
-        struct Guarded(ureq::BodyReader<'static>, #[expect(dead_code, reason = "held for what it does")] Guard);
-        impl Read for Guarded {
-            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                self.0.read(buffer)
-            }
-        }
-        Box::new(Guarded(self.response.into_body().into_reader(), self.guard))
-    }
-
-    /// The first `limit` bytes of the body.
-    pub(crate) fn read(self, limit: u64) -> Result<Vec<u8>, Failure> {
-        let message = format!("cannot read {}", self.url);
-        let mut bytes = Vec::new();
-        let read = self.into_reader().take(limit).read_to_end(&mut bytes);
-        let broken = |error| Failure::broken(Error::new(ErrorKind::Unavailable, message).with_source(error));
-        read.map_err(broken)?;
-        Ok(bytes)
-    }
-
-    /// The answer, if its status is one of those; else what it says.
-    pub(crate) fn expect(self, what: &str, statuses: &[u16]) -> Result<Self, Failure> {
-        if statuses.contains(&self.status()) { Ok(self) } else { Err(Failure::of(what, self)) }
-    }
 }

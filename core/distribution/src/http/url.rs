@@ -60,12 +60,16 @@ impl Url {
             Some(b'/') => reference.to_owned(),
             Some(b'?') => format!("{path}{reference}"),
             None => self.path.clone(),
-            Some(_) => format!("{}/{reference}", path.rsplit_once('/').map_or("", |(parent, _)| parent)),
+            Some(_) => {
+                let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+                let (relative, query) = reference.split_at(reference.find('?').unwrap_or(reference.len()));
+                format!("{}{query}", without_dots(&format!("{parent}/{relative}")))
+            }
         };
         Self::parse(&format!("{scheme}://{}{joined}", self.authority))
     }
 
-    /// The same URL with one more query parameter. What is there is not touched.
+    /// Returns the same URL with one more query parameter. The query before it is kept as it was.
     pub(crate) fn with_query(&self, key: &str, value: &str) -> Self {
         let separator = if self.path.contains('?') { '&' } else { '?' };
         let path = format!("{}{separator}{key}={}", self.path, encode(value));
@@ -83,6 +87,25 @@ impl Url {
     pub(crate) fn is_loopback(&self) -> bool {
         is_loopback(&self.authority)
     }
+}
+
+/// Removes the segments `.` and `..` of a path (RFC 3986, section 5.2.4).
+fn without_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    for (at, segment) in segments.iter().enumerate() {
+        let is_last = at + 1 == segments.len();
+        match *segment {
+            "." | ".." => {
+                if *segment == ".." {
+                    kept.pop();
+                }
+                kept.extend(is_last.then_some(""));
+            }
+            other => kept.push(other),
+        }
+    }
+    format!("/{}", kept.join("/"))
 }
 
 /// For people: without the query, which may be signed and then is as good as a password.
@@ -104,12 +127,17 @@ fn without_secrets(text: &str) -> String {
     }
 }
 
-/// Whether a host, with or without a port, is this machine.
-pub(crate) fn is_loopback(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+/// Returns the host in a host with or without a port; an IPv6 address is without its brackets.
+pub(crate) fn host(authority: &str) -> &str {
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
         None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
-    };
+    }
+}
+
+/// Whether a host, with or without a port, is this machine.
+pub(crate) fn is_loopback(authority: &str) -> bool {
+    let host = host(authority);
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
@@ -141,6 +169,7 @@ pub(crate) fn bounded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seeded::Random;
 
     #[test]
     fn locations_are_resolved_and_their_queries_kept() {
@@ -152,6 +181,8 @@ mod tests {
             ("http://other.example/x", "http://other.example/x"),
             ("https://other.example", "https://other.example/"),
             ("//cdn.example/y", "https://cdn.example/y"),
+            ("../7?d=../x", "https://r.example:5000/v2/a/blobs/7?d=../x"),
+            ("./../../../../../../7/.", "https://r.example:5000/7/"),
         ] {
             assert_eq!(base.join(location).unwrap().full(), expected, "{location}");
         }
@@ -182,5 +213,41 @@ mod tests {
     fn text_of_a_registry_cannot_write_to_the_terminal() {
         assert_eq!(bounded("  a \u{1b}[31mred\n\"b\" "), "a \\u{1b}[31mred\\n\"b\"");
         assert_eq!(bounded(&"x".repeat(1000)).chars().count(), 301);
+    }
+
+    /// Writes the parts of a reference; the last one is how it is to be read.
+    fn reference(random: &mut Random, base: &Url) -> (String, String) {
+        let query =
+            if random.below(2) == 0 { String::new() } else { format!("?{}", random.text("a=&%2F?/:@!$'()*+,;", 9)) };
+        let path = format!("/{}", random.text("ab/-_~%7E!$&'()*+,;=:@", 12).replace("//", "/x"));
+        let path = if path.starts_with("//") { "/y".to_owned() } else { path };
+        let host = random.pick(&["r.example", "r.example:5000", "127.0.0.1:1", "[::1]:80", "xn--a.example"]);
+        let (scheme, own) = (if base.is_secure { "https" } else { "http" }, &base.authority);
+        let fragment = random.pick(&["", "#f", "#/x?y"]);
+        let (text, read) = match random.below(4) {
+            0 => (format!("{path}{query}"), format!("{scheme}://{own}{path}{query}")),
+            1 => (format!("//{host}{path}{query}"), format!("{scheme}://{host}{path}{query}")),
+            2 => (format!("http://{host}{path}{query}"), format!("http://{host}{path}{query}")),
+            _ => {
+                let name = random.text("abc-_~%7E", 5) + "z";
+                (format!("{name}{query}"), format!("{scheme}://{own}/v2/a/{name}{query}"))
+            }
+        };
+        (text + fragment, read)
+    }
+
+    #[test]
+    fn references_of_the_grammar_are_resolved_and_broken_ones_end() {
+        let mut random = Random::new(3986);
+        for _ in 0..20_000 {
+            let base = Url::new(random.below(2) == 0, "own.example:5000", "/v2/a/uploads?x=/y/z");
+            let (text, expected) = reference(&mut random, &base);
+            let read = base.join(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(read.full(), expected, "{text}");
+            if let Ok(url) = base.join(&random.broken(&text)) {
+                assert!(!url.authority.contains('@') && url.path.starts_with('/'), "{url:?}");
+                assert!(!url.to_string().contains('?'), "{url}");
+            }
+        }
     }
 }

@@ -1,11 +1,12 @@
-//! A blob on its way from a registry, which goes on where it was when a connection breaks.
+//! A blob that is read from a registry, and resumed where it was when a connection breaks.
 
 use std::io::{self, Read};
+use std::time::Instant;
 
 use longshore_oci::{Digest, Error, ErrorKind, Result};
 
 use super::PullRepository;
-use crate::http::{Failure, Retries};
+use crate::http::{Failure, Pace, Retries, bounded, content_range_start};
 use crate::registry::PullSource;
 
 /// A body, and how many bytes are still to come, where that is known.
@@ -20,6 +21,7 @@ struct BlobReader<'a> {
     position: u64,
     /// Attempts since bytes came.
     failed: u32,
+    pace: Pace,
 }
 
 pub(super) fn open<'a>(
@@ -29,8 +31,8 @@ pub(super) fn open<'a>(
 ) -> Result<Box<dyn Read + Send + 'a>> {
     let found = repository.ask(|_| true, |source| Ok((source.clone(), request(repository, source, digest, from)?)))?;
     let (source, body) = found;
-    let digest = digest.clone();
-    Ok(Box::new(BlobReader { repository, digest, source, body: Some(body), position: from, failed: 0 }))
+    let (digest, pace) = (digest.clone(), source.endpoint.pace());
+    Ok(Box::new(BlobReader { repository, digest, source, body: Some(body), position: from, failed: 0, pace }))
 }
 
 /// Asks for the bytes from `from` on.
@@ -38,7 +40,7 @@ fn request(repository: &PullRepository, source: &PullSource, digest: &Digest, fr
     let path = format!("{}/blobs/{digest}", repository.0.origin.repository);
     let range = (from > 0).then(|| ("range", format!("bytes={from}-")));
     let response = repository.get(source, &path, range.into_iter().collect())?;
-    // Nothing is left: whoever asked finds out whether that is right.
+    // Nothing is left: the reader finds out whether that is right.
     if response.status() == 416 && from > 0 {
         return Ok((Box::new(io::empty()), Some(0)));
     }
@@ -46,9 +48,11 @@ fn request(repository: &PullRepository, source: &PullSource, digest: &Digest, fr
     let response = response.expect(&what, &[200, 206])?;
     let length = response.length();
     if response.status() == 206 {
-        let start = response.header("content-range").and_then(range_start);
-        if start != Some(from) {
-            return Err(Error::corrupt(format!("{what}: the registry answers with another range")).into());
+        let claimed = response.header("content-range").unwrap_or_default();
+        if content_range_start(claimed) != Some(from) {
+            let claimed = bounded(claimed);
+            let message = format!("{what}: the registry answers with the range `{claimed}`, asked for `bytes {from}-`");
+            return Err(Error::corrupt(message).into());
         }
         return Ok((response.into_reader(), length));
     }
@@ -61,11 +65,6 @@ fn request(repository: &PullRepository, source: &PullSource, digest: &Digest, fr
     Ok((reader, length.map(|length| length.saturating_sub(from))))
 }
 
-/// The first byte of `bytes 5-9/10` (RFC 9110, section 14.4).
-fn range_start(header: &str) -> Option<u64> {
-    header.trim().strip_prefix("bytes")?.trim().split_once('-')?.0.parse().ok()
-}
-
 fn broken(what: &str, error: io::Error) -> Failure {
     let error = Error::from(error);
     Failure::broken(Error::new(ErrorKind::Unavailable, format!("{what}: {}", error.with_causes())))
@@ -74,6 +73,7 @@ fn broken(what: &str, error: io::Error) -> Failure {
 impl BlobReader<'_> {
     /// Reads what there is. `None` if the body ended too early.
     fn read_body(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Failure> {
+        let since = Instant::now();
         let (mut reader, left) = match self.body.take() {
             Some(body) => body,
             None => request(self.repository, &self.source, &self.digest, self.position)?,
@@ -82,13 +82,15 @@ impl BlobReader<'_> {
         let count = reader.read(buffer).map_err(|error| broken(&what(), error))?;
         if count == 0 {
             let is_whole = left.is_none_or(|left| left == 0);
-            // Whoever reads on past the end is told the same again.
+            // A read past the end finds the end again.
             self.body = is_whole.then(|| -> Body { (Box::new(io::empty()), Some(0)) });
             return Ok(is_whole.then_some(0));
         }
+        let left = left.map(|left| left.saturating_sub(count as u64));
+        self.pace.moved(count as u64, since.elapsed(), left, &what(), &self.repository.0.work.progress)?;
         self.position += count as u64;
         self.failed = 0;
-        self.body = Some((reader, left.map(|left| left.saturating_sub(count as u64))));
+        self.body = Some((reader, left));
         Ok(Some(count))
     }
 }
@@ -114,22 +116,10 @@ impl Read for BlobReader<'_> {
                 Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error.into()),
                 Err(error) => {
                     let next = self.repository.after(&self.source).ok_or(error)?;
+                    self.pace = next.endpoint.pace();
                     (self.source, self.failed) = (next, 0);
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges() {
-        assert_eq!(range_start("bytes 5-9/10"), Some(5));
-        assert_eq!(range_start("bytes 0-9/*"), Some(0));
-        assert_eq!(range_start("bytes */10"), None);
-        assert_eq!(range_start("5-9"), None);
     }
 }

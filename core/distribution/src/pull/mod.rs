@@ -8,8 +8,6 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-pub(crate) use referrers::fallback_tag;
-
 use longshore_content::{Origin, Provider, Work};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Result, parse_index};
 use parking_lot::{Mutex, MutexGuard};
@@ -55,7 +53,7 @@ impl PullRepository {
     /// What a tag or a digest stands for. Reads and checks the manifest.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) for what is not there; a manifest that is not what it says; a registry
+    /// [`NotFound`](ErrorKind::NotFound) for a missing manifest; a manifest that is not what it says; a registry
     /// that refuses or is out of reach.
     pub fn resolve(&self, reference: &str) -> Result<Descriptor> {
         let expected = reference.contains(':').then(|| reference.parse::<Digest>()).transpose()?;
@@ -105,7 +103,8 @@ impl PullRepository {
                 Err(failure) if failure.status() == Some(404) => {}
                 Err(failure) => {
                     // Not asked again for every blob: each time might take as long.
-                    let is_dead = matches!(failure.reason, Reason::Broken | Reason::Nowhere);
+                    let is_dead =
+                        matches!(failure.reason, Reason::Broken | Reason::Late | Reason::Slow | Reason::Nowhere);
                     mirror.is_dead.fetch_or(is_dead, Ordering::Relaxed);
                     let said = failure.into_error().with_causes();
                     self.0.work.progress.warn(format!("{said}: asking elsewhere"));
@@ -135,6 +134,7 @@ impl PullRepository {
             scopes: &self.0.scopes,
             payload: Payload::None,
             patience: None,
+            closes: 0,
         };
         source.endpoint.follow(call, &self.0.work)
     }

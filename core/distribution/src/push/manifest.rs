@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use longshore_content::{Delivery, Work};
-use longshore_oci::{Context, Descriptor, Digest, Error, MANIFEST_LIMIT, Result};
+use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, MANIFEST_LIMIT, Result};
 use serde::Deserialize;
 use ureq::http::Method;
 
@@ -51,13 +51,13 @@ pub(super) fn put(
     Ok(delivered)
 }
 
-/// Asks for something in the repository, with the rights that a push needs: whether it is there says nothing,
-/// but that somebody answers does.
+/// Asks for a manifest in the repository, with the rights that a push needs. Whether it exists does not matter, only that
+/// the registry answers.
 pub(super) fn check(session: &RunSession, work: &Work) -> Result<()> {
     present(session, session.name.tag().unwrap_or("latest"), work).map(drop)
 }
 
-/// What is there under `reference`.
+/// Returns the digest under `reference`, if there is a manifest.
 fn present(session: &RunSession, reference: &str, work: &Work) -> Result<Option<Digest>> {
     let path = session.path(&format!("manifests/{reference}"));
     let what = format!("cannot look for manifest {reference}");
@@ -83,7 +83,7 @@ fn present(session: &RunSession, reference: &str, work: &Work) -> Result<Option<
 }
 
 fn digest_of(response: Response) -> Result<Option<Digest>, Failure> {
-    Ok(Some(Digest::of(&response.read(MANIFEST_LIMIT)?)))
+    Ok(Some(Digest::of(&crate::manifest::bytes(response, MANIFEST_LIMIT)?)))
 }
 
 /// Puts it. Whether the registry says that it lists it under its subject (distribution-spec 1.1, "Pushing
@@ -100,10 +100,36 @@ pub(super) fn send(
     run(session.registry.endpoint.policy(), work, || {
         let headers = vec![("content-type", descriptor.media_type.to_string())];
         let call = Call { headers, ..session.at(Method::PUT, &path, Payload::Bytes(bytes)) };
-        let response = session.call(call, work)?.expect("the registry refuses it", &[201, 200, 202, 204])?;
+        let response = session.call(call, work)?.expect("the registry refuses it", &[201, 200, 202, 204]);
+        let response = response.map_err(|failure| lacking(session, bytes, failure))?;
         check_said(&response, &descriptor.digest)?;
         Ok(response.header("oci-subject").is_some())
     })
+}
+
+/// What a manifest or an index consists of.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Parts {
+    config: Option<Descriptor>,
+    layers: Vec<Descriptor>,
+    manifests: Vec<Descriptor>,
+}
+
+/// Marks a refusal for a part that the registry lacks: it lost or removed what it was known to have. The session
+/// forgets what it knows of all parts, so that the next delivery of each looks for it again.
+fn lacking(session: &RunSession, bytes: &[u8], failure: Failure) -> Failure {
+    if !failure.has_code("MANIFEST_BLOB_UNKNOWN") && !failure.has_code("BLOB_UNKNOWN") {
+        return failure;
+    }
+    let Parts { config, layers, manifests } = serde_json::from_slice(bytes).unwrap_or_default();
+    for part in config.into_iter().chain(layers).chain(manifests) {
+        let shipped = session.shipments.of(&session.origin.registry, &part.digest);
+        shipped.lock().retain(|repository| *repository != session.origin.repository);
+    }
+    let error = Error::new(ErrorKind::NotFound, "the registry lacks a part of the manifest");
+    let error = error.with_hint("run it again: the registry may be removing blobs at the same time");
+    Failure::because(failure.reason, error.with_source(failure.into_error()))
 }
 
 #[derive(Deserialize)]

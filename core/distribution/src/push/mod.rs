@@ -125,7 +125,7 @@ impl RunSession {
     /// A request below the repository.
     fn at<'a>(&'a self, method: Method, path: &'a str, payload: Payload<'a>) -> Call<'a> {
         let (target, headers) = (Target::Path(path), Vec::new());
-        Call { method, target, headers, scopes: &self.scopes, payload, patience: None }
+        Call { method, target, headers, scopes: &self.scopes, payload, patience: None, closes: 0 }
     }
 
     fn path(&self, rest: &str) -> String {

@@ -15,7 +15,7 @@ use crate::http::{Failure, Payload, Retries, RetryPolicy, encode};
 const CANDIDATES: usize = 3;
 
 pub(super) enum Outcome {
-    /// It is there, from this repository.
+    /// It was mounted from this repository.
     Mounted(String),
     /// The registry wants it sent, and says where to.
     Start(Start),
@@ -47,7 +47,7 @@ fn ask(session: &RunSession, digest: &Digest, from: &str, work: &Work) -> Result
     let mut retries = Retries::new(RetryPolicy { attempts: 2, ..session.registry.endpoint.policy() }, work);
     loop {
         let call = Call { scopes: &scopes, ..session.at(Method::POST, &path, Payload::Bytes(&[])) };
-        let failure = match session.call(call, work) {
+        let failure = match session.registry.endpoint.follow(call, work) {
             Ok(response) if response.status() == 201 => return Ok(Outcome::Mounted(from.to_owned())),
             Ok(response) if response.status() == 202 => return Ok(Outcome::Start(Start::of(&response)?)),
             Ok(response) => Failure::of("it cannot be mounted", response),

@@ -2,17 +2,15 @@
 //! Schema").
 
 use longshore_content::Work;
-use longshore_oci::{
-    Context, Descriptor, Digest, Error, ErrorKind, Index, MANIFEST_LIMIT, MediaType, Result, json, parse_index,
-};
+use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Index, MediaType, Result, json, parse_index};
 use ureq::http::Method;
 
 use super::RunSession;
 use super::manifest::send;
-use crate::endpoint::Call;
+use crate::endpoint::{Call, Target};
 use crate::http::{Failure, Payload, run};
 use crate::manifest::{ACCEPT, read};
-use crate::pull::fallback_tag;
+use crate::referrers::{collect, fallback_tag, is_list};
 
 /// Others may change the same list meanwhile: so often it is read again and written anew.
 const ATTEMPTS: usize = 5;
@@ -39,14 +37,19 @@ fn listed(session: &RunSession, subject: &Digest, work: &Work) -> Result<Vec<Dig
     run(session.registry.endpoint.policy(), work, || {
         let headers = vec![("accept", MediaType::INDEX.to_string())];
         let response = session.call(Call { headers, ..session.at(Method::GET, &path, Payload::None) }, work)?;
-        if response.status() != 200 {
+        if !is_list(&response) {
             let failure = Failure::of("cannot ask for referrers", response);
             return if failure.is_temporary() { Err(failure) } else { Ok(Vec::new()) };
         }
-        let bytes = response.read(MANIFEST_LIMIT)?;
-        // What is no index is no list: a page for browsers, say.
-        let index = parse_index(&Descriptor::of(MediaType::INDEX, &bytes), &bytes).unwrap_or(Index::new(Vec::new()));
-        Ok(index.manifests.into_iter().map(|descriptor| descriptor.digest).collect())
+        let get = |url: &_| {
+            let call = Call { target: Target::Url(url), ..session.at(Method::GET, "", Payload::None) };
+            session.call(call, work)
+        };
+        match collect(response, get) {
+            // What is no index is no list.
+            Err(failure) if failure.error().kind() == ErrorKind::InvalidInput => Ok(Vec::new()),
+            listed => Ok(listed?.into_iter().map(|descriptor| descriptor.digest).collect()),
+        }
     })
 }
 

@@ -1,4 +1,4 @@
-//! Sending a blob while it is made, before anyone knows its size or digest.
+//! Sending a blob while it is made, before its size or digest is known.
 
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -11,17 +11,29 @@ use ureq::http::Method;
 use super::RunSession;
 use super::blob::{exists, joined, rate, resumed_text};
 use super::pipe::pipe;
-use super::upload::{BREAKS, REFUSALS, Start, abandon, ask, close, start, stored};
+use super::upload::{BREAKS, LATE, NEVER_ANSWERED, REFUSALS, Start, abandon, ask, close, start, stored};
 use crate::endpoint::{Call, Target, location};
-use crate::http::{Failure, Payload, Reason, Retries, Url};
+use crate::http::{Failure, Outgoing, Pace, Payload, Reason, Retries, Url};
 
 pub(super) fn send(session: &RunSession, name: &str, make: &MakeBlob<'_>, work: &Work) -> Result<Option<Descriptor>> {
     let Start { location, .. } = start(session, work)?;
     let task = work.progress.task(format!("push {name} to {}", session.origin), None);
     let begun = Instant::now();
     let retries = Retries::new(session.registry.endpoint.policy(), work);
-    let mut stream =
-        Stream { session, work, make, task: &task, location, offset: 0, furthest: 0, resumed: 0, refused: 0, retries };
+    let mut stream = Stream {
+        session,
+        work,
+        make,
+        task: &task,
+        location,
+        offset: 0,
+        furthest: 0,
+        resumed: 0,
+        refused: 0,
+        late: 0,
+        pace: session.registry.endpoint.pace(),
+        retries,
+    };
     match stream.run() {
         Ok(Some(descriptor)) => {
             let (rate, resumed) = (rate(descriptor.size, begun), resumed_text(stream.resumed));
@@ -52,12 +64,15 @@ struct Stream<'a> {
     resumed: u32,
     /// Refusals in a row that may have been for an old token or an old offset.
     refused: u32,
+    /// Bodies that arrived, and were not answered in time.
+    late: u32,
+    pace: Pace,
     retries: Retries<'a>,
 }
 
 /// How one attempt ended.
 enum Sent {
-    /// All of it is there.
+    /// All of it has arrived.
     All(Descriptor),
     /// The registry does not take it this way.
     Refused,
@@ -89,6 +104,8 @@ impl Stream<'_> {
     /// Makes the blob, and sends what the registry lacks of it.
     fn patch(&mut self) -> Result<Sent, Failure> {
         let (mut writer, mut reader) = pipe(self.offset, &self.work.cancel);
+        let what = format!("upload to {}", self.session.origin);
+        let (pace, progress) = (&mut self.pace, &self.work.progress);
         let (make, url, is_left) = (self.make, self.location.clone(), reader.is_left());
         let (answer, made, read) = thread::scope(|scope| {
             let making = scope.spawn(move || {
@@ -97,11 +114,12 @@ impl Stream<'_> {
                 Ok::<_, Error>(made)
             });
             let headers = vec![("content-type", "application/octet-stream".to_owned())];
-            let payload = Payload::Reader(&mut reader, None);
+            let mut body = Outgoing::new(&mut reader, pace, None, &what, progress);
+            let payload = Payload::Reader(&mut body, None);
             let call = Call { target: Target::Url(&url), headers, ..self.session.at(Method::PATCH, "", payload) };
             let answer = self.session.call(call, self.work);
             let read = reader.read_bytes();
-            // What nobody reads any more ends the other thread.
+            // A pipe without a reader ends the other thread.
             drop(reader);
             let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             (answer, made, read)
@@ -155,7 +173,7 @@ impl Stream<'_> {
             let error = Error::new(ErrorKind::InvalidInput, message);
             return Err(error.with_hint("its source changed while it was sent: run it again").into());
         }
-        close(self.session, &self.location, &descriptor.digest, Payload::Bytes(&[]), self.work)
+        close(self.session, &self.location, descriptor, Payload::Bytes(&[]), self.work)
     }
 
     fn arrive(&mut self, offset: u64) {
@@ -170,7 +188,14 @@ impl Stream<'_> {
 
     fn recover(&mut self, failure: Failure) -> Result<()> {
         // The token was good when the upload began, or what we know of it is not what the registry knows.
-        let may_be_old = matches!(failure.status(), Some(401 | 404 | 416)) && self.refused < REFUSALS;
+        // After a 417 the next body is not announced.
+        let may_be_old = matches!(failure.status(), Some(401 | 404 | 416 | 417)) && self.refused < REFUSALS;
+        if failure.reason == Reason::Late {
+            self.late += 1;
+            if self.late == LATE {
+                return Err(failure.into_error().context(NEVER_ANSWERED));
+            }
+        }
         if may_be_old {
             self.refused += 1;
         } else {

@@ -4,25 +4,32 @@
 use std::time::Duration;
 
 use longshore_content::{Delivery, PushBlob, Task, Work};
-use longshore_oci::{Digest, Error, ErrorKind, Result};
+use longshore_oci::{Descriptor, Error, ErrorKind, Result};
 use ureq::http::Method;
 
 use super::source::Source;
 use super::{RunSession, blob};
 use crate::endpoint::{Call, Target, location};
-use crate::http::{Failure, Payload, Reason, Response, Retries, Url, run};
+use crate::http::{Failure, Outgoing, Pace, Payload, Reason, Response, Retries, Url, run, uploaded};
 use crate::manifest::check_said;
 
 /// The size of chunks, where the registry does not want larger ones.
 const CHUNK: u64 = 16 << 20;
-/// Below this nobody refuses a body for its size.
+/// No registry refuses a smaller body for its size.
 const SMALLEST_CHUNK: u64 = 64 << 10;
 /// Breaks without any progress after which smaller bodies are tried: a proxy may refuse them without a word.
 pub(super) const BREAKS: u32 = 3;
 /// So many bytes that are sent for nothing are not kept quiet.
 const WORTH_A_WORD: u64 = 1 << 20;
+/// Codes of refusals that no other way of sending a blob changes (distribution-spec 1.1, "Error Codes").
+const FINAL: [&str; 5] = ["DIGEST_INVALID", "NAME_INVALID", "NAME_UNKNOWN", "DENIED", "UNAUTHORIZED"];
 /// Refusals in a row that fresh credentials do not help against.
 pub(super) const REFUSALS: u32 = 2;
+
+/// Bodies that arrive and are not answered in time, after which a blob is given up: each costs minutes, and is sent
+/// again.
+pub(super) const LATE: u32 = 2;
+pub(super) const NEVER_ANSWERED: &str = "the registry took the blob and never answered";
 
 /// Where an upload goes, as the registry said when it began.
 #[derive(Debug)]
@@ -43,7 +50,8 @@ impl Start {
 pub(super) fn start(session: &RunSession, work: &Work) -> Result<Start> {
     let path = session.path("blobs/uploads/");
     run(session.registry.endpoint.policy(), work, || {
-        let response = session.call(session.at(Method::POST, &path, Payload::Bytes(&[])), work)?;
+        let call = session.at(Method::POST, &path, Payload::Bytes(&[]));
+        let response = session.registry.endpoint.follow(call, work)?;
         Ok(Start::of(&response.expect("cannot begin an upload", &[202])?)?)
     })
 }
@@ -69,7 +77,9 @@ pub(super) fn send(
         furthest: 0,
         resumed: 0,
         refused: 0,
+        late: 0,
         restarted: false,
+        pace: session.registry.endpoint.pace(),
         retries,
     };
     let sent = upload.run();
@@ -106,8 +116,11 @@ struct Upload<'a> {
     furthest: u64,
     resumed: u32,
     refused: u32,
+    /// Bodies that arrived, and were not answered in time.
+    late: u32,
     /// Whether it was begun anew because the registry does not continue uploads.
     restarted: bool,
+    pace: Pace,
     retries: Retries<'a>,
 }
 
@@ -144,12 +157,14 @@ impl Upload<'_> {
 
     /// Closes the upload, with the whole blob or after all of its chunks.
     fn put(&mut self, length: u64) -> Result<(), Failure> {
-        let digest = self.source.descriptor().digest.clone();
+        let descriptor = self.source.descriptor();
         if length == 0 {
-            return close(self.session, &self.location, &digest, Payload::Bytes(&[]), self.work);
+            return close(self.session, &self.location, descriptor, Payload::Bytes(&[]), self.work);
         }
+        let what = format!("upload of {}", descriptor.digest);
         let mut piece = self.source.read(0, length)?;
-        close(self.session, &self.location, &digest, Payload::Reader(&mut piece, Some(length)), self.work)
+        let mut body = Outgoing::new(&mut piece, &mut self.pace, Some(length), &what, &self.work.progress);
+        close(self.session, &self.location, descriptor, Payload::Reader(&mut body, Some(length)), self.work)
     }
 
     /// Sends the next bytes, and asks for no more than that they are kept.
@@ -160,8 +175,11 @@ impl Upload<'_> {
             ("content-type", "application/octet-stream".to_owned()),
             ("content-range", format!("{}-{end}", self.offset)),
         ];
+        let what = format!("upload of {}", self.source.descriptor().digest);
+        let left = self.source.descriptor().size - self.offset;
         let mut piece = self.source.read(self.offset, length)?;
-        let payload = Payload::Reader(&mut piece, Some(length));
+        let mut body = Outgoing::new(&mut piece, &mut self.pace, Some(left), &what, &self.work.progress);
+        let payload = Payload::Reader(&mut body, Some(length));
         let call = Call { target: Target::Url(&url), headers, ..self.session.at(Method::PATCH, "", payload) };
         let response = self.session.call(call, self.work);
         drop(piece);
@@ -178,8 +196,9 @@ impl Upload<'_> {
 
     /// The registry has so many bytes.
     fn arrive(&mut self, offset: u64) -> Result<(), Failure> {
-        if offset > self.source.descriptor().size {
-            let message = format!("the registry says that it has {offset} bytes of a smaller blob");
+        let size = self.source.descriptor().size;
+        if offset > size {
+            let message = format!("the registry says that it has {offset} bytes of a blob of {size}");
             return Err(Error::corrupt(message).into());
         }
         self.offset = offset;
@@ -197,19 +216,29 @@ impl Upload<'_> {
         match failure.reason {
             Reason::Status(413) => self.shrink(failure)?,
             // The token was good when the upload began: nothing of this body was taken, and the next has a new one.
-            Reason::Status(401) if self.refused < REFUSALS => {
+            // After a 417 the next body is not announced.
+            Reason::Status(401 | 417) if self.refused < REFUSALS => {
                 self.refused += 1;
                 return Ok(false);
             }
+            Reason::Late if self.late + 1 == LATE => return Err(failure.into_error().context(NEVER_ANSWERED)),
             // What we know of the upload is not what the registry knows: it is asked, but not for ever.
             Reason::Status(404 | 416) if self.refused < REFUSALS => self.refused += 1,
+            // It may take nothing but chunks.
+            Reason::Status(400 | 405 | 411 | 501)
+                if self.offset == 0 && self.chunk.is_none() && !FINAL.iter().any(|code| failure.has_code(code)) =>
+            {
+                self.chunk = Some(self.chunk_min.max(CHUNK));
+                return self.restart().map(|()| false).map_err(Failure::into_error);
+            }
             // It does not continue what it kept: from the start it may.
             Reason::Status(400 | 405 | 411 | 416 | 501) if self.offset > 0 && !self.restarted => {
                 self.restarted = true;
                 return self.restart().map(|()| false).map_err(Failure::into_error);
             }
-            Reason::Status(401 | 404 | 416) => return Err(failure.into_error()),
+            Reason::Status(401 | 404 | 416 | 417) => return Err(failure.into_error()),
             reason => {
+                self.late += u32::from(reason == Reason::Late);
                 let broke_early = reason == Reason::Broken && self.offset == 0 && self.chunk.is_none();
                 self.retries.wait(failure)?;
                 let half = CHUNK.min(self.source.descriptor().size / 2);
@@ -256,13 +285,15 @@ impl Upload<'_> {
         self.restart().map(|()| false)
     }
 
-    /// Begins a new upload in place of one that nobody can continue.
+    /// Begins a new upload in place of one that cannot be continued.
     fn restart(&mut self) -> Result<(), Failure> {
         abandon(self.session, &self.location);
-        if self.furthest > 0 || self.source.sent() >= WORTH_A_WORD {
+        let sent = self.source.sent();
+        if self.furthest > 0 || sent >= WORTH_A_WORD {
             let digest = &self.source.descriptor().digest;
             let registry = &self.session.origin.registry;
-            self.work.progress.warn(format!("{registry} cannot continue the upload of {digest}: starting over"));
+            let lost = format!("starting over, after {sent} bytes");
+            self.work.progress.warn(format!("{registry} cannot continue the upload of {digest}: {lost}"));
         }
         self.location = start(self.session, self.work)?.location;
         self.offset = 0;
@@ -270,7 +301,7 @@ impl Upload<'_> {
     }
 }
 
-/// How many bytes of an upload the registry has, and where it goes on; `None` if it has none, or is not sure.
+/// Returns how many bytes of an upload the registry has, and updates its location; `None` if it has none, or is not sure.
 pub(super) fn ask(session: &RunSession, at: &mut Url, work: &Work) -> Result<Option<u64>, Failure> {
     let call = Call { target: Target::Url(at), ..session.at(Method::GET, "", Payload::None) };
     let response = session.call(call, work)?.expect("the upload cannot be found", &[204, 200, 202])?;
@@ -280,25 +311,23 @@ pub(super) fn ask(session: &RunSession, at: &mut Url, work: &Work) -> Result<Opt
     Ok(stored(&response).filter(|offset| *offset > 1))
 }
 
-/// Closes an upload with its last bytes: it is the blob with `digest`.
+/// Closes an upload with its last bytes, as the blob `descriptor`.
 pub(super) fn close(
     session: &RunSession,
     at: &Url,
-    digest: &Digest,
+    descriptor: &Descriptor,
     mut last: Payload<'_>,
     work: &Work,
 ) -> Result<(), Failure> {
+    let (digest, closes) = (&descriptor.digest, descriptor.size);
     let url = at.with_query("digest", &digest.to_string());
     let headers = vec![("content-type", "application/octet-stream".to_owned())];
-    let call = Call { target: Target::Url(&url), headers, ..session.at(Method::PUT, "", last.reborrow()) };
+    let call = Call { target: Target::Url(&url), headers, closes, ..session.at(Method::PUT, "", last.reborrow()) };
     let response = session.call(call, work)?.expect("the upload was refused", &[201, 200, 204])?;
     Ok(check_said(&response, digest)?)
 }
 
-/// How many bytes the registry has. `Range: 0-0` stands for one byte, and for none.
+/// Returns how many bytes the registry has, where it says so.
 pub(super) fn stored(response: &Response) -> Option<u64> {
-    let range = response.header("range")?.trim();
-    let range = range.strip_prefix("bytes=").unwrap_or(range);
-    let (_, last) = range.split_once('-')?;
-    Some(last.trim().parse::<u64>().ok()?.saturating_add(1))
+    uploaded(response.header("range")?)
 }

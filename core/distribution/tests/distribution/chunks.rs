@@ -98,3 +98,64 @@ fn no_chunk_is_smaller_than_the_registry_wants() {
     assert!(error.with_causes().contains("413"), "{}", error.with_causes());
     assert_eq!(registry.open_uploads(), 0);
 }
+
+#[test]
+fn a_registry_that_takes_chunks_only_gets_chunks() {
+    for (status, size) in [(400, 1000), (405, 300_000), (411, 17 << 20), (501, 6_000_000)] {
+        let blob = noise(size);
+        let (registry, kit) = (Registry::builder().chunks_only(status).start(), Kit::new());
+        kit.push(registry.host(), &blob).unwrap();
+        assert_blob(&registry, &blob);
+        let closing = matching(&registry, "PUT", UPLOADS);
+        assert_eq!(closing.last().map(|put| put.body_bytes), Some(0), "{status}");
+        assert_eq!(closing.len(), 2, "{status}");
+        assert_eq!(sizes(&registry).iter().sum::<u64>(), size as u64, "{status}");
+        assert_eq!(registry.open_uploads(), 0, "{status}");
+    }
+}
+
+#[test]
+fn a_blob_that_is_wrong_is_not_sent_in_chunks() {
+    let registry = Registry::start();
+    let text = r#"{"errors":[{"code":"DIGEST_INVALID","message":"not this one"}]}"#;
+    registry.fail(Rule::on("PUT", UPLOADS).status(400).body(text).times(1000));
+    let error = Kit::new().push(registry.host(), &noise(1000)).unwrap_err();
+    assert!(error.with_causes().contains("DIGEST_INVALID: not this one"), "{}", error.with_causes());
+    assert_eq!((count(&registry, "PUT", UPLOADS), count(&registry, "PATCH", UPLOADS)), (1, 0));
+}
+
+#[test]
+fn a_registry_that_refuses_in_chunks_too_ends() {
+    for status in [400, 405, 411, 501] {
+        let registry = Registry::start();
+        registry.fail(Rule::on("PUT", UPLOADS).status(status).times(1000));
+        let error = Kit::new().push(registry.host(), &noise(1000)).unwrap_err();
+        assert!(error.with_causes().contains(&status.to_string()), "{status}: {}", error.with_causes());
+        assert!(count(&registry, "PUT", UPLOADS) <= 3, "{status}");
+        assert_eq!(registry.open_uploads(), 0, "{status}");
+    }
+}
+
+/// 417 (RFC 9110, section 15.5.18): from an old proxy, say.
+#[test]
+fn a_body_that_must_not_be_announced_is_sent_without_that() {
+    for method in ["PUT", "PATCH"] {
+        let blob = noise(6_000_000);
+        let registry = Registry::start();
+        registry.fail(Rule::on(method, UPLOADS).with_header("expect").status(417).times(1000));
+        let kit = Kit::new();
+        match method {
+            "PUT" => kit.push(registry.host(), &blob).map(drop).unwrap(),
+            _ => assert!(kit.stream(registry.host(), &blob).unwrap().is_some()),
+        }
+        assert_blob(&registry, &blob);
+        let bodies = matching(&registry, method, UPLOADS);
+        assert_eq!(
+            bodies.iter().map(|put| put.status).collect::<Vec<_>>(),
+            [417, if method == "PUT" { 201 } else { 202 }]
+        );
+        // It is remembered.
+        kit.push(registry.host(), &noise(5_000_000)).unwrap();
+        assert!(matching(&registry, "PUT", UPLOADS).last().is_some_and(|put| put.header("expect").is_none()));
+    }
+}

@@ -135,7 +135,7 @@ fn a_broken_blob_is_noticed_in_chunks_too() {
 #[test]
 fn a_registry_that_refuses_a_good_blob_says_why_itself() {
     let (registry, kit) = (Registry::start(), Kit::new());
-    registry.fail(Rule::on("PUT", UPLOADS).status(400).body("no blobs today"));
+    registry.fail(Rule::on("PUT", UPLOADS).status(400).body("no blobs today").times(1000));
     let error = kit.push(registry.host(), b"a blob").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.with_causes().contains("no blobs today"), "{}", error.with_causes());

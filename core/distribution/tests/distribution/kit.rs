@@ -40,7 +40,7 @@ pub struct Kit {
 
 /// Timeouts that no test should reach.
 pub const LONG: Timeouts =
-    Timeouts { connect: Duration::from_secs(60), idle: Duration::from_secs(60), commit: Duration::from_secs(60) };
+    Timeouts { connect: Duration::from_secs(60), idle: Duration::from_secs(60), ..Timeouts::DEFAULT };
 
 pub fn options(timeouts: Timeouts, push_jobs: usize) -> ClientOptions {
     let retry = RetryPolicy {
@@ -49,7 +49,7 @@ pub fn options(timeouts: Timeouts, push_jobs: usize) -> ClientOptions {
         longest: Duration::from_millis(50),
         longest_asked: Duration::from_secs(300),
     };
-    ClientOptions { push_jobs: NonZeroUsize::new(push_jobs).unwrap(), retry, timeouts }
+    ClientOptions { push_jobs: NonZeroUsize::new(push_jobs).unwrap(), retry, timeouts, internal_addresses: false }
 }
 
 impl Kit {
@@ -59,7 +59,8 @@ impl Kit {
 
     /// A client for which a second without a byte is too long.
     pub fn impatient() -> Self {
-        let timeouts = Timeouts { idle: Duration::from_secs(1), commit: Duration::from_secs(3), ..LONG };
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts { idle: second, answer: second, commit: 3 * second, ..LONG };
         Self::with(options(timeouts, 4))
     }
 
@@ -312,6 +313,11 @@ impl Home {
 /// Runs a test in a process of its own: settings are found by environment variables, which are those of all
 /// threads.
 pub fn isolated<F: FnOnce(&Home)>(test: F) {
+    isolated_with(&[], test);
+}
+
+/// The same, with more variables.
+pub fn isolated_with<F: FnOnce(&Home)>(variables: &[(&str, &str)], test: F) {
     const PLACE: &str = "LONGSHORE_TEST_HOME";
     if let Some(place) = std::env::var_os(PLACE) {
         return test(&Home(place.into()));
@@ -322,6 +328,7 @@ pub fn isolated<F: FnOnce(&Home)>(test: F) {
     command.args(["--exact", name]).env(PLACE, place.path()).env("HOME", place.path());
     command.env("DOCKER_CONFIG", place.path().join("docker")).env("XDG_CONFIG_HOME", place.path().join("config"));
     command.env("XDG_RUNTIME_DIR", place.path().join("run")).env_remove("REGISTRY_AUTH_FILE");
+    command.envs(variables.iter().copied());
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);

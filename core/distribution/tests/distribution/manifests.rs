@@ -89,8 +89,40 @@ fn a_manifest_of_which_parts_are_missing_says_what_the_registry_says() {
     let (kit, (descriptor, bytes)) = (Kit::new(), manifest("a"));
     let session = kit.session(registry.host(), REPOSITORY);
     let error = session.manifest(&descriptor, &bytes, &kit.work()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.with_causes().contains("MANIFEST_BLOB_UNKNOWN"), "{}", error.with_causes());
     let error = session.manifest(&descriptor, b"{}", &kit.work()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+/// A cache that compresses what it passes on, whoever asks.
+#[test]
+fn a_document_that_is_compressed_on_its_way_is_an_error_that_says_so() {
+    let registry = Registry::start();
+    put_manifest(&registry, "1.0");
+    for (encoding, body) in [("gzip", "\u{1f}\u{8b}compressed"), ("zstd", "(compressed"), ("BR", "x")] {
+        let rule = Rule::on("GET", "/manifests/").header("Content-Encoding", encoding).body(body);
+        registry.fail(rule);
+        let error = Kit::new().pull(registry.host()).resolve("1.0").unwrap_err();
+        let said = error.with_causes();
+        assert!(said.contains(&format!("content encoding `{}`", encoding.to_lowercase())), "{said}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("identity")), "{error:?}");
+    }
+    assert!(registry.requests().iter().all(|get| get.header("accept-encoding") == Some("identity")));
+    // Said of bytes that are not.
+    registry.fail(Rule::on("GET", "/manifests/").header("Content-Encoding", "gzip"));
+    Kit::new().pull(registry.host()).resolve("1.0").unwrap();
+}
+
+#[test]
+fn what_the_registry_lost_is_looked_for_again() {
+    let (registry, kit) = (Registry::start(), Kit::new());
+    let (descriptor, bytes) = manifest("a");
+    let session = kit.session(registry.host(), REPOSITORY);
+    kit.push_to(&session, b"{}", &[]).unwrap();
+    registry.remove_blob(REPOSITORY, &longshore_oci::Digest::of(b"{}"));
+    let error = session.manifest(&descriptor, &bytes, &kit.work()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.with_causes());
+    assert_eq!(kit.push_to(&session, b"{}", &[]).unwrap(), Delivery::Sent { resumed: 0 });
+    session.manifest(&descriptor, &bytes, &kit.work()).unwrap();
 }

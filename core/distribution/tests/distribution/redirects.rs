@@ -137,3 +137,28 @@ fn a_token_server_without_tls_elsewhere_is_not_asked() {
         }
     });
 }
+
+#[test]
+fn an_upload_may_begin_elsewhere() {
+    for status in [307, 308] {
+        let registry = Registry::builder().tokens(TokenOptions { anonymous: true, ..TokenOptions::default() }).start();
+        let storage = Registry::start();
+        let place = format!("http://{}/v2/{REPOSITORY}/blobs/uploads/?signed=a", storage.host());
+        registry.fail(Rule::on("POST", UPLOADS).status(status).header("Location", &place));
+        let blob = noise(300_000);
+        Kit::new().push(registry.host(), &blob).unwrap();
+        assert_blob(&storage, &blob);
+        assert_no_credentials(&storage);
+        assert_eq!(matching(&storage, "POST", "signed=a").len(), 1);
+    }
+}
+
+#[test]
+fn a_redirect_that_changes_the_method_begins_no_upload() {
+    let (registry, storage) = (Registry::start(), Registry::start());
+    let place = format!("http://{}/v2/{REPOSITORY}/blobs/uploads/", storage.host());
+    registry.fail(Rule::on("POST", UPLOADS).status(302).header("Location", &place));
+    let error = Kit::new().push(registry.host(), b"a blob").unwrap_err();
+    assert!(error.with_causes().contains("302"), "{}", error.with_causes());
+    assert!(storage.requests().is_empty());
+}

@@ -149,6 +149,37 @@ fn referrers_come_in_pages() {
 }
 
 #[test]
+fn pages_are_found_among_other_links() {
+    let registry = Registry::builder().page_size(1).several_links().start();
+    let (subject, _) = put_manifest(&registry, "1.0");
+    for kind in ["a", "b", "c"] {
+        let (_, bytes) = about(&subject, kind);
+        registry.put_manifest(REPOSITORY, None, MediaType::MANIFEST.as_str(), &bytes);
+    }
+    let found = Kit::new().pull(registry.host()).referrers(&subject.digest).unwrap();
+    let mut kinds: Vec<_> = found.into_iter().filter_map(|listed| listed.artifact_type).collect();
+    kinds.sort();
+    assert_eq!(kinds, ["a", "b", "c"]);
+    assert_eq!(count(&registry, "GET", "/referrers/"), 3);
+}
+
+/// A registry that lists referrers, and does not say so when one is put.
+#[test]
+fn what_is_listed_on_a_later_page_needs_no_tag() {
+    for pages in [1, 2] {
+        let registry = Registry::builder().page_size(pages).several_links().start();
+        let (subject, _) = put_manifest(&registry, "1.0");
+        let all = ["a", "b", "c", "d"].map(|kind| about(&subject, kind));
+        let kit = Kit::new();
+        for referrer in &all {
+            registry.fail(Rule::on("PUT", "/manifests/").without_header("OCI-Subject"));
+            push(&kit, &registry, referrer);
+        }
+        assert_eq!(registry.tags(REPOSITORY), ["1.0"], "{pages}");
+    }
+}
+
+#[test]
 fn an_image_without_referrers_has_none() {
     for registry in [Registry::start(), Registry::builder().no_referrers().start()] {
         let (subject, _) = put_manifest(&registry, "1.0");

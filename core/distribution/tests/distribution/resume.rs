@@ -183,3 +183,33 @@ fn a_registry_that_has_more_than_it_was_sent_is_not_believed() {
         assert_eq!(error.kind(), longshore_oci::ErrorKind::Corrupt, "{}", error.with_causes());
     }
 }
+
+/// The reference implementation 2.8: it continues after whole chunks alone, and every break in a body is a new start.
+#[test]
+fn a_registry_that_cannot_continue_is_named_with_what_it_costs() {
+    for chunks in [false, true] {
+        let builder = Registry::builder().signed_offset();
+        let registry = if chunks { builder.max_body(2_000_000) } else { builder }.start();
+        let (blob, kit) = (noise(SIZE), Kit::new());
+        let method = if chunks { "PATCH" } else { "PUT" };
+        registry.fail(Rule::on(method, UPLOADS).drop_after_request_bytes(1_500_000));
+        registry.fail(Rule::on(method, UPLOADS).drop_after_request_bytes(1_200_000));
+        kit.push(registry.host(), &blob).unwrap();
+        assert_blob(&registry, &blob);
+        assert_eq!(sent(&registry), SIZE as u64 + 2_700_000, "{chunks}");
+        let warnings: Vec<_> = kit.notes.warnings().into_iter().filter(|said| said.contains("starting over")).collect();
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings.iter().all(|said| said.contains("starting over, after ")), "{warnings:?}");
+    }
+}
+
+/// A break between chunks costs nothing even there.
+#[test]
+fn what_a_signed_location_knows_is_continued() {
+    let registry = Registry::builder().signed_offset().max_body(2_000_000).start();
+    let (blob, kit) = (noise(SIZE), Kit::new());
+    registry.fail(Rule::on("PATCH", UPLOADS).after(1).drop_after_request_bytes(0));
+    kit.push(registry.host(), &blob).unwrap();
+    assert_blob(&registry, &blob);
+    assert_eq!(sent(&registry), SIZE as u64);
+}

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 use longshore_content::{BlobMeta, Cancel, Origin, Provider, PushBlob, for_each, read};
-use longshore_oci::{Descriptor, Digest, ErrorKind, MANIFEST_LIMIT, Result};
+use longshore_oci::{Context, Descriptor, Digest, ErrorKind, MANIFEST_LIMIT, Result};
 
 use super::{Push, Repository};
 use crate::image::{ImageBlob, NamedImage};
@@ -37,12 +37,36 @@ fn send_to_registry<'a>(
     for_each(parcels(images, repositories), jobs, cancel, |parcel| deliver(push, &parcel))?;
     for level in manifests(push, images, repositories).0 {
         for_each(level, jobs, cancel, |(repository, blob): (&Repository, &ImageBlob<'_>)| {
-            let bytes = read(blob.provider.provider(), &blob.descriptor, MANIFEST_LIMIT)?;
-            let put = repository.session.manifest(&blob.descriptor, &bytes, push.cx.work());
-            repository.attempt(put).map(drop)
+            repository.attempt(put(push, images, repository, blob))
         })?;
     }
     Ok(())
+}
+
+/// Puts a manifest. Where the registry lacks parts of it that it was known to have, they are delivered again first,
+/// once: registries remove what nothing refers to yet.
+fn put(push: &Push<'_>, images: &[NamedImage<'_>], repository: &Repository, blob: &ImageBlob<'_>) -> Result<()> {
+    let work = push.cx.work();
+    let session = &repository.session;
+    let bytes = read(blob.provider.provider(), &blob.descriptor, MANIFEST_LIMIT)?;
+    match session.manifest(&blob.descriptor, &bytes, work) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let digest = &blob.descriptor.digest;
+            work.progress.warn(format!("{}: looking at the parts of {digest} again", error.with_causes()));
+        }
+        done => return done.map(drop),
+    }
+    let all = || images.iter().flat_map(|named| &named.image.blobs);
+    for part in blob.references.iter().filter_map(|part| all().find(|blob| blob.descriptor.digest == *part)) {
+        if is_manifest(part) {
+            let bytes = read(part.provider.provider(), &part.descriptor, MANIFEST_LIMIT)?;
+            session.manifest(&part.descriptor, &bytes, work)?;
+        } else {
+            deliver(push, &Parcel { blob: part, to: vec![repository] })?;
+        }
+    }
+    let again = session.manifest(&blob.descriptor, &bytes, work);
+    again.attempt(|| "all parts of the manifest were delivered again".to_owned()).map(drop)
 }
 
 /// What is not a manifest, each once, the largest first: what takes longest should not begin last.

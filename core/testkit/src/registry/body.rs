@@ -3,6 +3,7 @@
 use std::io::{BufRead, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::http::{Answer, Failure, Head, line};
 
@@ -14,6 +15,7 @@ pub(super) struct Body<'a> {
     received: &'a AtomicU64,
     limit: Option<u64>,
     cut: Option<u64>,
+    slowly: Option<(usize, Duration)>,
 }
 
 /// How the body ends (RFC 9112 section 6).
@@ -38,12 +40,17 @@ impl<'a> Body<'a> {
             Framing::Length { left: length.map_err(|_| Answer::error(400, "UNKNOWN", "invalid content length"))? }
         };
         let expects = head.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
-        Ok(Self { reader, framing, waiting: expects.then_some(stream), received, limit: None, cut: None })
+        Ok(Self { reader, framing, waiting: expects.then_some(stream), received, limit: None, cut: None, slowly: None })
     }
 
     /// Refuses more than `limit` bytes, and breaks the connection after `cut`.
     pub(super) fn limit(&mut self, limit: Option<u64>, cut: Option<u64>) {
         (self.limit, self.cut) = (limit, cut);
+    }
+
+    /// Takes that many bytes at a time, with a pause before each.
+    pub(super) fn slow_down(&mut self, slowly: Option<(usize, Duration)>) {
+        self.slowly = slowly;
     }
 
     fn received(&self) -> u64 {
@@ -86,7 +93,11 @@ impl<'a> Body<'a> {
             return if self.cut.is_some() { Err(Failure::Broken) } else { Ok(0) };
         }
         let most = left.min(self.cut.map_or(u64::MAX, |cut| cut - self.received()));
-        let most = buffer.len().min(usize::try_from(most).unwrap_or(usize::MAX));
+        let mut most = buffer.len().min(usize::try_from(most).unwrap_or(usize::MAX));
+        if let Some((bytes, pause)) = self.slowly {
+            most = most.min(bytes);
+            std::thread::sleep(pause);
+        }
         let count = self.reader.read(&mut buffer[..most]).unwrap_or(0);
         if count == 0 {
             return Err(Failure::Broken);

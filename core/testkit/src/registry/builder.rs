@@ -9,6 +9,8 @@ pub(super) struct Options {
     pub(super) several_challenges: bool,
     pub(super) max_body: Option<u64>,
     pub(super) chunk_min_length: Option<u64>,
+    pub(super) chunks_only: Option<u16>,
+    pub(super) several_links: bool,
     pub(super) refuse_mounts: bool,
     pub(super) mount_status: Option<u16>,
     pub(super) immutable_tags: bool,
@@ -17,6 +19,7 @@ pub(super) struct Options {
     pub(super) location_query: Option<String>,
     pub(super) refuse_streaming: bool,
     pub(super) no_resume: bool,
+    pub(super) signed_offset: bool,
     pub(super) unchecked_manifests: bool,
     pub(super) page_size: Option<usize>,
 }
@@ -62,6 +65,17 @@ impl Builder {
         self.with(|options| options.chunk_min_length = Some(bytes))
     }
 
+    /// Answers this status to a PUT that has the whole blob, and forgets the upload.
+    pub fn chunks_only(self, status: u16) -> Self {
+        self.with(|options| options.chunks_only = Some(status))
+    }
+
+    /// Lists other links before the one to the next page, with commas in their titles and targets, and none of it in
+    /// the simplest form.
+    pub fn several_links(self) -> Self {
+        self.with(|options| options.several_links = true)
+    }
+
     /// Answers 202 to every mount.
     pub fn refuse_mounts(self) -> Self {
         self.with(|options| options.refuse_mounts = true)
@@ -84,7 +98,7 @@ impl Builder {
     }
 
     /// Puts `base` before the path of upload locations, such as `http://blobs.example`. `{host}` in it
-    /// is the host of this registry.
+    /// is the host of this registry, `{port}` its port.
     pub fn absolute_location(self, base: &str) -> Self {
         self.with(|options| options.location_base = Some(base.to_owned()))
     }
@@ -102,6 +116,12 @@ impl Builder {
     /// Does not say how far an upload is, and loses it if the connection breaks.
     pub fn no_resume(self) -> Self {
         self.with(|options| options.no_resume = true)
+    }
+
+    /// Forgets an upload, with 400, whose location states another offset than it has: as the reference implementation
+    /// 2.8, which signs the offset. What a connection brought before it broke stays, and is in no location.
+    pub fn signed_offset(self) -> Self {
+        self.with(|options| options.signed_offset = true)
     }
 
     /// Accepts any bytes as a manifest, whatever they refer to.

@@ -32,6 +32,20 @@ fn exchange(shared: &Shared, reader: &mut dyn BufRead, stream: &TcpStream, stop:
         stop.wait();
         return false;
     }
+    if fault.lose_blobs {
+        shared.state().repositories.values_mut().for_each(|repository| repository.blobs.clear());
+    }
+    if let Some((text, times, pause)) = &fault.interim
+        && !interrupt(stream, text, *times, *pause, stop)
+    {
+        return false;
+    }
+    if let Some(bytes) = &fault.raw {
+        let mut stream = stream;
+        let _ = stream.write_all(bytes);
+        linger(stream);
+        return false;
+    }
     if fault.ignore_range {
         head.headers.retain(|(name, _)| name != "range");
     }
@@ -43,6 +57,7 @@ fn exchange(shared: &Shared, reader: &mut dyn BufRead, stream: &TcpStream, stop:
         }
     };
     body.limit(shared.options.max_body, fault.request_bytes);
+    body.slow_down(fault.take_slowly);
     let outcome = fault.answer().map_or_else(|| routes::answer(shared, &head, &mut body), Ok);
     let answer = match outcome {
         Ok(answer) | Err(Failure::Refused(answer)) => Some(fault.apply(answer)),
@@ -64,6 +79,19 @@ fn exchange(shared: &Shared, reader: &mut dyn BufRead, stream: &TcpStream, stop:
     !close
 }
 
+/// Sends interim responses, and says whether the client still listens.
+fn interrupt(mut stream: &TcpStream, text: &str, times: u32, pause: Duration, stop: &Stop) -> bool {
+    for _ in 0..times {
+        if stream.write_all(text.as_bytes()).is_err() {
+            return false;
+        }
+        if !pause.is_zero() {
+            stop.sleep(pause);
+        }
+    }
+    true
+}
+
 /// Answers a request of which nobody knows where it ends.
 fn refuse(stream: &TcpStream, answer: &Answer) -> bool {
     if send(stream, answer, &Fault::default(), false, true, &Stop::default()).is_ok() {
@@ -80,7 +108,17 @@ fn send(
     close: bool,
     stop: &Stop,
 ) -> io::Result<()> {
-    answer.write_head(&mut stream, close)?;
+    match fault.trickle_head {
+        None => answer.write_head(&mut stream, close)?,
+        Some((bytes, pause)) => {
+            let mut head = Vec::new();
+            answer.write_head(&mut head, close)?;
+            for piece in head.chunks(bytes) {
+                stream.write_all(piece)?;
+                stop.sleep(pause);
+            }
+        }
+    }
     let content = if head_only { &[] } else { answer.content() };
     let content = &content[..content.len().min(fault.response_bytes.unwrap_or(usize::MAX))];
     let Some((bytes, pause)) = fault.trickle else { return stream.write_all(content) };

@@ -16,6 +16,7 @@ use super::http::{Answer, Head};
 pub struct Rule {
     method: String,
     target: String,
+    header: Option<String>,
     skip: u32,
     times: u32,
     fault: Fault,
@@ -25,7 +26,14 @@ impl Rule {
     /// For requests of `method`, `*` for any, that have `target` somewhere in their path and query.
     #[must_use]
     pub fn on(method: &str, target: &str) -> Self {
-        Self { method: method.to_owned(), target: target.to_owned(), skip: 0, times: 1, fault: Fault::default() }
+        let (method, target) = (method.to_owned(), target.to_owned());
+        Self { method, target, header: None, skip: 0, times: 1, fault: Fault::default() }
+    }
+
+    /// Only for requests that have this header.
+    #[must_use]
+    pub fn with_header(self, name: &str) -> Self {
+        Self { header: Some(name.to_ascii_lowercase()), ..self }
     }
 
     /// For that many requests.
@@ -51,6 +59,12 @@ impl Rule {
     #[must_use]
     pub fn header(self, name: &str, value: &str) -> Self {
         self.with(|fault| fault.headers.push((name.to_owned(), value.to_owned())))
+    }
+
+    /// Removes a header of the answer.
+    #[must_use]
+    pub fn without_header(self, name: &str) -> Self {
+        self.with(|fault| fault.removed.push(name.to_owned()))
     }
 
     /// Answers with this body, instead of an error document or of the real one.
@@ -95,10 +109,41 @@ impl Rule {
         self.with(|fault| fault.trickle = Some((bytes.max(1), pause)))
     }
 
+    /// Sends the head of the answer that many bytes at a time, with a pause after each.
+    #[must_use]
+    pub fn trickle_head(self, bytes: usize, pause: Duration) -> Self {
+        self.with(|fault| fault.trickle_head = Some((bytes.max(1), pause)))
+    }
+
+    /// Sends `text` as it is, before anything of the body is read: interim responses. It is sent that many times,
+    /// with a pause after each, as long as the client listens.
+    #[must_use]
+    pub fn interim(self, text: &str, times: u32, pause: Duration) -> Self {
+        self.with(|fault| fault.interim = Some((text.to_owned(), times, pause)))
+    }
+
+    /// Sends these bytes instead of an answer, and closes the connection.
+    #[must_use]
+    pub fn raw(self, bytes: &[u8]) -> Self {
+        self.with(|fault| fault.raw = Some(bytes.to_vec()))
+    }
+
+    /// Takes the body of the request that many bytes at a time, with a pause before each.
+    #[must_use]
+    pub fn take_slowly(self, bytes: usize, pause: Duration) -> Self {
+        self.with(|fault| fault.take_slowly = Some((bytes.max(1), pause)))
+    }
+
     /// Does nothing, and keeps the connection open until the registry is dropped.
     #[must_use]
     pub fn stall(self) -> Self {
         self.with(|fault| fault.stall = true)
+    }
+
+    /// Loses all blobs of the registry before it does what is asked, as one that collects garbage.
+    #[must_use]
+    pub fn lose_blobs(self) -> Self {
+        self.with(|fault| fault.lose_blobs = true)
     }
 
     /// Answers with a `Docker-Content-Digest` of something else.
@@ -126,7 +171,8 @@ impl Rule {
 
     fn matches(&self, head: &Head) -> bool {
         let method = self.method == "*" || self.method == head.method;
-        method && format!("{}?{}", head.path, head.query).contains(&self.target)
+        let header = self.header.as_ref().is_none_or(|name| head.header(name).is_some());
+        method && header && format!("{}?{}", head.path, head.query).contains(&self.target)
     }
 }
 
@@ -147,13 +193,19 @@ pub(super) fn next(rules: &mut [Rule], head: &Head) -> Fault {
 pub(super) struct Fault {
     status: Option<u16>,
     headers: Vec<(String, String)>,
+    removed: Vec<String>,
     body: Option<String>,
     pub(super) request_bytes: Option<u64>,
     pub(super) response_bytes: Option<usize>,
     pub(super) unanswered: bool,
     pub(super) delay: Option<Duration>,
     pub(super) trickle: Option<(usize, Duration)>,
+    pub(super) trickle_head: Option<(usize, Duration)>,
+    pub(super) interim: Option<(String, u32, Duration)>,
+    pub(super) raw: Option<Vec<u8>>,
+    pub(super) take_slowly: Option<(usize, Duration)>,
     pub(super) stall: bool,
+    pub(super) lose_blobs: bool,
     wrong_digest: bool,
     corrupt: bool,
     pub(super) ignore_range: bool,
@@ -185,6 +237,7 @@ impl Fault {
         if self.wrong_digest {
             answer = answer.replace_header("Docker-Content-Digest", Digest::of(b"something else"));
         }
+        answer.headers.retain(|(name, _)| !self.removed.iter().any(|removed| removed.eq_ignore_ascii_case(name)));
         for (name, value) in &self.headers {
             answer = answer.replace_header(name, value);
         }

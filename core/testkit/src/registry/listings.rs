@@ -19,7 +19,7 @@ pub(super) fn tags(call: &Call<'_>) -> Outcome {
     tags.truncate(page);
     let answer = Answer::new(200).json(&json!({ "name": call.name, "tags": tags }));
     Ok(match tags.last() {
-        Some(last) if more => next(answer, &format!("/v2/{}/tags/list?n={page}&last={last}", call.name)),
+        Some(last) if more => next(call, answer, &format!("/v2/{}/tags/list?n={page}&last={last}", call.name)),
         _ => answer,
     })
 }
@@ -48,11 +48,15 @@ pub(super) fn referrers(call: &Call<'_>, subject: &Digest) -> Outcome {
     }
     let filters = call.head.query.split('&').filter(|pair| pair.starts_with("artifactType="));
     let query: Vec<String> = filters.map(str::to_owned).chain([format!("skip={}", skip + page)]).collect();
-    Ok(next(answer, &format!("/v2/{}/referrers/{subject}?{}", call.name, query.join("&"))))
+    Ok(next(call, answer, &format!("/v2/{}/referrers/{subject}?{}", call.name, query.join("&"))))
 }
 
 /// RFC 8288.
-fn next(answer: Answer, target: &str) -> Answer {
+fn next(call: &Call<'_>, answer: Answer, target: &str) -> Answer {
+    if call.shared.options.several_links {
+        let first = format!("</v2/{}/first,page>; title=\"the first, not \\\"rel=next\\\"\"; rel=first", call.name);
+        return answer.header("Link", format!("{first}, <{target}&a=1,2>;title=\"2, 3\"; REL=\"last next\"; n=2"));
+    }
     answer.header("Link", format!("<{target}>; rel=\"next\""))
 }
 

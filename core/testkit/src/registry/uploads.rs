@@ -42,6 +42,10 @@ pub(super) fn get(call: &Call<'_>, id: &str) -> Outcome {
     check_query(call)?;
     let mut state = call.shared.quiet(id);
     let upload = find(call, state.uploads.get_mut(id))?;
+    if call.shared.options.signed_offset && !is_current(call, upload) {
+        state.uploads.remove(id);
+        return Err(stale().into());
+    }
     if call.shared.options.no_resume {
         return Err(unknown().into());
     }
@@ -62,6 +66,10 @@ pub(super) fn patch(call: &Call<'_>, id: &str, body: &mut Body<'_>) -> Outcome {
 pub(super) fn put(call: &Call<'_>, id: &str, body: &mut Body<'_>) -> Outcome {
     check_query(call)?;
     let digest = parse(&call.head.parameter("digest").unwrap_or_default())?;
+    if let Some(status) = call.shared.options.chunks_only.filter(|_| body.length() != Some(0)) {
+        call.shared.state().uploads.remove(id);
+        return Err(Answer::error(status, "BLOB_UPLOAD_INVALID", "blobs are taken in chunks").into());
+    }
     receive(call, id, body)?;
     let upload = call.shared.state().uploads.remove(id).ok_or_else(unknown)?;
     if !is_digest_of(&digest, &upload.bytes) {
@@ -117,7 +125,11 @@ fn begin(call: &Call<'_>, id: &str, body: &Body<'_>) -> Result<usize, Failure> {
     let upload = find(call, state.uploads.get_mut(id))?;
     let size = upload.bytes.len();
     // The location of an earlier answer, or a request that was overtaken by the one that resumes it.
-    if call.head.parameter("state").is_some_and(|state| state != size.to_string()) {
+    if !is_current(call, upload) {
+        if call.shared.options.signed_offset {
+            state.uploads.remove(id);
+            return Err(stale().into());
+        }
         return Err(out_of_order(call, id, size).into());
     }
     if let Some(range) = call.head.header("content-range") {
@@ -137,6 +149,15 @@ fn begin(call: &Call<'_>, id: &str, body: &Body<'_>) -> Result<usize, Failure> {
     }
     upload.writers += 1;
     Ok(size)
+}
+
+/// Whether the location that was called states the size that the upload has.
+fn is_current(call: &Call<'_>, upload: &Upload) -> bool {
+    call.head.parameter("state").is_none_or(|state| state == upload.bytes.len().to_string())
+}
+
+fn stale() -> Answer {
+    Answer::error(400, "BLOB_UPLOAD_INVALID", "the upload is not where its location says")
 }
 
 fn append(call: &Call<'_>, id: &str, at: usize, bytes: &[u8]) -> Result<(), Answer> {
@@ -159,6 +180,8 @@ fn find<'a>(call: &Call<'_>, upload: Option<&'a mut Upload>) -> Result<&'a mut U
 fn progress(call: &Call<'_>, id: &str, size: usize, status: u16) -> Answer {
     let options = &call.shared.options;
     let base = options.location_base.as_deref().unwrap_or_default().replace("{host}", &call.shared.host);
+    let port = call.shared.host.rsplit(':').next().unwrap_or_default();
+    let base = base.replace("{port}", port);
     let mut location = format!("{base}/v2/{}/blobs/uploads/{id}?state={size}", call.name);
     if let Some(query) = &options.location_query {
         location += &format!("&{query}");

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use longshore_core::compression::{Algorithm, Encoding};
-use longshore_core::content::{ContentStore, MemoryStore, Provider};
+use longshore_core::content::{MemoryStore, Provider};
 use longshore_core::image::{
     BlobProvider, ImageOptions, LayerOutlet, NamedImage, Route, assemble_all_to, plan, routes,
 };

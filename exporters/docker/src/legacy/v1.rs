@@ -65,8 +65,8 @@ mod tests {
     /// The ID of a layer, and the hash of its `json`.
     type Saved = (&'static str, &'static str);
 
-    /// Layers that dockerd 20.10 saved of configurations, whose diffIDs are named by letters.
-    const SAVED: [(&str, &str, &[Saved]); 6] = [
+    /// What dockerd 20.10 saved of these configurations.
+    const CASES: [(&str, &str, &[Saved]); 6] = [
         (
             ONE,
             "a",
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn layers_are_those_that_docker_saves() {
-        for (text, names, expected) in SAVED {
+        for (text, names, expected) in CASES {
             let layers = layers(&config(text, names), &diff_ids(names)).unwrap();
             let hashes = layers.iter().map(|layer| Digest::of(&layer.json));
             let found: Vec<_> = layers.iter().map(|layer| layer.id.as_str()).zip(hashes).collect();

@@ -73,9 +73,12 @@ fn what_is_not_an_archive_of_images_is_refused() {
 #[test]
 fn an_archive_that_ends_early_is_refused_at_every_byte() {
     let image = existing(1, &ExistingOptions { layers: vec![Algorithm::Gzip], ..ExistingOptions::default() });
-    let archive = tar(&layout(&[&image], vec![image.root.clone().annotated(NAME, "app:1")]));
-    // Without the two empty blocks at its end an archive is whole to every reader.
-    let last = archive.len() - 1024;
+    let files = layout(&[&image], vec![image.root.clone().annotated(NAME, "app:1")]);
+    let archive = tar(&files);
+    // Without what is after its last content, padding and two empty blocks, an archive is complete.
+    let (blocks, content) = (archive.len() - 1024, files.last().unwrap().1.len());
+    let last = blocks - (content.next_multiple_of(512) - content);
+    assert!(last < blocks, "the last file has padding");
     for end in (0..last).step_by(97).chain([last - 1]) {
         let store = MemoryStore::default();
         let result = import_from(&store, &archive[..end], None);
@@ -83,7 +86,10 @@ fn an_archive_that_ends_early_is_refused_at_every_byte() {
         assert_ne!(error.kind(), ErrorKind::Other, "{end}: {}", error.with_causes());
         assert_eq!(store.images().unwrap(), []);
     }
-    assert!(import_from(&MemoryStore::default(), &archive[..last], None).is_ok());
+    for end in [last, last + 1, blocks - 1, blocks, blocks + 100, blocks + 512, blocks + 700] {
+        let imported = import_from(&MemoryStore::default(), &archive[..end], None).unwrap();
+        assert_eq!(imported.len(), 1, "{end}");
+    }
 }
 
 /// Sizes are those of headers: an archive of a few bytes may claim any.

@@ -1,0 +1,79 @@
+//! Limits on what a peer may make us wait for.
+
+use std::time::Duration;
+
+/// How long a registry may be silent, and how slow it may be.
+///
+/// Each limit holds for registries, token servers and the hosts that registries lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Time until there is a connection, and until the address of a name is known.
+    pub connect: Duration,
+    /// Time between two pieces of a body, in either direction. A transfer without a byte for so long has
+    /// stalled, and is resumed like one whose connection broke.
+    pub idle: Duration,
+    /// Time from the end of a request until the whole head of the response has arrived, interim responses (1xx)
+    /// included, where the request carried no blob.
+    pub answer: Duration,
+    /// The same where the request carried or closes a blob: a registry may move and hash the blob meanwhile.
+    pub commit: Duration,
+    /// Bytes per second at which a registry is expected to move and hash a blob: [`commit`](Self::commit) is
+    /// extended by one second for each so many bytes.
+    pub commit_rate: u64,
+    /// Time for the body of an error response; what has arrived by then is shown.
+    pub error_body: Duration,
+    /// Interim responses (1xx) to one request.
+    pub interim: u32,
+    /// Bytes per second below which a transfer is slow.
+    pub slow: u64,
+    /// The time over which the speed of a transfer is measured. A transfer that was slow for so long is reported.
+    pub slow_after: Duration,
+    /// Time in which a slow transfer must be able to finish at its speed. One that cannot is ended.
+    pub slow_finish: Duration,
+}
+
+impl Timeouts {
+    /// The limits of [`default`](Self::default), for constants.
+    pub const DEFAULT: Self = Self {
+        connect: Duration::from_secs(10),
+        idle: Duration::from_secs(60),
+        answer: Duration::from_secs(60),
+        commit: Duration::from_secs(60),
+        commit_rate: 8 << 20,
+        error_body: Duration::from_secs(5),
+        interim: 16,
+        slow: 4 << 10,
+        slow_after: Duration::from_secs(120),
+        slow_finish: Duration::from_secs(3600),
+    };
+
+    /// Returns the time until the head of a response to a request with so many bytes.
+    pub(super) fn settling(&self, bytes: u64) -> Duration {
+        if bytes == 0 {
+            return self.answer;
+        }
+        let extra = bytes.checked_div(self.commit_rate).unwrap_or_default();
+        self.commit.max(self.answer).saturating_add(Duration::from_secs(extra))
+    }
+}
+
+impl Default for Timeouts {
+    /// Returns limits that a working registry on a poor line stays within: a minute of silence, 4 KiB/s.
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_for_an_answer_grows_with_what_was_sent() {
+        let limits = Timeouts { commit_rate: 1 << 20, ..Timeouts::DEFAULT };
+        assert_eq!(limits.settling(0), Duration::from_secs(60));
+        assert_eq!(limits.settling(1000), Duration::from_secs(60));
+        assert_eq!(limits.settling(3 << 30), Duration::from_secs(60 + 3072));
+        assert_eq!(Timeouts { commit_rate: 0, ..limits }.settling(3 << 30), Duration::from_secs(60));
+    }
+}

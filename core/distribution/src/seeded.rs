@@ -1,0 +1,51 @@
+//! Texts that are random and the same each time, for tests of parsers.
+
+/// A generator (xorshift).
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.bits() % limit.max(1) as u64).unwrap_or_default()
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, among: &[T]) -> T {
+        among[self.below(among.len())]
+    }
+
+    /// Returns up to `most` characters of an alphabet.
+    pub(crate) fn text(&mut self, alphabet: &str, most: usize) -> String {
+        let alphabet: Vec<char> = alphabet.chars().collect();
+        (0..self.below(most + 1)).map(|_| self.pick(&alphabet)).collect()
+    }
+
+    /// Returns optional white space.
+    pub(crate) fn space(&mut self) -> &'static str {
+        self.pick(&["", "", " ", "\t", "  "])
+    }
+
+    /// Returns a text in which a few characters are missing, twice there, or others.
+    pub(crate) fn broken(&mut self, text: &str) -> String {
+        let mut characters: Vec<char> = text.chars().collect();
+        for _ in 0..=self.below(4) {
+            let at = self.below(characters.len() + 1);
+            match self.below(4) {
+                0 if at < characters.len() => drop(characters.remove(at)),
+                1 => characters.truncate(at),
+                2 if at < characters.len() => characters.insert(at, characters[at]),
+                _ => characters.insert(at, self.pick(&['"', '\\', ',', ';', '=', '<', '>', ' ', '\0', '\u{e9}', '-'])),
+            }
+        }
+        characters.into_iter().collect()
+    }
+}

@@ -1,0 +1,46 @@
+//! Where in an archive an error was found.
+
+use std::fmt;
+
+use longshore_oci::{Error, ErrorKind};
+
+use super::entry::shown;
+
+/// A header of an archive, as errors name it.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// What the header is of: a tar entry, a PAX header, a GNU long name.
+    pub(super) what: &'static str,
+    /// Its path, as far as it is known.
+    pub(super) path: Vec<u8>,
+    /// Where its header block begins in the archive, in bytes.
+    pub(super) offset: u64,
+}
+
+impl Place {
+    /// A field of the header that does not say what it should.
+    pub(super) fn malformed(&self, field: impl fmt::Display, why: impl fmt::Display) -> Error {
+        Error::input(format!("the {self} has a malformed `{field}`: {why}"))
+    }
+
+    /// A header that is valid by itself, but that readers take for different things.
+    pub(super) fn ambiguous(&self, why: impl fmt::Display) -> Error {
+        Error::input(format!("the {self} {why}")).with_hint("readers disagree about it: make the archive again")
+    }
+
+    /// An archive that ends too early, at byte `at`.
+    pub(super) fn cut(&self, at: u64) -> Error {
+        Error::input(format!("the tar archive ends early: at byte {at}, within the {self}"))
+    }
+
+    /// A header of a kind that is not read.
+    pub(super) fn unsupported(&self, why: impl fmt::Display) -> Error {
+        Error::new(ErrorKind::Unsupported, format!("the {self} {why}"))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} `{}` at byte {}", self.what, shown(&self.path), self.offset)
+    }
+}
