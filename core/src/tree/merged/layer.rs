@@ -81,7 +81,7 @@ impl<C> NextLayer<'_, C> {
         self.tree.changes.directories.insert(directory);
     }
 
-    fn put(&mut self, parent: &Way, name: &[u8], entry: &Entry, content: C) -> Result<()> {
+    fn put(&mut self, parent: &Way<'_>, name: &[u8], entry: &Entry, content: C) -> Result<()> {
         let existing = self.tree.child(parent.at, name).map(|existing| existing.inode);
         if let Some(existing) = existing.filter(|existing| self.tree.directory(*existing).is_some())
             && entry.kind == EntryKind::Directory
@@ -115,7 +115,7 @@ impl<C> NextLayer<'_, C> {
     }
 
     /// Another name of a file in this layer or a lower one.
-    fn link(&mut self, parent: &Way, name: &[u8], entry: &Entry) -> Result<()> {
+    fn link(&mut self, parent: &Way<'_>, name: &[u8], entry: &Entry) -> Result<()> {
         check_target(&entry.link)?;
         let shown = String::from_utf8_lossy(&entry.link).escape_debug().to_string();
         let target = Entry::new(entry.link.clone(), EntryKind::File, 0);
@@ -234,14 +234,14 @@ impl<C> NextLayer<'_, C> {
     }
 
     /// A directory that is new in this layer.
-    fn directory(&self, parent: &Way, name: &[u8]) -> Result<Stored<C>> {
+    fn directory(&self, parent: &Way<'_>, name: &[u8]) -> Result<Stored<C>> {
         // Those who write the tree keep its path until all are written.
         self.tree.quota.take(0, length(parent, name)?)?;
         Ok(Stored::Directory(Box::new(Directory::new(parent.at, self.layer))))
     }
 
     /// Finds the directory at a path, through symbolic links, and makes missing ones.
-    fn make_directory(&mut self, parts: &[&[u8]]) -> Result<Way> {
+    fn make_directory<'p>(&mut self, parts: &[&'p [u8]]) -> Result<Way<'p>> {
         let mut way = Way::new(parts);
         while let Some(part) = way.next() {
             let step = self.tree.step(&part, &mut way);
@@ -277,7 +277,7 @@ impl<C> NextLayer<'_, C> {
 }
 
 /// Returns the bytes of the path of a name, which links may make longer than any archive says.
-fn length(parent: &Way, name: &[u8]) -> Result<usize> {
+fn length(parent: &Way<'_>, name: &[u8]) -> Result<usize> {
     let length = parent.length(name);
     if length > PATH {
         return Err(Error::input(format!("its path has more than {PATH} bytes")));

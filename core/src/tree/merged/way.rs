@@ -1,5 +1,7 @@
 //! The way to a directory, through symbolic links.
 
+use std::borrow::Cow;
+
 use longshore_oci::{Error, ErrorKind, Result};
 
 use super::inode::{InodeId, Stored};
@@ -12,23 +14,24 @@ const PARTS: usize = 4096;
 
 /// A directory on the way, and the parts of the path that are still to come.
 #[derive(Debug)]
-pub(super) struct Way {
+pub(super) struct Way<'p> {
     pub(super) at: InodeId,
     /// The path of `at` from the root, through no link.
     pub(super) path: Vec<u8>,
-    /// The next part last.
-    parts: Vec<Vec<u8>>,
+    /// The next part last. Those of links are copied: the tree may change on the way.
+    parts: Vec<Cow<'p, [u8]>>,
     links: usize,
 }
 
-impl Way {
-    pub(super) fn new(parts: &[&[u8]]) -> Self {
-        let parts = parts.iter().rev().map(|part| part.to_vec()).collect();
-        Self { at: ROOT, path: Vec::new(), parts, links: 0 }
+impl<'p> Way<'p> {
+    pub(super) fn new(parts: &[&'p [u8]]) -> Self {
+        let length = parts.iter().map(|part| part.len() + 1).sum();
+        let parts = parts.iter().rev().map(|part| Cow::Borrowed(*part)).collect();
+        Self { at: ROOT, path: Vec::with_capacity(length), parts, links: 0 }
     }
 
     /// Takes the next part.
-    pub(super) fn next(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn next(&mut self) -> Option<Cow<'p, [u8]>> {
         self.parts.pop()
     }
 
@@ -55,7 +58,7 @@ impl Way {
             return Err(Error::input(format!("more than {LINKS} symbolic links on the way to it")));
         }
         let parts = target.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
-        self.parts.extend(parts.map(<[u8]>::to_vec).rev());
+        self.parts.extend(parts.map(|part| Cow::Owned(part.to_vec())).rev());
         if self.parts.len() > PARTS {
             return Err(Error::input(format!("links lead to it through more than {PARTS} directories")));
         }
@@ -75,7 +78,7 @@ impl Way {
 
 impl<C> MergedTree<C> {
     /// Finds the directory at a path, through symbolic links; `None` if it is missing.
-    pub(super) fn find_directory(&self, parts: &[&[u8]]) -> Result<Option<Way>> {
+    pub(super) fn find_directory<'p>(&self, parts: &[&'p [u8]]) -> Result<Option<Way<'p>>> {
         let mut way = Way::new(parts);
         while let Some(part) = way.next() {
             match self.step(&part, &mut way) {
@@ -90,7 +93,7 @@ impl<C> MergedTree<C> {
     }
 
     /// Goes one part further; false if there is no such name.
-    pub(super) fn step(&self, part: &[u8], way: &mut Way) -> Result<bool> {
+    pub(super) fn step(&self, part: &[u8], way: &mut Way<'_>) -> Result<bool> {
         match part {
             b"." => return Ok(true),
             b".." => {
