@@ -132,3 +132,34 @@ fn not_tls(name: &str, text: &str) -> Failure {
                 ~/.config/longshore/certs.d/HOST:PORT/hosts.toml";
     Failure::because(Reason::NotTls, error.with_hint(hint))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_never_reached_is_nowhere() {
+        let of = |kind: io::ErrorKind| ureq::Error::Io(kind.into());
+        let nowhere: [fn() -> ureq::Error; 4] = [
+            || ureq::Error::Timeout(Timeout::Connect),
+            || ureq::Error::Timeout(Timeout::Resolve),
+            || ureq::Error::HostNotFound,
+            || Cause::new(Reason::Nowhere, unknown_host("r.example", Some("no")).into_error()).into(),
+        ];
+        for error in nowhere {
+            let failure = failure("GET r.example", error(), false);
+            assert_eq!(failure.reason, Reason::Nowhere, "{failure:?}");
+            assert!(failure.error().hint().is_some() && !failure.is_temporary());
+            assert!(super::failure("GET r.example", error(), true).is_temporary());
+        }
+        for kind in [
+            io::ErrorKind::ConnectionRefused,
+            io::ErrorKind::HostUnreachable,
+            io::ErrorKind::NetworkUnreachable,
+            io::ErrorKind::AddrNotAvailable,
+        ] {
+            assert_eq!(failure("x", of(kind), false).reason, Reason::Nowhere, "{kind}");
+        }
+        assert_eq!(failure("x", of(io::ErrorKind::ConnectionReset), false).reason, Reason::Broken);
+    }
+}

@@ -11,12 +11,14 @@ pub(crate) fn content_range_start(header: &str) -> Option<u64> {
     (unit.eq_ignore_ascii_case("bytes") && first <= last && last < size).then_some(first)
 }
 
-/// Returns how many bytes of an upload `0-9` stands for. `0-0` stands for one byte, and for none.
+/// Returns how many bytes of an upload `0-9` stands for. `0-0` stands for one byte, and for none. Some registries state
+/// the range of the last chunk: only its end counts.
 pub(crate) fn uploaded(header: &str) -> Option<u64> {
     let range = header.trim();
     let range = range.strip_prefix("bytes=").or_else(|| range.strip_prefix("bytes ")).unwrap_or(range);
     let (first, last) = range.split_once('-')?;
-    (number(first)? == 0).then(|| number(last)?.checked_add(1))?
+    number(first)?;
+    Some(number(last)?.saturating_add(1))
 }
 
 fn number(text: &str) -> Option<u64> {
@@ -49,8 +51,9 @@ mod tests {
             (" bytes=0-99 ", Some(100)),
             ("0-", None),
             ("0", None),
-            ("7-9", None),
-            ("0-18446744073709551615", None),
+            ("7-9", Some(10)),
+            ("0-18446744073709551615", Some(u64::MAX)),
+            ("0-18446744073709551616", None),
             ("0--1", None),
         ] {
             assert_eq!(uploaded(header), expected, "{header}");

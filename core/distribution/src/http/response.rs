@@ -38,10 +38,10 @@ impl Response {
         self.response.headers().get(name)?.to_str().ok()
     }
 
-    /// Returns all values of a header.
+    /// Returns all values of a header; what is not UTF-8 in them is replaced.
     pub(crate) fn headers(&self, name: &str) -> Vec<String> {
         let values = self.response.headers().get_all(name).iter();
-        values.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
+        values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
     }
 
     /// Returns the size of the body in bytes, where it is stated.

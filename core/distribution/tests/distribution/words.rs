@@ -10,7 +10,7 @@ fn a_warning_of_a_registry_is_shown_once_and_escaped() {
     let registry = Registry::start();
     put_manifest(&registry, "1.0");
     let warn = |text: &str| Rule::on("*", "/v2/team/").header("Warning", text).times(3);
-    registry.fail(warn("299 - \"team/app moves to \u{1b}[1m'team/new', soon\""));
+    registry.fail(warn("299 - \"team/app moves to \u{202e}\t'team/new', bald möglichst\""));
     registry.fail(warn("299 - \"be quick\""));
     registry.fail(warn("199 other \"not for people\""));
     let kit = Kit::new();
@@ -20,8 +20,10 @@ fn a_warning_of_a_registry_is_shown_once_and_escaped() {
         kit.push(registry.host(), b"a blob").unwrap();
     }
     let host = registry.host();
-    let expected =
-        [format!("{host} says: team/app moves to \\u{{1b}}[1m'team/new', soon"), format!("{host} says: be quick")];
+    let expected = [
+        format!("{host} says: team/app moves to \\u{{202e}}\\t'team/new', bald möglichst"),
+        format!("{host} says: be quick"),
+    ];
     assert_eq!(kit.notes.warnings(), expected);
 }
 
