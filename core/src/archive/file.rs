@@ -178,7 +178,7 @@ fn resolve(directory: &[u8], path: &[u8]) -> Result<Vec<u8>> {
     Ok(parts.join(&b'/'))
 }
 
-/// A part of a file. Several can be read at once.
+/// A part of a file. Several can be read at the same time.
 struct Slice<'a> {
     file: &'a File,
     offset: u64,

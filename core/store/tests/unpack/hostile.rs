@@ -250,22 +250,18 @@ fn links_that_grow_and_trees_that_are_deep() {
 fn archives_that_end_early_or_go_on() {
     let good = tar(&[file("a", "content of a"), directory("d"), file("d/b", "b")]);
     let place = tempfile::tempdir().unwrap();
-    // Two headers with content and padding, and one header between them: an archive may end after a header
-    // without content, or after content, whether its padding is there or not.
-    let content = 512 + "content of a".len()..=1024;
-    let last = 2048 + "b".len()..=2560;
-    let is_complete = |end: usize| content.contains(&end) || end == 1536 || last.contains(&end);
-    assert_eq!(good.len() - 1024, 2560);
-    for end in (1..good.len() - 1024).step_by(101).chain([511, 523, 524, 1024, 1025, 1536, 1537, 2048, 2049]) {
+    for end in (1..good.len() - 1024).step_by(101).chain([523, 524, 1536, 2048, 2049]) {
         for algorithm in [Algorithm::Gzip, Algorithm::Zstd, Algorithm::Uncompressed] {
             let to = place.path().join("to");
-            let unpacked = unpack_to(&[layer_of(&good[..end], algorithm)], &to);
-            assert_eq!(unpacked.is_ok(), is_complete(end), "{end}: {unpacked:?}");
-            if unpacked.is_ok() {
-                assert_eq!(fs::read_to_string(to.join("a")).unwrap(), "content of a");
+            // After the content of an entry, with or without its padding, it is an archive of fewer entries.
+            let is_complete = matches!(end, 524..=1024 | 1536 | 2049..);
+            assert_eq!(unpack_to(&[layer_of(&good[..end], algorithm)], &to).is_ok(), is_complete, "{end}");
+            assert_eq!(to.exists(), is_complete, "{end}");
+            if is_complete {
+                assert_eq!(fs::read(to.join("a")).unwrap(), b"content of a");
+                assert_eq!(to.join("d/b").exists(), end > 2048, "{end}");
                 fs::remove_dir_all(&to).unwrap();
             }
-            assert!(!to.exists());
         }
     }
     let mut more = good.clone();
