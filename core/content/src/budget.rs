@@ -7,9 +7,10 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
 
 use longshore_oci::Result;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 
 use crate::cancel::Cancel;
+use crate::capacity::{Capacity, Permit};
 
 /// Bytes in flight for each thread of the pool: two blocks of a layer to work on, two that wait.
 const BYTES_PER_JOB: u64 = 16 << 20;
@@ -25,18 +26,10 @@ pub struct Budget(Arc<Shared>);
 
 struct Shared {
     jobs: NonZeroUsize,
-    limit: u64,
+    bytes: Capacity,
     queue: Arc<Queue>,
     /// Begun when there is work for the first time.
     threads: OnceLock<Vec<JoinHandle<()>>>,
-    waiting: Arc<Waiting>,
-}
-
-/// Bytes that are in use, and those who wait for some to be freed.
-#[derive(Default)]
-struct Waiting {
-    used: Mutex<u64>,
-    freed: Condvar,
 }
 
 #[derive(Default)]
@@ -54,9 +47,8 @@ struct QueueState {
 impl Budget {
     /// A pool of `jobs` threads, with bytes in proportion.
     pub fn new(jobs: NonZeroUsize) -> Self {
-        let limit = BYTES_PER_JOB.saturating_mul(jobs.get() as u64);
-        let (queue, threads) = (Arc::default(), OnceLock::new());
-        Self(Arc::new(Shared { jobs, limit, queue, threads, waiting: Arc::default() }))
+        let bytes = Capacity::new(BYTES_PER_JOB.saturating_mul(jobs.get() as u64));
+        Self(Arc::new(Shared { jobs, bytes, queue: Arc::default(), threads: OnceLock::new() }))
     }
 
     /// As many threads as this machine has processors for us.
@@ -90,30 +82,15 @@ impl Budget {
     /// budget counts as the whole budget.
     ///
     /// # Errors
-    /// [`Cancelled`](longshore_oci::ErrorKind::Cancelled), at once.
+    /// [`Cancelled`](longshore_oci::ErrorKind::Cancelled), without further delay.
     pub fn acquire(&self, bytes: u64, cancel: &Cancel) -> Result<Permit> {
-        let bytes = bytes.min(self.0.limit);
-        let waiting = self.0.waiting.clone();
-        let _wake = cancel.on_cancel(move || {
-            // Whoever has checked and does not wait yet holds the lock, and is not missed.
-            let _used = waiting.used.lock();
-            waiting.freed.notify_all();
-        });
-        let mut used = self.0.waiting.used.lock();
-        loop {
-            cancel.check()?;
-            if bytes <= self.0.limit - *used {
-                *used += bytes;
-                return Ok(Permit { budget: self.clone(), bytes });
-            }
-            self.0.waiting.freed.wait(&mut used);
-        }
+        self.0.bytes.acquire(bytes, cancel)
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.queue.lock().closed = true;
+        self.queue.state.lock().closed = true;
         self.queue.ready.notify_all();
         // The last one to hold the budget may be leaf work of a run that failed: a block that is dropped.
         let own = std::thread::current().id();
@@ -125,23 +102,19 @@ impl Drop for Shared {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, QueueState> {
-        self.state.lock()
-    }
-
     fn push(&self, job: Job) {
-        self.lock().jobs.push_back(job);
+        self.state.lock().jobs.push_back(job);
         self.ready.notify_one();
     }
 
     fn work(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
                 // A panic drops the sender of the result; the thread lives on for other work.
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
-                state = self.lock();
+                state = self.state.lock();
             } else if state.closed {
                 return;
             } else {
@@ -159,22 +132,7 @@ impl Default for Budget {
 
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Budget").field("jobs", &self.0.jobs).field("limit", &self.0.limit).finish_non_exhaustive()
-    }
-}
-
-/// Bytes that are held until this is dropped.
-#[derive(Debug)]
-pub struct Permit {
-    budget: Budget,
-    bytes: u64,
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let waiting = &self.budget.0.waiting;
-        *waiting.used.lock() -= self.bytes;
-        waiting.freed.notify_all();
+        f.debug_struct("Budget").field("jobs", &self.0.jobs).field("bytes", &self.0.bytes).finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::path::PathBuf;
 
 use longshore_oci::{Descriptor, Digest, Result};
@@ -34,6 +34,16 @@ impl DirectoryStore {
 
     fn known(&self) -> MutexGuard<'_, HashMap<Digest, BlobMeta>> {
         self.known.lock()
+    }
+
+    fn commit(&self, file: IngestFile, meta: BlobMeta) -> Result<BlobInfo> {
+        let (digest, size) = file.check()?;
+        // A blob of another size is what a crash left of it: replace it.
+        if self.files.size(&digest)? != Some(size) {
+            self.files.finish(&file)?;
+            self.files.place(file, &digest)?;
+        }
+        Ok(self.learn(&digest, size, meta))
     }
 
     fn learn(&self, digest: &Digest, size: u64, meta: BlobMeta) -> BlobInfo {
@@ -71,7 +81,7 @@ impl ContentStore for DirectoryStore {
     }
 
     fn ingest(&self, expected: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>> {
-        Ok(Box::new(DirectoryWriter { store: self, file: self.files.ingest(expected)? }))
+        Ok(self.files.ingest(expected)?.writer(|file, meta| self.commit(file, meta)))
     }
 
     fn update(&self, digest: &Digest, meta: BlobMeta) -> Result<()> {
@@ -82,41 +92,5 @@ impl ContentStore for DirectoryStore {
 
     fn lease(&self) -> Result<Lease> {
         Ok(Lease::new(()))
-    }
-}
-
-struct DirectoryWriter<'a> {
-    store: &'a DirectoryStore,
-    file: IngestFile,
-}
-
-impl Write for DirectoryWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl BlobWriter for DirectoryWriter<'_> {
-    fn offset(&self) -> u64 {
-        self.file.offset()
-    }
-
-    fn suspend(self: Box<Self>) -> Result<()> {
-        self.file.suspend();
-        Ok(())
-    }
-
-    fn commit(self: Box<Self>, meta: BlobMeta) -> Result<BlobInfo> {
-        let (digest, size) = self.file.check()?;
-        // A blob of another size is what a crash left of it: replace it.
-        if self.store.files.size(&digest)? != Some(size) {
-            self.store.files.finish(&self.file)?;
-            self.store.files.place(self.file, &digest)?;
-        }
-        Ok(self.store.learn(&digest, size, meta))
     }
 }

@@ -13,7 +13,7 @@ use longshore_oci::{Context, Descriptor, Digest, Error, Hasher, Result};
 use crate::entry::sync_directory;
 use crate::live::LiveFile;
 use crate::provider::not_found;
-use crate::store::check_expected;
+use crate::store::{BlobInfo, BlobMeta, BlobWriter, check_expected};
 
 /// The directories of blobs, one an algorithm.
 const ALGORITHMS: [&str; 2] = ["sha256", "sha512"];
@@ -253,6 +253,46 @@ impl IngestFile {
         self.hasher = self.expected.as_ref().map_or_else(Hasher::sha256, |e| Hasher::new(e.digest.algorithm()));
         self.size = 0;
         Ok(())
+    }
+}
+
+impl IngestFile {
+    /// Returns a writer of the blob, which `commit` makes visible and describes.
+    pub fn writer<'a>(
+        self,
+        commit: impl FnOnce(Self, BlobMeta) -> Result<BlobInfo> + Send + 'a,
+    ) -> Box<dyn BlobWriter + 'a> {
+        Box::new(FileWriter { file: self, commit })
+    }
+}
+
+struct FileWriter<F> {
+    file: IngestFile,
+    commit: F,
+}
+
+impl<F> Write for FileWriter<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl<F: FnOnce(IngestFile, BlobMeta) -> Result<BlobInfo> + Send> BlobWriter for FileWriter<F> {
+    fn offset(&self) -> u64 {
+        self.file.offset()
+    }
+
+    fn suspend(self: Box<Self>) -> Result<()> {
+        self.file.suspend();
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>, meta: BlobMeta) -> Result<BlobInfo> {
+        (self.commit)(self.file, meta)
     }
 }
 

@@ -3,6 +3,7 @@
 mod ahead;
 mod budget;
 mod cancel;
+mod capacity;
 mod directory;
 mod entry;
 mod files;
@@ -22,8 +23,9 @@ mod verify;
 mod work;
 
 pub use ahead::read_ahead;
-pub use budget::{Budget, Permit};
+pub use budget::Budget;
 pub use cancel::{Cancel, Guard};
+pub use capacity::{Capacity, Permit};
 pub use directory::DirectoryStore;
 pub use entry::{is_still, sync_directory};
 pub use files::{Amount, BlobFiles, Durability, IngestFile};

@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_content::{Cancel, Work};
+use longshore_content::{Cancel, Capacity, Work};
 use longshore_oci::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use ureq::http::Method;
@@ -18,7 +17,6 @@ use crate::http::{
     Failure, Lead, Pace, Payload, Reason, Request, Response, RetryPolicy, Timeouts, Transport, Url, is_loopback,
     warnings,
 };
-use crate::slots::Slots;
 
 /// How long TLS may take where plain HTTP will do as well: a server without TLS may wait for more.
 const PROBE: Duration = Duration::from_secs(5);
@@ -38,7 +36,7 @@ pub(crate) struct Endpoint {
     /// Where its API begins, with the scheme that was found or told; plain while that is not known.
     base: Mutex<Base>,
     /// One place: its holder finds the scheme out.
-    probing: Arc<Slots>,
+    probing: Capacity,
     /// Its own connections, where its settings are not those of the host.
     own: Option<Arc<Transport>>,
     headers: Vec<(String, String)>,
@@ -104,7 +102,7 @@ impl Endpoint {
             auth: AuthSession::new(registry, hosts.clone(), policy, is_insecure),
             policy,
             base: Mutex::new(base),
-            probing: Arc::new(Slots::new(NonZeroUsize::MIN)),
+            probing: Capacity::new(1),
             own: None,
             headers: Vec::new(),
             is_insecure,
@@ -133,7 +131,7 @@ impl Endpoint {
             own: mirror.tls.clone().map(transport).transpose()?,
             headers: mirror.headers.clone(),
             base: Mutex::new(Base::Known(mirror.base.clone())),
-            probing: Arc::new(Slots::new(NonZeroUsize::MIN)),
+            probing: Capacity::new(1),
             is_insecure: false,
             leads_inside,
             warnings: Mutex::default(),
@@ -271,7 +269,7 @@ impl Endpoint {
             return Ok(url);
         }
         // One at a time. A waiting call can be cancelled.
-        let _turn = self.probing.take(cancel)?;
+        let _turn = self.probing.acquire(1, cancel)?;
         let authority = match self.known_base() {
             Base::Known(url) => return Ok(url),
             Base::Unknown(authority) => authority,

@@ -13,7 +13,6 @@ mod referrers;
 mod registry;
 #[cfg(test)]
 mod seeded;
-mod slots;
 
 pub use client::{Client, ClientOptions};
 pub use http::{RetryPolicy, Timeouts};

@@ -25,12 +25,11 @@ pub(super) trait Encoder: Send {
     /// The parts of the next block of `length` bytes, which cover it in order.
     fn parts(&mut self, length: usize) -> Vec<Range<usize>>;
 
-    /// What follows the last part, and what the blob is annotated with. `written` are the sizes in bytes of
-    /// the encoded parts, in order.
+    /// What follows the last part, and what the blob is annotated with.
     ///
     /// # Errors
     /// Those of the format.
-    fn finish(self: Box<Self>, written: &[u64]) -> Result<Tail>;
+    fn finish(self: Box<Self>) -> Result<Tail>;
 }
 
 /// The end of an encoded layer.
@@ -63,7 +62,7 @@ impl Encoder for Blocks {
         (0..length).step_by(size).map(|start| start..length.min(start + size)).collect()
     }
 
-    fn finish(self: Box<Self>, _: &[u64]) -> Result<Tail> {
+    fn finish(self: Box<Self>) -> Result<Tail> {
         Ok(Tail::default())
     }
 }

@@ -154,21 +154,18 @@ struct Collected {
 
 /// Writes one variant of a stream to the store.
 fn collect(pieces: Receiver<Piece>, mut writer: Box<dyn BlobWriter + '_>) -> Result<Option<Collected>> {
-    let mut written = Vec::new();
     for piece in pieces {
         match piece {
             Piece::Plain(block) => write(&mut writer, &block.bytes)?,
             Piece::Encoded { parts, block } => {
                 for part in parts {
                     let panicked = |_| Error::new(ErrorKind::Other, "a compressor panicked");
-                    let bytes = part.recv().map_err(panicked)??;
-                    write(&mut writer, &bytes)?;
-                    written.push(bytes.len() as u64);
+                    write(&mut writer, &part.recv().map_err(panicked)??)?;
                 }
                 drop(block);
             }
             Piece::End(encoder) => {
-                let Tail { bytes, annotations } = encoder.finish(&written)?;
+                let Tail { bytes, annotations } = encoder.finish()?;
                 write(&mut writer, &bytes)?;
                 let info = writer.commit(BlobMeta::default())?;
                 return Ok(Some(Collected { info, annotations }));

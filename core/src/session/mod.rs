@@ -132,6 +132,9 @@ impl ResolvedSession {
 
     /// What the outputs need, and whether one of them is the only one that needs layers.
     fn needs(&self, result: &BuildResult) -> Result<(Run, Needs)> {
+        for output in &self.outputs {
+            sources::check_outside(result, &output.target).attempt(|| output.name())?;
+        }
         let (mut needing, mut shared) = (0, Needs::default());
         for needs in self.needs_in(result, Run::shared())? {
             needing += usize::from(!needs.is_empty());
@@ -146,10 +149,8 @@ impl ResolvedSession {
     }
 
     fn needs_in(&self, result: &BuildResult, run: Run) -> Result<Vec<Needs>> {
-        let needs = |output: &ResolvedOutput| {
-            sources::check_outside(result, &output.target).and_then(|()| output.instance.needs(result, run))
-        };
-        self.outputs.iter().map(|output| needs(output).attempt(|| output.name())).collect()
+        let needs = |output: &ResolvedOutput| output.instance.needs(result, run).attempt(|| output.name());
+        self.outputs.iter().map(needs).collect()
     }
 
     /// The layers of a run, which are made for all outputs together.

@@ -1,7 +1,7 @@
 //! Blobs: files that count once they have a row.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::Read;
 
 use longshore_content::{
     BlobInfo, BlobMeta, BlobWriter, ContentStore, IngestFile, Lease, Made, Origin, Provider, not_found,
@@ -50,7 +50,7 @@ impl ContentStore for EmbeddedStore {
     }
 
     fn ingest(&self, expected: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>> {
-        Ok(Box::new(Writer { store: self, file: self.0.files.ingest(expected)? }))
+        Ok(self.0.files.ingest(expected)?.writer(|file, meta| self.commit(file, &meta)))
     }
 
     fn update(&self, digest: &Digest, meta: BlobMeta) -> Result<()> {
@@ -185,34 +185,4 @@ pub(crate) fn rows<T>(
 /// A digest that the database has.
 pub(crate) fn parse(text: &str) -> Result<Digest> {
     text.parse().map_err(|error: Error| Error::corrupt("the database of the store is damaged").with_source(error))
-}
-
-struct Writer<'a> {
-    store: &'a EmbeddedStore,
-    file: IngestFile,
-}
-
-impl Write for Writer<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl BlobWriter for Writer<'_> {
-    fn offset(&self) -> u64 {
-        self.file.offset()
-    }
-
-    fn suspend(self: Box<Self>) -> Result<()> {
-        self.file.suspend();
-        Ok(())
-    }
-
-    fn commit(self: Box<Self>, meta: BlobMeta) -> Result<BlobInfo> {
-        self.store.commit(self.file, &meta)
-    }
 }

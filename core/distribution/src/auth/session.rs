@@ -1,10 +1,9 @@
 //! How one registry is convinced: the way that it asked for, and the tokens that we have.
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use longshore_content::Work;
+use longshore_content::{Capacity, Work};
 use longshore_oci::{Error, ErrorKind, Result};
 use parking_lot::{Mutex, MutexGuard};
 
@@ -14,7 +13,6 @@ use super::token::{Fetch, Scopes, Token, TokenServer, basic};
 use crate::credentials::{Credential, CredentialFiles};
 use crate::hosts::Hosts;
 use crate::http::{Failure, Lead, RetryPolicy, Url, host};
-use crate::slots::Slots;
 
 /// What is known of how to be let in by one host.
 #[derive(Debug)]
@@ -28,7 +26,7 @@ pub(crate) struct AuthSession {
     is_insecure: bool,
     state: Mutex<State>,
     /// One place: its holder fetches a token.
-    fetching: Arc<Slots>,
+    fetching: Capacity,
 }
 
 #[derive(Default)]
@@ -57,7 +55,7 @@ impl std::fmt::Debug for State {
 impl AuthSession {
     pub(crate) fn new(registry: &str, hosts: Arc<Hosts>, policy: RetryPolicy, is_insecure: bool) -> Self {
         let files = hosts.credentials().clone();
-        let (registry, fetching) = (registry.to_owned(), Arc::new(Slots::new(NonZeroUsize::MIN)));
+        let (registry, fetching) = (registry.to_owned(), Capacity::new(1));
         Self { registry, hosts, files, policy, is_insecure, state: Mutex::default(), fetching }
     }
 
@@ -92,7 +90,7 @@ impl AuthSession {
                     return Ok(Some(known));
                 }
                 // One at a time. A waiting call can be cancelled, and the next one may find the token it wants.
-                let _turn = self.fetching.take(&work.cancel)?;
+                let _turn = self.fetching.acquire(1, &work.cancel)?;
                 if let Some(known) = self.known(&wanted) {
                     return Ok(Some(known));
                 }

@@ -17,7 +17,7 @@ pub(super) fn deliver(session: &RunSession, blob: &PushBlob<'_>, work: &Work) ->
     if having.contains(&session.origin.repository) {
         return Ok(Delivery::Present);
     }
-    let _slot = session.slots.take(&work.cancel)?;
+    let _slot = session.slots.acquire(1, &work.cancel)?;
     let task = work.progress.task(format!("push {digest} to {}", session.origin), Some(blob.descriptor.size));
     let begun = Instant::now();
     let delivered = deliver_now(session, blob, &having, work, &task);
@@ -50,7 +50,7 @@ fn deliver_now(
 pub(super) fn reuse(session: &RunSession, digest: &Digest, origins: &[Origin], work: &Work) -> Result<Option<u64>> {
     let shipped = session.shipments.of(&session.origin.registry, digest);
     let mut having = shipped.lock();
-    let _slot = session.slots.take(&work.cancel)?;
+    let _slot = session.slots.acquire(1, &work.cancel)?;
     let found = match look(session, digest, work)? {
         Found::Nothing => match mount::mount(session, digest, origins, &having, work)? {
             mount::Outcome::Mounted(_) => look(session, digest, work)?,

@@ -14,7 +14,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use longshore_content::{Delivery, MakeBlob, Origin, Provider, PushBlob, PushSession, Pusher, RegistryOptions, Work};
+use longshore_content::{
+    Capacity, Delivery, MakeBlob, Origin, Provider, PushBlob, PushSession, Pusher, RegistryOptions, Work,
+};
 use longshore_oci::{Descriptor, Digest, Error, ImageName, Result};
 use parking_lot::{Mutex, MutexGuard};
 use ureq::http::Method;
@@ -24,7 +26,6 @@ use crate::endpoint::{Call, Target};
 use crate::http::{Failure, Payload, Response};
 use crate::pull::PullRepository;
 use crate::registry::{Registries, Registry};
-use crate::slots::Slots;
 
 /// Pushes for one run. Clones share what they learn of who has which blob.
 #[derive(Debug, Clone)]
@@ -42,7 +43,7 @@ type Having = Arc<Mutex<Vec<String>>>;
 struct Shipments {
     blobs: Mutex<HashMap<(String, Digest), Having>>,
     sessions: Mutex<HashMap<(Origin, bool), Arc<RunSession>>>,
-    slots: Mutex<HashMap<String, Arc<Slots>>>,
+    slots: Mutex<HashMap<String, Capacity>>,
 }
 
 impl Shipments {
@@ -52,9 +53,9 @@ impl Shipments {
     }
 
     /// The places of one host, for all repositories in it.
-    fn slots(&self, registry: &str, jobs: NonZeroUsize) -> Arc<Slots> {
+    fn slots(&self, registry: &str, jobs: NonZeroUsize) -> Capacity {
         let mut slots = self.slots.lock();
-        slots.entry(registry.to_owned()).or_insert_with(|| Arc::new(Slots::new(jobs))).clone()
+        slots.entry(registry.to_owned()).or_insert_with(|| Capacity::new(jobs.get() as u64)).clone()
     }
 }
 
@@ -103,7 +104,7 @@ struct RunSession {
     name: ImageName,
     scopes: [Scope; 1],
     jobs: NonZeroUsize,
-    slots: Arc<Slots>,
+    slots: Capacity,
     shipments: Arc<Shipments>,
     /// Whether anything was new to the repository, so that what consists of it is new, too.
     has_sent: AtomicBool,
@@ -174,7 +175,7 @@ impl PushSession for RunSession {
         if self.takes_no_streams.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let slot = self.slots.take(&work.cancel)?;
+        let slot = self.slots.acquire(1, &work.cancel)?;
         let sent = stream::send(self, name, make, work)?;
         // Who has the blob may wait for the slot.
         drop(slot);

@@ -95,17 +95,18 @@ impl<'p> Outlet<'p> {
 
     fn send(&self, layer: &LayerStream<'_>) -> Result<Option<Sent>> {
         let latest: Mutex<Option<MadeLayer>> = Mutex::default();
-        let made = || latest.lock();
         let missing = || Error::new(ErrorKind::Other, format!("layer {} was not made", layer.name()));
         let make = |out: &mut (dyn std::io::Write + Send)| {
             let new = layer.write_to(out)?;
             let descriptor = new.descriptor.clone();
-            *made() = Some(new);
+            *latest.lock() = Some(new);
             Ok(descriptor)
         };
         let sent = self.repository.session.stream(&layer.name(), &make, self.work);
         match self.repository.attempt(sent)? {
-            Some(_) => Ok(Some((made().take().ok_or_else(missing)?, self.repository.session.provider(self.work)))),
+            Some(_) => {
+                Ok(Some((latest.into_inner().ok_or_else(missing)?, self.repository.session.provider(self.work))))
+            }
             None => Ok(None),
         }
     }
