@@ -5,9 +5,11 @@
 mod case;
 mod content;
 mod exporter;
+mod frontend;
 mod images;
 mod listing;
 mod trial;
+mod words;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use case::{ExporterCase, RegistryCase, StoreCase};
 pub use content::{CONTENT_CASES, ContentCheck, content_store};
 pub use exporter::{EXPORTER_CASES, ExporterCheck, exporter};
+pub use frontend::{FRONTEND_CASES, FrontendCase, FrontendCheck, OpenStore, frontend};
 pub use images::{IMAGE_CASES, ImageCheck, image_store};
 pub use listing::{digest_of, listing_of};
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use longshore_core::compose::compose;
 use longshore_core::{
-    BuildResult, Destination, Epoch, Error, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec, Plan,
-    Progress, Session, Source, Store,
+    BuildResult, Destination, Epoch, Error, ExporterRegistry, FrontendRegistry, OutputSpec, Plan, Progress, Session,
+    Store,
 };
+
 use longshore_distribution::Client;
 
-use super::{edits, work, written};
+use super::{edits, sources, work, written};
 use crate::args::ExportArgs;
 use crate::store_root::StoreRoot;
 
@@ -24,20 +25,17 @@ pub(crate) fn export(
 ) -> Result<()> {
     let (display, work) = work::begin(args.progress, args.jobs)?;
     let specs = outputs(&args.outputs)?;
-    let store = open_store(args, &specs, root, exporters, frontends, &work.progress)?;
+    let flags = edits::flags(args);
+    let sources = sources::resolve(&args.sources, &flags, !args.layers.is_empty(), frontends)?;
+    let store = open_store(args, &specs, root, exporters, &work.progress)?;
     let images = store.images().cloned();
     let pusher = Arc::new(client.pusher().with_jobs(args.push_jobs));
     let session = Session::new(exporters, store).with_pusher(pusher).with_work(work.clone());
     let resolved = session.resolve(&specs)?;
-    let cx = FrontendContext {
-        excludes: edits::parse_excludes(&args.excludes)?,
-        owner: args.owner.as_deref().map(edits::parse_owner).transpose()?,
-        work,
-        images,
-        every_tag: false,
-        referrers: args.all,
-    };
-    let result = build(args, frontends, &cx)?;
+    let cx = sources::context(frontends, root, images, &work);
+    let edits = edits::edits(args, &flags, &work.progress)?;
+    let images = compose(sources::build(&sources, &cx)?, &args.platforms, &edits, &work.progress)?;
+    let result = BuildResult { images, epoch: source_date_epoch()? };
     written::check(args, &result)?;
     if args.dry_run {
         display.finish();
@@ -66,7 +64,6 @@ fn open_store(
     specs: &[OutputSpec],
     root: &StoreRoot,
     exporters: &ExporterRegistry,
-    frontends: &FrontendRegistry,
     progress: &Progress,
 ) -> Result<Store, Error> {
     let is_destination = specs.iter().try_fold(false, |is_one, spec| -> Result<bool, Error> {
@@ -76,31 +73,17 @@ fn open_store(
     if args.no_store {
         return Ok(Store::Spool);
     }
-    let sources = args.sources.iter().map(|text| Source::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    let is_source = sources.iter().any(|source| frontends.reads_image_store(source));
-    if args.dry_run && !is_source && !is_destination {
+    if args.dry_run && !is_destination {
         return Ok(Store::Spool);
     }
     match root.open() {
         Ok(store) => Ok(Store::Images(Arc::new(store))),
-        Err(error) if is_source || is_destination => Err(error),
+        Err(error) if is_destination => Err(error),
         Err(error) => {
             progress.warn(format!("{}: layers are kept for this run only", error.with_causes()));
             Ok(Store::Spool)
         }
     }
-}
-
-fn build(args: &ExportArgs, frontends: &FrontendRegistry, cx: &FrontendContext) -> Result<BuildResult, Error> {
-    let epoch = source_date_epoch()?;
-    let mut sources = Vec::new();
-    for text in &args.sources {
-        let source = Source::parse(text)?;
-        let images = frontends.open(&source, cx)?;
-        sources.push((source.platform, images));
-    }
-    let edits = edits::edits(args, cx)?;
-    Ok(BuildResult { images: compose(sources, &args.platforms, &edits, &cx.work.progress)?, epoch })
 }
 
 fn source_date_epoch() -> Result<Option<Epoch>, Error> {
