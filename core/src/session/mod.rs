@@ -79,8 +79,10 @@ impl<'a> Session<'a> {
         let mut outputs = Vec::new();
         for spec in specs {
             let instance = self.exporters.resolve(&spec.kind, &spec.attrs)?;
-            let images = self.store.images();
-            let target = Target::check(&spec.kind, instance.destination(), spec.dest.as_ref(), images)?;
+            let target = Target::check(&spec.kind, instance.destination(), spec.dest.as_ref())?;
+            if matches!(target, Target::ImageStore) && self.store.images().is_none() {
+                return Err(targets::no_image_store(&spec.kind));
+            }
             outputs.push(ResolvedOutput { kind: spec.kind.clone(), instance, target });
         }
         targets::check_together(outputs.iter().map(|output| &output.target))?;
@@ -164,7 +166,7 @@ impl ResolvedOutput {
     /// What it is, for the start of a message.
     fn name(&self) -> String {
         match &self.target {
-            Target::None | Target::ImageStore(_) => format!("cannot export to type={}", self.kind),
+            Target::None | Target::ImageStore => format!("cannot export to type={}", self.kind),
             target => format!("cannot export to type={},dest={target}", self.kind),
         }
     }

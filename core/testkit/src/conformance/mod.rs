@@ -6,6 +6,7 @@ mod case;
 mod content;
 mod exporter;
 mod images;
+mod leases;
 mod listing;
 mod trial;
 
@@ -16,6 +17,7 @@ pub use case::{ExporterCase, RegistryCase, StoreCase};
 pub use content::{CONTENT_CASES, ContentCheck, content_store};
 pub use exporter::{EXPORTER_CASES, ExporterCheck, exporter};
 pub use images::{IMAGE_CASES, ImageCheck, image_store};
+pub use leases::{CollectedStore, LEASE_CASES, LeaseCheck, leases};
 pub use listing::{digest_of, listing_of};
 
 /// Runs each case and panics with the names of those that failed, and why.
