@@ -1,7 +1,6 @@
 //! A content store in a directory, in the layout of an OCI image layout's `blobs`.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,10 +59,6 @@ impl DirectoryStore {
 impl Provider for DirectoryStore {
     fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {
         Ok(Box::new(self.0.files.read(digest, from)?))
-    }
-
-    fn local_file(&self, digest: &Digest) -> Result<Option<File>> {
-        self.0.files.read(digest, 0).map(Some)
     }
 
     fn origins(&self, digest: &Digest) -> Result<Vec<Origin>> {

@@ -1,6 +1,5 @@
 //! Blobs: files that count once they have a row.
 
-use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -16,11 +15,6 @@ impl Provider for EmbeddedStore {
     fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {
         self.check_row(digest)?;
         Ok(Box::new(self.inner.files.read(digest, from)?))
-    }
-
-    fn local_file(&self, digest: &Digest) -> Result<Option<File>> {
-        self.check_row(digest)?;
-        self.inner.files.read(digest, 0).map(Some)
     }
 
     fn origins(&self, digest: &Digest) -> Result<Vec<Origin>> {
