@@ -33,20 +33,22 @@ impl From<ExportFailure> for Error {
 }
 
 impl ResolvedSession {
-    /// Exports `result` to every output, and publishes all of them once all have succeeded.
+    /// Exports `result` to every output, and publishes all of them once all have succeeded. Blobs are kept in a view
+    /// of `store`, so what the run uses is not collected before it ends.
     ///
     /// The responses are in the order of the outputs. Each layer is read once, whatever the outputs
     /// need of it.
     ///
     /// # Errors
-    /// The first error. If an export failed, nothing is visible; if publishing failed, the outputs
-    /// that were published before it are named.
-    pub fn export(self, result: &BuildResult) -> Result<Vec<Response>, ExportFailure> {
+    /// Those of [`check_store`](Self::check_store), before anything is made; then the first error of an output. If an
+    /// export failed, nothing is visible; if publishing failed, the outputs that were published before it are named.
+    pub fn export(self, result: &BuildResult, store: Store) -> Result<Vec<Response>, ExportFailure> {
         self.work.check()?;
+        self.check_store(&store)?;
         let layers = self.layers(result)?;
         let spool;
         let mut images: Option<Arc<dyn ImageStore>> = None;
-        let store: Arc<dyn ContentStore> = match &self.store {
+        let store: Arc<dyn ContentStore> = match store {
             Store::Given(store) => store.lease()?,
             Store::Images(store) => images.insert(store.lease_images()?).clone(),
             Store::Spool => {

@@ -26,9 +26,10 @@ fn layer(seed: u64) -> Arc<Layer> {
 /// Exports an image without a name: nothing but the run itself keeps it.
 fn export(store: &EmbeddedStore, layers: Vec<Arc<Layer>>) -> Response {
     let exporters = ExporterRegistry::default().with(ImageExporter);
-    let session = Session::new(&exporters, Store::Images(Arc::new(store.clone())));
     let specs = [OutputSpec::parse("type=image,compression=uncompressed").unwrap().unwrap()];
-    session.resolve(&specs).unwrap().export(&sample::result(vec![sample::image_of(layers)])).unwrap().remove(0)
+    let result = sample::result(vec![sample::image_of(layers)]);
+    let resolved = Session::new(&exporters).resolve(&specs).unwrap();
+    resolved.export(&result, Store::Images(Arc::new(store.clone()))).unwrap().remove(0)
 }
 
 /// Waits for a layer that another thread stores.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use longshore_core::compose::compose;
 use longshore_core::{
-    BuildResult, Destination, Epoch, Error, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec, Plan,
-    Progress, Session, Source, Store,
+    BuildResult, Epoch, Error, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec, Plan, Progress,
+    ResolvedSession, Session, Source, Store,
 };
 use longshore_distribution::Client;
 
@@ -24,11 +24,11 @@ pub(crate) fn export(
 ) -> Result<()> {
     let (display, work) = work::begin(args.progress, args.jobs)?;
     let specs = outputs(&args.outputs)?;
-    let store = open_store(args, &specs, root, exporters, frontends, &work.progress)?;
-    let images = store.images().cloned();
     let pusher = Arc::new(client.pusher().with_jobs(args.push_jobs));
-    let session = Session::new(exporters, store).with_pusher(pusher).with_work(work.clone());
+    let session = Session::new(exporters).with_pusher(pusher).with_work(work.clone());
     let resolved = session.resolve(&specs)?;
+    let store = open_store(args, &resolved, root, frontends, &work.progress)?;
+    let images = store.images().cloned();
     let cx = FrontendContext {
         excludes: edits::parse_excludes(&args.excludes)?,
         owner: args.owner.as_deref().map(edits::parse_owner).transpose()?,
@@ -43,7 +43,7 @@ pub(crate) fn export(
         display.finish();
         return print_plans(&resolved.plan(&result)?);
     }
-    let responses = resolved.export(&result);
+    let responses = resolved.export(&result, store);
     display.finish();
     let responses = responses.map_err(|failure| {
         // What was published before the failure is not undone, so it is said.
@@ -59,31 +59,27 @@ fn outputs(texts: &[String]) -> Result<Vec<OutputSpec>, Error> {
     texts.iter().filter_map(|text| OutputSpec::parse(text).transpose()).collect()
 }
 
-/// The store of the run. Outputs that are not understood leave no store behind, and a run that needs no
-/// image store does without one that cannot be opened.
+/// The store of the run, opened after the outputs are known to be possible. A run that needs no image store does without
+/// one that cannot be opened.
 fn open_store(
     args: &ExportArgs,
-    specs: &[OutputSpec],
+    resolved: &ResolvedSession,
     root: &StoreRoot,
-    exporters: &ExporterRegistry,
     frontends: &FrontendRegistry,
     progress: &Progress,
 ) -> Result<Store, Error> {
-    let is_destination = specs.iter().try_fold(false, |is_one, spec| -> Result<bool, Error> {
-        let destination = exporters.resolve(&spec.kind, &spec.attrs)?.destination();
-        Ok(is_one || destination == Destination::ImageStore)
-    })?;
     if args.no_store {
+        resolved.check_store(&Store::Spool)?;
         return Ok(Store::Spool);
     }
     let sources = args.sources.iter().map(|text| Source::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let is_source = sources.iter().any(|source| frontends.reads_image_store(source));
-    if args.dry_run && !is_source && !is_destination {
+    if args.dry_run && !is_source {
         return Ok(Store::Spool);
     }
     match root.open() {
         Ok(store) => Ok(Store::Images(Arc::new(store))),
-        Err(error) if is_source || is_destination => Err(error),
+        Err(error) if is_source || resolved.needs_image_store() => Err(error),
         Err(error) => {
             progress.warn(format!("{}: layers are kept for this run only", error.with_causes()));
             Ok(Store::Spool)

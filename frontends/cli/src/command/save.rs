@@ -41,8 +41,7 @@ pub(crate) fn save(
         true => Some(Arc::new(root.open_existing()?.ok_or_else(no_store)?)),
         false => None,
     };
-    // What is made on the way is not for the image store.
-    let session = || Session::new(exporters, Store::Spool).with_work(work.clone());
+    let session = || Session::new(exporters).with_work(work.clone());
     // Options and destinations that cannot be fail before any image is looked at.
     session().resolve(&[output(args, &[])])?;
     let cx = FrontendContext { every_tag: true, images, work: work.clone(), ..FrontendContext::default() };
@@ -53,7 +52,8 @@ pub(crate) fn save(
         _ => error,
     })?;
     let resolved = session().resolve(&[output(args, &images)])?;
-    let responses = resolved.export(&BuildResult { images, epoch: None });
+    // What is made on the way is not for the image store.
+    let responses = resolved.export(&BuildResult { images, epoch: None }, Store::Spool);
     display.finish();
     display.summary(&responses.map_err(|failure| failure.error)?);
     Ok(())
