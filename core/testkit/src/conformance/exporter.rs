@@ -124,7 +124,7 @@ fn resolving_does_no_io(case: &ExporterCase<'_>) {
     let destinations: Vec<_> =
         (0..3).map(|_| trial.registry.resolve(&spec.kind, &spec.attrs).expect("good options").destination()).collect();
     assert!(destinations.iter().all(|each| *each == destinations[0]), "{destinations:?}");
-    trial.session(Manner::default()).resolve(&[spec]).map(drop).expect("a good output");
+    trial.session(&Manner::default()).resolve(&[spec]).map(drop).expect("a good output");
     assert_eq!(trial.listing(), before);
 }
 
@@ -133,7 +133,7 @@ fn a_plan_reads_and_writes_nothing(case: &ExporterCase<'_>) {
     let before = trial.listing();
     let counting = CountingTar::new(large());
     let result = with_layer(counting.clone());
-    let resolved = trial.session(Manner::default()).resolve(&[trial.spec()]).expect("a good output");
+    let resolved = trial.session(&Manner::default()).resolve(&[trial.spec()]).expect("a good output");
     let plans = resolved.plan(&result).expect("a plan");
     assert_eq!(resolved.plan(&result).expect("a plan"), plans, "a second time");
     assert_eq!(counting.opens(), 0, "layers opened for a plan");

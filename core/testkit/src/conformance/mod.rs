@@ -7,6 +7,7 @@ mod content;
 mod exporter;
 mod frontend;
 mod images;
+mod leases;
 mod listing;
 mod trial;
 mod words;
@@ -19,6 +20,7 @@ pub use content::{CONTENT_CASES, ContentCheck, content_store};
 pub use exporter::{EXPORTER_CASES, ExporterCheck, exporter};
 pub use frontend::{FRONTEND_CASES, FrontendCase, FrontendCheck, OpenStore, frontend};
 pub use images::{IMAGE_CASES, ImageCheck, image_store};
+pub use leases::{CollectedStore, LEASE_CASES, LeaseCheck, leases};
 pub use listing::{digest_of, listing_of};
 
 /// Runs each case and panics with the names of those that failed, and why.

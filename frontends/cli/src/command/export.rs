@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use longshore_core::compose::compose;
 use longshore_core::{
-    BuildResult, Destination, Epoch, Error, ExporterRegistry, FrontendRegistry, OutputSpec, Plan, Progress, Session,
-    Store,
+    BuildResult, Epoch, Error, ExporterRegistry, FrontendRegistry, OutputSpec, Plan, Progress, ResolvedSession,
+    Session, Store,
 };
 
 use longshore_distribution::Client;
@@ -27,12 +27,11 @@ pub(crate) fn export(
     let specs = outputs(&args.outputs)?;
     let flags = edits::flags(args);
     let sources = sources::resolve(&args.sources, &flags, !args.layers.is_empty(), frontends)?;
-    let store = open_store(args, &specs, root, exporters, &work.progress)?;
-    let images = store.images().cloned();
     let pusher = Arc::new(client.pusher().with_jobs(args.push_jobs));
-    let session = Session::new(exporters, store).with_pusher(pusher).with_work(work.clone());
+    let session = Session::new(exporters).with_pusher(pusher).with_work(work.clone());
     let resolved = session.resolve(&specs)?;
-    let cx = sources::context(frontends, root, images, &work);
+    let store = needed_store(args, &resolved, root)?;
+    let cx = sources::context(frontends, root, &work);
     let edits = edits::edits(args, &flags, &work.progress)?;
     let images = compose(sources::build(&sources, &cx)?, &args.platforms, &edits, &work.progress)?;
     let result = BuildResult { images, epoch: source_date_epoch()? };
@@ -41,7 +40,8 @@ pub(crate) fn export(
         display.finish();
         return print_plans(&resolved.plan(&result)?);
     }
-    let responses = resolved.export(&result);
+    let store = store.unwrap_or_else(|| useful_store(root, &work.progress));
+    let responses = resolved.export(&result, store);
     display.finish();
     let responses = responses.map_err(|failure| {
         // What was published before the failure is not undone, so it is said.
@@ -57,33 +57,24 @@ fn outputs(texts: &[String]) -> Result<Vec<OutputSpec>, Error> {
     texts.iter().filter_map(|text| OutputSpec::parse(text).transpose()).collect()
 }
 
-/// The store of the run. Outputs that are not understood leave no store behind, and a run that needs no
-/// image store does without one that cannot be opened.
-fn open_store(
-    args: &ExportArgs,
-    specs: &[OutputSpec],
-    root: &StoreRoot,
-    exporters: &ExporterRegistry,
-    progress: &Progress,
-) -> Result<Store, Error> {
-    let is_destination = specs.iter().try_fold(false, |is_one, spec| -> Result<bool, Error> {
-        let destination = exporters.resolve(&spec.kind, &spec.attrs)?.destination();
-        Ok(is_one || destination == Destination::ImageStore)
-    })?;
+/// The store of a run that cannot do without one: it is opened before anything is built.
+fn needed_store(args: &ExportArgs, resolved: &ResolvedSession, root: &StoreRoot) -> Result<Option<Store>, Error> {
     if args.no_store {
-        return Ok(Store::Spool);
+        resolved.check_store(&Store::Spool)?;
+        return Ok(Some(Store::Spool));
     }
-    if args.dry_run && !is_destination {
-        return Ok(Store::Spool);
+    if args.dry_run || !resolved.needs_image_store() {
+        return Ok(None);
     }
-    match root.open() {
-        Ok(store) => Ok(Store::Images(Arc::new(store))),
-        Err(error) if is_destination => Err(error),
-        Err(error) => {
-            progress.warn(format!("{}: layers are kept for this run only", error.with_causes()));
-            Ok(Store::Spool)
-        }
-    }
+    Ok(Some(Store::Images(Arc::new(root.open()?))))
+}
+
+/// The store of a run that can do without one, if it cannot be opened.
+fn useful_store(root: &StoreRoot, progress: &Progress) -> Store {
+    root.open().map(|store| Store::Images(Arc::new(store))).unwrap_or_else(|error| {
+        progress.warn(format!("{}: layers are kept for this run only", error.with_causes()));
+        Store::Spool
+    })
 }
 
 fn source_date_epoch() -> Result<Option<Epoch>, Error> {

@@ -40,7 +40,7 @@ pub(super) fn open(
     work: &Work,
 ) -> Result<Vec<(Image, Existing)>, Error> {
     let source = frontends.resolve(&Source::parse(text)?)?;
-    let cx = sources::context(frontends, root, None, work);
+    let cx = sources::context(frontends, root, work);
     let images = source.build(&cx)?.into_iter().map(|image| {
         let existing = match &image.content {
             ImageContent::Existing(existing) => Some(existing.clone()),

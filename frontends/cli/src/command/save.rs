@@ -35,15 +35,15 @@ pub(crate) fn save(
     // As docker save does: whoever may read an image need not be everybody.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let sources = args.names.iter().map(|name| source(args, name, frontends)).collect::<Result<Vec<_>, _>>()?;
-    let cx = sources::context(frontends, root, None, &work);
+    let cx = sources::context(frontends, root, &work);
     let images = open(args, &sources, &cx).map_err(|error| match error.kind() {
         ErrorKind::NotFound if args.from == "image" => error.with_hint(ELSEWHERE),
         _ => error,
     })?;
     // Layers that are made for this archive are not for the image store.
-    let session = Session::new(exporters, Store::Spool).with_work(work.clone());
+    let session = Session::new(exporters).with_work(work.clone());
     let resolved = session.resolve(&[output(args, &images)])?;
-    let responses = resolved.export(&BuildResult { images, epoch: None });
+    let responses = resolved.export(&BuildResult { images, epoch: None }, Store::Spool);
     display.finish();
     display.summary(&responses.map_err(|failure| failure.error)?);
     Ok(())

@@ -112,16 +112,9 @@ pub(super) fn build(sources: &[Requested], cx: &FrontendContext<'_>) -> Result<V
     sources.iter().map(|source| Ok((source.platform.clone(), source.instance.build(cx)?))).collect()
 }
 
-/// What the command lends to frontends: images are read in `opened` or else in the store of `root`, if it exists.
-pub(super) fn context<'a>(
-    frontends: &'a FrontendRegistry,
-    root: &StoreRoot,
-    opened: Option<Arc<dyn ImageStore>>,
-    work: &Work,
-) -> FrontendContext<'a> {
+/// What the command lends to frontends: images are read in the store of `root`, if it exists.
+pub(super) fn context<'a>(frontends: &'a FrontendRegistry, root: &StoreRoot, work: &Work) -> FrontendContext<'a> {
     let root = root.clone();
-    FrontendContext::new(frontends, work.clone()).with_images(move || match &opened {
-        Some(opened) => Ok(Some(opened.clone())),
-        None => Ok(root.open_existing()?.map(|store| Arc::new(store) as Arc<dyn ImageStore>)),
-    })
+    let open = move || Ok(root.open_existing()?.map(|store| Arc::new(store) as Arc<dyn ImageStore>));
+    FrontendContext::new(frontends, work.clone()).with_images(open)
 }

@@ -111,7 +111,7 @@ fn export_result(result: &BuildResult, directory: &Path, options: &str, store: S
     let exporters = ExporterRegistry::default().with(OciExporter);
     let output = format!("type=oci,dest={},{options}", directory.join("out.tar").display());
     let output = OutputSpec::parse(&output).unwrap().unwrap();
-    let mut responses = Session::new(&exporters, store).resolve(&[output])?.export(result)?;
+    let mut responses = Session::new(&exporters).resolve(&[output])?.export(result, store)?;
     Ok(responses.remove(0))
 }
 
