@@ -253,27 +253,50 @@ fn what_is_wrong_with_an_archive_is_said() {
 #[test]
 fn inspect_says_what_an_image_consists_of() {
     let work = prepared();
-    let text = String::from_utf8(work.ok(&["inspect", "oci:layout"]).stdout).unwrap();
-    for expected in [
-        "image docker.io/library/app:1\n",
-        "linux/arm64  sha256:",
-        "Labels {\"a\":\"b\"}",
-        "1 files of 3 B",
-        "3 B  app\n",
-    ] {
-        assert!(text.contains(expected), "{expected}\n{text}");
+    let text = |flags: &[&str]| {
+        let ran = work.ok(&[&["inspect", "oci:layout"], flags].concat());
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let (short, long) = (text(&[]), text(&["--files"]));
+    for expected in ["image docker.io/library/app:1\n", "linux/arm64  sha256:", "Labels {\"a\":\"b\"}", " B gzip"] {
+        assert!(short.contains(expected) && long.contains(expected), "{expected}\n{short}\n{long}");
     }
-    let found: Value =
-        serde_json::from_slice(&work.ok(&["inspect", "docker-archive:docker.tar", "--json"]).stdout).unwrap();
+    for expected in ["1 files of 3 B", "3 B  app\n"] {
+        assert!(long.contains(expected) && !short.contains(expected), "{expected}\n{short}\n{long}");
+    }
     let expected = images(&work, "docker.tar");
-    let manifests = found[0]["image"]["manifests"].as_array().unwrap();
-    assert_eq!(manifests.len(), 2);
-    for (manifest, expected) in manifests.iter().zip(&expected) {
-        assert_eq!(manifest["digest"], json!(expected.manifest));
-        assert_eq!(manifest["layers"][0]["diffId"], json!(expected.layers[0].diff_id));
-        assert_eq!(manifest["layers"][0]["biggest"], json!([{"path": "app", "size": 3}]));
-        assert_eq!(manifest["image"]["os"], "linux");
+    for flags in [&["--json"][..], &["--json", "--files"]] {
+        let ran = work.ok(&[&["inspect", "docker-archive:docker.tar"], flags].concat());
+        let found: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        let manifests = found[0]["image"]["manifests"].as_array().unwrap();
+        assert_eq!(manifests.len(), 2);
+        for (manifest, expected) in manifests.iter().zip(&expected) {
+            assert_eq!(manifest["digest"], json!(expected.manifest));
+            assert_eq!(manifest["image"]["os"], "linux");
+            let layer = manifest["layers"][0].as_object().unwrap();
+            assert_eq!(layer["diffId"], json!(expected.layers[0].diff_id));
+            let biggest = (flags.len() > 1).then(|| json!([{"path": "app", "size": 3}]));
+            assert_eq!(layer.get("biggest"), biggest.as_ref());
+            assert_eq!(layer.contains_key("files"), flags.len() > 1);
+        }
     }
+}
+
+/// Images in registries were fetched whole to show their configuration.
+#[test]
+fn inspect_reads_no_layer_without_files() {
+    let work = prepared();
+    for image in images(&work, "oci.tar") {
+        for layer in &image.layers {
+            let blob = work.path(&format!("layout/{}", layer.digest.layout_path()));
+            if blob.exists() {
+                std::fs::remove_file(blob).unwrap();
+            }
+        }
+    }
+    work.ok(&["inspect", "oci:layout"]);
+    let ran = work.run(&["inspect", "oci:layout", "--files"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("cannot read layer sha256:"), "{}", ran.stderr);
 }
 
 #[test]

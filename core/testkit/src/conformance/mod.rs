@@ -7,6 +7,7 @@ mod content;
 mod exporter;
 mod images;
 mod listing;
+mod platforms;
 mod trial;
 
 use std::any::Any;
@@ -17,6 +18,7 @@ pub use content::{CONTENT_CASES, ContentCheck, content_store};
 pub use exporter::{EXPORTER_CASES, ExporterCheck, exporter};
 pub use images::{IMAGE_CASES, ImageCheck, image_store};
 pub use listing::{digest_of, listing_of};
+pub use platforms::{PLATFORM_CASES, PickPlatform, PlatformCase, platform_picker};
 
 /// Runs each case and panics with the names of those that failed, and why.
 fn run<F: FnOnce()>(suite: &str, cases: impl Iterator<Item = (&'static str, F)>) {

@@ -100,7 +100,7 @@ fn build(args: &ExportArgs, frontends: &FrontendRegistry, cx: &FrontendContext) 
         sources.push((source.platform, images));
     }
     let edits = edits::edits(args, cx)?;
-    Ok(BuildResult { images: compose(sources, &args.platforms, &edits, &cx.work.progress)?, epoch })
+    Ok(BuildResult { images: compose(sources, &args.platforms, &edits, &cx.work)?, epoch })
 }
 
 fn source_date_epoch() -> Result<Option<Epoch>, Error> {

@@ -93,7 +93,7 @@ fn open(args: &SaveArgs, frontends: &FrontendRegistry, cx: &FrontendContext) -> 
     }
     let images = all.into_iter().map(|(_, image)| image).collect();
     let platforms: Vec<_> = args.platform.clone().into_iter().collect();
-    compose(vec![(None, images)], &platforms, &Edits::default(), &cx.work.progress)
+    compose(vec![(None, images)], &platforms, &Edits::default(), &cx.work)
 }
 
 /// What two images have in common if they are one.
