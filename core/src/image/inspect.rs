@@ -167,3 +167,16 @@ impl Inspector<'_> {
 fn added(sum: u64, size: u64) -> Result<u64> {
     sum.checked_add(size).ok_or_else(|| Error::input("the sizes of the files add up to more than 64 bits hold"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Release builds wrapped around.
+    #[test]
+    fn sizes_of_files_that_overflow_are_an_error() {
+        assert_eq!(added(u64::MAX - 1, 1).unwrap(), u64::MAX);
+        let expected = "the sizes of the files add up to more than 64 bits hold";
+        assert_eq!(added(u64::MAX, 1).unwrap_err().message(), expected);
+    }
+}

@@ -127,6 +127,42 @@ fn a_layer_on_several_platforms_goes_on_that_of_this_machine() {
     assert!(ran.stderr.contains(&format!("linux/{other}")), "{}", ran.stderr);
 }
 
+/// An index as `podman push --add-compression` writes it. Flags that change the image dropped one of two in silence.
+#[test]
+fn of_one_platform_twice_the_first_is_kept_and_a_warning_names_both() {
+    let work = prepared();
+    let output = "type=oci,name=zstd:1,dest=layout,tar=false,compression=zstd";
+    work.ok(&["export", "linux/arm64=rootfs:arm", "--label", "a=b", "-o", output]);
+    let entries: Value = serde_json::from_slice(&work.read("layout/index.json")).unwrap();
+    let entries = entries["manifests"].as_array().unwrap();
+    let path =
+        |digest: &Value| format!("layout/blobs/sha256/{}", digest.as_str().unwrap().trim_start_matches("sha256:"));
+    let mut index: Value = serde_json::from_slice(&work.read(&path(&entries[0]["digest"]))).unwrap();
+    let mut second = entries[1].clone();
+    second["platform"] = json!({"os": "linux", "architecture": "arm64", "variant": "v8"});
+    let listed = index["manifests"].as_array_mut().unwrap();
+    listed.push(second.clone());
+    let first = listed.iter().find(|entry| entry["platform"]["architecture"] == "arm64").unwrap().clone();
+    let index = index.to_string();
+    let digest = Digest::of(index.as_bytes());
+    work.write(&path(&json!(digest)), &index);
+    let entry = json!({"mediaType": entries[0]["mediaType"], "digest": digest, "size": index.len()});
+    std::fs::remove_file(work.path("layout/index.json")).unwrap();
+    work.write("layout/index.json", json!({"schemaVersion": 2, "manifests": [entry]}).to_string());
+    let [first, second] = [&first, &second].map(|entry| entry["digest"].as_str().unwrap());
+
+    let ran = work.ok(&["export", "oci:layout", "--env", "A=1", "-o", "type=oci,dest=new.tar"]);
+    let expected = format!("{digest}: skipped {second}: the index lists {first} for linux/arm64/v8 before it");
+    assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
+    let new = images(&work, "new.tar");
+    assert_eq!(new.len(), 2);
+    assert!(new.iter().all(|image| image.layers[0].media_type.as_str().ends_with("+gzip")));
+    let ran = work.ok(&["export", "oci:layout", "--platform", "linux/arm64", "-o", "type=oci,dest=arm.tar"]);
+    let expected = format!("{digest} lists 2 images for linux/arm64: using the first, {first}");
+    assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
+    assert_eq!(images(&work, "arm.tar")[0].manifest.to_string(), first);
+}
+
 /// Docker loads such images, and lists no layers where it makes an image that has none.
 #[test]
 fn an_image_without_history_keeps_its_id_in_every_format() {

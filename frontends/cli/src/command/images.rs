@@ -107,3 +107,33 @@ fn write_table<const N: usize>(out: &mut impl Write, rows: &[[String; N]]) -> io
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use longshore_core::content::MemoryStore;
+    use longshore_core::oci::{ImageConfig, Manifest, MediaType, Platform};
+
+    use super::*;
+
+    fn content_of(sizes: &[u64]) -> Result<Content, Error> {
+        let store = MemoryStore::default();
+        let config = ImageConfig::new(&Platform::new("linux", "amd64", None)).to_bytes()?;
+        let config = store.put(MediaType::CONFIG, &config);
+        let layer = |(at, size): (usize, &u64)| Descriptor {
+            size: *size,
+            ..Descriptor::of(MediaType::CONFIG, at.to_string().as_bytes())
+        };
+        let manifest = Manifest::new(config, sizes.iter().enumerate().map(layer).collect());
+        let manifest = serde_json::to_vec(&manifest).map_err(|error| Error::input(error.to_string()))?;
+        content(&store.put(MediaType::MANIFEST, &manifest), &store, &Work::default())
+    }
+
+    /// Release builds wrapped around.
+    #[test]
+    fn sizes_of_blobs_that_overflow_are_an_error() {
+        let some = content_of(&[5, 7]).unwrap();
+        assert_eq!((some.size > 12, &some.platforms[..]), (true, &["linux/amd64".to_owned()][..]));
+        let error = content_of(&[u64::MAX - 10, 11]).err().unwrap();
+        assert_eq!(error.message(), "the sizes of its blobs add up to more than 64 bits hold");
+    }
+}
