@@ -91,7 +91,7 @@ fn image_store() {
         let ImageContent::Existing(existing) = sample::existing(7, &ExistingOptions::default()).content else {
             unreachable!("the sample exists")
         };
-        store(&verbatim(&existing).unwrap(), &images, &Work::default()).unwrap();
+        store(&verbatim(&existing, &Work::default()).unwrap(), &images, &Work::default()).unwrap();
         let image = StoredImage { root: existing.root, referrers: existing.referrers };
         images.tag(&[("app:1".parse().unwrap(), image)]).unwrap();
         Arc::new(images)

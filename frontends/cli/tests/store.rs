@@ -10,11 +10,11 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use longshore_core::Cancel;
 use longshore_core::compression::{Algorithm, Encoding};
 use longshore_core::content::{ImageStore, copy};
-use longshore_core::image::{GraphLimits, walk};
+use longshore_core::image::Graph;
 use longshore_core::oci::{Descriptor, Digest, History, ImageConfig, MediaType, Platform};
+use longshore_core::{Cancel, Work};
 use longshore_store::EmbeddedStore;
 use longshore_testkit::sample::{Random, TarOptions, tar_bytes};
 use longshore_testkit::validate;
@@ -38,7 +38,7 @@ fn assert_whole(work: &Workdir) -> usize {
     let store = EmbeddedStore::open(work.store()).unwrap();
     let images = store.images().unwrap();
     for (name, image) in &images {
-        let graph = walk(&image.root, &store, GraphLimits::default()).unwrap();
+        let graph = Graph::at(&image.root, &store, &Work::default()).walk().unwrap();
         for blob in graph.blobs {
             let copied = copy(&store, &blob.descriptor, &mut std::io::sink(), &Cancel::default(), None);
             copied.unwrap_or_else(|error| panic!("{name}: {}", error.with_causes()));

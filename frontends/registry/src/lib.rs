@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use longshore_core::oci::{Descriptor, ImageName, MANIFEST_LIMIT, parse_index};
+use longshore_core::image::Graph;
+use longshore_core::oci::{Descriptor, ImageName};
 use longshore_core::options::{Options, Visitor, parse_of_source};
 use longshore_core::{
-    Error, Existing, Frontend, FrontendContext, FrontendInstance, Image, ImageContent, Result, SchemeInfo, Source,
-    content,
+    Error, Existing, Frontend, FrontendContext, FrontendInstance, Image, ImageContent, Result, SchemeInfo, Source, Work,
 };
 use longshore_distribution::{Client, PullRepository};
 
@@ -71,7 +71,7 @@ impl FrontendInstance for Remote {
         let repository = self.client.repository(name, cx.work().clone())?;
         let reference = name.digest().or_else(|| name.tag()).unwrap_or("latest");
         let root = repository.resolve(reference).map_err(|error| error.context(format!("cannot read {name}")))?;
-        let referrers = if self.referrers { referrers(&repository, &root)? } else { Vec::new() };
+        let referrers = if self.referrers { referrers(&repository, &root, cx.work())? } else { Vec::new() };
         let existing = Existing { root, referrers, provider: Arc::new(repository) };
         Ok(vec![Image { names: vec![name.clone()], ..Image::new(ImageContent::Existing(existing)) }])
     }
@@ -79,11 +79,10 @@ impl FrontendInstance for Remote {
 
 /// What refers to an image, to the images of its platforms, and to what refers to them; each once, and after
 /// what it refers to.
-fn referrers(repository: &PullRepository, root: &Descriptor) -> Result<Vec<Descriptor>> {
+fn referrers(repository: &PullRepository, root: &Descriptor, work: &Work) -> Result<Vec<Descriptor>> {
     let mut subjects = vec![root.clone()];
     if root.media_type.is_index() {
-        let index = parse_index(root, &content::read(repository, root, MANIFEST_LIMIT)?)?;
-        subjects.extend(index.manifests.into_iter().filter(|child| child.media_type.is_manifest()));
+        subjects.extend(Graph::at(root, repository, work).listed()?);
     }
     let mut found: Vec<Descriptor> = Vec::new();
     for _ in 0..DEPTH {

@@ -9,6 +9,7 @@ mod frontend;
 mod images;
 mod leases;
 mod listing;
+mod platforms;
 mod trial;
 mod words;
 
@@ -22,6 +23,7 @@ pub use frontend::{FRONTEND_CASES, FrontendCase, FrontendCheck, OpenStore, front
 pub use images::{IMAGE_CASES, ImageCheck, image_store};
 pub use leases::{CollectedStore, LEASE_CASES, LeaseCheck, leases};
 pub use listing::{digest_of, listing_of};
+pub use platforms::{PLATFORM_CASES, PickPlatform, PlatformCase, platform_picker};
 
 /// Runs each case and panics with the names of those that failed, and why.
 fn run<F: FnOnce()>(suite: &str, cases: impl Iterator<Item = (&'static str, F)>) {

@@ -78,7 +78,7 @@ impl FrontendInstance for From {
         let images = cx.open(&Source::parse(text.trim())?)?;
         let label = ("from".to_owned(), self.label.clone());
         let run = RunEdits { labels: vec![label].into_iter().collect(), ..RunEdits::default() };
-        compose(vec![(None, images)], &[], &Edits { run, ..Edits::default() }, &cx.work().progress)
+        compose(vec![(None, images)], &[], &Edits { run, ..Edits::default() }, cx.work())
     }
 }
 

@@ -238,12 +238,18 @@ pub(crate) struct DuArgs {
     pub(crate) json: bool,
 }
 
-/// Show what images consist of: manifests, configuration, layers and their biggest files
+/// Show what images consist of: manifests, configurations and layers
+///
+/// Without --files, layers are not read, and of an image in a registry not fetched.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
     /// What to read, such as image:NAME, docker://NAME or oci-archive:FILE; `longshore sources` lists all
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
+
+    /// Read the layers too, and show how many files they have and the biggest of them
+    #[arg(long)]
+    pub(crate) files: bool,
 
     /// Write JSON
     #[arg(long)]

@@ -87,7 +87,7 @@ fn open(args: &SaveArgs, sources: &[Box<dyn FrontendInstance>], cx: &FrontendCon
     }
     let images = all.into_iter().map(|(_, image)| image).collect();
     let platforms: Vec<_> = args.platform.clone().into_iter().collect();
-    compose(vec![(None, images)], &platforms, &Edits::default(), &cx.work().progress)
+    compose(vec![(None, images)], &platforms, &Edits::default(), cx.work())
 }
 
 /// What two images have in common if they are one.

@@ -44,7 +44,7 @@ fn layers(
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
     let missing = || Error::input(format!("{} is no image", args.name));
     let (_, existing) = images.first().ok_or_else(missing)?;
-    layers_for(existing, &platform, &work.progress)
+    layers_for(existing, &platform, work)
 }
 
 /// The directories of an image's layers, made where they are missing, and kept as long as the image.
