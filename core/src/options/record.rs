@@ -63,7 +63,7 @@ pub(crate) fn quoted(field: &str) -> String {
 
 /// Reads a field as `KEY=VALUE` with a trimmed, lower-case key.
 ///
-/// The name of an annotation, which is what follows the first dot of `annotation….`, keeps its case.
+/// What the user chose in the key of a [family](super::Family), after its stem, keeps its case.
 pub(crate) fn key_value<'f>(noun: &str, field: &'f Field) -> Result<(String, &'f str)> {
     let Some((key, value)) = field.value.split_once('=') else {
         let (text, column) = (field.value.escape_debug(), field.column);
@@ -71,11 +71,8 @@ pub(crate) fn key_value<'f>(noun: &str, field: &'f Field) -> Result<(String, &'f
             .with_hint("quote a field that contains a comma: \"name=a,b\""));
     };
     let key = key.trim();
-    let lower = key.to_lowercase();
-    let key = match key.find('.') {
-        Some(dot) if lower.starts_with("annotation") => format!("{}{}", key[..dot].to_lowercase(), &key[dot..]),
-        _ => lower,
-    };
+    let (stem, rest) = key.split_at(super::family::stem(key).len());
+    let key = stem.to_lowercase() + rest;
     Ok((key, value))
 }
 

@@ -12,7 +12,7 @@ use longshore_core::{
 
 use super::case::ExporterCase;
 use super::trial::{Manner, Trial};
-use super::words::{assert_line, assert_options, assert_word};
+use super::words::{assert_line, assert_options, assert_word, typo};
 use crate::causes::full;
 use crate::faults::{Fault, FaultyProvider, HalfwayTar, ON_PURPOSE};
 use crate::sample::{self, CountingTar, ExistingOptions, LargeTar, MemoryTar, TarOptions};
@@ -111,7 +111,7 @@ fn an_unknown_option_is_refused(case: &ExporterCase<'_>) {
     };
     refused("no-such-option");
     for option in info(&trial).options {
-        let typo = format!("{}x", option.key);
+        let typo = typo(&option.key);
         let hint = refused(&typo);
         assert!(hint.contains(&*option.key), "`{typo}`: the hint is `{hint}`");
     }

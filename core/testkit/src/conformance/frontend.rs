@@ -14,7 +14,7 @@ use longshore_core::{
 use tempfile::TempDir;
 
 use super::listing::listing_of;
-use super::words::{assert_line, assert_options, assert_word};
+use super::words::{assert_line, assert_options, assert_word, typo};
 use crate::causes::full;
 
 /// What the suite needs to know about a frontend.
@@ -118,7 +118,7 @@ fn an_unknown_option_is_refused(case: &FrontendCase<'_>) {
     };
     refused("no-such-option");
     for option in place.info().options {
-        let typo = format!("{}x", option.key);
+        let typo = typo(&option.key);
         let hint = refused(&typo);
         assert!(hint.contains(&*option.key), "`{typo}`: the hint is `{hint}`");
     }

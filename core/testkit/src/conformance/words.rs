@@ -20,7 +20,7 @@ pub(super) fn assert_options(options: &[OptionInfo]) {
     let mut keys = Vec::new();
     for option in options {
         let key = &option.key;
-        assert_word("option", key);
+        assert_word("option", stem(key));
         assert!(!["type", "dest"].contains(&key.as_ref()), "option `{key}`: belongs to the host");
         assert!(!keys.contains(&key), "option `{key}`: declared twice");
         assert_line(&format!("option `{key}`: help"), &option.help);
@@ -28,4 +28,14 @@ pub(super) fn assert_options(options: &[OptionInfo]) {
         assert_line(&format!("option `{key}`: default"), &option.default);
         keys.push(key);
     }
+}
+
+/// A slip in the key of an option, or in the stem of a family of them.
+pub(super) fn typo(key: &str) -> String {
+    format!("{}x{}", stem(key), &key[stem(key).len()..])
+}
+
+/// What precedes the part of a key that the user of a family chooses.
+fn stem(key: &str) -> &str {
+    &key[..key.find(['[', '.']).unwrap_or(key.len())]
 }

@@ -6,6 +6,7 @@ mod content_store;
 mod docker;
 mod exporter;
 mod frontend;
+mod listed;
 mod routes;
 mod sample;
 mod tiny;
