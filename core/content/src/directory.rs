@@ -1,24 +1,26 @@
 //! A content store in a directory, in the layout of an OCI image layout's `blobs`.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use longshore_oci::{Descriptor, Digest, Result};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::files::{BlobFiles, Durability, IngestFile};
-use crate::lease::Lease;
 use crate::provider::{Origin, Provider, not_found};
 use crate::store::{BlobInfo, BlobMeta, BlobWriter, ContentStore};
 
 /// A content store in a directory: every file in `blobs` is a blob.
 ///
-/// What is known of blobs beyond their bytes lives as long as this value. It collects nothing, so a
-/// lease is free.
+/// What is known of blobs beyond their bytes lives as long as this value and its clones, which are the same store.
+/// It collects nothing.
+#[derive(Debug, Clone)]
+pub struct DirectoryStore(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct DirectoryStore {
+struct Inner {
     files: BlobFiles,
     known: Mutex<HashMap<Digest, BlobMeta>>,
 }
@@ -29,19 +31,19 @@ impl DirectoryStore {
     /// # Errors
     /// Those of making directories.
     pub fn open(root: impl Into<PathBuf>, durability: Durability) -> Result<Self> {
-        Ok(Self { files: BlobFiles::open(root, durability)?, known: Mutex::default() })
+        Ok(Self(Arc::new(Inner { files: BlobFiles::open(root, durability)?, known: Mutex::default() })))
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Digest, BlobMeta>> {
-        self.known.lock()
+        self.0.known.lock()
     }
 
     fn commit(&self, file: IngestFile, meta: BlobMeta) -> Result<BlobInfo> {
         let (digest, size) = file.check()?;
         // A blob of another size is what a crash left of it: replace it.
-        if self.files.size(&digest)? != Some(size) {
-            self.files.finish(&file)?;
-            self.files.place(file, &digest)?;
+        if self.0.files.size(&digest)? != Some(size) {
+            self.0.files.finish(&file)?;
+            self.0.files.place(file, &digest)?;
         }
         Ok(self.learn(&digest, size, meta))
     }
@@ -56,11 +58,7 @@ impl DirectoryStore {
 
 impl Provider for DirectoryStore {
     fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {
-        Ok(Box::new(self.files.read(digest, from)?))
-    }
-
-    fn local_file(&self, digest: &Digest) -> Result<Option<File>> {
-        self.files.read(digest, 0).map(Some)
+        Ok(Box::new(self.0.files.read(digest, from)?))
     }
 
     fn origins(&self, digest: &Digest) -> Result<Vec<Origin>> {
@@ -70,7 +68,7 @@ impl Provider for DirectoryStore {
 
 impl ContentStore for DirectoryStore {
     fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>> {
-        let size = self.files.size(digest)?;
+        let size = self.0.files.size(digest)?;
         Ok(size.map(|size| self.learn(digest, size, BlobMeta::default())))
     }
 
@@ -81,7 +79,7 @@ impl ContentStore for DirectoryStore {
     }
 
     fn ingest(&self, expected: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>> {
-        Ok(self.files.ingest(expected)?.writer(|file, meta| self.commit(file, meta)))
+        Ok(self.0.files.ingest(expected)?.writer(|file, meta| self.commit(file, meta)))
     }
 
     fn update(&self, digest: &Digest, meta: BlobMeta) -> Result<()> {
@@ -90,7 +88,7 @@ impl ContentStore for DirectoryStore {
         Ok(())
     }
 
-    fn lease(&self) -> Result<Lease> {
-        Ok(Lease::new(()))
+    fn lease(&self) -> Result<Arc<dyn ContentStore>> {
+        Ok(Arc::new(self.clone()))
     }
 }

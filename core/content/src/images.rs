@@ -1,5 +1,7 @@
 //! Names of images, in a store that has their content.
 
+use std::sync::Arc;
+
 use longshore_oci::{Descriptor, Error, ImageName, Result};
 
 use crate::snapshots::Snapshots;
@@ -37,6 +39,13 @@ pub trait ImageStore: ContentStore {
     /// # Errors
     /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a name that is not there; then none is taken away.
     fn untag(&self, names: &[ImageName]) -> Result<Vec<StoredImage>>;
+
+    /// Returns a view of the store, as [`lease`](ContentStore::lease) does, with its names. Snapshots that are found
+    /// or committed through the view are held as blobs are. Finding a name holds nothing: look for its root.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn lease_images(&self) -> Result<Arc<dyn ImageStore>>;
 
     /// The snapshots of images in this store, if it has any.
     fn snapshots(&self) -> Option<&dyn Snapshots> {

@@ -8,13 +8,15 @@ use longshore_oci::{Descriptor, Digest, Error, ErrorKind, Hasher, ImageName, Res
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::images::{ImageStore, StoredImage, check_name};
-use crate::lease::Lease;
 use crate::provider::{Origin, Provider, not_found};
 use crate::store::{BlobInfo, BlobMeta, BlobWriter, ContentStore, check_expected};
 
-/// A store in memory. It keeps everything, so a lease is free.
+/// A store in memory, which collects nothing. Clones are the same store.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore(Arc<Inner>);
+
 #[derive(Debug, Default)]
-pub struct MemoryStore {
+struct Inner {
     blobs: Mutex<Blobs>,
     images: Mutex<BTreeMap<String, (ImageName, StoredImage)>>,
 }
@@ -37,11 +39,11 @@ impl MemoryStore {
     }
 
     fn blobs(&self) -> MutexGuard<'_, Blobs> {
-        self.blobs.lock()
+        self.0.blobs.lock()
     }
 
     fn names(&self) -> MutexGuard<'_, BTreeMap<String, (ImageName, StoredImage)>> {
-        self.images.lock()
+        self.0.images.lock()
     }
 }
 
@@ -79,12 +81,16 @@ impl ContentStore for MemoryStore {
         self.blobs().get_mut(digest).map(|(_, known)| known.merge(meta)).ok_or_else(|| not_found(digest))
     }
 
-    fn lease(&self) -> Result<Lease> {
-        Ok(Lease::new(()))
+    fn lease(&self) -> Result<Arc<dyn ContentStore>> {
+        Ok(Arc::new(self.clone()))
     }
 }
 
 impl ImageStore for MemoryStore {
+    fn lease_images(&self) -> Result<Arc<dyn ImageStore>> {
+        Ok(Arc::new(self.clone()))
+    }
+
     fn image(&self, name: &ImageName) -> Result<Option<StoredImage>> {
         Ok(self.names().get(&name.to_string()).map(|(_, image)| image.clone()))
     }

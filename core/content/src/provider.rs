@@ -1,7 +1,6 @@
 //! Providers: who can give the bytes of blobs.
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 
 use longshore_oci::{Digest, Error, ErrorKind, ImageName, Result};
@@ -18,15 +17,6 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a blob that is not there.
     fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>>;
-
-    /// The blob as an open file, where it is one: the kernel can copy it without our reading it.
-    ///
-    /// # Errors
-    /// Those of opening it. `None` is not an error.
-    fn local_file(&self, digest: &Digest) -> Result<Option<File>> {
-        let _ = digest;
-        Ok(None)
-    }
 
     /// The blob, which is an uncompressed tar archive, with anything in place of the content of files, where that
     /// is quicker to read. It is as long, and cannot be checked.

@@ -1,10 +1,10 @@
 //! Content stores: immutable blobs, addressed by their digest.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use longshore_oci::{Descriptor, Digest, Error, Result};
 
-use crate::lease::Lease;
 use crate::provider::{Origin, Provider};
 
 /// Immutable blobs, addressed by their digest.
@@ -43,11 +43,21 @@ pub trait ContentStore: Provider {
     /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a blob that is not there.
     fn update(&self, digest: &Digest, meta: BlobMeta) -> Result<()>;
 
-    /// Keeps every blob that is written or found from now on, until the lease is dropped.
+    /// Returns a view of the store that holds what is found or written through it.
+    ///
+    /// - What [`info`](Self::info) and [`made`](Self::made) find through the view, and what is committed or updated
+    ///   through it, is not collected before the view is dropped, nor is anything that it refers to. Opening a
+    ///   blob holds nothing.
+    /// - Nothing else is held: not what was found before, and not what is found through the store itself or through
+    ///   another view.
+    /// - In everything else a view is the store. It outlives the value that it was taken from, and a view of a view
+    ///   holds what goes through it alone.
+    ///
+    /// A store that collects nothing returns itself.
     ///
     /// # Errors
     /// Those of the medium.
-    fn lease(&self) -> Result<Lease>;
+    fn lease(&self) -> Result<Arc<dyn ContentStore>>;
 }
 
 /// A blob on its way into a store. Dropping it discards what was written.

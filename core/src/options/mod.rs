@@ -27,6 +27,7 @@
 //! # Ok::<(), longshore_core::Error>(())
 //! ```
 
+pub(crate) mod record;
 mod suggest;
 mod value;
 
@@ -37,7 +38,7 @@ use longshore_oci::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 pub use suggest::nearest;
-pub use value::{Value, choice_syntax, parse_choice};
+pub use value::{Value, choice_syntax, list_value, parse_choice};
 
 /// What was written for one output, in order, before anything is known about its meaning.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -168,14 +169,32 @@ pub fn parse(kind: &str, attrs: &Attrs, options: &mut dyn Options) -> Result<()>
     parse_of(&format!("type={kind}"), &["type", "dest"], attrs, options)
 }
 
-/// Reads `attrs` as the options of sources of `scheme`.
+/// Reads `attrs` into the options of sources of `scheme`.
 ///
 /// # Errors
 /// As [`parse`].
 pub fn parse_of_source<O: Options + Default>(scheme: &str, attrs: &Attrs) -> Result<O> {
+    parse_for(&format!("source `{scheme}:`"), attrs)
+}
+
+/// Reads `attrs` into the options of `owner`, which messages name.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_for<O: Options + Default>(owner: &str, attrs: &Attrs) -> Result<O> {
     let mut options = O::default();
-    parse_of(&format!("source {scheme}"), &[], attrs, &mut options)?;
+    parse_of(owner, &[], attrs, &mut options)?;
     Ok(options)
+}
+
+/// The options of what has none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoOptions;
+
+impl Options for NoOptions {
+    fn visit(&mut self, _: &mut dyn Visitor) -> Result<()> {
+        Ok(())
+    }
 }
 
 fn parse_of(owner: &str, common: &[&'static str], attrs: &Attrs, options: &mut dyn Options) -> Result<()> {
@@ -207,7 +226,10 @@ fn parse_of(owner: &str, common: &[&'static str], attrs: &Attrs, options: &mut d
         let message = format!("{owner} has no option `{}`{}", key.escape_debug(), at_column(attr.column));
         let known = parser.known.iter().map(AsRef::as_ref);
         let hint = nearest(key, known.clone()).map_or_else(
-            || format!("it has {}", known.collect::<Vec<_>>().join(", ")),
+            || match known.collect::<Vec<_>>().join(", ").as_str() {
+                "" => "it has no options".to_owned(),
+                known => format!("it has {known}"),
+            },
             |near| format!("did you mean `{near}`?"),
         );
         return Err(Error::option(message).with_hint(hint));

@@ -20,21 +20,21 @@ use targets::Target;
 pub use run::ExportFailure;
 
 /// What a program drives: [`resolve`](Self::resolve) before the build, where every bad option and
-/// destination fails, and [`ResolvedSession::export`] after it.
+/// destination fails, and [`ResolvedSession::export`] after it. The store is opened in between, by the program, which
+/// knows by then whether the outputs [need](ResolvedSession::needs_image_store) one with names.
 ///
 /// See `docs/writing-an-exporter.md` and the example `embed` for a whole program.
 #[derive(Debug)]
 pub struct Session<'a> {
     exporters: &'a ExporterRegistry,
-    store: Store,
     pusher: Option<Arc<dyn Pusher>>,
     work: Work,
 }
 
-/// Where a session keeps blobs while it works.
+/// Where an export keeps blobs while it works.
 #[derive(Debug, Clone)]
 pub enum Store {
-    /// In a temporary directory beside the first destination, which goes when the session is done.
+    /// In a temporary directory beside the first destination, which is removed when the export is done.
     Spool,
     /// In this store, which keeps them.
     Given(Arc<dyn ContentStore>),
@@ -54,8 +54,8 @@ impl Store {
 
 impl<'a> Session<'a> {
     /// A session with the given exporters, one job a processor, and silent.
-    pub fn new(exporters: &'a ExporterRegistry, store: Store) -> Self {
-        Self { exporters, store, pusher: None, work: Work::default() }
+    pub fn new(exporters: &'a ExporterRegistry) -> Self {
+        Self { exporters, pusher: None, work: Work::default() }
     }
 
     /// Pushes with this client. Without one, outputs that push fail.
@@ -79,13 +79,12 @@ impl<'a> Session<'a> {
         let mut outputs = Vec::new();
         for spec in specs {
             let instance = self.exporters.resolve(&spec.kind, &spec.attrs)?;
-            let images = self.store.images();
-            let target = Target::check(&spec.kind, instance.destination(), spec.dest.as_ref(), images)?;
+            let target = Target::check(&spec.kind, instance.destination(), spec.dest.as_ref())?;
             outputs.push(ResolvedOutput { kind: spec.kind.clone(), instance, target });
         }
         targets::check_together(outputs.iter().map(|output| &output.target))?;
-        let Self { store, pusher, work, .. } = self;
-        Ok(ResolvedSession { outputs, store, pusher, work })
+        let Self { pusher, work, .. } = self;
+        Ok(ResolvedSession { outputs, pusher, work })
     }
 }
 
@@ -93,7 +92,6 @@ impl<'a> Session<'a> {
 #[derive(Debug)]
 pub struct ResolvedSession {
     outputs: Vec<ResolvedOutput>,
-    store: Store,
     pusher: Option<Arc<dyn Pusher>>,
     work: Work,
 }
@@ -117,6 +115,29 @@ pub struct Plan {
 }
 
 impl ResolvedSession {
+    /// Returns whether an output goes into an image store, so that [`export`](Self::export) needs
+    /// [`Store::Images`].
+    pub fn needs_image_store(&self) -> bool {
+        self.image_output().is_some()
+    }
+
+    /// Checks that `store` is one that the outputs can go to, which [`export`](Self::export) does as well: a program that
+    /// knows before its build that it has no image store fails early.
+    ///
+    /// # Errors
+    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for an output that goes into an image store, if `store` is
+    /// none.
+    pub fn check_store(&self, store: &Store) -> Result<()> {
+        match self.image_output() {
+            Some(output) if store.images().is_none() => Err(targets::no_image_store(&output.kind)),
+            _ => Ok(()),
+        }
+    }
+
+    fn image_output(&self) -> Option<&ResolvedOutput> {
+        self.outputs.iter().find(|output| matches!(output.target, Target::ImageStore))
+    }
+
     /// What [`export`](Self::export) would write. It reads no layer and writes nothing.
     ///
     /// # Errors
@@ -164,7 +185,7 @@ impl ResolvedOutput {
     /// What it is, for the start of a message.
     fn name(&self) -> String {
         match &self.target {
-            Target::None | Target::ImageStore(_) => format!("cannot export to type={}", self.kind),
+            Target::None | Target::ImageStore => format!("cannot export to type={}", self.kind),
             target => format!("cannot export to type={},dest={target}", self.kind),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use longshore_content::{Cancel, ContentStore, Spool};
+use longshore_content::{Cancel, ContentStore, ImageStore, Spool};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 
 use super::{ResolvedOutput, ResolvedSession, Store};
@@ -33,31 +33,34 @@ impl From<ExportFailure> for Error {
 }
 
 impl ResolvedSession {
-    /// Exports `result` to every output, and publishes all of them once all have succeeded.
+    /// Exports `result` to every output, and publishes all of them once all have succeeded. Blobs are kept in a view
+    /// of `store`, so what the run uses is not collected before it ends.
     ///
     /// The responses are in the order of the outputs. Each layer is read once, whatever the outputs
     /// need of it.
     ///
     /// # Errors
-    /// The first error. If an export failed, nothing is visible; if publishing failed, the outputs
-    /// that were published before it are named.
-    pub fn export(self, result: &BuildResult) -> Result<Vec<Response>, ExportFailure> {
+    /// Those of [`check_store`](Self::check_store), before anything is made; then the first error of an output. If an
+    /// export failed, nothing is visible; if publishing failed, the outputs that were published before it are named.
+    pub fn export(self, result: &BuildResult, store: Store) -> Result<Vec<Response>, ExportFailure> {
         self.work.check()?;
+        self.check_store(&store)?;
         let layers = self.layers(result)?;
         let spool;
-        let store: &dyn ContentStore = match &self.store {
-            Store::Given(store) => Arc::as_ref(store),
-            Store::Images(images) => images.as_ref(),
+        let mut images: Option<Arc<dyn ImageStore>> = None;
+        let store: Arc<dyn ContentStore> = match store {
+            Store::Given(store) => store.lease()?,
+            Store::Images(store) => images.insert(store.lease_images()?).clone(),
             Store::Spool => {
                 let place = self.outputs.iter().find_map(|output| output.target.neighbour());
                 let place = place.unwrap_or_else(std::env::temp_dir);
                 spool = Spool::new_in(&place).attempt(|| "cannot keep layers beside the destination".to_owned())?;
-                &spool.store
+                spool.store.lease()?
             }
         };
-        let _lease = store.lease()?;
+        let store = store.as_ref();
         let cx = ExportContext { store, layers: &layers, pusher: self.pusher.as_deref(), work: self.work.child() };
-        let staged = export_all(&self.outputs, result, &cx)?;
+        let staged = export_all(&self.outputs, result, images.as_ref(), &cx)?;
         publish_all(&self.outputs, staged, &self.work.cancel)
     }
 }
@@ -66,10 +69,12 @@ impl ResolvedSession {
 fn export_all<'a>(
     outputs: &'a [ResolvedOutput],
     result: &'a BuildResult,
+    images: Option<&Arc<dyn ImageStore>>,
     cx: &'a ExportContext<'a>,
 ) -> Result<Vec<Box<dyn Staged + 'a>>> {
     let export = |output: &'a ResolvedOutput| {
-        let staged = output.target.open().and_then(|target| output.instance.export(result, target, cx));
+        let staged =
+            output.target.open(&output.kind, images).and_then(|target| output.instance.export(result, target, cx));
         staged.inspect_err(|_| cx.work().cancel.cancel()).attempt(|| output.name())
     };
     let results: Vec<_> = thread::scope(|scope| {

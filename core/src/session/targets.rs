@@ -17,7 +17,7 @@ use crate::sink::{Destination, FileSink, Output};
 #[derive(Debug, Clone)]
 pub(super) enum Target {
     None,
-    ImageStore(Arc<dyn ImageStore>),
+    ImageStore,
     Stdout,
     File(PathBuf),
     Layout(PathBuf),
@@ -26,13 +26,8 @@ pub(super) enum Target {
 
 impl Target {
     /// Checks that `dest` is what an exporter of type `kind` needs, and that it can be written.
-    pub(super) fn check(
-        kind: &str,
-        destination: Destination,
-        dest: Option<&Dest>,
-        images: Option<&Arc<dyn ImageStore>>,
-    ) -> Result<Self> {
-        let refuse = |reason: String| Error::option(format!("type={kind}: {reason}"));
+    pub(super) fn check(kind: &str, destination: Destination, dest: Option<&Dest>) -> Result<Self> {
+        let refuse = |reason: String| refuse(kind, &reason);
         let directory = |dest: Option<&Dest>| match dest {
             Some(Dest::Path(path)) => check_directory(path).map(|()| path.clone()),
             Some(Dest::Stdout) => Err(refuse("a directory cannot be standard output".to_owned())),
@@ -40,11 +35,7 @@ impl Target {
         };
         match (destination, dest) {
             (Destination::None, None) => Ok(Self::None),
-            (Destination::ImageStore, None) => match images {
-                Some(images) => Ok(Self::ImageStore(images.clone())),
-                None => Err(refuse("there is no image store in this run".to_owned())
-                    .with_hint("leave out --no-store, or choose a type with a file, such as type=oci,dest=FILE")),
-            },
+            (Destination::ImageStore, None) => Ok(Self::ImageStore),
             (Destination::None | Destination::ImageStore, Some(_)) => {
                 Err(refuse("it has no destination: leave out `dest`".to_owned()))
             }
@@ -68,11 +59,11 @@ impl Target {
         }
     }
 
-    /// Hands the destination to an exporter.
-    pub(super) fn open(&self) -> Result<Output> {
+    /// Hands the destination to an exporter of type `kind`.
+    pub(super) fn open(&self, kind: &str, images: Option<&Arc<dyn ImageStore>>) -> Result<Output> {
         Ok(match self {
             Self::None => Output::None,
-            Self::ImageStore(images) => Output::ImageStore(images.clone()),
+            Self::ImageStore => Output::ImageStore(images.ok_or_else(|| no_image_store(kind))?.clone()),
             Self::Stdout => Output::File(FileSink::stdout()),
             Self::File(path) => Output::File(FileSink::path(path)?),
             Self::Layout(path) => Output::Layout(path.clone()),
@@ -83,7 +74,7 @@ impl Target {
     /// Where it is, however it was written.
     fn place(&self) -> Option<PathBuf> {
         let path = match self {
-            Self::None | Self::ImageStore(_) | Self::Stdout => return None,
+            Self::None | Self::ImageStore | Self::Stdout => return None,
             Self::File(path) | Self::Layout(path) | Self::Directory(path) => path,
         };
         let existing = existing(path);
@@ -108,18 +99,28 @@ impl Target {
     /// A directory that exists and is on the same file system as the destination, if it has one.
     pub(super) fn neighbour(&self) -> Option<PathBuf> {
         match self {
-            Self::None | Self::ImageStore(_) | Self::Stdout => None,
+            Self::None | Self::ImageStore | Self::Stdout => None,
             Self::File(path) => path.metadata().map_or(true, |found| found.is_file()).then(|| existing(parent(path))),
             Self::Layout(path) | Self::Directory(path) => Some(existing(path)),
         }
     }
 }
 
+fn refuse(kind: &str, reason: &str) -> Error {
+    Error::option(format!("type={kind}: {reason}"))
+}
+
+/// The error for an output of type `kind` that goes to the image store, in a run without one.
+pub(super) fn no_image_store(kind: &str) -> Error {
+    refuse(kind, "there is no image store in this run")
+        .with_hint("leave out --no-store, or choose a type with a file, such as type=oci,dest=FILE")
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => Ok(()),
-            Self::ImageStore(_) => f.write_str("the image store"),
+            Self::ImageStore => f.write_str("the image store"),
             Self::Stdout => f.write_str("-"),
             Self::File(path) | Self::Layout(path) | Self::Directory(path) => path.display().fmt(f),
         }

@@ -1,11 +1,9 @@
 //! Blobs: files that count once they have a row.
 
-use std::fs::File;
 use std::io::Read;
+use std::sync::Arc;
 
-use longshore_content::{
-    BlobInfo, BlobMeta, BlobWriter, ContentStore, IngestFile, Lease, Made, Origin, Provider, not_found,
-};
+use longshore_content::{BlobInfo, BlobMeta, BlobWriter, ContentStore, IngestFile, Made, Origin, Provider, not_found};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Result};
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -16,12 +14,7 @@ use crate::failure::failed;
 impl Provider for EmbeddedStore {
     fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {
         self.check_row(digest)?;
-        Ok(Box::new(self.0.files.read(digest, from)?))
-    }
-
-    fn local_file(&self, digest: &Digest) -> Result<Option<File>> {
-        self.check_row(digest)?;
-        self.0.files.read(digest, 0).map(Some)
+        Ok(Box::new(self.inner.files.read(digest, from)?))
     }
 
     fn origins(&self, digest: &Digest) -> Result<Vec<Origin>> {
@@ -32,15 +25,15 @@ impl Provider for EmbeddedStore {
 impl ContentStore for EmbeddedStore {
     fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>> {
         let find = |transaction: &Transaction<'_>| self.find(transaction, digest);
-        let found = match self.0.database.read(find) {
-            Ok(Some(_)) if !self.is_held(digest) => self.write_and_hold(digest, find),
+        let found = match self.inner.database.read(find) {
+            Ok(Some(_)) if self.must_hold(digest) => self.write_and_hold(digest, find),
             found => found,
         };
         found.attempt(|| format!("cannot look for blob {digest}"))
     }
 
     fn made(&self, diff_id: &Digest, encoder: &str) -> Result<Option<BlobInfo>> {
-        let found = self.0.database.read(|transaction| {
+        let found = self.inner.database.read(|transaction| {
             let select = "SELECT digest FROM blobs JOIN made USING (digest) WHERE diff_id = ?1 AND encoder = ?2";
             let found = transaction.query_row(select, [&diff_id.to_string(), encoder], |row| row.get::<_, String>(0));
             found.optional().map_err(failed)
@@ -50,7 +43,7 @@ impl ContentStore for EmbeddedStore {
     }
 
     fn ingest(&self, expected: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>> {
-        Ok(self.0.files.ingest(expected)?.writer(|file, meta| self.commit(file, &meta)))
+        Ok(self.inner.files.ingest(expected)?.writer(|file, meta| self.commit(file, &meta)))
     }
 
     fn update(&self, digest: &Digest, meta: BlobMeta) -> Result<()> {
@@ -67,15 +60,15 @@ impl ContentStore for EmbeddedStore {
         }
     }
 
-    fn lease(&self) -> Result<Lease> {
-        self.begin_lease()
+    fn lease(&self) -> Result<Arc<dyn ContentStore>> {
+        Ok(Arc::new(self.view()?))
     }
 }
 
 impl EmbeddedStore {
     /// Fails for a blob without a row: a file alone may be one that a collector is about to remove.
     fn check_row(&self, digest: &Digest) -> Result<()> {
-        let has_row = self.0.database.read(|transaction| has_row(transaction, digest));
+        let has_row = self.inner.database.read(|transaction| has_row(transaction, digest));
         match has_row.attempt(|| format!("cannot look for blob {digest}"))? {
             true => Ok(()),
             false => Err(not_found(digest)),
@@ -92,7 +85,7 @@ impl EmbeddedStore {
             .optional()
             .map_err(failed)?;
         let Some((size, diff_id)) = row else { return Ok(None) };
-        if self.0.files.size(digest)? != Some(size) {
+        if self.inner.files.size(digest)? != Some(size) {
             return Ok(None);
         }
         let references = rows(transaction, "SELECT child FROM edges WHERE parent = ?1 ORDER BY rowid", &key, |row| {
@@ -120,17 +113,17 @@ impl EmbeddedStore {
     fn commit(&self, file: IngestFile, meta: &BlobMeta) -> Result<BlobInfo> {
         let (digest, size) = file.check()?;
         let is_there = |transaction: &Transaction<'_>| Ok(self.find(transaction, &digest)?.is_some());
-        let was_there = self.0.database.read(is_there)?;
+        let was_there = self.inner.database.read(is_there)?;
         if !was_there {
             // The long wait for the medium is over before anybody has to wait for us.
-            self.0.files.finish(&file)?;
+            self.inner.files.finish(&file)?;
         }
         let committed = self.write_and_hold(&digest, |transaction| {
             if !is_there(transaction)? {
                 if was_there {
-                    self.0.files.finish(&file)?;
+                    self.inner.files.finish(&file)?;
                 }
-                self.0.files.place(file, &digest)?;
+                self.inner.files.place(file, &digest)?;
                 let insert = "INSERT INTO blobs (digest, size, used) VALUES (?1, ?2, ?3)
                     ON CONFLICT (digest) DO UPDATE SET size = excluded.size";
                 transaction.execute(insert, params![digest.to_string(), size, now()]).map_err(failed)?;

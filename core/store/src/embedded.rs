@@ -1,6 +1,5 @@
-//! The store, open: its files, its database, and the leases of this process.
+//! The store, open: its files, its database, and the lease of a view.
 
-use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -8,23 +7,28 @@ use std::sync::Arc;
 
 use longshore_content::{BlobFiles, Durability};
 use longshore_oci::{Context, Digest, Result};
-use parking_lot::Mutex;
+use rusqlite::{Transaction, params};
 
-use crate::database::Database;
+use crate::database::{Database, now};
+use crate::failure::failed;
+use crate::lease::Lease;
 
 /// Directory of the snapshots, below the root: a short name, because the options of a mount list them all.
 pub(crate) const SNAPSHOTS: &str = "fs";
 
-/// An open store in a directory. Clones are the same store.
+/// An open store in a directory, or a view of one that a [lease](longshore_content::ContentStore::lease) made. Clones
+/// are the same store or view.
 #[derive(Debug, Clone)]
-pub struct EmbeddedStore(pub(crate) Arc<Inner>);
+pub struct EmbeddedStore {
+    pub(crate) inner: Arc<Inner>,
+    /// What a view holds.
+    pub(crate) lease: Option<Arc<Lease>>,
+}
 
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) files: BlobFiles,
-    pub(crate) database: Database,
-    /// The leases of this process, and what each of them is known to hold.
-    pub(crate) leases: Mutex<BTreeMap<i64, HashSet<Digest>>>,
+    pub(crate) database: Arc<Database>,
 }
 
 impl EmbeddedStore {
@@ -49,12 +53,42 @@ impl EmbeddedStore {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(snapshots)?;
         }
         let files = BlobFiles::open(root, Durability::Durable)?;
-        let database = Database::open(root)?;
-        Ok(Self(Arc::new(Inner { files, database, leases: Mutex::default() })))
+        let database = Arc::new(Database::open(root)?);
+        Ok(Self { inner: Arc::new(Inner { files, database }), lease: None })
+    }
+
+    /// Returns a view of the store with a lease of its own.
+    pub(crate) fn view(&self) -> Result<Self> {
+        let lease = Lease::begin(self.root(), &self.inner.database)
+            .attempt(|| format!("cannot lease the store {}", self.root().display()))?;
+        Ok(Self { inner: self.inner.clone(), lease: Some(Arc::new(lease)) })
+    }
+
+    /// Whether this is a view that does not hold a blob or snapshot yet.
+    pub(crate) fn must_hold(&self, digest: &Digest) -> bool {
+        self.lease.as_ref().is_some_and(|lease| !lease.is_holding(digest))
+    }
+
+    /// Changes what is known of a blob, and has the lease of a view hold it, in one transaction: what was found is
+    /// not collected before it is held.
+    pub(crate) fn write_and_hold<T>(
+        &self,
+        digest: &Digest,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let done = self.inner.database.write(|transaction| {
+            let done = work(transaction)?;
+            let update = "UPDATE blobs SET used = ?2 WHERE digest = ?1";
+            transaction.execute(update, params![digest.to_string(), now()]).map_err(failed)?;
+            self.lease.iter().try_for_each(|lease| lease.hold(transaction, digest))?;
+            Ok(done)
+        })?;
+        self.lease.iter().for_each(|lease| lease.note(digest));
+        Ok(done)
     }
 
     /// Returns the directory of the store.
     pub fn root(&self) -> &Path {
-        self.0.files.root()
+        self.inner.files.root()
     }
 }

@@ -1,5 +1,7 @@
 //! Names of images.
 
+use std::sync::Arc;
+
 use longshore_content::{ImageStore, Snapshots, StoredImage, check_name, not_found};
 use longshore_oci::{Context, Descriptor, Error, ErrorKind, ImageName, Result};
 use rusqlite::{Transaction, params};
@@ -9,9 +11,13 @@ use crate::embedded::EmbeddedStore;
 use crate::failure::failed;
 
 impl ImageStore for EmbeddedStore {
+    fn lease_images(&self) -> Result<Arc<dyn ImageStore>> {
+        Ok(Arc::new(self.view()?))
+    }
+
     fn image(&self, name: &ImageName) -> Result<Option<StoredImage>> {
         let find = |transaction: &Transaction<'_>| find(transaction, name);
-        self.0.database.read(find).attempt(|| format!("cannot look for image {name}"))
+        self.inner.database.read(find).attempt(|| format!("cannot look for image {name}"))
     }
 
     fn images(&self) -> Result<Vec<(ImageName, StoredImage)>> {
@@ -24,7 +30,7 @@ impl ImageStore for EmbeddedStore {
             };
             names.into_iter().filter_map(|name| image(name).transpose()).collect()
         };
-        self.0.database.read(names).attempt(|| "cannot list images".to_owned())
+        self.inner.database.read(names).attempt(|| "cannot list images".to_owned())
     }
 
     fn tag(&self, images: &[(ImageName, StoredImage)]) -> Result<Vec<Option<StoredImage>>> {
@@ -32,11 +38,11 @@ impl ImageStore for EmbeddedStore {
             images.iter().map(|(name, image)| self.tag_one(transaction, name, image)).collect()
         };
         let names = || images.iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>().join(", ");
-        self.0.database.write(tag_all).attempt(|| format!("cannot name an image {}", names()))
+        self.inner.database.write(tag_all).attempt(|| format!("cannot name an image {}", names()))
     }
 
     fn untag(&self, names: &[ImageName]) -> Result<Vec<StoredImage>> {
-        self.0.database.write(|transaction| {
+        self.inner.database.write(|transaction| {
             let untag_one = |name: &ImageName| {
                 let missing = || Error::new(ErrorKind::NotFound, format!("image {name} is not in the store"));
                 let image = find(transaction, name)?.ok_or_else(missing)?;

@@ -8,78 +8,61 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use longshore_content::{Lease, LiveFile};
+use longshore_content::LiveFile;
 use longshore_oci::{Context, Digest, Result};
+use parking_lot::Mutex;
 use rusqlite::{Transaction, params};
 
-use crate::database::now;
-use crate::embedded::{EmbeddedStore, Inner};
+use crate::database::Database;
 use crate::failure::failed;
 
-/// Ends a lease when it is dropped.
-struct Held {
-    inner: Arc<Inner>,
+/// What a view of the store holds, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    database: Arc<Database>,
     id: i64,
+    /// Blobs and snapshots that have a row in `leased` already.
+    held: Mutex<HashSet<Digest>>,
     /// Dropped after the row is gone.
     _file: LiveFile,
 }
 
-impl EmbeddedStore {
-    pub(crate) fn begin_lease(&self) -> Result<Lease> {
-        let begin = || -> Result<Held> {
-            let file = LiveFile::create(&self.root().join("leases"), "")?;
-            let name = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let id = self.0.database.write(|transaction| {
-                transaction.execute("INSERT INTO leases (file) VALUES (?1)", [name]).map_err(failed)?;
-                Ok(transaction.last_insert_rowid())
-            })?;
-            self.0.leases.lock().insert(id, HashSet::new());
-            Ok(Held { inner: self.0.clone(), id, _file: file })
-        };
-        begin().map(Lease::new).attempt(|| format!("cannot lease the store {}", self.root().display()))
-    }
-
-    /// Whether every lease of this process holds a blob already.
-    pub(crate) fn is_held(&self, digest: &Digest) -> bool {
-        let leases = self.0.leases.lock();
-        leases.values().all(|held| held.contains(digest))
-    }
-
-    /// Changes what is known of a blob, and has every lease of this process hold it, in one transaction:
-    /// what was found is not collected before it is held.
-    pub(crate) fn write_and_hold<T>(
-        &self,
-        digest: &Digest,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let leases = || self.0.leases.lock();
-        let ids: Vec<i64> = leases().keys().copied().collect();
-        let done = self.0.database.write(|transaction| {
-            let done = work(transaction)?;
-            let update = "UPDATE blobs SET used = ?2 WHERE digest = ?1";
-            transaction.execute(update, params![digest.to_string(), now()]).map_err(failed)?;
-            for id in &ids {
-                // A lease that just ended has no row to refer to.
-                let insert = "INSERT OR IGNORE INTO leased (lease, digest) SELECT id, ?2 FROM leases WHERE id = ?1";
-                transaction.execute(insert, params![id, digest.to_string()]).map_err(failed)?;
-            }
-            Ok(done)
+impl Lease {
+    /// Begins a lease of the store in `root`.
+    pub(crate) fn begin(root: &Path, database: &Arc<Database>) -> Result<Self> {
+        let file = LiveFile::create(&root.join("leases"), "")?;
+        let name = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let id = database.write(|transaction| {
+            transaction.execute("INSERT INTO leases (file) VALUES (?1)", [name]).map_err(failed)?;
+            Ok(transaction.last_insert_rowid())
         })?;
-        for (_, held) in leases().iter_mut().filter(|(id, _)| ids.contains(id)) {
-            held.insert(digest.clone());
-        }
-        Ok(done)
+        Ok(Self { database: database.clone(), id, held: Mutex::default(), _file: file })
+    }
+
+    /// Whether it is known to hold a blob or snapshot.
+    pub(crate) fn is_holding(&self, digest: &Digest) -> bool {
+        self.held.lock().contains(digest)
+    }
+
+    /// Holds a blob or snapshot, once the transaction is committed.
+    pub(crate) fn hold(&self, transaction: &Transaction<'_>, digest: &Digest) -> Result<()> {
+        let insert = "INSERT OR IGNORE INTO leased (lease, digest) VALUES (?1, ?2)";
+        transaction.execute(insert, params![self.id, digest.to_string()]).map_err(failed).map(drop)
+    }
+
+    /// Notes that it holds a blob or snapshot, after the transaction of [`hold`](Self::hold).
+    pub(crate) fn note(&self, digest: &Digest) {
+        self.held.lock().insert(digest.clone());
     }
 }
 
-impl Drop for Held {
+impl Drop for Lease {
     fn drop(&mut self) {
-        self.inner.leases.lock().remove(&self.id);
         let end = |transaction: &Transaction<'_>| {
             transaction.execute("DELETE FROM leases WHERE id = ?1", [self.id]).map_err(failed)
         };
         // If the row cannot be removed now, it is found dead by the next collection.
-        let _ = self.inner.database.write(end);
+        let _ = self.database.write(end);
     }
 }
 

@@ -68,7 +68,7 @@ impl EmbeddedStore {
         let prune = || -> Result<Pruned> {
             let mut pruned = Pruned::default();
             let gone = self.forget(options, &mut pruned)?;
-            for (digest, size) in self.0.files.list()? {
+            for (digest, size) in self.inner.files.list()? {
                 // A dry run leaves the rows, so it knows of them; of files without rows both know only now.
                 if gone.contains(&digest) || !self.has_row(&digest)? {
                     pruned.blobs.push((digest, size));
@@ -79,7 +79,7 @@ impl EmbeddedStore {
                 pruned.blobs = self.remove_files(pruned.blobs)?;
                 self.remove_snapshots()?;
             }
-            pruned.leftovers = self.0.files.leftovers(!options.dry_run)?;
+            pruned.leftovers = self.inner.files.leftovers(!options.dry_run)?;
             Ok(pruned)
         };
         prune().attempt(|| format!("cannot prune the store {}", self.root().display()))
@@ -104,11 +104,11 @@ impl EmbeddedStore {
             }
             Ok(gone)
         };
-        if options.dry_run { self.0.database.rehearse(forget) } else { self.0.database.write(forget) }
+        if options.dry_run { self.inner.database.rehearse(forget) } else { self.inner.database.write(forget) }
     }
 
     fn has_row(&self, digest: &Digest) -> Result<bool> {
-        self.0.database.read(|transaction| has_row(transaction, digest))
+        self.inner.database.read(|transaction| has_row(transaction, digest))
     }
 
     /// Removes files that still have no row; answers which. A writer makes a file and its row in one
@@ -116,11 +116,11 @@ impl EmbeddedStore {
     fn remove_files(&self, blobs: Vec<(Digest, u64)>) -> Result<Vec<(Digest, u64)>> {
         let mut removed = Vec::new();
         for batch in blobs.chunks(BATCH) {
-            let batch = self.0.database.write(|transaction| {
+            let batch = self.inner.database.write(|transaction| {
                 let mut removed = Vec::new();
                 for (digest, size) in batch {
                     if !has_row(transaction, digest)? {
-                        self.0.files.remove(digest)?;
+                        self.inner.files.remove(digest)?;
                         removed.push((digest.clone(), *size));
                     }
                 }

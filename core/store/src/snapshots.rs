@@ -24,9 +24,9 @@ const NEEDED: &str = ", needed (chain_id) AS (
 impl Snapshots for EmbeddedStore {
     fn snapshot(&self, chain_id: &Digest) -> Result<Option<PathBuf>> {
         let find = |transaction: &Transaction<'_>| self.find_snapshot(transaction, chain_id);
-        let found = match self.0.database.read(find) {
+        let found = match self.inner.database.read(find) {
             // As with blobs: what is found stays until the run ends.
-            Ok(Some(_)) if !self.is_held(chain_id) => self.write_and_hold(chain_id, find),
+            Ok(Some(_)) if self.must_hold(chain_id) => self.write_and_hold(chain_id, find),
             found => found,
         };
         found.attempt(|| format!("cannot look for snapshot {chain_id}"))
@@ -44,7 +44,7 @@ impl Snapshots for EmbeddedStore {
     }
 
     fn keep(&self, config: &Digest, chain_id: &Digest) -> Result<()> {
-        self.0.database.write(|transaction| {
+        self.inner.database.write(|transaction| {
             if !has_row(transaction, config)? {
                 return Err(not_found(config));
             }
@@ -122,7 +122,7 @@ impl EmbeddedStore {
         let entries = fs::read_dir(&directory).attempt(|| format!("cannot list {}", directory.display()))?;
         for entry in entries.flatten() {
             let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<i64>().ok()) else { continue };
-            self.0.database.write(|transaction| {
+            self.inner.database.write(|transaction| {
                 let select = "SELECT 1 FROM snapshots WHERE id = ?1";
                 if transaction.query_row(select, [id], |_| Ok(())).optional().map_err(failed)?.is_none() {
                     match fs::rename(entry.path(), trash.path().join(id.to_string())) {

@@ -42,8 +42,8 @@ impl EmbeddedStore {
     /// Those of the medium.
     pub fn usage(&self) -> Result<Usage> {
         let usage = || -> Result<Usage> {
-            let mut usage = self.0.database.read(count)?;
-            usage.leftovers = self.0.files.leftovers(false)?;
+            let mut usage = self.inner.database.read(count)?;
+            usage.leftovers = self.inner.files.leftovers(false)?;
             Ok(usage)
         };
         usage().attempt(|| format!("cannot measure the store {}", self.root().display()))

@@ -16,12 +16,12 @@ fn open(root: &Path) -> EmbeddedStore {
     EmbeddedStore::open(root).unwrap()
 }
 
-fn put(store: &EmbeddedStore, content: &str, references: &[&Digest]) -> Digest {
+fn put(store: &dyn ContentStore, content: &str, references: &[&Digest]) -> Digest {
     let references = references.iter().map(|digest| (*digest).clone()).collect();
     put_with(store, content, BlobMeta { references, ..BlobMeta::default() }).digest
 }
 
-fn put_with(store: &EmbeddedStore, content: &str, meta: BlobMeta) -> BlobInfo {
+fn put_with(store: &dyn ContentStore, content: &str, meta: BlobMeta) -> BlobInfo {
     let mut writer = store.ingest(None).unwrap();
     writer.write_all(content.as_bytes()).unwrap();
     writer.commit(meta).unwrap()
@@ -31,13 +31,13 @@ fn name(text: &str) -> ImageName {
     text.parse().unwrap()
 }
 
-fn tag(store: &EmbeddedStore, text: &str, root: &Digest) {
+fn tag(store: &dyn ImageStore, text: &str, root: &Digest) {
     let root = Descriptor::new(MediaType::MANIFEST, root.clone(), 1);
     store.tag(&[(name(text), StoredImage { root, referrers: Vec::new() })]).unwrap();
 }
 
 /// An image of three blobs; answers its root.
-fn image(store: &EmbeddedStore, what: &str) -> Digest {
+fn image(store: &dyn ContentStore, what: &str) -> Digest {
     let layer = put(store, &format!("layer of {what}"), &[]);
     let config = put(store, &format!("config of {what}"), &[]);
     put(store, &format!("manifest of {what}"), &[&config, &layer, &Digest::of(b"of another platform")])
@@ -100,22 +100,22 @@ fn a_dry_run_says_what_would_go_and_removes_nothing() {
     assert_eq!(count(&store), 0);
 }
 
-/// Written, found and reused under a lease: each stays until the lease ends, whoever prunes.
+/// Written, found and reused through a view: each stays until the view is dropped, whoever prunes.
 #[test]
 fn what_a_run_uses_stays_until_it_ends() {
     let place = tempfile::tempdir().unwrap();
     let (store, other) = (open(place.path()), open(place.path()));
     let found = image(&store, "found");
     let written_before = put(&store, "written twice", &[]);
-    let lease = store.lease().unwrap();
-    store.info(&found).unwrap().unwrap();
-    put(&store, "written twice", &[]);
-    let written = put(&store, "written", &[]);
+    let view = store.lease().unwrap();
+    view.info(&found).unwrap().unwrap();
+    put(view.as_ref(), "written twice", &[]);
+    let written = put(view.as_ref(), "written", &[]);
     for store in [&other, &store] {
         assert_eq!(prune(store).blobs, []);
     }
     assert_eq!(other.usage().unwrap().in_use.count, 5);
-    drop(lease);
+    drop(view);
     assert_eq!(prune(&other).blobs.len(), 5);
     for digest in [found, written_before, written] {
         assert_eq!(store.info(&digest).unwrap(), None);
@@ -127,8 +127,21 @@ fn a_lease_does_not_keep_what_came_before_it() {
     let place = tempfile::tempdir().unwrap();
     let store = open(place.path());
     put(&store, "before", &[]);
-    let _lease = store.lease().unwrap();
+    let _view = store.lease().unwrap();
     assert_eq!(prune(&store).blobs, [(Digest::of(b"before"), 6)]);
+}
+
+/// A program that lives long finds much that it does not use: only what goes through a view is held.
+#[test]
+fn what_is_found_beside_a_view_is_not_held() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path());
+    let view = store.lease().unwrap();
+    let used = put(view.as_ref(), "used", &[]);
+    let found = put(&store, "only found", &[]);
+    assert!(store.info(&found).unwrap().is_some() && view.open(&found, 0).is_ok());
+    assert_eq!(prune(&store).blobs, [(found, 10)]);
+    assert!(store.info(&used).unwrap().is_some());
 }
 
 #[test]
@@ -136,9 +149,9 @@ fn two_leases_end_one_after_the_other() {
     let place = tempfile::tempdir().unwrap();
     let store = open(place.path());
     let first = store.lease().unwrap();
-    put(&store, "for both", &[]);
-    let second = store.lease().unwrap();
-    store.info(&Digest::of(b"for both")).unwrap().unwrap();
+    put(first.as_ref(), "for both", &[]);
+    let second = first.lease().unwrap();
+    second.info(&Digest::of(b"for both")).unwrap().unwrap();
     drop(first);
     assert_eq!(prune(&store).blobs, []);
     drop(second);
@@ -150,13 +163,13 @@ fn two_leases_end_one_after_the_other() {
 fn leases_of_dead_processes_keep_nothing() {
     let place = tempfile::tempdir().unwrap();
     let store = open(place.path());
-    let lease = store.lease().unwrap();
-    put(&store, "of the dead", &[]);
+    let view = store.lease().unwrap();
+    put(view.as_ref(), "of the dead", &[]);
     let file = fs::read_dir(place.path().join("leases")).unwrap().next().unwrap().unwrap().path();
     // Another file of that name is locked by nobody, and the lease never ends.
     fs::remove_file(&file).unwrap();
     fs::write(&file, "").unwrap();
-    std::mem::forget(lease);
+    std::mem::forget(view);
     let other = open(place.path());
     assert_eq!(prune(&other).blobs.len(), 1);
     assert_eq!(fs::read_dir(place.path().join("leases")).unwrap().count(), 0);
@@ -256,12 +269,11 @@ fn collecting_takes_nothing_that_is_in_use() {
             scope.spawn(move || {
                 let store = open(root);
                 for round in 0..ROUNDS {
-                    let lease = store.lease().unwrap();
-                    let shared = image(&store, "shared");
-                    let own = image(&store, &format!("{writer} {round}"));
-                    let index = put(&store, &format!("index {writer} {round}"), &[&shared, &own]);
-                    tag(&store, &format!("app{writer}:{}", round % 3), &index);
-                    drop(lease);
+                    let view = store.lease_images().unwrap();
+                    let shared = image(view.as_ref(), "shared");
+                    let own = image(view.as_ref(), &format!("{writer} {round}"));
+                    let index = put(view.as_ref(), &format!("index {writer} {round}"), &[&shared, &own]);
+                    tag(view.as_ref(), &format!("app{writer}:{}", round % 3), &index);
                 }
                 done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             });

@@ -5,8 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use longshore_core::content::ContentStore;
-use longshore_store::EmbeddedStore;
+use longshore_store::{EmbeddedStore, PruneOptions};
 use longshore_testkit::conformance;
 
 /// Opens a new store each time.
@@ -30,13 +29,13 @@ fn content() {
 }
 
 #[test]
-fn content_under_a_lease() {
+fn leases() {
     let stores = Stores::new();
-    conformance::content_store(&|| {
+    conformance::leases(&|| {
         let store = stores.open();
-        // It ends with the process.
-        std::mem::forget(store.lease().unwrap());
-        store
+        let collected = store.clone();
+        let collect = move || drop(collected.prune(&PruneOptions::default()).unwrap());
+        (store, Box::new(collect))
     });
 }
 

@@ -12,12 +12,12 @@ mod unpack {
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use longshore_core::ErrorKind;
 use longshore_core::compression::Algorithm;
 use longshore_core::content::{BlobMeta, ContentStore, ImageStore};
 use longshore_core::content::{Snapshots, chain_ids};
 use longshore_core::oci::Digest;
-use longshore_core::unpack::mount;
+use longshore_core::unpack::{mount, unpack_snapshots};
+use longshore_core::{ErrorKind, Work};
 use longshore_store::{EmbeddedStore, PruneOptions};
 use unpack::fixture::{
     directory, file, hard_link, is_root, layer_of, layers, read_tree, snapshots, symlink, tar, unpack_to,
@@ -220,25 +220,26 @@ fn snapshots_stay_as_long_as_their_image() {
     let layers = layers(&[vec![file("a", "a")], vec![file("b", "bb")]]);
     let chain = chain_ids(layers.iter().map(|layer| &layer.diff_id));
     let count = || std::fs::read_dir(place.path().join("store/fs")).unwrap().count();
-    let lease = store.lease().unwrap();
-    snapshots(&layers, &store).unwrap();
+    let view = store.lease_images().unwrap();
+    unpack_snapshots(&layers, view.snapshots().unwrap(), &Work::default()).unwrap();
     store.prune(&PruneOptions::default()).unwrap();
     assert_eq!(count(), 2, "a run keeps what it made");
-    drop(lease);
+    drop(view);
+    store.prune(&PruneOptions::default()).unwrap();
     assert_eq!(store.keep(&config, &chain[1]).unwrap_err().kind(), ErrorKind::NotFound, "the run did not hold it");
-    let lease = store.lease().unwrap();
-    let mut writer = store.ingest(None).unwrap();
+    let view = store.lease_images().unwrap();
+    let mut writer = view.ingest(None).unwrap();
     writer.write_all(b"config").unwrap();
     let root = longshore_core::oci::Descriptor::new(
         longshore_core::oci::MediaType::MANIFEST,
         writer.commit(BlobMeta::default()).unwrap().digest,
         6,
     );
-    snapshots(&layers, &store).unwrap();
+    unpack_snapshots(&layers, view.snapshots().unwrap(), &Work::default()).unwrap();
     store.keep(&config, &chain[1]).unwrap();
     let name = "app:1".parse().unwrap();
-    store.tag(&[(name, longshore_core::content::StoredImage { root, referrers: Vec::new() })]).unwrap();
-    drop(lease);
+    view.tag(&[(name, longshore_core::content::StoredImage { root, referrers: Vec::new() })]).unwrap();
+    drop(view);
     let kept = store.prune(&PruneOptions::default()).unwrap();
     assert_eq!((kept.snapshots.count, count(), store.usage().unwrap().snapshots.bytes), (0, 2, 3));
     store.untag(&["app:1".parse().unwrap()]).unwrap();

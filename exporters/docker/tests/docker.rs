@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 fn export(images: Vec<Image>, dest: &Path, options: &str) -> Result<Vec<Response>> {
     let exporters = ExporterRegistry::default().with(DockerExporter);
     let spec = OutputSpec::parse(&format!("type=docker,dest={}{options}", dest.display()))?.unwrap();
-    Ok(Session::new(&exporters, Store::Spool).resolve(&[spec])?.export(&sample::result(images))?)
+    Ok(Session::new(&exporters).resolve(&[spec])?.export(&sample::result(images), Store::Spool)?)
 }
 
 /// The manifest.json of an export, which is valid in all else.
@@ -100,7 +100,7 @@ fn a_platform_that_is_not_there_is_an_error_that_names_those_that_are() {
 fn a_destination_is_required() {
     let exporters = ExporterRegistry::default().with(DockerExporter);
     let spec = OutputSpec::parse("type=docker,name=app:1").unwrap().unwrap();
-    let error = Session::new(&exporters, Store::Spool).resolve(&[spec]).unwrap_err();
+    let error = Session::new(&exporters).resolve(&[spec]).unwrap_err();
     assert_eq!(error.message(), "type=docker: it needs a destination");
     assert_eq!(error.hint(), Some("add dest=FILE, or dest=- for standard output"));
 }

@@ -28,8 +28,8 @@ fn exporters() -> ExporterRegistry {
 fn export(images: Vec<Image>, dest: &Path, options: &str) -> Result<Vec<Response>, Error> {
     let spec = OutputSpec::parse(&format!("type=docker,format=legacy,dest={}{options}", dest.display()))?.unwrap();
     let exporters = exporters();
-    let session = Session::new(&exporters, Store::Spool).resolve(&[spec])?;
-    session.export(&sample::result(images)).map_err(|failure| failure.error)
+    let session = Session::new(&exporters).resolve(&[spec])?;
+    session.export(&sample::result(images), Store::Spool).map_err(|failure| failure.error)
 }
 
 /// An archive whose every layer has the diffID that the configuration says.
@@ -215,7 +215,7 @@ fn what_the_format_cannot_hold_is_refused() {
         assert!(error.message().contains("not compressed in this format"), "{options}");
     }
     let spec = OutputSpec::parse("type=docker,symlinks=false,dest=a.tar").unwrap().unwrap();
-    let error = Session::new(&exporters(), Store::Spool).resolve(&[spec]).unwrap_err();
+    let error = Session::new(&exporters()).resolve(&[spec]).unwrap_err();
     assert_eq!(error.message(), "symlinks is for format=legacy");
     export(vec![sample::image(1, 1)], &dest, ",compression=uncompressed").unwrap();
 }
@@ -228,9 +228,8 @@ fn layers_that_are_not_compressed_are_not_stored() {
     let image = sample::existing(1, &options);
     let spec = format!("type=docker,format=legacy,dest={}", root.path().join("a.tar").display());
     let exporters = exporters();
-    let session = Session::new(&exporters, Store::Given(store.clone()));
-    let resolved = session.resolve(&[OutputSpec::parse(&spec).unwrap().unwrap()]).unwrap();
-    resolved.export(&sample::result(vec![image])).unwrap();
+    let resolved = Session::new(&exporters).resolve(&[OutputSpec::parse(&spec).unwrap().unwrap()]).unwrap();
+    resolved.export(&sample::result(vec![image]), Store::Given(store.clone())).unwrap();
     let archive = Archive::open(&root.path().join("a.tar"));
     for layer in archive.layers(&archive.items[0]) {
         assert!(longshore_core::content::ContentStore::info(store.as_ref(), &layer).unwrap().is_none());

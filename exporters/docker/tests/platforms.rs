@@ -21,8 +21,8 @@ fn seen(existing: &Existing, wanted: &str, format: &str, work: &Work) -> Result<
     let spec = format!("type=docker,format={format},platform={wanted},dest={}", dest.display());
     let spec = OutputSpec::parse(&spec)?.unwrap();
     let images = vec![Image::new(ImageContent::Existing(existing.clone()))];
-    let session = Session::new(&exporters, Store::Spool).with_work(work.clone());
-    session.resolve(&[spec])?.export(&sample::result(images)).map_err(|failure| failure.error)?;
+    let session = Session::new(&exporters).with_work(work.clone());
+    session.resolve(&[spec])?.export(&sample::result(images), Store::Spool).map_err(|failure| failure.error)?;
     let tar = TarFile::open(File::open(&dest).unwrap()).unwrap();
     let manifest: Value = serde_json::from_slice(&tar.document("manifest.json", 1 << 20).unwrap()).unwrap();
     let path = manifest[0]["Config"].as_str().unwrap();

@@ -12,10 +12,10 @@ use longshore_testkit::sample::{self, ExistingOptions};
 
 fn export_to(store: &Arc<MemoryStore>, output: &str, images: Vec<Image>) -> Result<Response, Error> {
     let registry = ExporterRegistry::default().with(ImageExporter);
-    let session = Session::new(&registry, Store::Images(store.clone()));
+    let session = Session::new(&registry);
     let spec = OutputSpec::parse(output).unwrap().unwrap();
     let result = BuildResult { images, epoch: None };
-    Ok(session.resolve(&[spec])?.export(&result)?.remove(0))
+    Ok(session.resolve(&[spec])?.export(&result, Store::Images(store.clone()))?.remove(0))
 }
 
 fn names(store: &MemoryStore) -> Vec<String> {
@@ -158,14 +158,20 @@ fn options_that_do_not_fit_are_refused_before_the_build() {
 #[test]
 fn without_an_image_store_there_is_no_such_output() {
     let registry = ExporterRegistry::default().with(ImageExporter);
-    for (store, output, hint) in [
-        (Store::Spool, "type=image,name=a", Some("--no-store")),
-        (Store::Given(Arc::new(MemoryStore::default())), "type=image,name=a", Some("--no-store")),
-        (Store::Images(Arc::new(MemoryStore::default())), "type=image,name=a,dest=x", None),
-    ] {
-        let spec = OutputSpec::parse(output).unwrap().unwrap();
-        let error = Session::new(&registry, store).resolve(&[spec]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidOption, "{error}");
-        assert!(hint.is_none_or(|hint| error.hint().unwrap().contains(hint)), "{:?}", error.hint());
+    let resolve = |output| Session::new(&registry).resolve(&[OutputSpec::parse(output).unwrap().unwrap()]);
+    let result = sample::result(vec![sample::image(1, 1)]);
+    for store in [Store::Spool, Store::Given(Arc::new(MemoryStore::default()))] {
+        let resolved = resolve("type=image,name=a").unwrap();
+        assert!(resolved.needs_image_store());
+        assert_eq!(resolved.plan(&result).unwrap().len(), 1, "a plan needs no store");
+        let checked = resolved.check_store(&store).unwrap_err();
+        for error in [checked, resolved.export(&result, store).unwrap_err().error] {
+            assert_eq!(error.kind(), ErrorKind::InvalidOption);
+            assert_eq!(error.message(), "type=image: there is no image store in this run");
+            assert!(error.hint().unwrap().contains("--no-store"), "{:?}", error.hint());
+        }
     }
+    let error = resolve("type=image,name=a,dest=x").unwrap_err();
+    assert_eq!(error.message(), "type=image: it has no destination: leave out `dest`");
+    assert!(!resolve("type=image,name=a,store=false,push=true").unwrap().needs_image_store());
 }

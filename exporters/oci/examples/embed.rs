@@ -40,13 +40,13 @@ pub fn build_and_export(dest: &Path) -> Result<Vec<Response>> {
         dest: Some(Dest::Path(dest.to_owned())),
         attrs: Attrs::from_iter([("name", "example.com/hello:1"), ("compression", "zstd")]),
     };
-    let session =
-        Session::new(&registry, Store::Spool).with_work(Work::default().with_progress(Progress::new(Arc::new(Lines))));
+    let session = Session::new(&registry).with_work(Work::default().with_progress(Progress::new(Arc::new(Lines))));
     // Before the build: whatever is wrong with the outputs fails here.
     let resolved = session.resolve(&[spec])?;
     let directory = tempfile::tempdir()?;
     let result = build(directory.path())?;
-    Ok(resolved.export(&result)?)
+    // An output into an image store needs one: `resolved.needs_image_store()`. A file does with a temporary store.
+    Ok(resolved.export(&result, Store::Spool)?)
 }
 
 /// The build. A real one would compile something.

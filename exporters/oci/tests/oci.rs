@@ -15,7 +15,7 @@ use longshore_testkit::validate::{self, ValidatedImage};
 fn try_export(result: &BuildResult, outputs: &[String]) -> Result<Vec<Response>> {
     let exporters = ExporterRegistry::default().with(OciExporter);
     let specs: Vec<OutputSpec> = outputs.iter().map(|text| OutputSpec::parse(text).unwrap().unwrap()).collect();
-    Ok(Session::new(&exporters, Store::Spool).resolve(&specs)?.export(result)?)
+    Ok(Session::new(&exporters).resolve(&specs)?.export(result, Store::Spool)?)
 }
 
 fn export(images: Vec<Image>, dest: &Path, options: &str) -> Vec<Response> {

@@ -18,9 +18,9 @@ fn export(output: &str, result: &BuildResult) -> Result<Vec<Response>, Error> {
     let retry = RetryPolicy { first: short, longest: short, ..RetryPolicy::default() };
     let client = Client::new(ClientOptions { retry, ..ClientOptions::default() });
     let exporters = ExporterRegistry::default().with(RegistryExporter);
-    let session = Session::new(&exporters, Store::Spool).with_pusher(Arc::new(client.pusher()));
+    let session = Session::new(&exporters).with_pusher(Arc::new(client.pusher()));
     let spec = OutputSpec::parse(output).unwrap().unwrap();
-    session.resolve(&[spec]).unwrap().export(result).map_err(|failure| failure.error)
+    session.resolve(&[spec]).unwrap().export(result, Store::Spool).map_err(|failure| failure.error)
 }
 
 /// An image for two platforms, and what refers to it: its root, and the referrer.

@@ -58,8 +58,8 @@ fn push(registry: &Registry, output: &str, blobs: Vec<SeenBlob>) -> Result<Pushe
     let exporters = ExporterRegistry::default().with(RegistryExporter);
     let pusher = Arc::new(Client::new(ClientOptions::default()).pusher());
     let spec = OutputSpec::parse(&format!("type=registry,name={}/{output}", registry.host())).unwrap().unwrap();
-    let session = Session::new(&exporters, Store::Spool).with_pusher(pusher).resolve(&[spec]).unwrap();
-    session.export(&result).map_err(|failure| failure.error)?;
+    let session = Session::new(&exporters).with_pusher(pusher).resolve(&[spec]).unwrap();
+    session.export(&result, Store::Spool).map_err(|failure| failure.error)?;
     let (repository, tag) = output.split(',').next().unwrap().rsplit_once(':').unwrap();
     let (_, manifest) = registry.manifest(repository, tag).unwrap();
     Ok(Pushed { manifest: serde_json::from_slice(&manifest).unwrap(), reads: tar.opens() })
@@ -149,8 +149,8 @@ fn a_layer_of_several_images_is_streamed_once() {
     let exporters = ExporterRegistry::default().with(RegistryExporter);
     let pusher = Arc::new(Client::new(ClientOptions::default()).pusher());
     let spec = OutputSpec::parse("type=registry,name=*,push-streaming=true").unwrap().unwrap();
-    let session = Session::new(&exporters, Store::Spool).with_pusher(pusher).resolve(&[spec]).unwrap();
-    session.export(&sample::result(images.into())).unwrap();
+    let session = Session::new(&exporters).with_pusher(pusher).resolve(&[spec]).unwrap();
+    session.export(&sample::result(images.into()), Store::Spool).unwrap();
     // Once by this test.
     assert_eq!(tar.opens(), 2);
     assert_eq!(registry.tags("team/app"), ["1", "2"]);
@@ -167,7 +167,7 @@ fn options_that_cannot_be_meant_are_refused() {
         ),
     ] {
         let spec = OutputSpec::parse(&format!("type=registry,{options}")).unwrap().unwrap();
-        let error = Session::new(&exporters, Store::Spool).resolve(&[spec]).unwrap_err();
+        let error = Session::new(&exporters).resolve(&[spec]).unwrap_err();
         assert_eq!(error.message(), expected);
     }
 }

@@ -10,7 +10,7 @@ use longshore_store::EmbeddedStore;
 const VARIABLE: &str = "LONGSHORE_ROOT";
 
 /// The directory of the image store, opened when a command needs it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct StoreRoot(Option<PathBuf>);
 
 impl StoreRoot {

@@ -14,6 +14,8 @@ use longshore_core::oci::{Descriptor, ImageName, MediaType};
 /// A case failed: the message names each that did.
 pub fn image_store(make: &dyn Fn() -> Arc<dyn ImageStore>) {
     super::run("image store", IMAGE_CASES.iter().map(|(name, case)| (*name, || case(make().as_ref()))));
+    let view = || make().lease_images().expect("lease");
+    super::run("view of an image store", IMAGE_CASES.iter().map(|(name, case)| (*name, || case(view().as_ref()))));
 }
 
 /// A case of [`image_store`], which gets an empty store.

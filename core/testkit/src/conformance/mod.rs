@@ -5,10 +5,13 @@
 mod case;
 mod content;
 mod exporter;
+mod frontend;
 mod images;
+mod leases;
 mod listing;
 mod platforms;
 mod trial;
+mod words;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +19,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use case::{ExporterCase, RegistryCase, StoreCase};
 pub use content::{CONTENT_CASES, ContentCheck, content_store};
 pub use exporter::{EXPORTER_CASES, ExporterCheck, exporter};
+pub use frontend::{FRONTEND_CASES, FrontendCase, FrontendCheck, OpenStore, frontend};
 pub use images::{IMAGE_CASES, ImageCheck, image_store};
+pub use leases::{CollectedStore, LEASE_CASES, LeaseCheck, leases};
 pub use listing::{digest_of, listing_of};
 pub use platforms::{PLATFORM_CASES, PickPlatform, PlatformCase, platform_picker};
 

@@ -66,15 +66,19 @@ impl<'a> Trial<'a> {
         (self.case.spec)(&path)
     }
 
-    pub(super) fn session(&self, manner: Manner) -> Session<'_> {
+    pub(super) fn session(&self, manner: &Manner) -> Session<'_> {
         let jobs = NonZeroUsize::new(manner.jobs).expect("at least one job");
-        let store = self.case.store.map_or(manner.store, |store| (store.open)(self.place()));
-        let work = Work::default().with_budget(Budget::new(jobs)).with_cancel(manner.cancel);
-        let session = Session::new(&self.registry, store).with_work(work);
+        let work = Work::default().with_budget(Budget::new(jobs)).with_cancel(manner.cancel.clone());
+        let session = Session::new(&self.registry).with_work(work);
         match self.case.registry {
             Some(registry) => session.with_pusher((registry.pusher)(self.place())),
             None => session,
         }
+    }
+
+    /// The store of the exporter, or else the one that the manner says.
+    fn store(&self, manner: Manner) -> Store {
+        self.case.store.map_or(manner.store, |store| (store.open)(self.place()))
     }
 
     /// Exports to the one output, checks what it wrote, and answers its response.
@@ -85,8 +89,10 @@ impl<'a> Trial<'a> {
     }
 
     pub(super) fn export_all(&self, specs: &[OutputSpec], result: &BuildResult, manner: Manner) -> Vec<Response> {
-        let resolved = self.session(manner).resolve(specs).expect("the options of the suite's caller are good");
-        let responses = resolved.export(result).unwrap_or_else(|failure| panic!("export: {}", full(&failure.error)));
+        let resolved = self.session(&manner).resolve(specs).expect("the options of the suite's caller are good");
+        let responses = resolved
+            .export(result, self.store(manner))
+            .unwrap_or_else(|failure| panic!("export: {}", full(&failure.error)));
         let kinds = |kind: &String| kind.clone();
         let expected: Vec<String> = specs.iter().map(|spec| kinds(&spec.kind)).collect();
         let found: Vec<String> = responses.iter().map(|response| kinds(&response.kind)).collect();
@@ -97,8 +103,8 @@ impl<'a> Trial<'a> {
     /// Exports and fails, which changes nothing that anybody can see.
     pub(super) fn fail(&self, specs: &[OutputSpec], result: &BuildResult, manner: Manner) -> Error {
         let before = self.listing();
-        let resolved = self.session(manner).resolve(specs).expect("the options of the suite's caller are good");
-        let failure = resolved.export(result).expect_err("the export succeeded");
+        let resolved = self.session(&manner).resolve(specs).expect("the options of the suite's caller are good");
+        let failure = resolved.export(result, self.store(manner)).expect_err("the export succeeded");
         assert_eq!(failure.published, [], "published, although the run failed: {}", full(&failure.error));
         assert_eq!(self.listing(), before, "a run that failed changed something: {}", full(&failure.error));
         failure.error

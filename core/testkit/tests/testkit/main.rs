@@ -5,6 +5,7 @@
 mod content_store;
 mod docker;
 mod exporter;
+mod frontend;
 mod routes;
 mod sample;
 mod tiny;

@@ -213,8 +213,8 @@ fn layers_are_asked_for_and_planned_as_they_are_made() {
         let result = sample::result(vec![sample::image_of(layers)]);
         let specs: Vec<OutputSpec> = (0..random.below(3) + 1).map(|_| random_spec(&mut random)).collect();
         let store = Arc::new(MemoryStore::default());
-        let resolved = Session::new(&exporters, Store::Given(store)).resolve(&specs).unwrap();
-        if let Err(failure) = resolved.export(&result) {
+        let resolved = Session::new(&exporters).resolve(&specs).unwrap();
+        if let Err(failure) = resolved.export(&result, Store::Given(store)) {
             panic!("seed {seed}: {}", failure.error.with_causes());
         }
     }

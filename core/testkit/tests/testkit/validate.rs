@@ -20,7 +20,7 @@ fn export(result: &BuildResult, options: &str) -> (TempDir, PathBuf) {
     let out = place.path().join("out");
     let registry = ExporterRegistry::default().with(TinyExporter);
     let spec = OutputSpec::parse(&format!("type=tiny,dest={}{options}", out.display())).unwrap().unwrap();
-    Session::new(&registry, Store::Spool).resolve(&[spec]).unwrap().export(result).unwrap();
+    Session::new(&registry).resolve(&[spec]).unwrap().export(result, Store::Spool).unwrap();
     (place, out)
 }
 

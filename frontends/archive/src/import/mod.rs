@@ -60,11 +60,12 @@ impl Import<'_> {
     /// Not such an archive; one that ends early, in which a path stands twice, or whose blobs are not
     /// what their paths say; an image without a name. No name changes then.
     pub fn archive(&self, input: impl Read + Send) -> Result<Vec<Imported>> {
-        let _lease = self.store.lease()?;
-        let received = Received::read(input, self)?;
+        let store = self.store.lease_images()?;
+        let import = Import { store: store.as_ref(), ..*self };
+        let received = Received::read(input, &import)?;
         let arrived =
-            if received.is_layout() { layout::images(&received, self) } else { docker::images(&received, self) };
-        self.name_all(arrived?)
+            if received.is_layout() { layout::images(&received, &import) } else { docker::images(&received, &import) };
+        import.name_all(arrived?)
     }
 
     /// Imports the OCI layout in a directory.
@@ -72,8 +73,9 @@ impl Import<'_> {
     /// # Errors
     /// As [`archive`](Self::archive).
     pub fn directory(&self, path: &Path) -> Result<Vec<Imported>> {
-        let _lease = self.store.lease()?;
-        self.name_all(layout::directory(path, self)?)
+        let store = self.store.lease_images()?;
+        let import = Import { store: store.as_ref(), ..*self };
+        import.name_all(layout::directory(path, &import)?)
     }
 
     fn name_all(&self, arrived: Vec<Arrived>) -> Result<Vec<Imported>> {

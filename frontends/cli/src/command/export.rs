@@ -6,12 +6,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use longshore_core::compose::compose;
 use longshore_core::{
-    BuildResult, Destination, Epoch, Error, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec, Plan,
-    Progress, Session, Source, Store,
+    BuildResult, Epoch, Error, ExporterRegistry, FrontendRegistry, OutputSpec, Plan, Progress, ResolvedSession,
+    Session, Store,
 };
+
 use longshore_distribution::Client;
 
-use super::{edits, work, written};
+use super::{edits, sources, work, written};
 use crate::args::ExportArgs;
 use crate::store_root::StoreRoot;
 
@@ -24,26 +25,23 @@ pub(crate) fn export(
 ) -> Result<()> {
     let (display, work) = work::begin(args.progress, args.jobs)?;
     let specs = outputs(&args.outputs)?;
-    let store = open_store(args, &specs, root, exporters, frontends, &work.progress)?;
-    let images = store.images().cloned();
+    let flags = edits::flags(args);
+    let sources = sources::resolve(&args.sources, &flags, !args.layers.is_empty(), frontends)?;
     let pusher = Arc::new(client.pusher().with_jobs(args.push_jobs));
-    let session = Session::new(exporters, store).with_pusher(pusher).with_work(work.clone());
+    let session = Session::new(exporters).with_pusher(pusher).with_work(work.clone());
     let resolved = session.resolve(&specs)?;
-    let cx = FrontendContext {
-        excludes: edits::parse_excludes(&args.excludes)?,
-        owner: args.owner.as_deref().map(edits::parse_owner).transpose()?,
-        work,
-        images,
-        every_tag: false,
-        referrers: args.all,
-    };
-    let result = build(args, frontends, &cx)?;
+    let store = needed_store(args, &resolved, root)?;
+    let cx = sources::context(frontends, root, &work);
+    let edits = edits::edits(args, &flags, &work.progress)?;
+    let images = compose(sources::build(&sources, &cx)?, &args.platforms, &edits, &work)?;
+    let result = BuildResult { images, epoch: source_date_epoch()? };
     written::check(args, &result)?;
     if args.dry_run {
         display.finish();
         return print_plans(&resolved.plan(&result)?);
     }
-    let responses = resolved.export(&result);
+    let store = store.unwrap_or_else(|| useful_store(root, &work.progress));
+    let responses = resolved.export(&result, store);
     display.finish();
     let responses = responses.map_err(|failure| {
         // What was published before the failure is not undone, so it is said.
@@ -59,48 +57,24 @@ fn outputs(texts: &[String]) -> Result<Vec<OutputSpec>, Error> {
     texts.iter().filter_map(|text| OutputSpec::parse(text).transpose()).collect()
 }
 
-/// The store of the run. Outputs that are not understood leave no store behind, and a run that needs no
-/// image store does without one that cannot be opened.
-fn open_store(
-    args: &ExportArgs,
-    specs: &[OutputSpec],
-    root: &StoreRoot,
-    exporters: &ExporterRegistry,
-    frontends: &FrontendRegistry,
-    progress: &Progress,
-) -> Result<Store, Error> {
-    let is_destination = specs.iter().try_fold(false, |is_one, spec| -> Result<bool, Error> {
-        let destination = exporters.resolve(&spec.kind, &spec.attrs)?.destination();
-        Ok(is_one || destination == Destination::ImageStore)
-    })?;
+/// The store of a run that cannot do without one: it is opened before anything is built.
+fn needed_store(args: &ExportArgs, resolved: &ResolvedSession, root: &StoreRoot) -> Result<Option<Store>, Error> {
     if args.no_store {
-        return Ok(Store::Spool);
+        resolved.check_store(&Store::Spool)?;
+        return Ok(Some(Store::Spool));
     }
-    let sources = args.sources.iter().map(|text| Source::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    let is_source = sources.iter().any(|source| frontends.reads_image_store(source));
-    if args.dry_run && !is_source && !is_destination {
-        return Ok(Store::Spool);
+    if args.dry_run || !resolved.needs_image_store() {
+        return Ok(None);
     }
-    match root.open() {
-        Ok(store) => Ok(Store::Images(Arc::new(store))),
-        Err(error) if is_source || is_destination => Err(error),
-        Err(error) => {
-            progress.warn(format!("{}: layers are kept for this run only", error.with_causes()));
-            Ok(Store::Spool)
-        }
-    }
+    Ok(Some(Store::Images(Arc::new(root.open()?))))
 }
 
-fn build(args: &ExportArgs, frontends: &FrontendRegistry, cx: &FrontendContext) -> Result<BuildResult, Error> {
-    let epoch = source_date_epoch()?;
-    let mut sources = Vec::new();
-    for text in &args.sources {
-        let source = Source::parse(text)?;
-        let images = frontends.open(&source, cx)?;
-        sources.push((source.platform, images));
-    }
-    let edits = edits::edits(args, cx)?;
-    Ok(BuildResult { images: compose(sources, &args.platforms, &edits, &cx.work)?, epoch })
+/// The store of a run that can do without one, if it cannot be opened.
+fn useful_store(root: &StoreRoot, progress: &Progress) -> Store {
+    root.open().map(|store| Store::Images(Arc::new(store))).unwrap_or_else(|error| {
+        progress.warn(format!("{}: layers are kept for this run only", error.with_causes()));
+        Store::Spool
+    })
 }
 
 fn source_date_epoch() -> Result<Option<Epoch>, Error> {

@@ -1,21 +1,17 @@
 //! `longshore inspect`.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
 use anyhow::Result;
 use indicatif::HumanBytes;
-use longshore_core::content::ImageStore;
 use longshore_core::image::{
     Detail, InspectedLayer, InspectedManifest, Inspection, as_existing, inspect as inspect_one,
 };
 use longshore_core::oci::Descriptor;
-use longshore_core::{
-    Error, ErrorKind, Existing, FrontendContext, FrontendRegistry, Image, ImageContent, Source, Work,
-};
+use longshore_core::{Error, ErrorKind, Existing, FrontendRegistry, Image, ImageContent, Source, Work};
 use serde_json::json;
 
-use super::work;
+use super::{sources, work};
 use crate::args::{InspectArgs, ProgressStyle};
 use crate::store_root::StoreRoot;
 
@@ -46,11 +42,9 @@ pub(super) fn open(
     frontends: &FrontendRegistry,
     work: &Work,
 ) -> Result<Vec<(Image, Existing)>, Error> {
-    let source = Source::parse(text)?;
-    let store = frontends.reads_image_store(&source).then(|| root.open_existing()).transpose()?.flatten();
-    let images = store.map(|store| Arc::new(store) as Arc<dyn ImageStore>);
-    let cx = FrontendContext { images, work: work.clone(), ..FrontendContext::default() };
-    let images = frontends.open(&source, &cx)?.into_iter().map(|image| {
+    let source = frontends.resolve(&Source::parse(text)?)?;
+    let cx = sources::context(frontends, root, work);
+    let images = source.build(&cx)?.into_iter().map(|image| {
         let existing = match &image.content {
             ImageContent::Existing(existing) => Some(existing.clone()),
             ImageContent::Built(built) => as_existing(built)?,

@@ -49,8 +49,7 @@ fn layers(
 
 /// The directories of an image's layers, made where they are missing, and kept as long as the image.
 fn snapshots(image: &ImageLayers, root: &StoreRoot, work: &Work) -> Result<Vec<PathBuf>, Error> {
-    let store = root.open()?;
-    let _lease = longshore_core::content::ContentStore::lease(&store)?;
+    let store = root.open()?.lease_images()?;
     let snapshots = store.snapshots().ok_or_else(|| Error::input("the store has no snapshots"))?;
     let directories = unpack_image(image, snapshots, work)?;
     directories.iter().map(|path| Ok(path.canonicalize()?)).collect()

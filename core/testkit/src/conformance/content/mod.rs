@@ -1,8 +1,10 @@
 //! The contract of content stores.
 
+mod threads;
+mod views;
+
 use std::io::{Read, Write};
-use std::sync::{Arc, Barrier};
-use std::thread;
+use std::sync::Arc;
 
 use longshore_core::ErrorKind;
 use longshore_core::content::{BlobInfo, BlobMeta, ContentStore, Made, Origin};
@@ -10,13 +12,15 @@ use longshore_core::oci::{Descriptor, Digest, DigestAlgorithm, Hasher, MediaType
 
 use crate::sample::Random;
 
-/// Checks every line of the contract of [`ContentStore`]. `make` is called for each case and gives a
-/// store that has no blobs.
+/// Checks every line of the contract of [`ContentStore`], on stores and on views of stores, except what is collected:
+/// that is the suite [`leases`](super::leases). `make` is called for each case and gives a store that has no blobs.
 ///
 /// # Panics
 /// A case failed: the message names each that did.
 pub fn content_store(make: &dyn Fn() -> Arc<dyn ContentStore>) {
     super::run("content store", CONTENT_CASES.iter().map(|(name, case)| (*name, || case(make().as_ref()))));
+    let view = || make().lease().expect("lease");
+    super::run("view of a content store", CONTENT_CASES.iter().map(|(name, case)| (*name, || case(view().as_ref()))));
 }
 
 /// A case of [`content_store`], which gets a store without blobs.
@@ -42,11 +46,11 @@ pub const CONTENT_CASES: &[(&str, ContentCheck)] = &[
     ("an empty blob is a blob", an_empty_blob_is_a_blob),
     ("write sizes do not matter", write_sizes_do_not_matter),
     ("sha512 is checked and addressed by", sha512_is_checked_and_addressed_by),
-    ("many threads write one blob", many_threads_write_one_blob),
-    ("many threads write one expected blob", many_threads_write_one_expected_blob),
-    ("many threads write many blobs", many_threads_write_many_blobs),
-    ("a local file is the blob", a_local_file_is_the_blob),
-    ("a lease keeps what it saw", a_lease_keeps_what_it_saw),
+    ("many threads write one blob", threads::many_threads_write_one_blob),
+    ("many threads write one expected blob", threads::many_threads_write_one_expected_blob),
+    ("many threads write many blobs", threads::many_threads_write_many_blobs),
+    ("a view is the store", views::a_view_is_the_store),
+    ("views stand beside each other", views::views_stand_beside_each_other),
 ];
 
 fn descriptor(bytes: &[u8]) -> Descriptor {
@@ -229,9 +233,6 @@ fn what_is_not_there_is_not_found(store: &dyn ContentStore) {
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     assert!(error.message().contains(&digest.to_string()), "the error names the blob: {error}");
     assert_missing(store, &digest);
-    if let Err(error) = store.local_file(&digest).map(|file| assert!(file.is_none(), "a file of nothing")) {
-        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
-    }
 }
 
 fn update_merges(store: &dyn ContentStore) {
@@ -320,81 +321,4 @@ fn sha512_is_checked_and_addressed_by(store: &dyn ContentStore) {
     let info = put(store, Some(&expected), b"five hundred and twelve", BlobMeta::default());
     assert_eq!(info.digest, expected.digest);
     assert_eq!(get(store, &expected.digest, 5), b"hundred and twelve");
-}
-
-const THREADS: usize = 8;
-
-/// Runs `work` on several threads that begin at once.
-fn together(work: impl Fn(usize) + Sync) {
-    let start = Barrier::new(THREADS);
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS)
-            .map(|number| {
-                let (start, work) = (&start, &work);
-                scope.spawn(move || {
-                    start.wait();
-                    work(number);
-                })
-            })
-            .collect();
-        for thread in threads {
-            if let Err(panic) = thread.join() {
-                std::panic::resume_unwind(panic);
-            }
-        }
-    });
-}
-
-fn many_threads_write_one_blob(store: &dyn ContentStore) {
-    let bytes = Random::new(7).bytes(300_000);
-    together(|number| {
-        let meta = BlobMeta { references: vec![Digest::of(&[number as u8])], ..BlobMeta::default() };
-        let info = put(store, None, &bytes, meta);
-        assert!(get(store, &info.digest, 0) == bytes, "visible at once");
-    });
-    let info = store.info(&Digest::of(&bytes)).expect("info").expect("the blob");
-    assert_eq!((info.size, info.meta.references.len()), (300_000, THREADS), "each said something");
-}
-
-fn many_threads_write_one_expected_blob(store: &dyn ContentStore) {
-    let bytes = Random::new(8).bytes(300_000);
-    let expected = descriptor(&bytes);
-    let mut started = store.ingest(Some(&expected)).expect("ingest");
-    started.write_all(&bytes[..100_000]).expect("write");
-    started.suspend().expect("suspend");
-    together(|_| {
-        let info = put(store, Some(&expected), &bytes, BlobMeta::default());
-        assert_eq!(info.digest, expected.digest);
-        assert!(get(store, &info.digest, 0) == bytes, "visible at once");
-    });
-}
-
-fn many_threads_write_many_blobs(store: &dyn ContentStore) {
-    let blob = |number: usize| Random::new(100 + number as u64).bytes(50_000);
-    together(|number| {
-        let info = put(store, None, &blob(number), BlobMeta::default());
-        assert_eq!(info.digest, Digest::of(&blob(number)));
-    });
-    for number in 0..THREADS {
-        assert!(get(store, &Digest::of(&blob(number)), 0) == blob(number));
-    }
-}
-
-fn a_local_file_is_the_blob(store: &dyn ContentStore) {
-    let bytes = Random::new(9).bytes(10_000);
-    let digest = put(store, None, &bytes, BlobMeta::default()).digest;
-    if let Some(mut file) = store.local_file(&digest).expect("local_file") {
-        let mut found = Vec::new();
-        file.read_to_end(&mut found).expect("read");
-        assert!(found == bytes);
-    }
-}
-
-fn a_lease_keeps_what_it_saw(store: &dyn ContentStore) {
-    let first = store.lease().expect("lease");
-    let second = store.lease().expect("a second lease beside it");
-    let digest = put(store, None, b"leased", BlobMeta::default()).digest;
-    drop(first);
-    assert_eq!(get(store, &digest, 0), b"leased");
-    drop(second);
 }

@@ -1,0 +1,85 @@
+//! A program that is `longshore`, and what others add to it.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use longshore_core::{Exporter, ExporterRegistry, Frontend, FrontendRegistry};
+use longshore_distribution::{Client, ClientOptions};
+
+use crate::args::{Args, Command};
+use crate::store_root::StoreRoot;
+use crate::{builtin, command, exit_code, report};
+
+/// The command line, with the exporters and frontends that it offers.
+#[derive(Debug)]
+pub struct Program {
+    exporters: ExporterRegistry,
+    frontends: FrontendRegistry,
+    client: Client,
+}
+
+impl Program {
+    /// Returns a program with every exporter and frontend of `longshore`.
+    pub fn builtin() -> Self {
+        let client = Client::new(ClientOptions::default());
+        Self { exporters: builtin::exporters(), frontends: builtin::frontends(&client), client }
+    }
+
+    /// Adds an exporter.
+    ///
+    /// # Panics
+    /// If another exporter has the same type.
+    #[must_use]
+    pub fn exporter(self, exporter: impl Exporter + 'static) -> Self {
+        Self { exporters: self.exporters.with(exporter), ..self }
+    }
+
+    /// Adds a frontend.
+    ///
+    /// # Panics
+    /// If another frontend reads one of its schemes.
+    #[must_use]
+    pub fn frontend(self, frontend: impl Frontend + 'static) -> Self {
+        Self { frontends: self.frontends.with(frontend), ..self }
+    }
+
+    /// Runs the command line of this process, and returns what the process ends with.
+    pub fn run(self) -> ExitCode {
+        let args = Args::parse();
+        let root = StoreRoot::new(args.store);
+        let Self { exporters, frontends, client } = &self;
+        let done = match &args.command {
+            Command::Export(args) => command::export(args, &root, exporters, frontends, client),
+            Command::Import(args) => command::import(args, &root),
+            Command::Save(args) => command::save(args, &root, exporters, frontends),
+            Command::Images(args) => command::images(args, &root),
+            Command::Tag(args) => command::tag(args, &root),
+            Command::Unpack(args) => command::unpack(args, &root, frontends),
+            Command::Rm(args) => command::rm(args, &root),
+            Command::Prune(args) => command::prune(args, &root),
+            Command::Du(args) => command::du(args, &root),
+            Command::Inspect(args) => command::inspect(args, &root, frontends),
+            Command::Verify(args) => command::verify(args, &root, frontends),
+            Command::Exporters(args) => command::exporters(args, exporters),
+            Command::Sources(args) => command::sources(args, frontends),
+            Command::Completion(args) => command::completion(args),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                report::print(&error);
+                exit_code::of(&error).into()
+            }
+        }
+    }
+
+    /// Returns the page `docs/exporters.md` of this program.
+    pub fn exporters_page(&self) -> String {
+        command::exporters_page(&self.exporters)
+    }
+
+    /// Returns the page `docs/sources.md` of this program.
+    pub fn sources_page(&self) -> String {
+        command::sources_page(&self.frontends)
+    }
+}
