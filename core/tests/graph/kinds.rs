@@ -246,7 +246,7 @@ fn what_cannot_be_kept_when_an_image_is_taken_apart_is_said() {
     let manifests = [&one, &attestation, &two, &artifact, &missing].map(Clone::clone);
     let annotated = json!({"schemaVersion": 2, "manifests": manifests, "annotations": {"a": "b"}}).to_string();
     let below = store.put(MediaType::INDEX, annotated.as_bytes());
-    let image = index(store, &[below.clone()]);
+    let image = index(store, std::slice::from_ref(&below));
     let warnings = Arc::new(Warnings::default());
     let work = Work::default().with_progress(Progress::new(warnings.clone()));
     let Built::Platforms(platforms) = take_apart(&image, &work).unwrap() else { panic!("it has an index") };
