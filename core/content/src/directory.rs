@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use longshore_oci::{Descriptor, Digest, Result};
 use parking_lot::{Mutex, MutexGuard};
@@ -92,5 +92,9 @@ impl ContentStore for DirectoryStore {
 
     fn lease(&self) -> Result<Lease> {
         Ok(Lease::new(()))
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        Some(self.files.root())
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 use longshore_content::{Cancel, ContentStore, Spool};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 
-use super::{ResolvedOutput, ResolvedSession, Store};
+use super::{ResolvedOutput, ResolvedSession, Store, sources};
 use crate::context::{ExportContext, Response};
 use crate::exporter::Staged;
 use crate::result::BuildResult;
@@ -43,6 +43,7 @@ impl ResolvedSession {
     /// that were published before it are named.
     pub fn export(self, result: &BuildResult) -> Result<Vec<Response>, ExportFailure> {
         self.work.check()?;
+        let result = &*sources::without_store(result, &self.store, &self.work.progress)?;
         let layers = self.layers(result)?;
         let spool;
         let store: &dyn ContentStore = match &self.store {

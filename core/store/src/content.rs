@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use longshore_content::{
     BlobInfo, BlobMeta, BlobWriter, ContentStore, IngestFile, Lease, Made, Origin, Provider, not_found,
@@ -69,6 +70,10 @@ impl ContentStore for EmbeddedStore {
 
     fn lease(&self) -> Result<Lease> {
         self.begin_lease()
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        Some(self.root())
     }
 }
 
