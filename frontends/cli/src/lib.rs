@@ -10,19 +10,24 @@
 //! }
 //! ```
 
+#![deny(clippy::print_stderr)]
+
 mod args;
 pub mod builtin;
 mod command;
 mod exit_code;
 mod progress;
 mod report;
+mod stderr;
 mod store_root;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use longshore_core::{ExporterRegistry, FrontendRegistry};
 use longshore_distribution::Client;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use args::{Args, Command};
 use store_root::StoreRoot;
@@ -30,7 +35,11 @@ use store_root::StoreRoot;
 /// Runs the command line of this process with these exporters and frontends; what is pushed goes through
 /// `client`.
 pub fn run(exporters: ExporterRegistry, frontends: FrontendRegistry, client: &Client) -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return shown(&error),
+    };
+    allow_descriptors();
     let root = StoreRoot::new(args.store);
     let done = match &args.command {
         Command::Export(args) => command::export(args, &root, &exporters, &frontends, client),
@@ -47,13 +56,40 @@ pub fn run(exporters: ExporterRegistry, frontends: FrontendRegistry, client: &Cl
         Command::Exporters(args) => command::exporters(args, &exporters),
         Command::Completion(args) => command::completion(args),
     };
-    match done {
+    match done.and_then(|()| flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report::print(&error);
             exit_code::of(&error).into()
         }
     }
+}
+
+/// Prints the help that was asked for, or what is wrong with the command line.
+fn shown(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        // What cannot be printed changes nothing.
+        let _ = error.print();
+        return exit_code::Code::Usage.into();
+    }
+    match error.print().map_err(anyhow::Error::from).and_then(|()| flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::print(&error);
+            exit_code::of(&error).into()
+        }
+    }
+}
+
+fn flush() -> anyhow::Result<()> {
+    Ok(io::stdout().flush()?)
+}
+
+/// Lets this process have as many open files as it may: deep trees and many layers take some.
+fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where that is refused, the present limit is enough for most.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Compiles and runs the exporter of the page that explains how to write one.
