@@ -1,6 +1,7 @@
 //! Content stores: immutable blobs, addressed by their digest.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use longshore_oci::{Descriptor, Digest, Error, Result};
@@ -58,6 +59,11 @@ pub trait ContentStore: Provider {
     /// # Errors
     /// Those of the medium.
     fn lease(&self) -> Result<Arc<dyn ContentStore>>;
+
+    /// Returns the directory on this machine in which the store keeps everything; `None` for a store without one.
+    fn directory(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// A blob on its way into a store. Dropping it discards what was written.

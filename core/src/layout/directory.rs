@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use longshore_content::{MadeDirectories, ScratchDirectory, ScratchFile, copy, sync_directory};
+use longshore_content::{MadeDirectories, ScratchDirectory, ScratchFile, copy, remove_leftovers, sync_directory};
 use longshore_oci::{Context, Descriptor, Digest, Error, Index, MANIFEST_LIMIT, Result, json};
 
 use super::lock::IndexLock;
@@ -14,8 +14,9 @@ use super::{OCI_LAYOUT, names};
 use crate::context::ExportContext;
 use crate::image::ImageBlob;
 
-/// How long a writer of the index waits for others. Each holds the lock for some milliseconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a writer of the index waits for others, of which each holds the lock for some milliseconds, and more on
+/// a slow medium: enough for hundreds in the queue.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A layout in a directory.
 #[derive(Debug, Clone)]
@@ -88,11 +89,13 @@ impl LayoutDirectory {
 
     /// A directory on the file system of the layout: itself, or what it will be made in.
     fn staging_place(&self) -> Result<(PathBuf, MadeDirectories)> {
-        if self.root.is_dir() {
-            return Ok((self.root.clone(), MadeDirectories::default()));
-        }
         let parent = self.root.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
+        if self.root.is_dir() {
+            // A run that made the layout and died may have left its blobs there.
+            remove_leftovers(parent);
+            return Ok((self.root.clone(), MadeDirectories::default()));
+        }
         Ok((parent.to_owned(), MadeDirectories::make(parent)?))
     }
 
@@ -165,7 +168,7 @@ impl StagedLayout {
     pub fn publish(self, entries: Vec<Descriptor>) -> Result<PathBuf> {
         let root = &self.layout.root;
         let publish = || -> Result<()> {
-            fs::create_dir_all(root)?;
+            let _made = MadeDirectories::make(root)?;
             // Whatever is published is published whole: a late signal does not end the wait.
             let _lock = IndexLock::acquire(root, PATIENCE)?;
             self.layout.check()?;

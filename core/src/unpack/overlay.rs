@@ -65,13 +65,15 @@ pub fn mount(snapshots: &[PathBuf], to: &Path) -> Result<()> {
             .with_hint("unpack with --to"));
     }
     let mounted = || -> Result<()> {
+        // The kernel mounts on no symbolic link.
+        let to = to.canonicalize()?;
         let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(&overlay, "source", "longshore")?;
         for path in snapshots.iter().rev() {
             // A directory a call: no limit of a page for all of them, and no character is special.
             match fsconfig_set_string(&overlay, "lowerdir+", path.as_os_str().as_bytes()) {
                 // Before Linux 6.7, and for paths of more than 255 bytes.
-                Err(Errno::INVAL) => return mount_by_options(snapshots, to),
+                Err(Errno::INVAL) => return mount_by_options(snapshots, &to),
                 set => set.attempt(|| format!("cannot add {}", path.display()))?,
             }
         }
@@ -80,7 +82,7 @@ pub fn mount(snapshots: &[PathBuf], to: &Path) -> Result<()> {
         }
         fsconfig_create(&overlay)?;
         let mount = fsmount(&overlay, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)?;
-        move_mount(&mount, "", CWD, to, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        move_mount(&mount, "", CWD, &to, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
         Ok(())
     };
     mounted().attempt(|| format!("cannot mount on {}", to.display()))

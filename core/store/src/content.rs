@@ -1,6 +1,7 @@
 //! Blobs: files that count once they have a row.
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use longshore_content::{BlobInfo, BlobMeta, BlobWriter, ContentStore, IngestFile, Made, Origin, Provider, not_found};
@@ -62,6 +63,10 @@ impl ContentStore for EmbeddedStore {
 
     fn lease(&self) -> Result<Arc<dyn ContentStore>> {
         Ok(Arc::new(self.view()?))
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        Some(self.root())
     }
 }
 

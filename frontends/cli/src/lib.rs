@@ -11,6 +11,8 @@
 //! }
 //! ```
 
+#![deny(clippy::print_stderr)]
+
 mod args;
 mod builtin;
 mod command;
@@ -18,6 +20,7 @@ mod exit_code;
 mod program;
 mod progress;
 mod report;
+mod stderr;
 mod store_root;
 
 pub use program::Program;

@@ -1,10 +1,12 @@
 //! A program that is `longshore`, and what others add to it.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use longshore_core::{Exporter, ExporterRegistry, Frontend, FrontendRegistry};
 use longshore_distribution::{Client, ClientOptions};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::{Args, Command};
 use crate::store_root::StoreRoot;
@@ -45,7 +47,11 @@ impl Program {
 
     /// Runs the command line of this process, and returns what the process ends with.
     pub fn run(self) -> ExitCode {
-        let args = Args::parse();
+        let args = match Args::try_parse() {
+            Ok(args) => args,
+            Err(error) => return shown(&error),
+        };
+        allow_descriptors();
         let root = StoreRoot::new(args.store);
         let Self { exporters, frontends, client } = &self;
         let done = match &args.command {
@@ -64,7 +70,7 @@ impl Program {
             Command::Sources(args) => command::sources(args, frontends),
             Command::Completion(args) => command::completion(args),
         };
-        match done {
+        match done.and_then(|()| flush()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 report::print(&error);
@@ -82,4 +88,31 @@ impl Program {
     pub fn sources_page(&self) -> String {
         command::sources_page(&self.frontends)
     }
+}
+
+/// Prints the help that was asked for, or what is wrong with the command line.
+fn shown(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        // What cannot be printed changes nothing.
+        let _ = error.print();
+        return exit_code::Code::Usage.into();
+    }
+    match error.print().map_err(anyhow::Error::from).and_then(|()| flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::print(&error);
+            exit_code::of(&error).into()
+        }
+    }
+}
+
+fn flush() -> anyhow::Result<()> {
+    Ok(io::stdout().flush()?)
+}
+
+/// Lets this process have as many open files as it may: deep trees and many layers take some.
+fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where that is refused, the present limit is enough for most.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
