@@ -98,7 +98,7 @@ impl Verifier<'_> {
     }
 
     fn blob(&mut self, descriptor: &Descriptor) -> Result<()> {
-        if self.graph.was_read(descriptor) {
+        if self.graph.was_tried(descriptor) {
             return Ok(());
         }
         let checked = match self.tars.get(&descriptor.digest) {

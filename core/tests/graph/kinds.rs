@@ -135,6 +135,22 @@ fn layers_whose_media_type_says_tar_are_read_as_tar() {
     }
 }
 
+#[test]
+fn a_configuration_that_is_wrong_is_one_problem() {
+    let store = MemoryStore::default();
+    let layer = store.put(MediaType::layer(Algorithm::Uncompressed), &tar());
+    let right = config(&store, MediaType::CONFIG.as_str(), AMD64, &[&layer.digest]);
+    let missing = Descriptor::of(MediaType::CONFIG, b"missing");
+    let text = put(&store, MediaType::CONFIG.as_str(), b"no JSON");
+    let short = Descriptor { size: right.size - 1, ..right };
+    let manifests = [&missing, &text, &short].map(|config| manifest(&store, config, &[&layer]));
+    let image = index(store, &manifests);
+    for (problem, expected) in problems(&image).iter().zip([&missing, &text, &short]) {
+        assert!(problem.contains(&expected.digest.to_string()), "{problem}");
+    }
+    assert_eq!(problems(&image).len(), 3, "{:#?}", problems(&image));
+}
+
 /// A layer that may not be distributed was called wrong where it was present.
 #[test]
 fn nondistributable_layers_that_are_present_are_right() {

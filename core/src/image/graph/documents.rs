@@ -1,7 +1,7 @@
 //! The documents of a graph: each read from its provider once.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use longshore_content::{Provider, read};
@@ -28,6 +28,8 @@ type Reference = (Digest, MediaType, u64);
 pub(super) struct Documents<'a> {
     provider: &'a dyn Provider,
     read: RefCell<HashMap<Reference, Document>>,
+    /// Those that were read, and those whose reading failed.
+    tried: RefCell<HashSet<Reference>>,
     /// How many bytes may still be read.
     left: Cell<u64>,
     limit: u64,
@@ -35,7 +37,7 @@ pub(super) struct Documents<'a> {
 
 impl<'a> Documents<'a> {
     pub(super) fn new(provider: &'a dyn Provider, limit: u64) -> Self {
-        Self { provider, read: RefCell::default(), left: Cell::new(limit), limit }
+        Self { provider, read: RefCell::default(), tried: RefCell::default(), left: Cell::new(limit), limit }
     }
 
     pub(super) fn limit(&mut self, bytes: u64) {
@@ -78,9 +80,9 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// Whether the blob was read, and so verified.
-    pub(super) fn was_read(&self, descriptor: &Descriptor) -> bool {
-        self.read.borrow().contains_key(&reference(descriptor))
+    /// Whether the blob was read whole, or an error said why it was not.
+    pub(super) fn was_tried(&self, descriptor: &Descriptor) -> bool {
+        self.tried.borrow().contains(&reference(descriptor))
     }
 
     fn document(
@@ -93,6 +95,7 @@ impl<'a> Documents<'a> {
         if let Some(known) = self.read.borrow().get(&reference) {
             return Ok(known.clone());
         }
+        self.tried.borrow_mut().insert(reference.clone());
         let bytes = read(self.provider, descriptor, limit)?;
         let left = self.left.get().checked_sub(bytes.len() as u64).ok_or_else(|| {
             Error::input(format!("manifests and configurations have more bytes than the limit of {}", self.limit))

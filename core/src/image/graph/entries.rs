@@ -136,6 +136,7 @@ impl Graph<'_> {
             let message = format!("{} is a `{}`, not a manifest", descriptor.digest, descriptor.media_type);
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
+        self.work.check()?;
         self.documents.manifest(descriptor)
     }
 

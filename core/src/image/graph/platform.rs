@@ -19,39 +19,45 @@ impl Graph<'_> {
     /// [`NotFound`](ErrorKind::NotFound) if the image has none for that platform, with those that it has as the hint;
     /// documents that are missing or not what their descriptors say.
     pub fn platform(&self, wanted: &Platform) -> Result<Descriptor> {
-        let listed = self.listed()?;
-        let mut images: Vec<Descriptor> = Vec::new();
-        let mut open: Vec<(usize, Descriptor)> = Vec::new();
-        for descriptor in listed.into_iter().filter(|descriptor| !is_attestation(descriptor)) {
-            match descriptor.platform {
-                Some(_) => images.push(descriptor),
-                None => open.push((images.len(), descriptor)),
+        let mut candidates = self.listed()?;
+        candidates.retain(|candidate| !is_attestation(candidate));
+        loop {
+            if !candidates.iter().any(|candidate| rank(wanted, candidate) == Some(0)) {
+                candidates = self.with_platforms(candidates)?;
             }
+            let best = best_platform(wanted, candidates.iter().filter_map(|candidate| candidate.platform.as_ref()))?;
+            let chosen = candidates.iter().filter(|candidate| candidate.platform.is_some()).nth(best).cloned();
+            let chosen = chosen.ok_or_else(|| no_platform(wanted, [].into_iter()))?;
+            if self.is_of_image(&chosen)? {
+                self.warn_of_twins(wanted, &chosen, &candidates);
+                return Ok(chosen);
+            }
+            candidates.retain(|candidate| candidate.digest != chosen.digest);
         }
-        let is_wanted = |image: &Descriptor| rank(wanted, image) == Some(0);
-        if !images.iter().any(is_wanted) {
-            // From the last to the first, so that places before it stay what they are.
-            for (place, descriptor) in open.into_iter().rev() {
-                if let Some(platform) = self.configured(&descriptor)? {
-                    images.insert(place, Descriptor { platform: Some(platform), ..descriptor });
-                }
-            }
-        }
-        let chosen = loop {
-            let at = best_platform(wanted, images.iter().filter_map(|image| image.platform.as_ref()))?;
-            if self.is_of_image(&images[at])? {
-                break &images[at];
-            }
-            images.remove(at);
-        };
-        let same = images.iter().filter(|image| rank(wanted, image) == rank(wanted, chosen)).count();
+    }
+
+    fn warn_of_twins(&self, wanted: &Platform, chosen: &Descriptor, candidates: &[Descriptor]) {
+        let is_twin = |candidate: &&Descriptor| rank(wanted, candidate) == rank(wanted, chosen);
+        let same = candidates.iter().filter(is_twin).count();
         if same > 1 {
             let (root, digest) = (&self.root.digest, &chosen.digest);
             let platform = chosen.platform.as_ref().unwrap_or(wanted);
             let message = format!("{root} lists {same} images for {platform}: using the first, {digest}");
             self.work.progress.warn(message);
         }
-        Ok(chosen.clone())
+    }
+
+    /// The same manifests; those without a platform get that of their configuration, or are left out.
+    fn with_platforms(&self, candidates: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
+        let mut found = Vec::new();
+        for candidate in candidates {
+            let platform = match candidate.platform.clone() {
+                Some(platform) => Some(platform),
+                None => self.configured(&candidate)?,
+            };
+            found.extend(platform.map(|platform| Descriptor { platform: Some(platform), ..candidate }));
+        }
+        Ok(found)
     }
 
     /// Whether a manifest is that of an image. Its configuration is read only if its type does not say what it is.
@@ -100,7 +106,7 @@ fn no_platform<'p>(wanted: &Platform, present: impl Iterator<Item = &'p Platform
         }
     }
     let hint = match (&plain[..], &special[..]) {
-        ([], []) => "the image has no platform: it lists attestations and artifacts only".to_owned(),
+        ([], []) => "the image has no platforms".to_owned(),
         ([], special) => format!("the image has only {}", special.join(", ")),
         (plain, _) => format!("choose one of {}", plain.join(", ")),
     };

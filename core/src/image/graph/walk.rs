@@ -55,9 +55,9 @@ impl Graph<'_> {
         [self.root].into_iter().chain(self.referrers)
     }
 
-    /// Whether `walk` or another method read this blob whole, and so verified it.
-    pub(in crate::image) fn was_read(&self, descriptor: &Descriptor) -> bool {
-        self.documents.was_read(descriptor)
+    /// Whether a method read this blob whole, and so verified it, or returned the error of reading it.
+    pub(in crate::image) fn was_tried(&self, descriptor: &Descriptor) -> bool {
+        self.documents.was_tried(descriptor)
     }
 
     /// What a document lists; nothing for what is no document, which is not read.

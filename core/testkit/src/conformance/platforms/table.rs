@@ -89,11 +89,14 @@ cases! {
     "attestations by their annotation": AMD64 => Chosen("amd"), [Annotated(AMD64), Image("amd", NONE, AMD64)];
     "attestations are no platforms of the hint": OTHER => Refused("choose one of linux/amd64"),
         [Attestation("unknown/unknown", "unknown/unknown"), Annotated(ARM64), Image("amd", AMD64, AMD64)];
-    "attestations alone": AMD64 => Refused("the image has no platform: it lists attestations and artifacts only"),
+    "attestations alone": AMD64 => Refused("the image has no platforms"),
         [Attestation("unknown/unknown", "unknown/unknown"), Annotated(AMD64)];
     "signatures": AMD64 => Chosen("amd"), [Signature, Image("amd", NONE, AMD64)];
     "artifacts": AMD64 => Chosen("amd"), [Artifact(NONE), Image("amd", NONE, AMD64)];
     "artifacts that an index gives the platform": AMD64 => Chosen("amd"), [Artifact(AMD64), Image("amd", AMD64, AMD64)];
+    "artifacts that an index gives the platform, beside a configuration for it": AMD64 => Chosen("amd"),
+        [Artifact(AMD64), Image("amd", NONE, AMD64)];
+    "an index without manifests": AMD64 => Refused("the image has no platforms"), [];
     "unknown media types": AMD64 => Chosen("amd"), [Unknown(AMD64), Image("amd", AMD64, AMD64)];
     "configurations of types that Docker accepts": ARM64 => Chosen("arm"), [
         Typed("amd", AMD64, "application/octet-stream"),
