@@ -33,10 +33,11 @@ use crate::tree::merged::MergedTree;
 /// [`Unavailable`](crate::ErrorKind::Unavailable) if another process unpacks into the same directory. Then
 /// nothing is left at `to`.
 pub fn unpack(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> {
-    match destination(to)? {
+    let unpacked = match destination(to)? {
         Destination::Missing(to) => unpack_to_missing(layers, &to, work),
         Destination::Empty(to) => unpack_to_empty(layers, &to, work),
-    }
+    };
+    unpacked.attempt(|| format!("cannot unpack to {}", to.display()))
 }
 
 /// The directory is made beside `to`, and renamed when it is complete.

@@ -8,7 +8,7 @@ use longshore_core::content::ImageStore;
 use longshore_core::image::{ImageLayers, layers_for};
 use longshore_core::oci::Platform;
 use longshore_core::unpack::{mount, mount_options, unpack as unpack_to, unpack_image};
-use longshore_core::{Error, FrontendRegistry, Work};
+use longshore_core::{Context, Error, FrontendRegistry, Work};
 
 use super::{inspect, work};
 use crate::args::UnpackArgs;
@@ -51,6 +51,7 @@ fn layers(
 fn snapshots(image: &ImageLayers, root: &StoreRoot, work: &Work) -> Result<Vec<PathBuf>, Error> {
     let store = root.open()?.lease_images()?;
     let snapshots = store.snapshots().ok_or_else(|| Error::input("the store has no snapshots"))?;
-    let directories = unpack_image(image, snapshots, work)?;
+    let place = || store.directory().map(|place| format!(" into {}", place.display())).unwrap_or_default();
+    let directories = unpack_image(image, snapshots, work).attempt(|| format!("cannot unpack{}", place()))?;
     directories.iter().map(|path| Ok(path.canonicalize()?)).collect()
 }
