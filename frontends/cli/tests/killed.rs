@@ -185,7 +185,11 @@ fn new_parents_of_layouts_and_stores_are_flushed() {
     let root = work.root().canonicalize().unwrap();
     let output = "type=oci,dest=out/of/layout,tar=false";
     let Some(calls) = flushes(&work, &["export", "rootfs:tree", "-o", output]) else { return };
-    for directory in ["", "out", "out/of", "out/of/layout", "deep", "deep/data", "deep/data/store"] {
+    // The layout is made beside its place: what is in it is flushed before it is renamed, and its name after.
+    let named = place(&calls, "rename(", std::path::Path::new("out/of/layout"));
+    let last = |directory: &str| calls.iter().rposition(|line| line.contains("fsync(") && line.contains(directory));
+    assert!(named.is_some() && last("/blobs>") < named && named < last("out/of>"), "{calls:#?}");
+    for directory in ["", "out", "out/of", "deep", "deep/data", "deep/data/store"] {
         let path = if directory.is_empty() { root.clone() } else { root.join(directory) };
         assert!(place(&calls, "fsync(", &path).is_some(), "{directory}: {calls:#?}");
     }
