@@ -53,11 +53,17 @@ pub trait ContentStore: Provider {
     /// - In everything else a view is the store. It outlives the value that it was taken from, and a view of a view
     ///   holds what goes through it alone.
     ///
-    /// A store that collects nothing returns itself.
+    /// A store that collects nothing, or cannot be written to, returns itself.
     ///
     /// # Errors
     /// Those of the medium.
     fn lease(&self) -> Result<Arc<dyn ContentStore>>;
+
+    /// Returns whether nothing can be written to it: then everything that changes it fails with
+    /// [`Denied`](longshore_oci::ErrorKind::Denied).
+    fn is_read_only(&self) -> bool {
+        false
+    }
 }
 
 /// A blob on its way into a store. Dropping it discards what was written.

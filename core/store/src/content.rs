@@ -63,6 +63,10 @@ impl ContentStore for EmbeddedStore {
     fn lease(&self) -> Result<Arc<dyn ContentStore>> {
         Ok(Arc::new(self.view()?))
     }
+
+    fn is_read_only(&self) -> bool {
+        self.inner.database.is_read_only()
+    }
 }
 
 impl EmbeddedStore {

@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use crate::content::has_row;
 use crate::embedded::{EmbeddedStore, SNAPSHOTS};
 use crate::failure::failed;
-use crate::prune::REACHABLE;
+use crate::schema::REACHABLE;
 
 /// The snapshots that images and runs need, and those below them.
 const NEEDED: &str = ", needed (chain_id) AS (

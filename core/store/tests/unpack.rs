@@ -13,12 +13,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use longshore_core::compression::Algorithm;
-use longshore_core::content::{BlobMeta, ContentStore, ImageStore};
-use longshore_core::content::{Snapshots, chain_ids};
+use longshore_core::content::{BlobMeta, Collector, ContentStore, ImageStore, PruneOptions, Snapshots, chain_ids};
 use longshore_core::oci::Digest;
 use longshore_core::unpack::{mount, unpack_snapshots};
 use longshore_core::{ErrorKind, Work};
-use longshore_store::{EmbeddedStore, PruneOptions};
+use longshore_store::EmbeddedStore;
 use unpack::fixture::{
     directory, file, hard_link, is_root, layer_of, layers, read_tree, snapshots, symlink, tar, unpack_to,
 };

@@ -1,5 +1,6 @@
-//! What `longshore` offers: the only list of exporters and frontends.
+//! What `longshore` offers: the only list of exporters, frontends and kinds of stores.
 
+use longshore_core::content::StoreRegistry;
 use longshore_core::{ExporterRegistry, FrontendRegistry};
 use longshore_distribution::{Client, ClientOptions};
 use longshore_exporter_docker::DockerExporter;
@@ -11,6 +12,7 @@ use longshore_frontend_docker_graph::DockerGraphFrontend;
 use longshore_frontend_registry::RegistryFrontend;
 use longshore_frontend_rootfs::RootfsFrontend;
 use longshore_frontend_store::StoreFrontend;
+use longshore_store::EmbeddedStores;
 
 /// Who talks to registries, for sources and outputs alike.
 pub fn client() -> Client {
@@ -30,4 +32,9 @@ pub fn frontends(client: &Client) -> FrontendRegistry {
         .with(StoreFrontend)
         .with(DockerGraphFrontend)
         .with(RegistryFrontend::new(client.clone()))
+}
+
+/// The kinds of image stores. A path without a scheme is of the first kind.
+pub fn stores() -> StoreRegistry {
+    StoreRegistry::default().with(EmbeddedStores)
 }

@@ -31,7 +31,7 @@ use store_root::StoreRoot;
 /// `client`.
 pub fn run(exporters: ExporterRegistry, frontends: FrontendRegistry, client: &Client) -> ExitCode {
     let args = Args::parse();
-    let root = StoreRoot::new(args.store);
+    let root = StoreRoot::new(builtin::stores(), args.store);
     let done = match &args.command {
         Command::Export(args) => command::export(args, &root, &exporters, &frontends, client),
         Command::Import(args) => command::import(args, &root),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use longshore_core::compose::compose;
+use longshore_core::content::ImageStore;
 use longshore_core::{
-    BuildResult, Epoch, Error, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec, Plan, Progress,
-    ResolvedSession, Session, Source, Store,
+    BuildResult, Epoch, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec, Plan,
+    Progress, ResolvedSession, Session, Source, Store,
 };
 use longshore_distribution::Client;
 
@@ -27,8 +28,7 @@ pub(crate) fn export(
     let pusher = Arc::new(client.pusher().with_jobs(args.push_jobs));
     let session = Session::new(exporters).with_pusher(pusher).with_work(work.clone());
     let resolved = session.resolve(&specs)?;
-    let store = open_store(args, &resolved, root, frontends, &work.progress)?;
-    let images = store.images().cloned();
+    let (store, images) = open_stores(args, &resolved, root, frontends, &work.progress)?;
     let cx = FrontendContext {
         excludes: edits::parse_excludes(&args.excludes)?,
         owner: args.owner.as_deref().map(edits::parse_owner).transpose()?,
@@ -59,30 +59,37 @@ fn outputs(texts: &[String]) -> Result<Vec<OutputSpec>, Error> {
     texts.iter().filter_map(|text| OutputSpec::parse(text).transpose()).collect()
 }
 
-/// The store of the run, opened after the outputs are known to be possible. A run that needs no image store does without
-/// one that cannot be opened.
-fn open_store(
+/// Where the run keeps blobs, and the image store that its sources read: opened after the outputs are known to be
+/// possible. A run that needs no image store does without one that cannot be opened or written to, but not without one
+/// that was mistyped.
+fn open_stores(
     args: &ExportArgs,
     resolved: &ResolvedSession,
     root: &StoreRoot,
     frontends: &FrontendRegistry,
     progress: &Progress,
-) -> Result<Store, Error> {
+) -> Result<(Store, Option<Arc<dyn ImageStore>>), Error> {
     if args.no_store {
         resolved.check_store(&Store::Spool)?;
-        return Ok(Store::Spool);
+        return Ok((Store::Spool, None));
     }
     let sources = args.sources.iter().map(|text| Source::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let is_source = sources.iter().any(|source| frontends.reads_image_store(source));
     if args.dry_run && !is_source {
-        return Ok(Store::Spool);
+        return Ok((Store::Spool, None));
     }
-    match root.open() {
-        Ok(store) => Ok(Store::Images(Arc::new(store))),
-        Err(error) if is_source || resolved.needs_image_store() => Err(error),
+    let is_needed = is_source || resolved.needs_image_store();
+    match if is_source { root.existing() } else { root.open() } {
+        Ok(images) if images.is_read_only() && !resolved.needs_image_store() => Ok((Store::Spool, Some(images))),
+        Ok(images) => {
+            let store = Store::Images(images.clone());
+            resolved.check_store(&store)?;
+            Ok((store, Some(images)))
+        }
+        Err(error) if is_needed || error.kind() == ErrorKind::InvalidOption => Err(error),
         Err(error) => {
             progress.warn(format!("{}: layers are kept for this run only", error.with_causes()));
-            Ok(Store::Spool)
+            Ok((Store::Spool, None))
         }
     }
 }

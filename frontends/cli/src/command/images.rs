@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anyhow::Result;
 use indicatif::HumanBytes;
 use longshore_core::Error;
-use longshore_core::content::{ImageStore, Provider, StoredImage, read};
+use longshore_core::content::{Provider, StoredImage, read};
 use longshore_core::image::{GraphBlob, GraphLimits, walk};
 use longshore_core::oci::{CONFIG_LIMIT, Descriptor, ImageConfig, ImageName};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::store_root::StoreRoot;
 
 pub(crate) fn images(args: &ImagesArgs, root: &StoreRoot) -> Result<()> {
     let store = root.open_existing()?;
-    let images = store.as_ref().map_or_else(|| Ok(Vec::new()), ImageStore::images)?;
+    let images = store.as_ref().map_or_else(|| Ok(Vec::new()), |store| store.images())?;
     let mut out = io::stdout().lock();
     if args.quiet {
         images.iter().try_for_each(|(name, _)| writeln!(out, "{name}"))?;
@@ -24,7 +24,7 @@ pub(crate) fn images(args: &ImagesArgs, root: &StoreRoot) -> Result<()> {
     let described: Vec<_> = images
         .iter()
         .zip(store.iter().cycle())
-        .map(|((name, image), store)| Described::new(name, image, store))
+        .map(|((name, image), store)| Described::new(name, image, store.as_ref()))
         .collect();
     if args.json {
         let all: Vec<Value> = described.iter().map(Described::json).collect();

@@ -1,11 +1,9 @@
 //! `longshore inspect`.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
 use anyhow::Result;
 use indicatif::HumanBytes;
-use longshore_core::content::ImageStore;
 use longshore_core::image::{InspectedLayer, InspectedManifest, Inspection, as_existing, inspect as inspect_one};
 use longshore_core::oci::Descriptor;
 use longshore_core::{
@@ -44,8 +42,7 @@ pub(super) fn open(
     work: &Work,
 ) -> Result<Vec<(Image, Existing)>, Error> {
     let source = Source::parse(text)?;
-    let store = frontends.reads_image_store(&source).then(|| root.open_existing()).transpose()?.flatten();
-    let images = store.map(|store| Arc::new(store) as Arc<dyn ImageStore>);
+    let images = frontends.reads_image_store(&source).then(|| root.existing()).transpose()?;
     let cx = FrontendContext { images, work: work.clone(), ..FrontendContext::default() };
     let images = frontends.open(&source, &cx)?.into_iter().map(|image| {
         let existing = match &image.content {

@@ -38,7 +38,7 @@ pub(crate) fn save(
     // As docker save does: whoever may read an image need not be everybody.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let images: Option<Arc<dyn ImageStore>> = match frontends.reads_image_store(&Source::parse(&args.from)?) {
-        true => Some(Arc::new(root.open_existing()?.ok_or_else(no_store)?)),
+        true => Some(root.open_existing()?.ok_or_else(no_store)?),
         false => None,
     };
     let session = || Session::new(exporters).with_work(work.clone());

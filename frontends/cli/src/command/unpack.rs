@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use longshore_core::content::ImageStore;
 use longshore_core::image::{ImageLayers, layers_for};
 use longshore_core::oci::Platform;
 use longshore_core::unpack::{mount, mount_options, unpack as unpack_to, unpack_image};
@@ -49,7 +48,7 @@ fn layers(
 
 /// The directories of an image's layers, made where they are missing, and kept as long as the image.
 fn snapshots(image: &ImageLayers, root: &StoreRoot, work: &Work) -> Result<Vec<PathBuf>, Error> {
-    let store = root.open()?.lease_images()?;
+    let store = root.existing()?.lease_images()?;
     let snapshots = store.snapshots().ok_or_else(|| Error::input("the store has no snapshots"))?;
     let directories = unpack_image(image, snapshots, work)?;
     directories.iter().map(|path| Ok(path.canonicalize()?)).collect()
