@@ -39,7 +39,7 @@ pub use progress::{Event, Outcome, Progress, ProgressSink, Task};
 pub use provider::{Origin, Provider, not_found};
 pub use push::{Delivery, MakeBlob, PushBlob, PushSession, Pusher, RegistryOptions};
 pub use scratch::{MadeDirectories, ScratchDirectory, ScratchFile, discard_scratch, is_scratch};
-pub use snapshots::{SnapshotWriter, Snapshots, chain_ids, is_root};
+pub use snapshots::{Mount, MountKind, SnapshotWriter, Snapshots, chain_ids, is_root};
 pub use spool::Spool;
 pub use store::{BlobInfo, BlobMeta, BlobWriter, ContentStore, Made};
 pub use stores::{StoreInfo, StoreKind, StoreRegistry};

@@ -45,3 +45,9 @@ fn images() {
     let stores = Stores::new();
     conformance::image_store(&|| stores.open());
 }
+
+#[test]
+fn snapshots() {
+    let stores = Stores::new();
+    conformance::snapshots(&|| stores.open());
+}

@@ -8,6 +8,7 @@ mod exporter;
 mod images;
 mod leases;
 mod listing;
+mod snapshots;
 mod trial;
 
 use std::any::Any;
@@ -19,6 +20,7 @@ pub use exporter::{EXPORTER_CASES, ExporterCheck, exporter};
 pub use images::{IMAGE_CASES, ImageCheck, image_store};
 pub use leases::{CollectedStore, LEASE_CASES, LeaseCheck, leases};
 pub use listing::{digest_of, listing_of};
+pub use snapshots::{SNAPSHOT_CASES, SnapshotCheck, snapshots};
 
 /// Runs each case and panics with the names of those that failed, and why.
 fn run<F: FnOnce()>(suite: &str, cases: impl Iterator<Item = (&'static str, F)>) {

@@ -1,13 +1,13 @@
 //! `longshore unpack`.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use anyhow::Result;
+use longshore_core::content::Mount;
 use longshore_core::image::{ImageLayers, layers_for};
 use longshore_core::oci::Platform;
 use longshore_core::unpack::{mount, mount_options, unpack as unpack_to, unpack_image};
-use longshore_core::{Error, FrontendRegistry, Work};
+use longshore_core::{Error, ErrorKind, FrontendRegistry, Work};
 
 use super::{inspect, work};
 use crate::args::UnpackArgs;
@@ -24,11 +24,11 @@ pub(crate) fn unpack(args: &UnpackArgs, root: &StoreRoot, frontends: &FrontendRe
         display.finish();
         return Ok(());
     }
-    let directories = snapshots(&layers, root, &work)?;
+    let snapshots = snapshots(&layers, root, &work)?;
     display.finish();
     match &args.mount {
-        Some(to) => mount(&directories, to)?,
-        None => writeln!(io::stdout(), "{}", mount_options(&directories)?)?,
+        Some(to) => mount(&snapshots, to)?,
+        None => writeln!(io::stdout(), "{}", mount_options(&snapshots)?)?,
     }
     Ok(())
 }
@@ -46,10 +46,10 @@ fn layers(
     layers_for(existing, &platform, &work.progress)
 }
 
-/// The directories of an image's layers, made where they are missing, and kept as long as the image.
-fn snapshots(image: &ImageLayers, root: &StoreRoot, work: &Work) -> Result<Vec<PathBuf>, Error> {
+/// The mount of an image's snapshots, which are made where they are missing, and kept as long as the image.
+fn snapshots(image: &ImageLayers, root: &StoreRoot, work: &Work) -> Result<Mount, Error> {
     let store = root.existing()?.lease_images()?;
     let snapshots = store.snapshots().ok_or_else(|| Error::input("the store has no snapshots"))?;
-    let directories = unpack_image(image, snapshots, work)?;
-    directories.iter().map(|path| Ok(path.canonicalize()?)).collect()
+    let nothing = || Error::new(ErrorKind::Unsupported, "an image without layers cannot be mounted");
+    unpack_image(image, snapshots, work)?.ok_or_else(nothing)
 }
