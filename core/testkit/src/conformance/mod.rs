@@ -8,6 +8,7 @@ mod exporter;
 mod images;
 mod leases;
 mod listing;
+mod pusher;
 mod snapshots;
 mod trial;
 
@@ -20,6 +21,7 @@ pub use exporter::{EXPORTER_CASES, ExporterCheck, exporter};
 pub use images::{IMAGE_CASES, ImageCheck, image_store};
 pub use leases::{CollectedStore, LEASE_CASES, LeaseCheck, leases};
 pub use listing::{digest_of, listing_of};
+pub use pusher::{PUSHER_CASES, PusherCheck, pusher};
 pub use snapshots::{SNAPSHOT_CASES, SnapshotCheck, snapshots};
 
 /// Runs each case and panics with the names of those that failed, and why.
