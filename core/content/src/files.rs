@@ -72,6 +72,11 @@ impl BlobFiles {
         Ok(Self { root, durability })
     }
 
+    /// Uses the directory `root` as it is, to read what is there.
+    pub fn existing(root: impl Into<PathBuf>, durability: Durability) -> Self {
+        Self { root: root.into(), durability }
+    }
+
     /// Where it is.
     pub fn root(&self) -> &Path {
         &self.root

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use longshore_oci::{Descriptor, Error, ImageName, Result};
 
+use crate::collect::Collector;
 use crate::snapshots::Snapshots;
 use crate::store::ContentStore;
 
@@ -49,6 +50,11 @@ pub trait ImageStore: ContentStore {
 
     /// The snapshots of images in this store, if it has any.
     fn snapshots(&self) -> Option<&dyn Snapshots> {
+        None
+    }
+
+    /// Returns what collects this store, if it is collected on request.
+    fn collector(&self) -> Option<&dyn Collector> {
         None
     }
 }

@@ -4,6 +4,7 @@ mod ahead;
 mod budget;
 mod cancel;
 mod capacity;
+mod collect;
 mod descend;
 mod directory;
 mod entry;
@@ -19,6 +20,7 @@ mod scratch;
 mod snapshots;
 mod spool;
 mod store;
+mod stores;
 mod verify;
 mod work;
 
@@ -26,6 +28,7 @@ pub use ahead::read_ahead;
 pub use budget::Budget;
 pub use cancel::{Cancel, Guard};
 pub use capacity::{Capacity, Permit};
+pub use collect::{Collector, PruneOptions, Pruned, Usage};
 pub use descend::{remove_tree, size_below};
 pub use directory::DirectoryStore;
 pub use entry::{is_still, sync_directory};
@@ -40,8 +43,9 @@ pub use push::{Delivery, MakeBlob, PushBlob, PushSession, Pusher, RegistryOption
 pub use scratch::{
     MadeDirectories, SCRATCH_PREFIX, ScratchDirectory, ScratchFile, discard_scratch, is_scratch, remove_leftovers,
 };
-pub use snapshots::{SnapshotWriter, Snapshots, chain_ids, is_root};
+pub use snapshots::{Mount, MountKind, SnapshotWriter, Snapshots, chain_ids, is_root};
 pub use spool::Spool;
 pub use store::{BlobInfo, BlobMeta, BlobWriter, ContentStore, Made};
+pub use stores::{StoreInfo, StoreKind, StoreRegistry};
 pub use verify::{Hashing, Verified, copy, copy_to_writer, read};
 pub use work::Work;

@@ -71,7 +71,8 @@ pub trait PushSession: Send + Sync + fmt::Debug {
     /// Those of `make`, and as [`blob`](Self::blob).
     fn stream(&self, name: &str, make: &MakeBlob<'_>, work: &Work) -> Result<Option<Descriptor>>;
 
-    /// Puts a manifest or an index under its digest, unless it is there. What it refers to comes first.
+    /// Puts a manifest or an index under its digest. What it refers to comes first. In a repository that was sent nothing
+    /// by this run, one that exists is left alone.
     ///
     /// # Errors
     /// As [`blob`](Self::blob).

@@ -1,34 +1,29 @@
-//! Snapshots: a directory for each layer, known by its chain ID.
+//! Snapshots: what each layer changed, known by its chain ID, and how they are mounted.
 
 use std::path::{Path, PathBuf};
 
 use longshore_oci::{Digest, Result};
 
-/// Directories that each show what one layer changed, ready to be lower directories of overlayfs.
+/// What each layer of an image changed, ready to be mounted over those below it.
 ///
 /// - A snapshot is known by its chain ID (image-spec, config.md, "Layer ChainID"): what it holds depends on
 ///   the layers below it.
-/// - It is there as a whole, or not at all, and it never changes.
+/// - It exists as a whole and on top of all snapshots below it, or not at all, and it never changes.
 /// - What root makes and what an ordinary user makes are different snapshots: owners, devices and the
 ///   attributes of overlayfs differ.
 pub trait Snapshots: Send + Sync {
-    /// The directory of a snapshot; `None` if it is not there.
+    /// Returns the mount that shows a snapshot and those below it; `None` if one of them does not exist. Nothing is
+    /// mounted.
     ///
     /// # Errors
     /// Those of the medium.
-    fn snapshot(&self, chain_id: &Digest) -> Result<Option<PathBuf>>;
+    fn mount(&self, chain_id: &Digest) -> Result<Option<Mount>>;
 
     /// Starts to make snapshots on the file system where they will be.
     ///
     /// # Errors
     /// Those of the medium.
     fn prepare(&self) -> Result<Box<dyn SnapshotWriter + '_>>;
-
-    /// A directory that is empty, to be mounted below a single snapshot.
-    ///
-    /// # Errors
-    /// Those of the medium.
-    fn empty(&self) -> Result<PathBuf>;
 
     /// Keeps a snapshot, and those below it, as long as the blob `config` is kept.
     ///
@@ -42,12 +37,53 @@ pub trait SnapshotWriter {
     /// A directory that is empty at first, and nobody else's.
     fn path(&self) -> &Path;
 
-    /// Makes `directory`, which is in [`path`](Self::path), the snapshot of `chain_id` on top of `parent`;
-    /// answers where it is. If there is one already, that is answered and nothing changes.
+    /// Makes `directory`, which is in [`path`](Self::path) and may be moved away, the snapshot of `chain_id` on top of
+    /// `parent`. If the snapshot exists already, nothing changes.
     ///
     /// # Errors
-    /// Those of the medium.
-    fn commit(&mut self, directory: &Path, chain_id: &Digest, parent: Option<&Digest>) -> Result<PathBuf>;
+    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a parent that does not exist. Errors of the medium.
+    fn commit(&mut self, directory: &Path, chain_id: &Digest, parent: Option<&Digest>) -> Result<()>;
+}
+
+/// A mount that shows directories, read-only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Mount {
+    /// The type of its file system.
+    pub kind: MountKind,
+    /// The directories that it shows: that of the snapshot first, then that of each one below it. A store may add
+    /// directories of its own at the end.
+    pub layers: Vec<PathBuf>,
+    /// Further options of mount(8), such as `userxattr`.
+    pub options: Vec<String>,
+}
+
+/// The type of a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MountKind {
+    /// The one directory itself.
+    Bind,
+    /// overlayfs: the directories over each other, the first one on top.
+    Overlay,
+}
+
+impl Mount {
+    /// Returns a bind mount of `directory`.
+    pub fn bind(directory: impl Into<PathBuf>) -> Self {
+        Self { kind: MountKind::Bind, layers: vec![directory.into()], options: Vec::new() }
+    }
+
+    /// Returns an overlay of `layers`, the top first.
+    pub fn overlay(layers: Vec<PathBuf>) -> Self {
+        Self { kind: MountKind::Overlay, layers, options: Vec::new() }
+    }
+
+    /// Adds an option.
+    #[must_use]
+    pub fn with_option(mut self, option: impl Into<String>) -> Self {
+        self.options.push(option.into());
+        self
+    }
 }
 
 /// Whether this process is root in the first user namespace (user_namespaces(7)).

@@ -54,7 +54,7 @@ pub trait ContentStore: Provider {
     /// - In everything else a view is the store. It outlives the value that it was taken from, and a view of a view
     ///   holds what goes through it alone.
     ///
-    /// A store that collects nothing returns itself.
+    /// A store that collects nothing, or cannot be written to, returns itself.
     ///
     /// # Errors
     /// Those of the medium.
@@ -63,6 +63,12 @@ pub trait ContentStore: Provider {
     /// Returns the directory on this machine in which the store keeps everything; `None` for a store without one.
     fn directory(&self) -> Option<&Path> {
         None
+    }
+
+    /// Returns whether nothing can be written to it: then everything that changes it fails with
+    /// [`Denied`](longshore_oci::ErrorKind::Denied).
+    fn is_read_only(&self) -> bool {
+        false
     }
 }
 

@@ -121,16 +121,18 @@ impl ResolvedSession {
         self.image_output().is_some()
     }
 
-    /// Checks that `store` is one that the outputs can go to, which [`export`](Self::export) does as well: a program that
+    /// Checks that the outputs can go to `store`, which [`export`](Self::export) does as well: a program that
     /// knows before its build that it has no image store fails early.
     ///
     /// # Errors
-    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for an output that goes into an image store, if `store` is
-    /// none.
+    /// For an output that goes into an image store, [`InvalidOption`](crate::ErrorKind::InvalidOption) if `store` is none, and
+    /// [`Denied`](crate::ErrorKind::Denied) if it cannot be written to.
     pub fn check_store(&self, store: &Store) -> Result<()> {
-        match self.image_output() {
-            Some(output) if store.images().is_none() => Err(targets::no_image_store(&output.kind)),
-            _ => Ok(()),
+        let Some(output) = self.image_output() else { return Ok(()) };
+        match store.images() {
+            Some(images) if images.is_read_only() => Err(targets::read_only_image_store(&output.kind)),
+            Some(_) => Ok(()),
+            None => Err(targets::no_image_store(&output.kind)),
         }
     }
 

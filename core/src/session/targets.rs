@@ -121,6 +121,12 @@ pub(super) fn no_image_store(kind: &str) -> Error {
         .with_hint("leave out --no-store, or choose a type with a file, such as type=oci,dest=FILE")
 }
 
+/// The error for an output of type `kind` that goes to an image store which cannot be written to.
+pub(super) fn read_only_image_store(kind: &str) -> Error {
+    Error::new(ErrorKind::Denied, format!("type={kind}: the image store cannot be written to"))
+        .with_hint("choose another store, or a type with a file, such as type=oci,dest=FILE")
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

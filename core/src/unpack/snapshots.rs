@@ -1,11 +1,11 @@
-//! A directory for each layer, for overlayfs.
+//! A snapshot for each layer, as overlayfs wants it.
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use longshore_content::{Snapshots, Work, chain_ids};
-use longshore_oci::{Context, Result};
+use longshore_content::{Mount, Snapshots, Work, chain_ids};
+use longshore_oci::{Context, Digest, Error, ErrorKind, Result};
 
 use super::attributes::Writer;
 use super::{apply, open_directory, place, stage};
@@ -13,64 +13,79 @@ use crate::image::ImageLayers;
 use crate::layer::BlobSource;
 use crate::tree::merged::MergedTree;
 
-/// Makes the missing snapshots of `layers`, the base first; returns the directories of all.
+/// Makes the missing snapshots of `layers`, the base first; returns the mount that shows them all, or `None` for no
+/// layers.
 ///
-/// Mounted over each other they are what the layers are when they are applied in order. Root gives files
-/// their owners; for others see [`unpack`](super::unpack).
+/// What is mounted is what the layers are when they are applied in order. Root gives files their owners; for others see
+/// [`unpack`](super::unpack).
 ///
 /// # Errors
 /// As [`unpack`](super::unpack), and those of the snapshots.
-pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, work: &Work) -> Result<Vec<PathBuf>> {
+pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, work: &Work) -> Result<Option<Mount>> {
     let chain = chain_ids(layers.iter().map(|layer| &layer.diff_id));
-    let found = chain.iter().map(|chain_id| snapshots.snapshot(chain_id)).collect::<Result<Vec<_>>>()?;
-    // What is above the last one that is missing need not be read.
-    let Some(last) = found.iter().rposition(Option::is_none) else { return Ok(found.into_iter().flatten().collect()) };
+    let Some(top) = chain.last() else { return Ok(None) };
+    let (existing, lower) = existing(&chain, snapshots)?;
+    if existing == chain.len() {
+        return Ok(lower);
+    }
     let mut writer = snapshots.prepare()?;
-    let place = writer.path().to_owned();
-    let is_missing = |at: usize| found.get(at).is_some_and(Option::is_none);
-    let (staging, entries) =
-        stage::stage_all(&layers[..=last], &place, &is_missing, Writer::for_snapshots(work), work)?;
+    let lower = lower.map(|mount| mount.layers).unwrap_or_default();
+    let lower: Vec<&PathBuf> = lower.iter().take(existing).rev().collect();
+    let made = make(layers, &lower, writer.path(), work)?;
+    for (number, path) in (existing..).zip(&made) {
+        work.check()?;
+        let parent = number.checked_sub(1).and_then(|below| chain.get(below));
+        writer.commit(path, &chain[number], parent)?;
+    }
+    let gone = || Error::new(ErrorKind::NotFound, format!("snapshot {top} was removed while it was made"));
+    snapshots.mount(top)?.ok_or_else(gone).map(Some)
+}
+
+/// How many snapshots of a chain exist, from the base, and the mount that shows them.
+fn existing(chain: &[Digest], snapshots: &dyn Snapshots) -> Result<(usize, Option<Mount>)> {
+    for (number, chain_id) in chain.iter().enumerate().rev() {
+        if let Some(mount) = snapshots.mount(chain_id)? {
+            return Ok((number + 1, Some(mount)));
+        }
+    }
+    Ok((0, None))
+}
+
+/// Makes the directories of the layers above `lower` in `place`; returns them, the lowest first.
+fn make(layers: &[BlobSource], lower: &[&PathBuf], place: &Path, work: &Work) -> Result<Vec<PathBuf>> {
+    let is_missing = |at: usize| at >= lower.len();
+    let (staging, entries) = stage::stage_all(layers, place, &is_missing, Writer::for_snapshots(work), work)?;
     let mut tree = MergedTree::default();
     let mut made: Vec<PathBuf> = Vec::new();
     let mut below: Vec<OwnedFd> = Vec::new();
     for (number, entries) in entries.into_iter().enumerate() {
         apply(&mut tree, &layers[number], entries, &work.cancel)?;
-        let path = match &found[number] {
-            Some(path) => path.clone(),
+        match lower.get(number) {
+            Some(path) => below.push(open_directory(path)?),
             None => {
                 let path = place.join(format!("fs-{number}"));
                 fs::create_dir(&path).attempt(|| format!("cannot make {}", path.display()))?;
                 let placed = place::place_changes(&tree, &open_directory(&path)?, &staging, &below, work);
                 placed.attempt(|| format!("cannot unpack layer {}", layers[number].descriptor.digest))?;
-                path
+                below.push(open_directory(&path)?);
+                made.push(path);
             }
-        };
-        below.push(open_directory(&path)?);
-        made.push(path);
+        }
     }
     // Once for all: right names of files without their content would be worse than none.
-    rustix::fs::syncfs(open_directory(&place)?).attempt(|| format!("cannot write {}", place.display()))?;
-    for (number, path) in made.iter_mut().enumerate().filter(|(number, _)| is_missing(*number)) {
-        work.check()?;
-        let parent = number.checked_sub(1).and_then(|below| chain.get(below));
-        *path = writer.commit(path, &chain[number], parent)?;
-    }
-    made.extend(found.into_iter().skip(last + 1).flatten());
+    rustix::fs::syncfs(open_directory(place)?).attempt(|| format!("cannot write {}", place.display()))?;
     Ok(made)
 }
 
-/// Makes the snapshots of an image, and keeps them as long as the image; returns their directories, the
-/// base first. Below a single one is an empty one, as overlayfs takes two at least.
+/// Makes the snapshots of an image, and keeps them as long as the image; returns the mount that shows them, or `None`
+/// for an image without layers.
 ///
 /// # Errors
 /// As [`unpack_snapshots`].
-pub fn unpack_image(image: &ImageLayers, snapshots: &dyn Snapshots, work: &Work) -> Result<Vec<PathBuf>> {
-    let mut directories = unpack_snapshots(&image.layers, snapshots, work)?;
+pub fn unpack_image(image: &ImageLayers, snapshots: &dyn Snapshots, work: &Work) -> Result<Option<Mount>> {
+    let mount = unpack_snapshots(&image.layers, snapshots, work)?;
     if let Some(top) = chain_ids(image.layers.iter().map(|layer| &layer.diff_id)).last() {
         snapshots.keep(&image.config, top)?;
     }
-    if directories.len() == 1 {
-        directories.insert(0, snapshots.empty()?);
-    }
-    Ok(directories)
+    Ok(mount)
 }

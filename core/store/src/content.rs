@@ -68,6 +68,10 @@ impl ContentStore for EmbeddedStore {
     fn directory(&self) -> Option<&Path> {
         Some(self.root())
     }
+
+    fn is_read_only(&self) -> bool {
+        self.inner.database.is_read_only()
+    }
 }
 
 impl EmbeddedStore {

@@ -2,20 +2,28 @@
 
 use std::fmt;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use longshore_content::ScratchDirectory;
 use longshore_oci::{Context, Error, ErrorKind, Result};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::failure::failed;
+use crate::frozen::{self, Frozen};
 use crate::schema;
 
 /// How long a transaction waits for those of other processes, each of which takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub(crate) struct Database(Mutex<Connection>);
+pub(crate) struct Database {
+    connection: Mutex<Connection>,
+    /// The store, if it cannot be written to.
+    read_only: Option<PathBuf>,
+    /// Dropped after the connection to it.
+    _copy: Option<ScratchDirectory>,
+}
 
 impl Database {
     pub(crate) fn open(root: &Path) -> Result<Self> {
@@ -37,11 +45,34 @@ impl Database {
         }
         schema::prepare(&mut connection)?;
         drop(lock);
-        Ok(Self(Mutex::new(connection)))
+        Ok(Self { connection: Mutex::new(connection), read_only: None, _copy: None })
+    }
+
+    /// Opens the database of a store that cannot be written to.
+    pub(crate) fn read_only(root: &Path) -> Result<Self> {
+        let path = root.join("store.db");
+        File::open(&path).attempt(|| format!("cannot read {}", path.display()))?;
+        let Frozen { connection, copy } = frozen::open(&path, PATIENCE)?;
+        schema::check(&connection)?;
+        Ok(Self { connection: Mutex::new(connection), read_only: Some(root.to_owned()), _copy: copy })
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only.is_some()
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        match &self.read_only {
+            Some(root) => {
+                let message = format!("the store {} cannot be written to", root.display());
+                Err(Error::new(ErrorKind::Denied, message).with_hint("choose another store with --store"))
+            }
+            None => Ok(()),
+        }
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock()
+        self.connection.lock()
     }
 
     /// Reads a state of the database that is consistent in itself.
@@ -52,11 +83,13 @@ impl Database {
     /// Changes the database, alone: no other process changes it, or the files it stands for, at the
     /// same time. What fails changes nothing.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.check_writable()?;
         self.run(TransactionBehavior::Immediate, work)
     }
 
     /// Changes the database and takes all of it back: what would come of it.
     pub(crate) fn rehearse<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.check_writable()?;
         let mut connection = self.connection();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         work(&transaction)

@@ -12,6 +12,7 @@ use rusqlite::{Transaction, params};
 use crate::database::{Database, now};
 use crate::failure::failed;
 use crate::lease::Lease;
+use crate::place::{self, Place};
 
 /// Directory of the snapshots, below the root: a short name, because the options of a mount list them all.
 pub(crate) const SNAPSHOTS: &str = "fs";
@@ -32,14 +33,40 @@ pub(crate) struct Inner {
 }
 
 impl EmbeddedStore {
-    /// Opens the store in `root`, which is created, for its owner alone, if it does not exist.
+    /// Opens the store in `root`, which is created, for its owner alone, if it does not exist. A store that cannot be
+    /// written to is opened [to be read](longshore_content::ContentStore::is_read_only).
     ///
     /// # Errors
-    /// Errors of the medium; [`Unsupported`](longshore_oci::ErrorKind::Unsupported) for a store that a
-    /// newer version made.
+    /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption) for a file, and for a directory that holds something
+    /// else: nothing is written then; [`Unsupported`](longshore_oci::ErrorKind::Unsupported) for a store that a newer
+    /// version made; errors of the medium.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
-        Self::open_at(&root).attempt(|| format!("cannot open the store {}", root.display()))
+        let open = || match place::look(&root)? {
+            Place::ReadOnlyStore => Self::read(&root),
+            Place::Store | Place::Vacant => Self::open_at(&root),
+        };
+        open().attempt(|| format!("cannot open the store {}", root.display()))
+    }
+
+    /// Opens the store in `root`; `None` if there is none. Nothing is created.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_existing(root: impl Into<PathBuf>) -> Result<Option<Self>> {
+        let root = root.into();
+        let open = || match place::look(&root)? {
+            Place::ReadOnlyStore => Self::read(&root).map(Some),
+            Place::Store => Self::open_at(&root).map(Some),
+            Place::Vacant => Ok(None),
+        };
+        open().attempt(|| format!("cannot open the store {}", root.display()))
+    }
+
+    fn read(root: &Path) -> Result<Self> {
+        let files = BlobFiles::existing(root, Durability::Durable);
+        let database = Arc::new(Database::read_only(root)?);
+        Ok(Self { inner: Arc::new(Inner { files, database }), lease: None })
     }
 
     fn open_at(root: &Path) -> Result<Self> {
@@ -57,6 +84,9 @@ impl EmbeddedStore {
 
     /// Returns a view of the store with a lease of its own.
     pub(crate) fn view(&self) -> Result<Self> {
+        if self.inner.database.is_read_only() {
+            return Ok(self.clone());
+        }
         let lease = Lease::begin(self.root(), &self.inner.database)
             .attempt(|| format!("cannot lease the store {}", self.root().display()))?;
         Ok(Self { inner: self.inner.clone(), lease: Some(Arc::new(lease)) })

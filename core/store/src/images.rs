@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_content::{ImageStore, Snapshots, StoredImage, check_name, not_found};
+use longshore_content::{Collector, ImageStore, Snapshots, StoredImage, check_name, not_found};
 use longshore_oci::{Context, Descriptor, Error, ErrorKind, ImageName, Result};
 use rusqlite::{Transaction, params};
 
@@ -54,6 +54,10 @@ impl ImageStore for EmbeddedStore {
     }
 
     fn snapshots(&self) -> Option<&dyn Snapshots> {
+        Some(self)
+    }
+
+    fn collector(&self) -> Option<&dyn Collector> {
         Some(self)
     }
 }

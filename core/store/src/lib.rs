@@ -4,13 +4,15 @@ mod content;
 mod database;
 mod embedded;
 mod failure;
+mod frozen;
 mod images;
+mod kind;
 mod lease;
+mod place;
 mod prune;
 mod schema;
 mod snapshots;
 mod usage;
 
 pub use embedded::EmbeddedStore;
-pub use prune::{PruneOptions, Pruned};
-pub use usage::Usage;
+pub use kind::EmbeddedStores;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use longshore_content::Amount;
+use longshore_content::{Collector, PruneOptions, Pruned, Usage};
 use longshore_oci::{Context, Digest, Result};
 use rusqlite::Transaction;
 
@@ -10,46 +10,11 @@ use crate::content::{has_row, parse};
 use crate::embedded::EmbeddedStore;
 use crate::failure::failed;
 use crate::lease::end_dead_leases;
-
-/// All that is reachable: from names, from leases, and from there along the references.
-pub(crate) const REACHABLE: &str = "
-    WITH RECURSIVE reachable (digest) AS (
-        SELECT digest FROM roots UNION SELECT digest FROM leased
-        UNION SELECT child FROM edges JOIN reachable ON parent = reachable.digest
-    )";
+use crate::schema::REACHABLE;
+use crate::usage::count;
 
 /// Files that are removed in one transaction. Writers wait for as long as that takes.
 const BATCH: usize = 32;
-
-/// What [`EmbeddedStore::prune`] keeps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PruneOptions {
-    /// Bytes of layers that were made here that may stay although nothing refers to them.
-    pub keep: u64,
-    /// Only says what would go.
-    pub dry_run: bool,
-}
-
-/// What went, or would go.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pruned {
-    /// Blobs, with their sizes in bytes, by digest.
-    pub blobs: Vec<(Digest, u64)>,
-    /// What writers left that died half-way.
-    pub leftovers: Amount,
-    /// Snapshots, with the size of their files.
-    pub snapshots: Amount,
-    /// Layers that nothing refers to and that stay, as [`PruneOptions::keep`] says.
-    pub kept: Amount,
-}
-
-impl Pruned {
-    /// Returns the bytes of everything that was removed.
-    pub fn bytes(&self) -> u64 {
-        let rest = [self.leftovers.bytes, self.snapshots.bytes];
-        self.blobs.iter().map(|(_, size)| *size).chain(rest).fold(0, u64::saturating_add)
-    }
-}
 
 /// A blob that nothing reaches.
 struct Loose {
@@ -58,13 +23,8 @@ struct Loose {
     is_made: bool,
 }
 
-impl EmbeddedStore {
-    /// Removes what neither a name nor a lease of a living process reaches, and what dead processes
-    /// left. Other processes may use the store at the same time.
-    ///
-    /// # Errors
-    /// Those of the medium. What was removed by then stays removed.
-    pub fn prune(&self, options: &PruneOptions) -> Result<Pruned> {
+impl Collector for EmbeddedStore {
+    fn prune(&self, options: &PruneOptions) -> Result<Pruned> {
         let prune = || -> Result<Pruned> {
             let mut pruned = Pruned::default();
             let gone = self.forget(options, &mut pruned)?;
@@ -85,6 +45,17 @@ impl EmbeddedStore {
         prune().attempt(|| format!("cannot prune the store {}", self.root().display()))
     }
 
+    fn usage(&self) -> Result<Usage> {
+        let usage = || -> Result<Usage> {
+            let mut usage = self.inner.database.read(count)?;
+            usage.leftovers = self.inner.files.leftovers(false)?;
+            Ok(usage)
+        };
+        usage().attempt(|| format!("cannot measure the store {}", self.root().display()))
+    }
+}
+
+impl EmbeddedStore {
     /// Forgets the blobs that nothing reaches, in one transaction: whoever looks for one of them
     /// afterwards does not find it. A dry run only answers which.
     fn forget(&self, options: &PruneOptions, pruned: &mut Pruned) -> Result<HashSet<Digest>> {

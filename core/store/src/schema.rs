@@ -1,4 +1,4 @@
-//! The tables, and their version.
+//! The tables, their version, and what is reachable in them.
 
 use longshore_oci::{Error, ErrorKind, Result};
 use rusqlite::Connection;
@@ -78,16 +78,32 @@ const TABLES: &str = "
     PRAGMA user_version = 1;
 ";
 
+/// All that is reachable: from names, from leases, and from there along the references.
+pub(crate) const REACHABLE: &str = "
+    WITH RECURSIVE reachable (digest) AS (
+        SELECT digest FROM roots UNION SELECT digest FROM leased
+        UNION SELECT child FROM edges JOIN reachable ON parent = reachable.digest
+    )";
+
 /// Makes the tables of a new database, and refuses one that a newer version made.
 pub(crate) fn prepare(connection: &mut Connection) -> Result<()> {
-    let version = || connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-    match version().map_err(failed)? {
+    if version(connection)? == 0 {
+        let transaction = connection.transaction().map_err(failed)?;
+        transaction.execute_batch(TABLES).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+    }
+    check(connection)
+}
+
+fn version(connection: &Connection) -> Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).map_err(failed)
+}
+
+/// Refuses a database that a newer version made, or that has no tables yet.
+pub(crate) fn check(connection: &Connection) -> Result<()> {
+    match version(connection)? {
         VERSION => Ok(()),
-        0 => {
-            let transaction = connection.transaction().map_err(failed)?;
-            transaction.execute_batch(TABLES).map_err(failed)?;
-            transaction.commit().map_err(failed)
-        }
+        0 => Err(Error::new(ErrorKind::Unsupported, "store.db has no tables yet")),
         newer => {
             let message = format!("it has version {newer}, and this longshore knows versions up to {VERSION}");
             Err(Error::new(ErrorKind::Unsupported, message).with_hint("use a newer longshore, or another --store"))

@@ -4,14 +4,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use longshore_content::{Amount, ScratchDirectory, SnapshotWriter, Snapshots, is_root, not_found, size_below};
-use longshore_oci::{Context, Digest, Result};
+use longshore_content::{Amount, Mount, ScratchDirectory, SnapshotWriter, Snapshots, is_root, not_found, size_below};
+use longshore_oci::{Context, Digest, Error, ErrorKind, Result};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::content::has_row;
 use crate::embedded::{EmbeddedStore, SNAPSHOTS};
 use crate::failure::failed;
-use crate::prune::REACHABLE;
+use crate::schema::REACHABLE;
 
 /// The snapshots that images and runs need, and those below them.
 const NEEDED: &str = ", needed (chain_id) AS (
@@ -21,8 +21,8 @@ const NEEDED: &str = ", needed (chain_id) AS (
     )";
 
 impl Snapshots for EmbeddedStore {
-    fn snapshot(&self, chain_id: &Digest) -> Result<Option<PathBuf>> {
-        let find = |transaction: &Transaction<'_>| self.find_snapshot(transaction, chain_id);
+    fn mount(&self, chain_id: &Digest) -> Result<Option<Mount>> {
+        let find = |transaction: &Transaction<'_>| self.find_mount(transaction, chain_id);
         let found = match self.inner.database.read(find) {
             // As with blobs: what is found stays until the run ends.
             Ok(Some(_)) if self.must_hold(chain_id) => self.write_and_hold(chain_id, find),
@@ -34,12 +34,6 @@ impl Snapshots for EmbeddedStore {
     fn prepare(&self) -> Result<Box<dyn SnapshotWriter + '_>> {
         let scratch = ScratchDirectory::new_in(&self.root().join(SNAPSHOTS))?;
         Ok(Box::new(Writer { store: self, scratch }))
-    }
-
-    fn empty(&self) -> Result<PathBuf> {
-        let path = self.root().join(SNAPSHOTS).join("empty");
-        fs::create_dir_all(&path).attempt(|| format!("cannot make {}", path.display()))?;
-        Ok(path)
     }
 
     fn keep(&self, config: &Digest, chain_id: &Digest) -> Result<()> {
@@ -54,28 +48,59 @@ impl Snapshots for EmbeddedStore {
     }
 }
 
+/// A snapshot that exists by itself.
+struct Found {
+    path: PathBuf,
+    parent: Option<String>,
+}
+
 impl EmbeddedStore {
-    fn find_snapshot(&self, transaction: &Transaction<'_>, chain_id: &Digest) -> Result<Option<PathBuf>> {
-        let select = "SELECT id FROM snapshots WHERE chain_id = ?1 AND is_root = ?2";
-        let id = transaction
-            .query_row(select, params![chain_id.to_string(), is_root()], |row| row.get::<_, i64>(0))
+    fn find_mount(&self, transaction: &Transaction<'_>, chain_id: &Digest) -> Result<Option<Mount>> {
+        let mut layers = Vec::new();
+        let mut next = Some(chain_id.to_string());
+        while let Some(chain_id) = next {
+            let Some(found) = self.find_snapshot(transaction, &chain_id)? else { return Ok(None) };
+            layers.push(found.path.canonicalize().attempt(|| format!("cannot find {}", found.path.display()))?);
+            next = found.parent;
+        }
+        if layers.len() == 1 {
+            // overlayfs wants two lower directories where nothing is written.
+            let empty = self.root().join(SNAPSHOTS).join("empty");
+            let made = fs::create_dir_all(&empty).and_then(|()| empty.canonicalize());
+            layers.push(made.attempt(|| format!("cannot make {}", empty.display()))?);
+        }
+        let mount = Mount::overlay(layers);
+        Ok(Some(if is_root() { mount } else { mount.with_option("userxattr") }))
+    }
+
+    fn find_snapshot(&self, transaction: &Transaction<'_>, chain_id: &str) -> Result<Option<Found>> {
+        let select = "SELECT id, parent FROM snapshots WHERE chain_id = ?1 AND is_root = ?2";
+        let mut select = transaction.prepare_cached(select).map_err(failed)?;
+        let found = select
+            .query_row(params![chain_id, is_root()], |row| {
+                Ok(Found { path: self.snapshot_path(row.get(0)?), parent: row.get(1)? })
+            })
             .optional();
-        let path = id.map_err(failed)?.map(|id| self.snapshot_path(id));
-        // One whose directory is gone is not there: it is made again by whoever needs it.
-        Ok(path.filter(|path| path.is_dir()))
+        // One whose directory is gone does not exist: it is made again.
+        Ok(found.map_err(failed)?.filter(|found| found.path.is_dir()))
     }
 
     fn snapshot_path(&self, id: i64) -> PathBuf {
         self.root().join(SNAPSHOTS).join(id.to_string())
     }
 
-    fn commit_snapshot(&self, directory: &Path, chain_id: &Digest, parent: Option<&Digest>) -> Result<PathBuf> {
+    fn commit_snapshot(&self, directory: &Path, chain_id: &Digest, parent: Option<&Digest>) -> Result<()> {
         let size = size_below(directory).attempt(|| format!("cannot list {}", directory.display()))?;
         self.write_and_hold(chain_id, |transaction| {
-            if let Some(path) = self.find_snapshot(transaction, chain_id)? {
-                return Ok(path);
-            }
             let key = chain_id.to_string();
+            if self.find_snapshot(transaction, &key)?.is_some() {
+                return Ok(());
+            }
+            if let Some(parent) = parent
+                && self.find_snapshot(transaction, &parent.to_string())?.is_none()
+            {
+                return Err(Error::new(ErrorKind::NotFound, format!("snapshot {parent} below it does not exist")));
+            }
             transaction
                 .execute("DELETE FROM snapshots WHERE chain_id = ?1 AND is_root = ?2", params![key, is_root()])
                 .map_err(failed)?;
@@ -90,7 +115,7 @@ impl EmbeddedStore {
             }
             fs::rename(directory, &path)?;
             fs::File::open(self.root().join(SNAPSHOTS))?.sync_all()?;
-            Ok(path)
+            Ok(())
         })
     }
 
@@ -161,7 +186,7 @@ impl SnapshotWriter for Writer<'_> {
         self.scratch.path()
     }
 
-    fn commit(&mut self, directory: &Path, chain_id: &Digest, parent: Option<&Digest>) -> Result<PathBuf> {
+    fn commit(&mut self, directory: &Path, chain_id: &Digest, parent: Option<&Digest>) -> Result<()> {
         let committed = self.store.commit_snapshot(directory, chain_id, parent);
         committed.attempt(|| format!("cannot store snapshot {chain_id}"))
     }

@@ -8,9 +8,12 @@ use std::path::Path;
 use std::thread;
 
 use longshore_core::ErrorKind;
-use longshore_core::content::{Amount, BlobInfo, BlobMeta, ContentStore, ImageStore, Made, Provider, StoredImage};
+use longshore_core::content::{
+    Amount, BlobInfo, BlobMeta, Collector, ContentStore, ImageStore, Made, Provider, PruneOptions, Pruned, StoredImage,
+    Usage,
+};
 use longshore_core::oci::{Descriptor, Digest, ImageName, MediaType};
-use longshore_store::{EmbeddedStore, PruneOptions, Pruned, Usage};
+use longshore_store::EmbeddedStore;
 
 fn open(root: &Path) -> EmbeddedStore {
     EmbeddedStore::open(root).unwrap()

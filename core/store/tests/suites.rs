@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use longshore_store::{EmbeddedStore, PruneOptions};
+use longshore_core::content::{Collector, PruneOptions};
+use longshore_store::EmbeddedStore;
 use longshore_testkit::conformance;
 
 /// Opens a new store each time.
@@ -43,4 +44,10 @@ fn leases() {
 fn images() {
     let stores = Stores::new();
     conformance::image_store(&|| stores.open());
+}
+
+#[test]
+fn snapshots() {
+    let stores = Stores::new();
+    conformance::snapshots(&|| stores.open());
 }

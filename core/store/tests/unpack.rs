@@ -14,27 +14,23 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use longshore_core::compression::Algorithm;
-use longshore_core::content::{BlobMeta, ContentStore, ImageStore};
-use longshore_core::content::{Snapshots, chain_ids};
+use longshore_core::content::{
+    BlobMeta, Collector, ContentStore, ImageStore, Mount, PruneOptions, Snapshots, chain_ids,
+};
 use longshore_core::oci::Digest;
 use longshore_core::unpack::{mount, unpack_snapshots};
 use longshore_core::{ErrorKind, Work};
-use longshore_store::{EmbeddedStore, PruneOptions};
+use longshore_store::EmbeddedStore;
 use unpack::fixture::{
     directory, file, hard_link, is_root, layer_of, layers, read_tree, snapshots, symlink, tar, unpack_to,
 };
 use unpack::random;
 
 /// What overlayfs shows of snapshots; `None` where nobody may mount.
-fn mounted(
-    store: &EmbeddedStore,
-    mut directories: Vec<std::path::PathBuf>,
-    place: &Path,
-) -> Option<BTreeMap<String, String>> {
+fn mounted(snapshots: &Mount, place: &Path) -> Option<BTreeMap<String, String>> {
     let to = place.join("mounted");
     std::fs::create_dir(&to).unwrap();
-    directories.insert(0, store.empty().unwrap());
-    if let Err(error) = mount(&directories, &to) {
+    if let Err(error) = mount(snapshots, &to) {
         let may_not = !is_root() || error.kind() == ErrorKind::Denied;
         assert!(may_not && std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "{}", error.with_causes());
         eprintln!("skipped: cannot mount: {}", error.with_causes());
@@ -81,8 +77,8 @@ fn overlays_of_random_stacks_are_what_the_rules_say() {
         let layers = layers(&stack);
         // In two steps, so that some snapshots are there before.
         snapshots(&layers[..layers.len() / 2], &store).unwrap();
-        let directories = snapshots(&layers, &store).unwrap();
-        let Some(found) = mounted(&store, directories.clone(), place.path()) else { return };
+        let snapshots = snapshots(&layers, &store).unwrap().unwrap();
+        let Some(found) = mounted(&snapshots, place.path()) else { return };
         let expected = oracle.tree();
         assert!(found == expected, "{seed}:\n{}\nexpected\n{}\n{}", show(&found), show(&expected), list(&stack));
     }
@@ -93,10 +89,10 @@ fn overlays_of_random_stacks_are_what_the_rules_say() {
 fn a_mounted_snapshot_is_not_collected() {
     let place = tempfile::tempdir().unwrap();
     let store = EmbeddedStore::open(place.path().join("store")).unwrap();
-    let directories = snapshots(&layers(&[vec![file("a", "a")], vec![file("b", "b")]]), &store).unwrap();
+    let snapshots = snapshots(&layers(&[vec![file("a", "a")], vec![file("b", "b")]]), &store).unwrap().unwrap();
     let to = place.path().join("to");
     std::fs::create_dir(&to).unwrap();
-    if mount(&directories, &to).is_err() {
+    if mount(&snapshots, &to).is_err() {
         assert!(std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "cannot mount");
         return;
     }
@@ -129,7 +125,7 @@ fn forty_layers() {
     assert_eq!(own, (33..40).collect::<Vec<_>>());
     assert_eq!(std::fs::read(to.join("shared")).unwrap(), b"39");
     let store = EmbeddedStore::open(place.path().join("store")).unwrap();
-    if let Some(found) = mounted(&store, snapshots(&layers(&stack), &store).unwrap(), place.path()) {
+    if let Some(found) = mounted(&snapshots(&layers(&stack), &store).unwrap().unwrap(), place.path()) {
         assert_eq!(found, read_tree(&to));
     }
 }
@@ -163,9 +159,9 @@ fn parents_that_are_links_below() {
     assert_eq!(std::fs::read(to.join("usr/bin/app")).unwrap(), b"app");
     assert!(read_tree(&to)["usr/bin/sh2"].contains("with usr/bin/sh"));
     let store = EmbeddedStore::open(place.path().join("store")).unwrap();
-    let directories = snapshots(&layers(&[base, upper]), &store).unwrap();
-    assert!(directories[1].join("usr/bin/app").exists() && !directories[1].join("bin").exists());
-    if let Some(found) = mounted(&store, directories.clone(), place.path()) {
+    let snapshots = snapshots(&layers(&[base, upper]), &store).unwrap().unwrap();
+    assert!(snapshots.layers[0].join("usr/bin/app").exists() && !snapshots.layers[0].join("bin").exists());
+    if let Some(found) = mounted(&snapshots, place.path()) {
         assert_eq!(found, read_tree(&to));
     }
 }
@@ -207,7 +203,8 @@ fn an_opaque_root_hides_what_is_below() {
         let expected = if has_usr { vec!["", "last", "usr", "usr/d"] } else { vec!["", "last"] };
         assert_eq!(names, expected, "{upper:?}");
         let store = EmbeddedStore::open(place.path().join("store")).unwrap();
-        let Some(found) = mounted(&store, snapshots(&stack, &store).unwrap(), place.path()) else { return };
+        let mount = snapshots(&stack, &store).unwrap().unwrap();
+        let Some(found) = mounted(&mount, place.path()) else { return };
         assert_eq!(found, read_tree(&to), "{upper:?}");
     }
 }
@@ -250,5 +247,40 @@ fn snapshots_stay_as_long_as_their_image() {
     let would = store.prune(&PruneOptions { dry_run: true, ..PruneOptions::default() }).unwrap();
     assert_eq!((would.snapshots.count, count()), (2, 2));
     assert_eq!(store.prune(&PruneOptions::default()).unwrap().snapshots.bytes, 3);
-    assert_eq!((count(), store.snapshot(&chain[0]).unwrap()), (0, None));
+    assert_eq!((count(), Snapshots::mount(&store, &chain[0]).unwrap()), (0, None));
+}
+
+/// A directory that was removed by hand: the layers from there on are made again.
+#[test]
+fn a_lost_snapshot_is_made_again() {
+    let place = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(place.path().join("store")).unwrap();
+    let layers = layers(&[vec![file("a", "a")], vec![file("b", "b")], vec![file("c", "c"), file(".wh.a", "")]]);
+    let before = snapshots(&layers, &store).unwrap().unwrap();
+    std::fs::remove_dir_all(&before.layers[1]).unwrap();
+    let after = snapshots(&layers, &store).unwrap().unwrap();
+    assert_eq!((&after.layers[0], &after.layers[2]), (&before.layers[0], &before.layers[2]));
+    assert_eq!(std::fs::read(after.layers[1].join("b")).unwrap(), b"b");
+    assert_eq!(snapshots(&[], &store).unwrap(), None);
+}
+
+/// What a store may answer for an image of a single layer.
+#[test]
+fn a_single_directory_is_bound_read_only() {
+    let place = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| place.path().join(name));
+    [&from, &to].into_iter().for_each(|path| std::fs::create_dir(path).unwrap());
+    std::fs::write(from.join("a"), "a").unwrap();
+    let bind = Mount::bind(&from);
+    let error = longshore_core::unpack::mount_options(&bind).unwrap_err();
+    assert!(error.kind() == ErrorKind::Unsupported && error.hint() == Some("mount it with --mount"), "{error}");
+    if let Err(error) = mount(&bind, &to) {
+        assert!(std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "{}", error.with_causes());
+        eprintln!("skipped: cannot mount: {}", error.with_causes());
+        return;
+    }
+    let (read, written) = (std::fs::read(to.join("a")), std::fs::write(to.join("b"), ""));
+    rustix::mount::unmount(&to, rustix::mount::UnmountFlags::empty()).unwrap();
+    assert_eq!(read.unwrap(), b"a");
+    assert_eq!(written.unwrap_err().kind(), std::io::ErrorKind::ReadOnlyFilesystem);
 }

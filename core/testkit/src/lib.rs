@@ -1,8 +1,9 @@
 //! What tests of Longshore are made of, for its own crates and for exporters and stores of others.
 //!
 //! - [`sample`] makes trees, layers, images and results from a seed.
-//! - [`conformance`] proves the contracts of [`ContentStore`](longshore_core::content::ContentStore)
-//!   and [`Exporter`](longshore_core::Exporter) over any implementation.
+//! - [`conformance`] proves the contracts of stores ([`ContentStore`](longshore_core::content::ContentStore) and what
+//!   belongs to it), of [`Pusher`](longshore_core::Pusher) and of [`Exporter`](longshore_core::Exporter) over any
+//!   implementation.
 //! - [`validate`] checks what an exporter wrote, with readers of its own.
 //! - [`docker`] writes data roots of dockerd.
 //! - [`faults`] are inputs and outputs that fail when told to.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use longshore_core::content::{ContentStore, Provider};
+use longshore_core::content::{Collector, ContentStore, Provider, PruneOptions};
 use longshore_core::layer::{Layer, TarStream};
 use longshore_core::oci::Digest;
 use longshore_core::{ExporterRegistry, OutputSpec, Response, Session, Store};
 use longshore_exporter_image::ImageExporter;
-use longshore_store::{EmbeddedStore, PruneOptions};
+use longshore_store::EmbeddedStore;
 use longshore_testkit::faults::HalfwayTar;
 use longshore_testkit::sample::{self, MemoryTar, TarOptions};
 

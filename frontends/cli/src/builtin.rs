@@ -1,5 +1,6 @@
-//! What `longshore` offers: the only list of exporters and frontends.
+//! What `longshore` offers: the only list of exporters, frontends and kinds of stores.
 
+use longshore_core::content::StoreRegistry;
 use longshore_core::{ExporterRegistry, FrontendRegistry};
 use longshore_distribution::Client;
 use longshore_exporter_docker::DockerExporter;
@@ -11,6 +12,7 @@ use longshore_frontend_docker_graph::DockerGraphFrontend;
 use longshore_frontend_registry::RegistryFrontend;
 use longshore_frontend_rootfs::RootfsFrontend;
 use longshore_frontend_store::StoreFrontend;
+use longshore_store::EmbeddedStores;
 
 /// The exporters, in the order of the reference page.
 pub(crate) fn exporters() -> ExporterRegistry {
@@ -25,4 +27,9 @@ pub(crate) fn frontends(client: &Client) -> FrontendRegistry {
         .with(StoreFrontend)
         .with(DockerGraphFrontend)
         .with(RegistryFrontend::new(client.clone()))
+}
+
+/// The kinds of image stores. A path without a scheme is of the first kind.
+pub(crate) fn stores() -> StoreRegistry {
+    StoreRegistry::default().with(EmbeddedStores)
 }

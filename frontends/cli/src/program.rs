@@ -52,7 +52,7 @@ impl Program {
             Err(error) => return shown(&error),
         };
         allow_descriptors();
-        let root = StoreRoot::new(args.store);
+        let root = StoreRoot::new(builtin::stores(), args.store);
         let Self { exporters, frontends, client } = &self;
         let done = match &args.command {
             Command::Export(args) => command::export(args, &root, exporters, frontends, client),

@@ -24,6 +24,7 @@ mod resume;
 mod secrets;
 mod stalls;
 mod stream;
+mod suite;
 mod tokens;
 mod waits;
 mod words;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use longshore_core::archive::{Entry, EntryKind, Writer};
 use longshore_core::compression::{Algorithm, Encoding};
-use longshore_core::content::MemoryStore;
+use longshore_core::content::{MemoryStore, Mount};
 use longshore_core::layer::BlobSource;
 use longshore_core::oci::{Digest, MediaType};
 use longshore_core::unpack::{unpack, unpack_snapshots};
@@ -75,7 +75,7 @@ pub(crate) fn unpack_to(layers: &[BlobSource], to: &Path) -> Result<()> {
     unpack(layers, to, &work())
 }
 
-pub(crate) fn snapshots(layers: &[BlobSource], store: &EmbeddedStore) -> Result<Vec<std::path::PathBuf>> {
+pub(crate) fn snapshots(layers: &[BlobSource], store: &EmbeddedStore) -> Result<Option<Mount>> {
     unpack_snapshots(layers, store, &work())
 }
 

@@ -36,6 +36,7 @@ pub const LEASE_CASES: &[(&str, LeaseCheck)] = &[
     ("each view holds its own", each_view_holds_its_own),
     ("a view outlives the value it was taken from", a_view_outlives_the_value_it_was_taken_from),
     ("a name takes over what a view held", a_name_takes_over_what_a_view_held),
+    ("snapshots are held as blobs are", snapshots_are_held_as_blobs_are),
 ];
 
 fn put(store: &dyn ContentStore, content: &str, references: &[&Digest]) -> Digest {
@@ -150,4 +151,33 @@ fn a_name_takes_over_what_a_view_held(store: &dyn ImageStore, collect: &dyn Fn()
     assert_eq!(present(store, &[&layer, &root]), [true, true]);
     let names = store.images().expect("images");
     assert_eq!(names.into_iter().map(|(_, image)| image).collect::<Vec<_>>(), [image]);
+}
+
+/// Makes a snapshot without parent; `false` in a store without snapshots.
+fn snapshot(store: &dyn ImageStore, chain_id: &Digest) -> bool {
+    let Some(snapshots) = store.snapshots() else { return false };
+    let mut writer = snapshots.prepare().expect("prepare");
+    let directory = writer.path().join("layer");
+    std::fs::create_dir(&directory).expect("a directory");
+    writer.commit(&directory, chain_id, None).expect("commit");
+    true
+}
+
+fn snapshots_are_held_as_blobs_are(store: &dyn ImageStore, collect: &dyn Fn()) {
+    let [found, beside, made] = ["found", "beside", "made"].map(|name| Digest::of(name.as_bytes()));
+    if !snapshot(store, &found) {
+        return;
+    }
+    let exists = |store: &dyn ImageStore, chain_id: &Digest| {
+        store.snapshots().expect("snapshots").mount(chain_id).expect("mount").is_some()
+    };
+    let view = store.lease_images().expect("lease");
+    snapshot(store, &beside);
+    snapshot(view.as_ref(), &made);
+    assert!(exists(view.as_ref(), &found) && exists(store, &beside));
+    collect();
+    assert_eq!([&found, &beside, &made].map(|chain_id| exists(store, chain_id)), [true, false, true]);
+    drop(view);
+    collect();
+    assert_eq!([&found, &made].map(|chain_id| exists(store, chain_id)), [false, false]);
 }

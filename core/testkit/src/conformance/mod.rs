@@ -10,6 +10,8 @@ mod images;
 mod leases;
 mod listing;
 mod platforms;
+mod pusher;
+mod snapshots;
 mod trial;
 mod words;
 
@@ -24,6 +26,8 @@ pub use images::{IMAGE_CASES, ImageCheck, image_store};
 pub use leases::{CollectedStore, LEASE_CASES, LeaseCheck, leases};
 pub use listing::{digest_of, listing_of};
 pub use platforms::{PLATFORM_CASES, PickPlatform, PlatformCase, platform_picker};
+pub use pusher::{PUSHER_CASES, PusherCheck, pusher};
+pub use snapshots::{SNAPSHOT_CASES, SnapshotCheck, snapshots};
 
 /// Runs each case and panics with the names of those that failed, and why.
 fn run<F: FnOnce()>(suite: &str, cases: impl Iterator<Item = (&'static str, F)>) {

@@ -2,6 +2,7 @@
 
 mod export;
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -21,10 +22,10 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Keep images and layers in this directory [default: $LONGSHORE_ROOT, else /var/lib/longshore for
-    /// root and $XDG_DATA_HOME/longshore for others]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Image store")]
-    pub(crate) store: Option<PathBuf>,
+    /// Keep images and layers in this directory, or in the store at SCHEME:VALUE, such as dir:PATH [default:
+    /// $LONGSHORE_ROOT, else /var/lib/longshore for root and $XDG_DATA_HOME/longshore for others]
+    #[arg(long, global = true, value_name = "DIR|SCHEME:VALUE", help_heading = "Image store")]
+    pub(crate) store: Option<OsString>,
 }
 
 #[derive(Debug, Subcommand)]

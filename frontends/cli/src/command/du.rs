@@ -4,15 +4,16 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use indicatif::HumanBytes;
-use longshore_core::content::Amount;
-use longshore_store::Usage;
+use longshore_core::content::{Amount, Collector, ImageStore, Usage};
+use longshore_core::{Error, ErrorKind};
 use serde_json::json;
 
 use crate::args::DuArgs;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn du(args: &DuArgs, root: &StoreRoot) -> Result<()> {
-    let usage = root.open_existing()?.map_or_else(|| Ok(Usage::default()), |store| store.usage())?;
+    let store = root.open_existing()?;
+    let usage = store.map_or_else(|| Ok(Usage::default()), |store| collector(store.as_ref())?.usage())?;
     let mut out = io::stdout().lock();
     if args.json {
         let json = json!({"usage": usage, "total": usage.total()});
@@ -32,6 +33,14 @@ pub(crate) fn du(args: &DuArgs, root: &StoreRoot) -> Result<()> {
         writeln!(out, "{what:<20} {}", amount(counted))?;
     }
     Ok(())
+}
+
+/// What collects a store.
+pub(super) fn collector(store: &dyn ImageStore) -> Result<&dyn Collector, Error> {
+    store.collector().ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, "this kind of image store is not collected by longshore")
+            .with_hint("use the tools of the program that keeps it")
+    })
 }
 
 /// How much, for people.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use longshore_core::compose::compose;
 use longshore_core::{
-    BuildResult, Epoch, Error, ExporterRegistry, FrontendRegistry, OutputSpec, Plan, Progress, ResolvedSession,
-    Session, Store,
+    BuildResult, Epoch, Error, ErrorKind, ExporterRegistry, FrontendRegistry, OutputSpec, Plan, Progress,
+    ResolvedSession, Session, Store,
 };
 
 use longshore_distribution::Client;
@@ -40,7 +40,7 @@ pub(crate) fn export(
         display.finish();
         return print_plans(&resolved.plan(&result)?);
     }
-    let store = store.unwrap_or_else(|| useful_store(root, &work.progress));
+    let store = store.map_or_else(|| useful_store(root, &work.progress), Ok)?;
     let responses = resolved.export(&result, store);
     display.finish();
     let responses = responses.map_err(|failure| {
@@ -66,15 +66,23 @@ fn needed_store(args: &ExportArgs, resolved: &ResolvedSession, root: &StoreRoot)
     if args.dry_run || !resolved.needs_image_store() {
         return Ok(None);
     }
-    Ok(Some(Store::Images(Arc::new(root.open()?))))
+    let store = Store::Images(root.open()?);
+    resolved.check_store(&store)?;
+    Ok(Some(store))
 }
 
-/// The store of a run that can do without one, if it cannot be opened.
-fn useful_store(root: &StoreRoot, progress: &Progress) -> Store {
-    root.open().map(|store| Store::Images(Arc::new(store))).unwrap_or_else(|error| {
-        progress.warn(format!("{}: layers are kept for this run only", error.with_causes()));
-        Store::Spool
-    })
+/// The store of a run that does without one which cannot be opened or written to, but not without one that was
+/// mistyped.
+fn useful_store(root: &StoreRoot, progress: &Progress) -> Result<Store, Error> {
+    match root.open() {
+        Ok(images) if images.is_read_only() => Ok(Store::Spool),
+        Ok(images) => Ok(Store::Images(images)),
+        Err(error) if error.kind() == ErrorKind::InvalidOption => Err(error),
+        Err(error) => {
+            progress.warn(format!("{}: layers are kept for this run only", error.with_causes()));
+            Ok(Store::Spool)
+        }
+    }
 }
 
 fn source_date_epoch() -> Result<Option<Epoch>, Error> {

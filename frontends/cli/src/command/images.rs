@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use indicatif::HumanBytes;
-use longshore_core::content::{ImageStore, Provider, StoredImage};
+use longshore_core::content::{Provider, StoredImage};
 use longshore_core::image::{Graph, GraphEntry};
 use longshore_core::oci::{Descriptor, ImageName};
 use longshore_core::{Error, Work};
@@ -15,7 +15,7 @@ use crate::store_root::StoreRoot;
 
 pub(crate) fn images(args: &ImagesArgs, root: &StoreRoot) -> Result<()> {
     let store = root.open_existing()?;
-    let images = store.as_ref().map_or_else(|| Ok(Vec::new()), ImageStore::images)?;
+    let images = store.as_ref().map_or_else(|| Ok(Vec::new()), |store| store.images())?;
     let mut out = io::stdout().lock();
     if args.quiet {
         images.iter().try_for_each(|(name, _)| writeln!(out, "{name}"))?;
@@ -25,7 +25,7 @@ pub(crate) fn images(args: &ImagesArgs, root: &StoreRoot) -> Result<()> {
     let described: Vec<_> = images
         .iter()
         .zip(store.iter().cycle())
-        .map(|((name, image), store)| Described::new(name, image, store, &work))
+        .map(|((name, image), store)| Described::new(name, image, store.as_ref(), &work))
         .collect();
     if args.json {
         let all: Vec<Value> = described.iter().map(Described::json).collect();

@@ -18,7 +18,7 @@ pub(crate) fn import(args: &ImportArgs, root: &StoreRoot) -> Result<()> {
     let (display, work) = work::begin(args.progress, None)?;
     let source = Opened::new(&args.path).attempt(|| format!("cannot import {}", shown(&args.path)))?;
     let store = root.open()?;
-    let import = Import { store: &store, name: name.as_ref(), work: &work };
+    let import = Import { store: store.as_ref(), name: name.as_ref(), work: &work };
     let imported = match source {
         Opened::Directory => import.directory(&args.path),
         Opened::Archive(file) => import.archive(file),

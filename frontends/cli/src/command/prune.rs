@@ -4,15 +4,16 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use indicatif::HumanBytes;
-use longshore_store::{PruneOptions, Pruned};
+use longshore_core::content::{PruneOptions, Pruned};
 
-use super::du::amount;
+use super::du::{amount, collector};
 use crate::args::PruneArgs;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn prune(args: &PruneArgs, root: &StoreRoot) -> Result<()> {
     let options = PruneOptions { keep: args.keep_storage, dry_run: args.dry_run };
-    let pruned = root.open_existing()?.map_or_else(|| Ok(Pruned::default()), |store| store.prune(&options))?;
+    let store = root.open_existing()?;
+    let pruned = store.map_or_else(|| Ok(Pruned::default()), |store| collector(store.as_ref())?.prune(&options))?;
     let mut out = io::stdout().lock();
     for (digest, size) in &pruned.blobs {
         writeln!(out, "{digest}  {}", HumanBytes(*size))?;

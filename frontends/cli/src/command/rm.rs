@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use longshore_core::content::ImageStore;
 use longshore_core::oci::ImageName;
 use longshore_core::{Error, ErrorKind};
 

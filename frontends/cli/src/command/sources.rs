@@ -1,8 +1,5 @@
 //! The sources of a command, and the flags that are options of sources.
 
-use std::sync::Arc;
-
-use longshore_core::content::ImageStore;
 use longshore_core::oci::Platform;
 use longshore_core::options::{Attrs, Value, list_value};
 use longshore_core::{
@@ -115,6 +112,5 @@ pub(super) fn build(sources: &[Requested], cx: &FrontendContext<'_>) -> Result<V
 /// What the command lends to frontends: images are read in the store of `root`, if it exists.
 pub(super) fn context<'a>(frontends: &'a FrontendRegistry, root: &StoreRoot, work: &Work) -> FrontendContext<'a> {
     let root = root.clone();
-    let open = move || Ok(root.open_existing()?.map(|store| Arc::new(store) as Arc<dyn ImageStore>));
-    FrontendContext::new(frontends, work.clone()).with_images(open)
+    FrontendContext::new(frontends, work.clone()).with_images(move || root.existing().map(Some))
 }

@@ -1,14 +1,13 @@
 //! `longshore unpack`.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use anyhow::Result;
-use longshore_core::content::ImageStore;
+use longshore_core::content::Mount;
 use longshore_core::image::{ImageLayers, layers_for};
 use longshore_core::oci::Platform;
 use longshore_core::unpack::{mount, mount_options, unpack as unpack_to, unpack_image};
-use longshore_core::{Context, Error, FrontendRegistry, Work};
+use longshore_core::{Context, Error, ErrorKind, FrontendRegistry, Work};
 
 use super::{inspect, work};
 use crate::args::UnpackArgs;
@@ -25,11 +24,11 @@ pub(crate) fn unpack(args: &UnpackArgs, root: &StoreRoot, frontends: &FrontendRe
         display.finish();
         return Ok(());
     }
-    let directories = snapshots(&layers, root, &work)?;
+    let snapshots = snapshots(&layers, root, &work)?;
     display.finish();
     match &args.mount {
-        Some(to) => mount(&directories, to)?,
-        None => writeln!(io::stdout(), "{}", mount_options(&directories)?)?,
+        Some(to) => mount(&snapshots, to)?,
+        None => writeln!(io::stdout(), "{}", mount_options(&snapshots)?)?,
     }
     Ok(())
 }
@@ -47,11 +46,12 @@ fn layers(
     layers_for(existing, &platform, work)
 }
 
-/// The directories of an image's layers, made where they are missing, and kept as long as the image.
-fn snapshots(image: &ImageLayers, root: &StoreRoot, work: &Work) -> Result<Vec<PathBuf>, Error> {
-    let store = root.open()?.lease_images()?;
+/// The mount of an image's snapshots, which are made where they are missing, and kept as long as the image.
+fn snapshots(image: &ImageLayers, root: &StoreRoot, work: &Work) -> Result<Mount, Error> {
+    let store = root.existing()?.lease_images()?;
     let snapshots = store.snapshots().ok_or_else(|| Error::input("the store has no snapshots"))?;
     let place = || store.directory().map(|place| format!(" into {}", place.display())).unwrap_or_default();
-    let directories = unpack_image(image, snapshots, work).attempt(|| format!("cannot unpack{}", place()))?;
-    directories.iter().map(|path| Ok(path.canonicalize()?)).collect()
+    let nothing = || Error::new(ErrorKind::Unsupported, "an image without layers cannot be mounted");
+    let mount = unpack_image(image, snapshots, work).attempt(|| format!("cannot unpack{}", place()))?;
+    mount.ok_or_else(nothing)
 }

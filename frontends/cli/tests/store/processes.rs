@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use longshore_core::content::ImageStore;
-use longshore_store::{EmbeddedStore, PruneOptions};
+use longshore_core::content::{Collector, ImageStore, PruneOptions};
+use longshore_store::EmbeddedStore;
 use longshore_testkit::sample::Random;
 
 use super::{assert_whole, prepared};

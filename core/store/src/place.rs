@@ -1,0 +1,64 @@
+//! What is at a path: a store, a place for a new one, or something else.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use longshore_oci::{Context, Error, Result};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
+
+/// What a store, or one that was about to be made, has at its root; and what a file system has at its own.
+const OWN: [&str; 9] =
+    ["blobs", "ingest", "leases", "fs", "open.lock", "store.db", "store.db-wal", "store.db-shm", "lost+found"];
+
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Store,
+    /// A store that this process cannot write to.
+    ReadOnlyStore,
+    /// Nothing, or a directory with nothing in it.
+    Vacant,
+}
+
+/// Looks at `root`, and refuses a file or a directory that holds something else than a store.
+pub(crate) fn look(root: &Path) -> Result<Place> {
+    match fs::metadata(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::Vacant),
+        Ok(found) if !found.is_dir() => {
+            return Err(Error::option("it is not a directory").with_hint("name a directory for the image store"));
+        }
+        found => found?,
+    };
+    let database = root.join("store.db");
+    match fs::metadata(&database) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => check_vacant(root).map(|()| Place::Vacant),
+        found => {
+            found.attempt(|| format!("cannot look at {}", database.display()))?;
+            let is_read_only = is_read_only(root)? || is_read_only(&database)?;
+            Ok(if is_read_only { Place::ReadOnlyStore } else { Place::Store })
+        }
+    }
+}
+
+/// A store that is made scatters its files among those that it finds.
+fn check_vacant(root: &Path) -> Result<()> {
+    for entry in fs::read_dir(root).attempt(|| format!("cannot list {}", root.display()))? {
+        let name = entry?.file_name();
+        if !OWN.iter().any(|own| **own == *name) {
+            let message = format!("it is not an image store, but holds other files, such as {}", name.display());
+            let hint = format!("name an empty or a new directory, such as {}", root.join("longshore").display());
+            return Err(Error::option(message).with_hint(hint));
+        }
+    }
+    Ok(())
+}
+
+fn is_read_only(path: &Path) -> Result<bool> {
+    match accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS) {
+        Ok(()) => Ok(false),
+        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Ok(true),
+        Err(error) => Err(error).attempt(|| format!("cannot look at {}", path.display())),
+    }
+}
