@@ -22,6 +22,7 @@ install_peers() {
 	need dockerd docker.io
 	need docker docker.io
 	need debootstrap debootstrap
+	need strace strace
 	need zstd zstd
 	need gzip gzip
 	need tar tar

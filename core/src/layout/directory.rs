@@ -181,7 +181,7 @@ impl StagedLayout {
         let fresh = ScratchDirectory::new_in(parent)?;
         let layout = LayoutDirectory::new(fresh.path());
         // The blobs stay where they are, too: another process may be the first to make the layout.
-        if self.fill(&layout, |from, to| fs::hard_link(from, to)).is_err() {
+        if self.fill(&layout, fs::hard_link).is_err() {
             return Ok(false);
         }
         // Those who come later wait for it, as for that of a layout which they find.
@@ -206,7 +206,7 @@ impl StagedLayout {
         self.layout.check()?;
         let mut index = self.layout.index()?;
         names::merge(&mut index.manifests, entries);
-        self.fill(&self.layout, |from, to| fs::rename(from, to))?;
+        self.fill(&self.layout, fs::rename)?;
         if !root.join("oci-layout").exists() {
             self.layout.write_document("oci-layout", OCI_LAYOUT)?;
         }
@@ -214,7 +214,7 @@ impl StagedLayout {
     }
 
     /// Puts the blobs into `layout`, each with one call of `put`.
-    fn fill(&self, layout: &LayoutDirectory, put: impl Fn(PathBuf, PathBuf) -> io::Result<()>) -> Result<()> {
+    fn fill(&self, layout: &LayoutDirectory, put: fn(PathBuf, PathBuf) -> io::Result<()>) -> Result<()> {
         let blobs = layout.root.join("blobs");
         // The specification wants the directory even where there are no blobs.
         fs::create_dir_all(blobs.join("sha256"))?;

@@ -94,7 +94,7 @@ fn a_directory_that_another_process_fills_is_busy() {
     let held = fs::File::open(place.path()).unwrap();
     held.lock().unwrap();
     let error = unpack_to(&layers, place.path()).unwrap_err();
-    assert!(error.kind() == ErrorKind::Unavailable && error.message().contains("another process"), "{error}");
+    assert!(error.kind() == ErrorKind::Unavailable && error.with_causes().contains("another process"), "{error}");
     drop(held);
     unpack_to(&layers, place.path()).unwrap();
     assert_eq!(read_tree(place.path()).len(), 2);
