@@ -1,33 +1,60 @@
 //! Frontends: what was built, from where it is.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use longshore_content::{ImageStore, Work};
-use longshore_oci::{Error, Platform, Result};
-use serde::Serialize;
+use longshore_oci::{Context, Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
 
-use crate::options::nearest;
+use crate::options::{OptionInfo, Options, describe, nearest};
 use crate::result::Image;
-use crate::tree::Patterns;
+use crate::source::Source;
+
+/// How deep sources may open other sources: far beyond any build, and far from the end of the stack.
+const DEPTH: usize = 16;
 
 /// A kind of source, such as `rootfs:DIR`.
 pub trait Frontend: Send + Sync {
-    /// The schemes that it reads.
+    /// Returns the schemes that it reads, with their options: what help and the reference page say.
     fn schemes(&self) -> Vec<SchemeInfo>;
 
-    /// What `source` is, as an image for `source.platform` where that is said.
+    /// Checks the value and the options of a source.
     ///
-    /// It looks at what is there, so that a missing source fails at once, but reads no layer.
+    /// It does no I/O, so that a bad option fails before anything is read. [`parse_of_source`] reads the options.
+    ///
+    /// [`parse_of_source`]: crate::options::parse_of_source
     ///
     /// # Errors
-    /// A source that is not there or is not what its scheme says.
-    fn open(&self, source: &Source, cx: &FrontendContext) -> Result<Vec<Image>>;
+    /// [`InvalidOption`](ErrorKind::InvalidOption) for a value that cannot be, an unknown option or a bad value
+    /// of one.
+    fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>>;
 }
 
-/// What people are told about a scheme.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One source with its options checked.
+pub trait FrontendInstance: Send + Sync {
+    /// Returns the images of the source.
+    ///
+    /// It looks at what is there, so that a missing source fails immediately, but it reads no layer: layers are
+    /// described by where they are, and read when an exporter needs them. Calling it again gives the same
+    /// images, if the source is the same.
+    ///
+    /// # Errors
+    /// A source that is missing, or is not what its scheme says.
+    fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>>;
+}
+
+impl fmt::Debug for dyn FrontendInstance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrontendInstance").finish_non_exhaustive()
+    }
+}
+
+/// What people and other programs are told about a scheme.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SchemeInfo {
     /// The word before the colon.
     pub scheme: Cow<'static, str>,
@@ -35,62 +62,89 @@ pub struct SchemeInfo {
     pub syntax: Cow<'static, str>,
     /// What it is, in one line.
     pub summary: Cow<'static, str>,
-    /// Whether it reads the image store, which the host then puts into [`FrontendContext::images`].
-    pub image_store: bool,
+    /// Its options, in the order of the reference page.
+    pub options: Vec<OptionInfo>,
 }
 
-/// A source as it was asked for: `[PLATFORM=]SCHEME[:VALUE]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// What it runs on, where that was said.
-    pub platform: Option<Platform>,
-    /// The word before the colon.
-    pub scheme: String,
-    /// What follows the colon.
-    pub value: String,
-}
+impl SchemeInfo {
+    /// A scheme with the given options.
+    pub fn new(
+        scheme: impl Into<Cow<'static, str>>,
+        syntax: impl Into<Cow<'static, str>>,
+        summary: impl Into<Cow<'static, str>>,
+        options: &mut dyn Options,
+    ) -> Self {
+        Self { scheme: scheme.into(), syntax: syntax.into(), summary: summary.into(), options: describe(options) }
+    }
 
-impl Source {
-    /// Reads a source.
-    ///
-    /// ```
-    /// use longshore_core::Source;
-    ///
-    /// let source = Source::parse("linux/arm64=rootfs:out/arm")?;
-    /// assert_eq!((source.scheme.as_str(), source.value.as_str()), ("rootfs", "out/arm"));
-    /// assert_eq!(source.platform.unwrap().to_string(), "linux/arm64");
-    /// # Ok::<(), longshore_core::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// What stands before `=` is not a platform.
-    pub fn parse(text: &str) -> Result<Self> {
-        let scheme_end = text.find(':').unwrap_or(text.len());
-        // A `=` after the scheme belongs to a path or a name.
-        let (platform, rest) = match text[..scheme_end].split_once('=') {
-            Some((platform, _)) => (Some(platform.parse()?), &text[platform.len() + 1..]),
-            None => (None, text),
-        };
-        let (scheme, value) = rest.split_once(':').unwrap_or((rest, ""));
-        Ok(Self { platform, scheme: scheme.to_owned(), value: value.to_owned() })
+    /// Whether the scheme has the option `key`.
+    pub fn has_option(&self, key: &str) -> bool {
+        self.options.iter().any(|option| option.key == key)
     }
 }
 
-/// What the host lends to a frontend, and what was asked for all sources alike.
-#[derive(Debug, Clone, Default)]
-pub struct FrontendContext {
-    /// Files that are left out of directories.
-    pub excludes: Patterns,
-    /// The user and group that own every file.
-    pub owner: Option<(u32, u32)>,
-    /// The image store of the run, if it has one: sources that name images in it read there.
-    pub images: Option<Arc<dyn ImageStore>>,
-    /// Whether a name without a tag stands for all tags of it, as for `docker save`.
-    pub every_tag: bool,
-    /// Whether to take along what refers to an image: signatures, SBOMs.
-    pub referrers: bool,
+/// Opens the image store of a run when a source first asks for it; `None` if the run has none.
+pub type OpenImages = dyn Fn() -> Result<Option<Arc<dyn ImageStore>>> + Send + Sync;
+
+/// What the host lends to a frontend.
+#[derive(Clone)]
+pub struct FrontendContext<'a> {
+    frontends: &'a FrontendRegistry,
+    images: Arc<OpenImages>,
+    work: Work,
+    depth: usize,
+}
+
+impl<'a> FrontendContext<'a> {
+    /// A context with no image store, in which a frontend can open the sources that `frontends` read.
+    pub fn new(frontends: &'a FrontendRegistry, work: Work) -> Self {
+        Self { frontends, images: Arc::new(|| Ok(None)), work, depth: 0 }
+    }
+
+    /// Reads images in the store that `open` opens. It is called when a source names an image in the store, and
+    /// may be called several times.
+    #[must_use]
+    pub fn with_images(self, open: impl Fn() -> Result<Option<Arc<dyn ImageStore>>> + Send + Sync + 'static) -> Self {
+        Self { images: Arc::new(open), ..self }
+    }
+
     /// What to report to, what says when to stop, and what may be used.
-    pub work: Work,
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// Opens the image store of the run.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if the run has no image store; those of opening it.
+    pub fn images(&self) -> Result<Arc<dyn ImageStore>> {
+        (self.images)()?.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no image store yet"))
+    }
+
+    /// Opens another source, as a Dockerfile's `FROM` needs: its images, as its own frontend builds them.
+    ///
+    /// # Errors
+    /// As [`FrontendRegistry::resolve`] and [`FrontendInstance::build`]; sources within sources beyond 16.
+    pub fn open(&self, source: &Source) -> Result<Vec<Image>> {
+        if self.depth == DEPTH {
+            let message = format!("sources open other sources deeper than the limit of {DEPTH}");
+            return Err(Error::input(message).with_hint("check whether a source refers to itself"));
+        }
+        let inner = Self { depth: self.depth + 1, ..self.clone() };
+        let instance = self.frontends.resolve(source)?;
+        let images = instance.build(&inner);
+        // Of sources within sources the outermost is the one that the user knows.
+        match self.depth {
+            0 => images.attempt(|| format!("cannot open {}:{}", source.scheme, source.value.escape_debug())),
+            _ => images,
+        }
+    }
+}
+
+impl fmt::Debug for FrontendContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrontendContext").field("depth", &self.depth).finish_non_exhaustive()
+    }
 }
 
 /// The frontends that a program offers, by scheme.
@@ -115,39 +169,42 @@ impl FrontendRegistry {
         self
     }
 
-    /// What each scheme is.
+    /// Returns what each scheme is, in the order in which the frontends were added.
     pub fn infos(&self) -> Vec<SchemeInfo> {
         self.frontends.iter().flat_map(|frontend| frontend.schemes()).collect()
     }
 
-    /// Whether `source` is read from the image store. A scheme that nobody reads is not.
-    pub fn reads_image_store(&self, source: &Source) -> bool {
-        self.infos().iter().any(|info| info.scheme == source.scheme && info.image_store)
-    }
-
-    /// Opens `source` with the frontend of its scheme.
+    /// Returns what `scheme` is.
     ///
     /// # Errors
-    /// A scheme that nobody reads, with the nearest one; and as [`Frontend::open`].
-    pub fn open(&self, source: &Source, cx: &FrontendContext) -> Result<Vec<Image>> {
+    /// A scheme that no frontend reads, with the nearest one.
+    pub fn info(&self, scheme: &str) -> Result<SchemeInfo> {
+        self.infos().into_iter().find(|info| info.scheme == scheme).ok_or_else(|| self.unknown(scheme))
+    }
+
+    fn unknown(&self, scheme: &str) -> Error {
+        let hint = match nearest(scheme, self.schemes.keys().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}:`?"),
+            None => {
+                let syntaxes: Vec<_> = self.infos().into_iter().map(|info| info.syntax).collect();
+                format!("a source is one of {}", syntaxes.join(", "))
+            }
+        };
+        Error::option(format!("there is no source `{}`", scheme.escape_debug())).with_hint(hint)
+    }
+
+    /// Checks a source with the frontend of its scheme.
+    ///
+    /// # Errors
+    /// A scheme that no frontend reads, with the nearest one; and as [`Frontend::resolve`].
+    pub fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
         let frontend = self.schemes.get(&source.scheme).and_then(|at| self.frontends.get(*at));
-        let frontend = frontend.ok_or_else(|| {
-            let known = self.schemes.keys().map(String::as_str);
-            let hint = match nearest(&source.scheme, known) {
-                Some(near) => format!("did you mean `{near}:`?"),
-                None => format!(
-                    "a source is one of {}",
-                    self.infos().iter().map(|info| info.syntax.clone()).collect::<Vec<_>>().join(", ")
-                ),
-            };
-            Error::option(format!("there is no source `{}`", source.scheme.escape_debug())).with_hint(hint)
-        })?;
-        frontend.open(source, cx)
+        frontend.ok_or_else(|| self.unknown(&source.scheme))?.resolve(source)
     }
 }
 
-impl std::fmt::Debug for FrontendRegistry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for FrontendRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FrontendRegistry").field(&self.schemes).finish()
     }
 }

@@ -21,6 +21,7 @@ mod output;
 mod result;
 mod session;
 mod sink;
+mod source;
 pub mod tree;
 pub mod unpack;
 
@@ -34,7 +35,7 @@ pub use context::{ExportContext, ExportedImage, Needs, Response, Run, Turn};
 pub use epoch::{Epoch, EpochOption};
 pub use exporter::{Exporter, ExporterInfo, ExporterInstance, ExporterType, Staged};
 pub use exporters::ExporterRegistry;
-pub use frontend::{Frontend, FrontendContext, FrontendRegistry, SchemeInfo, Source};
+pub use frontend::{Frontend, FrontendContext, FrontendInstance, FrontendRegistry, OpenImages, SchemeInfo};
 pub use longshore_content::{
     Budget, Cancel, Delivery, Event, Guard, MakeBlob, Outcome, Permit, Progress, ProgressSink, PushBlob, PushSession,
     Pusher, RegistryOptions, ScratchDirectory, Task, Work, discard_scratch, for_each,
@@ -44,3 +45,4 @@ pub use output::{Dest, OutputSpec};
 pub use result::{Artifact, BuildResult, Built, DOCKER_PARENT, Existing, Image, ImageContent};
 pub use session::{ExportFailure, Plan, ResolvedSession, Session, Store};
 pub use sink::{Destination, FileSink, Filled, Output};
+pub use source::{Source, split_reference};

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use longshore_oci::{Error, Result};
 
-use crate::options::{Attrs, at_column};
+use crate::options::{Attrs, record};
+
+const NOUN: &str = "output";
 
 /// One output as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl OutputSpec {
     /// [`InvalidOption`](crate::ErrorKind::InvalidOption) with the column: a record that is not CSV, a
     /// field without `=`, a key that stands twice, no type.
     pub fn parse(text: &str) -> Result<Option<Self>> {
-        let fields = record(text)?;
+        let fields = record::record(NOUN, text)?;
         if let [field] = &fields[..]
             && !field.quoted
             && !field.value.starts_with("type=")
@@ -58,20 +60,14 @@ impl OutputSpec {
             return Err(Error::option("invalid output: it is empty"));
         }
         let (mut kind, mut dest, mut attrs) = (None, None, Attrs::default());
-        for Field { value, column, .. } in fields {
-            let Some((key, value)) = value.split_once('=') else {
-                let message = format!("invalid output: `{}` at column {column} is not KEY=VALUE", value.escape_debug());
-                return Err(Error::option(message));
-            };
-            let key = lower_key(key.trim());
-            let is_new = match key.as_str() {
-                "type" => kind.replace(value.to_owned()).is_none(),
-                "dest" => dest.replace(Dest::parse(value, column)?).is_none(),
-                _ => attrs.insert(&key, value, Some(column)),
-            };
-            if !is_new {
-                let at = at_column(Some(column));
-                return Err(Error::option(format!("invalid output: `{}` stands again{at}", key.escape_debug())));
+        for field in &fields {
+            let (key, value) = record::key_value(NOUN, field)?;
+            let twice = || record::given_twice(NOUN, &key, field.column);
+            match key.as_str() {
+                "type" if kind.is_none() => kind = Some(value.to_owned()),
+                "dest" if dest.is_none() => dest = Some(Dest::parse(value, field.column)?),
+                "type" | "dest" => return Err(twice()),
+                _ => record::insert(NOUN, &mut attrs, &key, value, field.column)?,
             }
         }
         let kind = kind.filter(|kind| !kind.is_empty()).ok_or_else(|| {
@@ -103,63 +99,6 @@ impl Dest {
             path => Ok(Self::Path(path.into())),
         }
     }
-}
-
-/// Lower-cases a key, except the name of an annotation.
-fn lower_key(key: &str) -> String {
-    let lower = key.to_lowercase();
-    match key.find('.') {
-        Some(dot) if lower.starts_with("annotation") => format!("{}{}", key[..dot].to_lowercase(), &key[dot..]),
-        _ => lower,
-    }
-}
-
-/// A field of a record, and where it begins, in characters from 1.
-struct Field {
-    value: String,
-    column: usize,
-    quoted: bool,
-}
-
-/// Reads one CSV record (RFC 4180, with the rules of Go's `encoding/csv` about bare quotes).
-fn record(text: &str) -> Result<Vec<Field>> {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    let mut characters = text.chars().enumerate().map(|(at, character)| (at + 1, character)).peekable();
-    let mut fields = Vec::new();
-    loop {
-        let column = characters.peek().map_or(text.chars().count() + 1, |(column, _)| *column);
-        let quoted = characters.next_if(|(_, character)| *character == '"').is_some();
-        let mut value = String::new();
-        loop {
-            match characters.next() {
-                None if quoted => return Err(invalid(column, "a quote that is not closed")),
-                None => {
-                    fields.push(Field { value, column, quoted });
-                    return Ok(fields);
-                }
-                Some((at, '"')) if !quoted => return Err(invalid(at, "a quote within an unquoted field")),
-                Some((_, ',')) if !quoted => break,
-                Some((at, '\n' | '\r')) => return Err(invalid(at, "a line break")),
-                Some((_, '"')) if characters.next_if(|(_, next)| *next == '"').is_some() => value.push('"'),
-                Some((_, '"')) => match characters.next() {
-                    None => {
-                        fields.push(Field { value, column, quoted });
-                        return Ok(fields);
-                    }
-                    Some((_, ',')) => break,
-                    Some((at, _)) => return Err(invalid(at, "text after a closing quote")),
-                },
-                Some((_, character)) => value.push(character),
-            }
-        }
-        fields.push(Field { value, column, quoted });
-    }
-}
-
-fn invalid(column: usize, what: &str) -> Error {
-    Error::option(format!("invalid output: {what} at column {column}"))
-        .with_hint("a value with a comma is quoted with its key: \"name=a,b\"")
 }
 
 #[cfg(test)]
@@ -217,9 +156,9 @@ mod tests {
             (r#"type=oci,"name=a"x"#, "text after a closing quote at column 18"),
             ("type=oci,push", "`push` at column 10 is not KEY=VALUE"),
             ("type=oci,é=1,name", "`name` at column 14 is not KEY=VALUE"),
-            ("type=oci,name=a,name=b", "`name` stands again at column 17"),
-            ("type=oci,NAME=a,name=b", "`name` stands again at column 17"),
-            ("type=oci,type=tar", "`type` stands again at column 10"),
+            ("type=oci,name=a,name=b", "`name` is given twice at column 17"),
+            ("type=oci,NAME=a,name=b", "`name` is given twice at column 17"),
+            ("type=oci,type=tar", "`type` is given twice at column 10"),
             ("type=oci,dest=", "`dest` at column 10 is empty"),
             ("name=a,dest=b", "it has no type"),
             ("type=", "it has no type"),

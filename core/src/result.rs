@@ -11,7 +11,7 @@ use crate::epoch::Epoch;
 use crate::layer::Layer;
 
 /// What a build made: images, in order.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct BuildResult {
     /// The images.
     pub images: Vec<Image>,
@@ -20,7 +20,7 @@ pub struct BuildResult {
 }
 
 /// One image, for one platform or several.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Image {
     /// The names that it offers to outputs with `name=*`.
     pub names: Vec<ImageName>,
@@ -35,7 +35,7 @@ pub struct Image {
 pub const DOCKER_PARENT: &str = "docker.parent";
 
 /// What an image is: made now, or there already.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum ImageContent {
     /// Layers and a configuration, of which core makes the image.
     Built(Built),
@@ -44,7 +44,7 @@ pub enum ImageContent {
 }
 
 /// An image that is being made. A platform map cannot be missing: there is one, or none is needed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Built {
     /// One platform: a manifest.
     Single(Artifact),

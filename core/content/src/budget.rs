@@ -157,11 +157,11 @@ mod tests {
     fn the_last_to_hold_a_budget_may_be_work_of_its_own() {
         let budget = Budget::new(NonZeroUsize::new(2).unwrap());
         let (go, wait) = mpsc::channel::<()>();
-        let permit = budget.acquire(1, &Cancel::default()).unwrap();
+        let held = budget.clone();
         let (done, ended) = mpsc::channel();
         drop(budget.run(move || {
             let _ = wait.recv();
-            drop(permit);
+            drop(held);
             let _ = done.send(());
         }));
         drop(budget);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use longshore_oci::{Descriptor, Digest, Result};
@@ -90,5 +90,9 @@ impl ContentStore for DirectoryStore {
 
     fn lease(&self) -> Result<Arc<dyn ContentStore>> {
         Ok(Arc::new(self.clone()))
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        Some(self.0.files.root())
     }
 }

@@ -5,6 +5,7 @@ mod budget;
 mod cancel;
 mod capacity;
 mod collect;
+mod descend;
 mod directory;
 mod entry;
 mod files;
@@ -28,6 +29,7 @@ pub use budget::Budget;
 pub use cancel::{Cancel, Guard};
 pub use capacity::{Capacity, Permit};
 pub use collect::{Collector, PruneOptions, Pruned, Usage};
+pub use descend::{remove_tree, size_below};
 pub use directory::DirectoryStore;
 pub use entry::{is_still, sync_directory};
 pub use files::{Amount, BlobFiles, Durability, IngestFile};
@@ -38,7 +40,9 @@ pub use parallel::for_each;
 pub use progress::{Event, Outcome, Progress, ProgressSink, Task};
 pub use provider::{Origin, Provider, not_found};
 pub use push::{Delivery, MakeBlob, PushBlob, PushSession, Pusher, RegistryOptions};
-pub use scratch::{MadeDirectories, ScratchDirectory, ScratchFile, discard_scratch, is_scratch};
+pub use scratch::{
+    MadeDirectories, SCRATCH_PREFIX, ScratchDirectory, ScratchFile, discard_scratch, is_scratch, remove_leftovers,
+};
 pub use snapshots::{Mount, MountKind, SnapshotWriter, Snapshots, chain_ids, is_root};
 pub use spool::Spool;
 pub use store::{BlobInfo, BlobMeta, BlobWriter, ContentStore, Made};

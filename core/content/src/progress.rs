@@ -1,9 +1,11 @@
 //! Progress: one stream of events for terminals, JSON output and programs that embed Longshore.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 /// Something that happened. Byte counts are of the bytes that the task names, not of bytes written.
@@ -64,12 +66,14 @@ pub trait ProgressSink: Send + Sync {
 pub struct Progress {
     sink: Arc<dyn ProgressSink>,
     next: Arc<AtomicU64>,
+    /// The kinds of warnings that were given.
+    warned: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Progress {
     /// Reports to `sink`.
     pub fn new(sink: Arc<dyn ProgressSink>) -> Self {
-        Self { sink, next: Arc::default() }
+        Self { sink, next: Arc::default(), warned: Arc::default() }
     }
 
     /// Reports to nobody.
@@ -91,6 +95,13 @@ impl Progress {
     /// Tells the user something that stops nothing.
     pub fn warn(&self, message: impl Into<String>) {
         self.sink.send(Event::Warning { message: message.into() });
+    }
+
+    /// Gives a warning unless one of the same `kind` was given before, by any clone.
+    pub fn warn_once(&self, kind: &str, message: impl FnOnce() -> String) {
+        if self.warned.lock().insert(kind.to_owned()) {
+            self.warn(message());
+        }
     }
 }
 
@@ -147,5 +158,28 @@ impl Drop for Task {
 impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Task").field("task", &self.task).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_of_warning_is_given_once() {
+        #[derive(Default)]
+        struct Messages(Mutex<Vec<Event>>);
+        impl ProgressSink for Messages {
+            fn send(&self, event: Event) {
+                self.0.lock().push(event);
+            }
+        }
+        let messages = Arc::new(Messages::default());
+        let progress = Progress::new(messages.clone());
+        for (kind, message) in [("a", "1"), ("b", "2"), ("a", "3")] {
+            progress.clone().warn_once(kind, || message.to_owned());
+        }
+        let warning = |message: &str| Event::Warning { message: message.to_owned() };
+        assert_eq!(*messages.0.lock(), [warning("1"), warning("2")]);
     }
 }

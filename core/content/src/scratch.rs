@@ -6,16 +6,17 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use longshore_oci::{Context, Result};
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::descend::remove_tree;
 use crate::entry::{is_still, sync_directory};
 
 /// What every temporary name begins with.
-const PREFIX: &str = ".longshore-tmp-";
+pub const SCRATCH_PREFIX: &str = ".longshore-tmp-";
 
 /// Removes every temporary file and directory of this process.
 ///
@@ -23,7 +24,7 @@ const PREFIX: &str = ".longshore-tmp-";
 /// is under way fails. Whatever is missed is left to the next run beside the same destination.
 pub fn discard_scratch() {
     for path in std::mem::take(&mut *present()) {
-        let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let _ = remove_tree(&path);
     }
 }
 
@@ -55,15 +56,35 @@ impl Drop for Listed {
 pub struct MadeDirectories(Vec<PathBuf>);
 
 impl MadeDirectories {
-    /// Makes `directory` and what is missing above it.
+    /// Makes `directory` and what is missing above it, and waits until their names are on the medium.
     ///
     /// # Errors
     /// Those of making them.
     pub fn make(directory: &Path) -> Result<Self> {
+        Self::make_with_mode(directory, 0o777)
+    }
+
+    /// As [`make`](Self::make), with this mode, of which the umask takes bits away.
+    ///
+    /// # Errors
+    /// Those of making them.
+    pub fn make_with_mode(directory: &Path, mode: u32) -> Result<Self> {
         let missing = directory.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
         let missing = Self(missing.map(Path::to_path_buf).collect());
-        fs::create_dir_all(directory).attempt(|| format!("cannot make {}", directory.display()))?;
+        let make = || -> io::Result<()> {
+            fs::DirBuilder::new().recursive(true).mode(mode).create(directory)?;
+            for made in missing.0.iter().rev() {
+                sync_directory(parent(made))?;
+            }
+            Ok(())
+        };
+        make().attempt(|| format!("cannot make {}", directory.display()))?;
         Ok(missing)
+    }
+
+    /// Leaves them, even if nothing was put into them.
+    pub fn keep(mut self) {
+        self.0.clear();
     }
 }
 
@@ -90,13 +111,13 @@ impl ScratchFile {
     /// # Errors
     /// Those of making it.
     pub fn new_in(directory: &Path) -> Result<Self> {
-        collect(directory);
+        remove_leftovers(directory);
         // As any new file, it has the permissions that the umask leaves.
         let open = |path: &Path| {
             let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o666).open(path)?;
             lock(file, path)
         };
-        let file = tempfile::Builder::new().prefix(PREFIX).make_in(directory, open);
+        let file = tempfile::Builder::new().prefix(SCRATCH_PREFIX).make_in(directory, open);
         let file = file.attempt(|| format!("cannot make a file in {}", directory.display()))?;
         Ok(Self { listed: Listed::new(file.path()), file })
     }
@@ -111,14 +132,13 @@ impl ScratchFile {
     /// # Errors
     /// Those of the medium.
     pub fn persist(self, destination: &Path) -> Result<()> {
-        let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty());
         let persist = || -> io::Result<()> {
             if let Ok(existing) = fs::metadata(destination) {
                 self.file.as_file().set_permissions(existing.permissions())?;
             }
             self.file.as_file().sync_all()?;
             self.file.persist(destination)?;
-            sync_directory(parent.unwrap_or(Path::new(".")))
+            sync_directory(parent(destination))
         };
         persist().attempt(|| format!("cannot write {}", destination.display()))
     }
@@ -127,9 +147,19 @@ impl ScratchFile {
 /// A temporary directory that goes with everything in it, or with its process.
 #[derive(Debug)]
 pub struct ScratchDirectory {
-    directory: tempfile::TempDir,
+    /// Empty once it has another name.
+    path: PathBuf,
     #[expect(dead_code, reason = "held for what their drops do")]
     held: (File, Listed),
+}
+
+impl Drop for ScratchDirectory {
+    fn drop(&mut self) {
+        if !self.path.as_os_str().is_empty() {
+            // What cannot be removed is left to the next run beside the same destination.
+            let _ = remove_tree(&self.path);
+        }
+    }
 }
 
 impl ScratchDirectory {
@@ -138,13 +168,17 @@ impl ScratchDirectory {
     /// # Errors
     /// Those of making it.
     pub fn new_in(parent: &Path) -> Result<Self> {
-        collect(parent);
+        remove_leftovers(parent);
         let make = || -> io::Result<Self> {
             loop {
                 let private = PermissionsExt::from_mode(0o700);
-                let directory = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(parent)?;
+                let directory =
+                    tempfile::Builder::new().prefix(SCRATCH_PREFIX).permissions(private).tempdir_in(parent)?;
                 match File::open(directory.path()).and_then(|file| lock(file, directory.path())) {
-                    Ok(lock) => return Ok(Self { held: (lock, Listed::new(directory.path())), directory }),
+                    Ok(lock) => {
+                        let path = directory.keep();
+                        return Ok(Self { held: (lock, Listed::new(&path)), path });
+                    }
                     // A collector took it for left over before it was locked.
                     Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {}
                     Err(error) => return Err(error),
@@ -156,8 +190,27 @@ impl ScratchDirectory {
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        self.directory.path()
+        &self.path
     }
+
+    /// Gives it the name `destination`, which is missing and in the same directory, once everything in it is on
+    /// the medium.
+    ///
+    /// # Errors
+    /// Those of the medium; something that is at `destination` by now.
+    pub fn persist(mut self, destination: &Path) -> Result<()> {
+        let mut persist = || -> io::Result<()> {
+            rustix::fs::syncfs(File::open(&self.path)?)?;
+            fs::rename(&self.path, destination)?;
+            self.path = PathBuf::new();
+            sync_directory(parent(destination))
+        };
+        persist().attempt(|| format!("cannot make {}", destination.display()))
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Locks what was just made. `AlreadyExists`, which means "choose another name", if a collector took
@@ -169,11 +222,12 @@ fn lock(file: File, path: &Path) -> io::Result<File> {
 
 /// Whether a name is that of a temporary file or directory of ours.
 pub fn is_scratch(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
+    name.as_encoded_bytes().starts_with(SCRATCH_PREFIX.as_bytes())
 }
 
-/// Removes what dead processes left in `directory`. What cannot be removed is left: it harms nobody.
-fn collect(directory: &Path) {
+/// Removes the temporary files and directories that dead processes left in `directory`. Those that cannot be
+/// removed stay.
+pub fn remove_leftovers(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     let leftovers = entries.flatten().filter(|entry| is_scratch(&entry.file_name()));
     for path in leftovers.map(|entry| entry.path()).collect::<Vec<PathBuf>>() {
@@ -181,8 +235,7 @@ fn collect(directory: &Path) {
         if file.try_lock().is_err() || !is_still(&file, &path) {
             continue;
         }
-        let is_directory = file.metadata().is_ok_and(|metadata| metadata.is_dir());
-        let _ = if is_directory { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let _ = remove_tree(&path);
     }
 }
 
@@ -202,8 +255,8 @@ mod tests {
     #[test]
     fn what_dead_processes_left_is_removed_and_nothing_else() {
         let parent = tempfile::tempdir().unwrap();
-        fs::create_dir_all(parent.path().join(format!("{PREFIX}dead/blobs"))).unwrap();
-        fs::write(parent.path().join(format!("{PREFIX}dead-file")), "x").unwrap();
+        fs::create_dir_all(parent.path().join(format!("{SCRATCH_PREFIX}dead/blobs"))).unwrap();
+        fs::write(parent.path().join(format!("{SCRATCH_PREFIX}dead-file")), "x").unwrap();
         fs::write(parent.path().join("theirs"), "x").unwrap();
         let alive = ScratchDirectory::new_in(parent.path()).unwrap();
         let also_alive = ScratchFile::new_in(parent.path()).unwrap();

@@ -1,6 +1,7 @@
 //! Content stores: immutable blobs, addressed by their digest.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use longshore_oci::{Descriptor, Digest, Error, Result};
@@ -63,6 +64,11 @@ pub trait ContentStore: Provider {
     /// [`Denied`](longshore_oci::ErrorKind::Denied).
     fn is_read_only(&self) -> bool {
         false
+    }
+
+    /// Returns the directory on this machine in which the store keeps everything; `None` for a store without one.
+    fn directory(&self) -> Option<&Path> {
+        None
     }
 }
 

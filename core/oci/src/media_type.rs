@@ -90,6 +90,12 @@ impl MediaType {
         *self == Self::CONFIG || *self == Self::DOCKER_CONFIG
     }
 
+    /// Whether Docker accepts an image configuration of this type, though the type does not name one: old registries
+    /// and tools wrote such types (moby, `distribution/registry.go`). Whether it is one, its content says.
+    pub fn may_be_config(&self) -> bool {
+        matches!(self.as_str(), "application/octet-stream" | "application/json" | "text/html" | "") || self.is_config()
+    }
+
     /// Whether it names a layer whose licence lets nobody but its maker hand it out (image-spec, layer.md,
     /// "Non-Distributable Layers"; Docker's "foreign" layers).
     pub fn is_not_distributable(&self) -> bool {

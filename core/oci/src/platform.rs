@@ -67,8 +67,61 @@ impl Platform {
     ///
     /// Both are compared normalised; a version of the operating system is not compared.
     pub fn matches(&self, wanted: &Self) -> bool {
-        let normal = |platform: &Self| Self::new(&platform.os, &platform.architecture, platform.variant.as_deref());
-        normal(self) == normal(wanted)
+        let key = |platform: &Self| Self { os_version: None, os_features: Vec::new(), ..platform.normal() };
+        key(self) == key(wanted)
+    }
+
+    /// Returns how well an image for `image` suits a machine of this platform: 0 for the same platform, more for
+    /// older variants of the processor, which the machine runs as well; `None` for what it does not run.
+    ///
+    /// An image that requires features of the operating system suits only a platform that has them. Versions of
+    /// the operating system are compared where both platforms name one. Another architecture never suits, such as
+    /// `386` on `amd64`.
+    pub fn rank(&self, image: &Self) -> Option<u32> {
+        let (own, image) = (self.normal(), image.normal());
+        let has_features = image.os_features.iter().all(|feature| own.os_features.contains(feature));
+        let has_version = match (&own.os_version, &image.os_version) {
+            (Some(own), Some(image)) => own == image,
+            _ => true,
+        };
+        if (&own.os, &own.architecture) != (&image.os, &image.architecture) || !has_features || !has_version {
+            return None;
+        }
+        if own.variant == image.variant {
+            return Some(0);
+        }
+        // Each variant of 64-bit ARM runs what is built for v8, which is not written.
+        if own.architecture == "arm64" {
+            return image.variant.is_none().then_some(1);
+        }
+        own.version()?.checked_sub(image.version()?)
+    }
+
+    /// Whether the platform of a configuration agrees with that of the index that lists its manifest: one of the
+    /// two need not name the variant.
+    pub fn agrees_with(&self, listed: &Self) -> bool {
+        let one_is_open = self.variant.is_none() || listed.variant.is_none();
+        let is_same = (&self.os, &self.architecture) == (&listed.os, &listed.architecture);
+        self.matches(listed) || (one_is_open && is_same)
+    }
+
+    /// The same platform with the words of its processor and operating system normalised.
+    #[must_use]
+    pub fn normal(&self) -> Self {
+        Self {
+            os_version: self.os_version.clone(),
+            os_features: self.os_features.clone(),
+            ..Self::new(&self.os, &self.architecture, self.variant.as_deref())
+        }
+    }
+
+    /// The number of a variant of which each runs what is built for lower ones.
+    fn version(&self) -> Option<u32> {
+        match (self.architecture.as_str(), self.variant.as_deref()) {
+            ("amd64", None) => Some(1),
+            ("amd64" | "arm", Some(variant)) => variant.strip_prefix('v')?.parse().ok(),
+            _ => None,
+        }
     }
 }
 
@@ -130,6 +183,66 @@ mod tests {
             ("windows/amd64", "windows/amd64"),
         ] {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_machine_runs_older_variants_of_its_processor() {
+        for (machine, image, expected) in [
+            ("linux/arm/v6", "linux/arm/v6", Some(0)),
+            ("linux/arm/v6", "linux/arm/v5", Some(1)),
+            ("linux/arm/v6", "linux/arm/v7", None),
+            ("linux/arm", "linux/arm/v5", Some(2)),
+            ("linux/amd64/v3", "linux/amd64", Some(2)),
+            ("linux/amd64", "linux/amd64/v2", None),
+            ("linux/arm64", "linux/arm64/v8", Some(0)),
+            ("linux/arm64/v9", "linux/arm64", Some(1)),
+            ("linux/arm64", "linux/arm64/v9", None),
+            ("linux/arm64/v9", "linux/arm64/v8.2", None),
+            ("linux/arm64", "linux/arm/v7", None),
+            ("linux/amd64", "linux/386", None),
+            ("linux/amd64", "windows/amd64", None),
+            ("linux/arm/vx", "linux/arm/v5", None),
+        ] {
+            let [machine, image] = [machine, image].map(|text| text.parse::<Platform>().unwrap());
+            assert_eq!(machine.rank(&image), expected, "{image} on {machine}");
+        }
+    }
+
+    #[test]
+    fn features_are_required_and_versions_compared_where_both_name_one() {
+        let plain = Platform::new("windows", "amd64", None);
+        let newer = Platform { os_version: Some("10.0.20348.1".into()), ..plain.clone() };
+        let older = Platform { os_version: Some("10.0.17763.1".into()), ..plain.clone() };
+        let special = Platform { os_features: vec!["win32k".into()], ..plain.clone() };
+        for (machine, image, expected) in [
+            (&plain, &newer, Some(0)),
+            (&newer, &plain, Some(0)),
+            (&newer, &newer, Some(0)),
+            (&newer, &older, None),
+            (&plain, &special, None),
+            (&special, &special, Some(0)),
+            (&special, &plain, Some(0)),
+        ] {
+            assert_eq!(machine.rank(image), expected, "{image:?} on {machine:?}");
+        }
+    }
+
+    #[test]
+    fn a_variant_that_only_one_side_names_is_no_contradiction() {
+        for (config, listed, expected) in [
+            ("linux/arm", "linux/arm/v6", true),
+            ("linux/arm/v6", "linux/arm", true),
+            ("linux/arm/v7", "linux/arm/v6", false),
+            ("linux/arm64", "linux/arm64/v8", true),
+            ("linux/amd64", "linux/arm64", false),
+        ] {
+            let parts = |text: &str| {
+                let parts: Vec<&str> = text.split('/').collect();
+                let variant = parts.get(2).map(|variant| (*variant).to_owned());
+                Platform { variant, ..Platform::new(parts[0], parts[1], Some("none")) }
+            };
+            assert_eq!(parts(config).agrees_with(&parts(listed)), expected, "{config} in {listed}");
         }
     }
 

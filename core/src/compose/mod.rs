@@ -5,8 +5,8 @@ mod platforms;
 
 pub use edits::{Edits, RunEdits};
 
-use longshore_content::Progress;
-use longshore_oci::{Error, ErrorKind, Platform, Result};
+use longshore_content::Work;
+use longshore_oci::{Platform, Result};
 
 use crate::image::take_apart;
 use crate::result::{Artifact, Built, Image, ImageContent};
@@ -23,11 +23,11 @@ pub fn compose(
     sources: Vec<(Option<Platform>, Vec<Image>)>,
     platforms: &[Platform],
     edits: &Edits,
-    progress: &Progress,
+    work: &Work,
 ) -> Result<Vec<Image>> {
     let mut images = platforms::join(sources)?;
     for image in &mut images {
-        let selected = platforms::select(image, platforms, !edits.layers.is_empty());
+        let selected = platforms::select(image, platforms, !edits.layers.is_empty(), work);
         selected.map_err(|error| match image.names.first() {
             Some(name) => error.context(format!("cannot select platforms of {name}")),
             None => error,
@@ -36,7 +36,7 @@ pub fn compose(
             continue;
         }
         if let ImageContent::Existing(existing) = &image.content {
-            image.content = ImageContent::Built(take_apart(existing, progress)?);
+            image.content = ImageContent::Built(take_apart(existing, work)?);
         }
         if let ImageContent::Built(built) = &mut image.content {
             for artifact in artifacts_mut(built) {
@@ -52,9 +52,4 @@ fn artifacts_mut(built: &mut Built) -> Vec<&mut Artifact> {
         Built::Single(artifact) => vec![artifact],
         Built::Platforms(platforms) => platforms.values_mut().collect(),
     }
-}
-
-fn platform_missing(wanted: &Platform, present: &[String]) -> Error {
-    Error::new(ErrorKind::NotFound, format!("no image for platform {wanted}"))
-        .with_hint(format!("there are images for {}", present.join(", ")))
 }

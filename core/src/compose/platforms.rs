@@ -1,13 +1,12 @@
 //! Platforms of a result: joined from sources, and selected.
 
-use indexmap::IndexMap;
-use longshore_content::read;
-use longshore_oci::{
-    CONFIG_LIMIT, Descriptor, Error, ErrorKind, ImageConfig, MANIFEST_LIMIT, Platform, Result, parse_index,
-    parse_manifest,
-};
+use std::collections::BTreeSet;
 
-use super::platform_missing;
+use indexmap::IndexMap;
+use longshore_content::Work;
+use longshore_oci::{Descriptor, Error, ErrorKind, Platform, Result};
+
+use crate::image::{Graph, best_platform};
 use crate::result::{Artifact, Built, Existing, Image, ImageContent};
 
 /// Makes one image of all that came from sources with a platform; it stands where the first one stood.
@@ -48,30 +47,30 @@ pub(super) fn join(sources: Vec<(Option<Platform>, Vec<Image>)>) -> Result<Vec<I
 
 /// Keeps `wanted` platforms of an image; all, if none is wanted. With `one`, an existing image of
 /// several platforms is narrowed to that of this machine.
-pub(super) fn select(image: &mut Image, wanted: &[Platform], one: bool) -> Result<()> {
+pub(super) fn select(image: &mut Image, wanted: &[Platform], one: bool, work: &Work) -> Result<()> {
     match &mut image.content {
         ImageContent::Built(built) => select_built(built, wanted),
-        ImageContent::Existing(existing) if wanted.is_empty() && one => select_existing(existing, &[Platform::host()]),
-        ImageContent::Existing(existing) => select_existing(existing, wanted),
+        ImageContent::Existing(existing) if wanted.is_empty() && one => {
+            select_existing(existing, &[Platform::host()], work)
+        }
+        ImageContent::Existing(existing) => select_existing(existing, wanted, work),
     }
 }
 
 fn select_built(built: &mut Built, wanted: &[Platform]) -> Result<()> {
-    let names = |platforms: &[Platform]| platforms.iter().map(ToString::to_string).collect::<Vec<_>>();
     match built {
         Built::Single(artifact) => {
             let own = artifact.config.platform()?;
-            match wanted.iter().find(|wanted| !own.matches(wanted)) {
-                Some(missing) => Err(platform_missing(missing, &names(&[own]))),
-                None => Ok(()),
-            }
+            wanted.iter().try_for_each(|wanted| best_platform(wanted, [&own].into_iter()).map(drop))
         }
         Built::Platforms(platforms) => {
-            let present: Vec<Platform> = platforms.keys().cloned().collect();
-            if let Some(missing) = wanted.iter().find(|wanted| !present.iter().any(|own| own.matches(wanted))) {
-                return Err(platform_missing(missing, &names(&present)));
+            if wanted.is_empty() {
+                return Ok(());
             }
-            platforms.retain(|own, _| wanted.is_empty() || wanted.iter().any(|wanted| own.matches(wanted)));
+            let chosen = wanted.iter().map(|wanted| best_platform(wanted, platforms.keys()));
+            let chosen = chosen.collect::<Result<BTreeSet<usize>>>()?;
+            let mut place = 0..;
+            platforms.retain(|_, _| place.next().is_some_and(|place| chosen.contains(&place)));
             if let (1, [_]) = (platforms.len(), wanted)
                 && let Some((_, artifact)) = platforms.pop()
             {
@@ -82,9 +81,7 @@ fn select_built(built: &mut Built, wanted: &[Platform]) -> Result<()> {
     }
 }
 
-fn select_existing(existing: &mut Existing, wanted: &[Platform]) -> Result<()> {
-    let root = &existing.root;
-    let provider = existing.provider.as_ref();
+fn select_existing(existing: &mut Existing, wanted: &[Platform], work: &Work) -> Result<()> {
     let [wanted] = wanted else {
         if wanted.is_empty() {
             return Ok(());
@@ -92,18 +89,11 @@ fn select_existing(existing: &mut Existing, wanted: &[Platform]) -> Result<()> {
         let error = Error::new(ErrorKind::Unsupported, "several platforms of an image that exists cannot be selected");
         return Err(error.with_hint("select one, or all by leaving out --platform"));
     };
-    if root.media_type.is_index() {
-        let index = parse_index(root, &read(provider, root, MANIFEST_LIMIT)?)?;
-        let matches = |child: &&Descriptor| child.platform.as_ref().is_some_and(|own| own.matches(wanted));
-        let present = index.manifests.iter().filter_map(|child| child.platform.as_ref()).map(ToString::to_string);
-        let child = index.manifests.iter().find(matches);
-        let child = child.ok_or_else(|| platform_missing(wanted, &present.collect::<Vec<_>>()))?;
+    let chosen = Graph::of(existing, work).platform(wanted)?;
+    if existing.root.media_type.is_index() {
         // What refers to the index does not refer to one manifest of it.
         existing.referrers.clear();
-        existing.root = Descriptor { platform: None, ..child.clone() };
-        return Ok(());
+        existing.root = Descriptor { platform: None, ..chosen };
     }
-    let manifest = parse_manifest(root, &read(provider, root, MANIFEST_LIMIT)?)?;
-    let own = ImageConfig::parse(&read(provider, &manifest.config, CONFIG_LIMIT)?)?.platform()?;
-    if own.matches(wanted) { Ok(()) } else { Err(platform_missing(wanted, &[own.to_string()])) }
+    Ok(())
 }

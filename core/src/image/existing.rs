@@ -3,82 +3,92 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use longshore_content::{Progress, read};
-use longshore_oci::{
-    CONFIG_LIMIT, Context, Descriptor, Error, ErrorKind, History, ImageConfig, MANIFEST_LIMIT, Result, parse_index,
-    parse_manifest,
-};
+use longshore_content::Work;
+use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, History, ImageConfig, Platform, Result};
 
+use super::{Graph, GraphEntry};
 use crate::layer::{BlobSource, Layer, LayerSource};
 use crate::result::{Artifact, Built, Existing};
 
 /// Takes an image apart, so that it can be assembled anew with other layers or another configuration.
 ///
-/// What cannot survive that is left out with a warning: attestations and referrers, which are about
-/// digests that change, and the annotations of an index.
+/// Indexes within indexes become one. What cannot survive is skipped with a warning: attestations, artifacts and
+/// referrers, which are about digests that change, and the annotations of an index. Of several images for one platform
+/// the first is kept, and a warning names both.
 ///
 /// # Errors
 /// Documents that are missing or not what their descriptors say;
-/// [`Unsupported`](ErrorKind::Unsupported) for what is not an image, and for indexes within indexes.
-pub fn take_apart(existing: &Existing, progress: &Progress) -> Result<Built> {
+/// [`Unsupported`](ErrorKind::Unsupported) for what is not an image.
+pub fn take_apart(existing: &Existing, work: &Work) -> Result<Built> {
     let root = &existing.root;
     if !existing.referrers.is_empty() {
-        progress.warn(format!("{}: what refers to it is left out, as its digest changes", root.digest));
+        work.progress.warn(format!("{}: what refers to it is left out, as its digest changes", root.digest));
     }
-    let apart = || -> Result<Built> {
-        if !root.media_type.is_index() {
-            return artifact(existing, root).map(Built::Single);
-        }
-        let index = parse_index(root, &read(existing.provider.as_ref(), root, MANIFEST_LIMIT)?)?;
-        if !index.annotations.is_empty() {
-            progress.warn(format!("{}: the annotations of the index are left out", root.digest));
-        }
-        let mut platforms = IndexMap::new();
-        for child in &index.manifests {
-            let is_attestation = child.platform.as_ref().is_some_and(|platform| platform.os == "unknown");
-            if is_attestation {
-                progress.warn(format!("{}: attestation {} is left out", root.digest, child.digest));
-                continue;
-            }
-            let artifact = match artifact(existing, child) {
-                Err(error) if error.kind() == ErrorKind::NotFound && index.manifests.len() > 1 => {
-                    progress.warn(format!("{}: manifest {} is not there and left out", root.digest, child.digest));
-                    continue;
-                }
-                artifact => artifact?,
-            };
-            let platform = child.platform.clone().map_or_else(|| artifact.config.platform(), Ok)?;
-            platforms.insert(platform, artifact);
-        }
-        if platforms.is_empty() && !index.manifests.is_empty() {
-            return Err(Error::new(ErrorKind::NotFound, "none of its manifests is there"));
-        }
-        Ok(Built::Platforms(platforms))
+    let graph = Graph::of(existing, work);
+    let built = match root.media_type.is_index() {
+        true => platforms(existing, &graph, work).map(Built::Platforms),
+        false => artifact(existing, &graph, root).map(Built::Single),
     };
-    let built = apart();
     built.attempt(|| format!("cannot take image {} apart", root.digest))
 }
 
-fn artifact(existing: &Existing, descriptor: &Descriptor) -> Result<Artifact> {
-    let unsupported = |what: String| Err(Error::new(ErrorKind::Unsupported, what));
-    if !descriptor.media_type.is_manifest() {
-        return unsupported(format!("{} is a `{}`, not a manifest", descriptor.digest, descriptor.media_type));
+fn platforms(existing: &Existing, graph: &Graph<'_>, work: &Work) -> Result<IndexMap<Platform, Artifact>> {
+    let root = &existing.root.digest;
+    let warn = |message: String| work.progress.warn(format!("{root}: {message}"));
+    let entries = graph.entries()?;
+    for index in &entries.annotated {
+        warn(format!("the annotations of index {index} are left out"));
     }
-    let provider = existing.provider.as_ref();
-    let manifest = parse_manifest(descriptor, &read(provider, descriptor, MANIFEST_LIMIT)?)?;
-    if !manifest.config.media_type.is_config() {
-        return unsupported(format!("{} is an artifact, not an image", descriptor.digest));
+    entries.missing.iter().for_each(|missing| warn(format!("skipped manifest {}: not found", missing.digest)));
+    let mut platforms: IndexMap<Platform, Artifact> = IndexMap::new();
+    let mut kept: Vec<(Platform, &Digest)> = Vec::new();
+    for entry in &entries.present {
+        let digest = &entry.descriptor.digest;
+        let config = match &entry.config {
+            Some(config) if entry.is_image() => config,
+            _ if entry.is_attestation() => {
+                warn(format!("skipped attestation {digest}: the digest that it is about changes"));
+                continue;
+            }
+            _ => {
+                warn(format!("skipped artifact {digest}: it is no image"));
+                continue;
+            }
+        };
+        let platform = entry.platform().map_or_else(|| config.platform(), Ok)?;
+        let normal = platform.normal();
+        if let Some((_, first)) = kept.iter().find(|(known, _)| *known == normal) {
+            warn(format!("skipped {digest}: the index lists {first} for {platform} before it"));
+            continue;
+        }
+        kept.push((normal, digest));
+        platforms.insert(platform, artifact_of(existing, entry, config)?);
     }
-    let config = ImageConfig::parse(&read(provider, &manifest.config, CONFIG_LIMIT)?)?;
+    if platforms.is_empty() && !entries.present.is_empty() {
+        return Err(Error::new(ErrorKind::Unsupported, "it lists attestations and artifacts only, no image"));
+    }
+    Ok(platforms)
+}
+
+/// What one manifest of an image consists of.
+pub(super) fn artifact(existing: &Existing, graph: &Graph<'_>, descriptor: &Descriptor) -> Result<Artifact> {
+    let (entry, config) = graph.image(descriptor)?;
+    artifact_of(existing, &entry, &config)
+}
+
+pub(super) fn artifact_of(existing: &Existing, entry: &GraphEntry, config: &ImageConfig) -> Result<Artifact> {
+    let GraphEntry { descriptor, manifest, .. } = entry;
     let diff_ids = config.diff_ids()?;
     if diff_ids.len() != manifest.layers.len() {
         let (layers, listed) = (manifest.layers.len(), diff_ids.len());
         return Err(Error::input(format!("{} has {layers} layers, but its config lists {listed}", descriptor.digest)));
     }
-    let layer = |(descriptor, diff_id)| {
+    let layer = |(descriptor, diff_id): (&Descriptor, Digest)| {
+        let descriptor = descriptor.clone();
         let source = BlobSource { descriptor, diff_id, provider: existing.provider.clone() };
         Arc::new(Layer { source: LayerSource::Blob(source), history: History::default() })
     };
-    let layers = manifest.layers.into_iter().zip(diff_ids).map(layer).collect();
-    Ok(Artifact { layers, base: Some(config.clone()), config, annotations: manifest.annotations })
+    let layers = manifest.layers.iter().zip(diff_ids).map(layer).collect();
+    let config = config.clone();
+    Ok(Artifact { layers, base: Some(config.clone()), config, annotations: manifest.annotations.clone() })
 }

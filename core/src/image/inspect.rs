@@ -1,13 +1,10 @@
 //! What an image consists of, for people and programs.
 
-use longshore_content::{Verified, Work, read};
-use longshore_oci::{
-    CONFIG_LIMIT, Context, Descriptor, Digest, Error, ErrorKind, ImageConfig, MANIFEST_LIMIT, MediaType, Platform,
-    Result, parse_index, parse_manifest,
-};
+use longshore_content::{Verified, Work};
+use longshore_oci::{Context, Descriptor, Digest, Error, ImageConfig, MediaType, Platform, Result};
 use serde::Serialize;
 
-use super::GraphLimits;
+use super::{Graph, GraphEntry};
 use crate::archive::{EntryKind, Reader};
 use crate::compression::decoder;
 use crate::result::Existing;
@@ -15,14 +12,24 @@ use crate::result::Existing;
 /// How many of its biggest files are told of a layer.
 const BIGGEST: usize = 5;
 
+/// How much of an image [`inspect`] reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Its manifests and configurations.
+    #[default]
+    Documents,
+    /// Its layers too, where their media types say that they are tar archives.
+    Files,
+}
+
 /// What an image consists of.
 #[derive(Debug, Clone, Serialize)]
 pub struct Inspection {
     /// Its root.
     pub root: Descriptor,
-    /// Its manifests: one, or those of its index.
+    /// Its manifests, each once: one, or those of its index and of indexes within it.
     pub manifests: Vec<InspectedManifest>,
-    /// What its index lists and is not there.
+    /// Manifests that an index lists and that are missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Descriptor>,
 }
@@ -37,7 +44,7 @@ pub struct InspectedManifest {
     pub platform: Option<Platform>,
     /// The configuration.
     pub config: Descriptor,
-    /// Its content, where it is an image's.
+    /// The content of the configuration, where it is that of an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageConfig>,
     /// The layers, the base first.
@@ -57,7 +64,15 @@ pub struct InspectedLayer {
     /// The digest of its uncompressed tar stream, as the configuration says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff_id: Option<Digest>,
-    /// How many files it has.
+    /// What it contains; `None` if that was not asked for, and for what is no tar archive.
+    #[serde(flatten)]
+    pub contents: Option<InspectedContents>,
+}
+
+/// The files of a layer.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct InspectedContents {
+    /// How many entries it has.
     pub files: u64,
     /// The bytes of their content.
     pub content: u64,
@@ -74,104 +89,94 @@ pub struct InspectedFile {
     pub size: u64,
 }
 
-/// Reads an image and says what it consists of. Every byte is verified on the way, but where a layer has an
+/// Reads an image and returns what it consists of. Every byte that is read is verified, except where a layer has an
 /// [outline](crate::content::Provider::outline): then no file is read.
 ///
 /// # Errors
 /// Blobs that are missing or not what their descriptors say.
-pub fn inspect(existing: &Existing, work: &Work) -> Result<Inspection> {
-    let inspector = Inspector { existing, work };
-    let mut manifests = Vec::new();
-    let mut missing = Vec::new();
-    let inspected = inspector.visit(&existing.root, 0, &mut manifests, &mut missing);
-    inspected.attempt(|| format!("cannot read image {}", existing.root.digest))?;
-    Ok(Inspection { root: existing.root.clone(), manifests, missing })
+pub fn inspect(existing: &Existing, detail: Detail, work: &Work) -> Result<Inspection> {
+    let entries = Graph::of(existing, work).entries()?;
+    let inspector = Inspector { existing, detail, work };
+    let manifests = entries.present.iter().map(|entry| inspector.manifest(entry)).collect::<Result<_>>();
+    let manifests = manifests.attempt(|| format!("cannot read image {}", existing.root.digest))?;
+    Ok(Inspection { root: existing.root.clone(), manifests, missing: entries.missing })
 }
 
 struct Inspector<'a> {
     existing: &'a Existing,
+    detail: Detail,
     work: &'a Work,
 }
 
 impl Inspector<'_> {
-    fn document(&self, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>> {
-        read(self.existing.provider.as_ref(), descriptor, limit)
-    }
-
-    fn visit(
-        &self,
-        descriptor: &Descriptor,
-        depth: usize,
-        found: &mut Vec<InspectedManifest>,
-        missing: &mut Vec<Descriptor>,
-    ) -> Result<()> {
-        let GraphLimits { depth: deepest, blobs } = GraphLimits::default();
-        if depth > deepest || found.len() > blobs {
-            return Err(Error::input(format!("more than {blobs} manifests, or indexes deeper than {deepest}")));
-        }
-        if descriptor.media_type.is_index() {
-            let index = parse_index(descriptor, &self.document(descriptor, MANIFEST_LIMIT)?)?;
-            for child in &index.manifests {
-                match self.document(child, MANIFEST_LIMIT) {
-                    Err(error) if error.kind() == ErrorKind::NotFound => missing.push(child.clone()),
-                    _ => self.visit(child, depth + 1, found, missing)?,
-                }
-            }
-            return Ok(());
-        }
-        if found.iter().any(|manifest| manifest.digest == descriptor.digest) {
-            return Ok(());
-        }
-        let manifest = parse_manifest(descriptor, &self.document(descriptor, MANIFEST_LIMIT)?)?;
-        let is_image = manifest.config.media_type.is_config();
-        let image =
-            if is_image { Some(ImageConfig::parse(&self.document(&manifest.config, CONFIG_LIMIT)?)?) } else { None };
-        let diff_ids = image.as_ref().map(ImageConfig::diff_ids).transpose()?.unwrap_or_default();
-        let layer = |(at, layer): (usize, &Descriptor)| self.layer(layer, diff_ids.get(at).cloned(), is_image);
-        let layers = manifest.layers.iter().enumerate().map(layer).collect::<Result<_>>()?;
-        let platform = image.as_ref().map(ImageConfig::platform).transpose()?;
-        found.push(InspectedManifest {
-            digest: descriptor.digest.clone(),
-            platform,
-            config: manifest.config,
-            image,
-            layers,
-        });
-        Ok(())
+    fn manifest(&self, entry: &GraphEntry) -> Result<InspectedManifest> {
+        let image = entry.config.as_deref().filter(|_| entry.is_image());
+        let diff_ids = image.map(ImageConfig::diff_ids).transpose()?.unwrap_or_default();
+        let layers = entry.manifest.layers.iter().enumerate();
+        let layer = |(at, layer)| self.layer(layer, diff_ids.get(at).cloned(), image.is_some());
+        Ok(InspectedManifest {
+            digest: entry.descriptor.digest.clone(),
+            platform: entry.platform(),
+            config: entry.manifest.config.clone(),
+            image: image.cloned(),
+            layers: layers.map(layer).collect::<Result<_>>()?,
+        })
     }
 
     fn layer(&self, layer: &Descriptor, diff_id: Option<Digest>, is_image: bool) -> Result<InspectedLayer> {
-        let mut inspected = InspectedLayer {
+        let is_tar = is_image && layer.media_type.layer_compression().is_some();
+        let contents = match self.detail {
+            Detail::Files if is_tar => {
+                let contents = self.contents(layer);
+                Some(contents.attempt(|| format!("cannot read layer {}", layer.digest))?)
+            }
+            _ => None,
+        };
+        Ok(InspectedLayer {
             digest: layer.digest.clone(),
             media_type: layer.media_type.clone(),
             size: layer.size,
             diff_id,
-            files: 0,
-            content: 0,
-            biggest: Vec::new(),
-        };
-        if is_image {
-            self.files(layer, &mut inspected).attempt(|| format!("cannot read layer {}", layer.digest))?;
-        }
-        Ok(inspected)
+            contents,
+        })
     }
 
-    fn files(&self, layer: &Descriptor, inspected: &mut InspectedLayer) -> Result<()> {
+    fn contents(&self, layer: &Descriptor) -> Result<InspectedContents> {
         let provider = &self.existing.provider;
         let mut reader = Reader::new(match provider.outline(&layer.digest)? {
             Some(outline) => outline,
             None => Box::new(decoder(Verified::new(provider.open(&layer.digest, 0)?, layer))?.1),
         });
+        let mut contents = InspectedContents::default();
         while let Some(entry) = reader.next_entry()? {
             self.work.check()?;
-            inspected.files += 1;
-            inspected.content += entry.size;
+            contents.files += 1;
+            contents.content = added(contents.content, entry.size)?;
             if entry.kind == EntryKind::File {
-                inspected.biggest.push(InspectedFile { path: entry.display(), size: entry.size });
-                inspected.biggest.sort_by_key(|file| std::cmp::Reverse(file.size));
-                inspected.biggest.truncate(BIGGEST);
+                contents.biggest.push(InspectedFile { path: entry.display(), size: entry.size });
+                contents.biggest.sort_by_key(|file| std::cmp::Reverse(file.size));
+                contents.biggest.truncate(BIGGEST);
             }
         }
-        reader.drain()
+        reader.drain()?;
+        Ok(contents)
+    }
+}
+
+/// The sum of the sizes of files, which come from outside.
+fn added(sum: u64, size: u64) -> Result<u64> {
+    sum.checked_add(size).ok_or_else(|| Error::input("the sizes of the files add up to more than 64 bits hold"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Release builds wrapped around.
+    #[test]
+    fn sizes_of_files_that_overflow_are_an_error() {
+        assert_eq!(added(u64::MAX - 1, 1).unwrap(), u64::MAX);
+        let expected = "the sizes of the files add up to more than 64 bits hold";
+        assert_eq!(added(u64::MAX, 1).unwrap_err().message(), expected);
     }
 }

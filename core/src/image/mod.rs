@@ -15,18 +15,20 @@ mod push;
 mod route;
 mod store;
 mod unpacked;
+mod verbatim;
 mod verify;
 
+use std::io::Read;
 use std::sync::Arc;
 
-use longshore_content::{BlobMeta, ContentStore, Progress, Provider, Task, read};
+use longshore_content::{BlobMeta, ContentStore, Progress, Provider, Task, Work, read};
 use longshore_oci::{
     Context, Descriptor, Digest, Error, ErrorKind, Index, Manifest, MediaType, Platform, Result, json,
 };
 
 pub use existing::take_apart;
-pub use graph::{Graph, GraphBlob, GraphLimits, verbatim, walk};
-pub use inspect::{InspectedFile, InspectedLayer, InspectedManifest, Inspection, inspect};
+pub use graph::{Graph, GraphBlob, GraphBlobs, GraphEntries, GraphEntry, GraphLimits, best_platform};
+pub use inspect::{Detail, InspectedContents, InspectedFile, InspectedLayer, InspectedManifest, Inspection, inspect};
 pub use named::{NamedImage, assemble_all, assemble_all_to};
 pub use names::Names;
 pub use options::ImageOptions;
@@ -37,6 +39,7 @@ pub use push::{Push, PushOptions, PushedTags};
 pub use route::{Route, routes};
 pub use store::store;
 pub use unpacked::{ImageLayers, artifact_for, layers_for};
+pub use verbatim::verbatim;
 pub use verify::{Verification, verify};
 
 use crate::context::ExportContext;
@@ -66,11 +69,26 @@ impl AssembledImage<'_> {
     /// # Errors
     /// One that is not of this image, is larger than `limit` bytes, or is not what its descriptor says.
     pub fn read(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
+        let blob = self.blob(digest)?;
+        read(blob.provider.provider(), &blob.descriptor, limit)
+    }
+
+    /// The graph of the image.
+    pub fn graph<'g>(&'g self, work: &'g Work) -> Graph<'g> {
+        Graph::at(&self.root, self, work)
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<&ImageBlob<'_>> {
         let blob = self.blobs.iter().find(|blob| blob.descriptor.digest == *digest);
         let missing =
             || Error::new(ErrorKind::NotFound, format!("blob {digest} is not part of image {}", self.root.digest));
-        let blob = blob.ok_or_else(missing)?;
-        read(blob.provider.provider(), &blob.descriptor, limit)
+        blob.ok_or_else(missing)
+    }
+}
+
+impl Provider for AssembledImage<'_> {
+    fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {
+        self.blob(digest)?.provider.provider().open(digest, from)
     }
 }
 
@@ -156,10 +174,10 @@ pub fn assemble_to<'a>(
                     .progress
                     .warn(format!("{digest} exists and stays as it is: {option} needs force-compression=true"));
             }
-            return graph::verbatim(existing);
+            return verbatim(existing, cx.work());
         }
         ImageContent::Existing(existing) => {
-            taken_apart = take_apart(existing, &cx.work().progress)?;
+            taken_apart = take_apart(existing, cx.work())?;
             &taken_apart
         }
     };
@@ -176,7 +194,7 @@ pub fn assemble_to<'a>(
             let mut manifests = Vec::new();
             for (platform, artifact) in platforms {
                 let (manifest, _, own) = assembly.manifest(artifact, next()?)?;
-                if !own.matches(platform) {
+                if !own.agrees_with(platform) {
                     return Err(Error::input(format!("the image for {platform} has a config for {own}")));
                 }
                 manifests.push(Descriptor { platform: Some(platform.clone()), ..manifest });

@@ -1,19 +1,23 @@
 //! A directory as a tar stream, entry for entry what BuildKit's differ writes for the same tree.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-use longshore_content::{Cancel, Progress};
+use longshore_content::{Cancel, Progress, is_scratch};
 use longshore_oci::{Error, Result};
 use rustix::fs::{major, minor};
 
 use super::entries::Visit;
+use super::left_out::LeftOut;
 use super::{DirSource, Rules, Whiteouts};
 use crate::archive::{Entry, EntryKind, Writer};
-use crate::tree::merged::{OPAQUE, WHITEOUT};
-use crate::tree::{FileType, Node, NodeFile, walk};
+use crate::tree::merged::{OPAQUE, WHITEOUT, is_attribute_of_overlay};
+use crate::tree::{FileType, Node, NodeFile, directory_xattr_names, walk};
 
-const CAPABILITY: &str = "security.capability";
+pub(super) const CAPABILITY: &str = "security.capability";
 
 /// Writes the layer that `source` is to `out`; returns the newest time of its files.
 pub(super) fn write(
@@ -34,11 +38,18 @@ pub(super) fn write(
 
 /// Visits the entries of the layer that `source` is.
 pub(super) fn entries(source: &DirSource, progress: &Progress, cancel: &Cancel, visit: &mut Visit<'_>) -> Result<()> {
-    let mut layer = DirectoryLayer { source, visit, links: HashMap::new(), progress };
+    if source.whiteouts == Whiteouts::Plain {
+        let name = || source.path.display().to_string();
+        refuse_attributes_of_overlay(&source.path, &directory_xattr_names(&source.path)?, name)?;
+    }
+    let left_out = LeftOut::default();
+    let mut layer = DirectoryLayer { source, visit, links: HashMap::new(), progress, left_out };
     walk(&source.path, &source.rules.excludes, &mut |node| {
         cancel.check()?;
         layer.add(node)
-    })
+    })?;
+    layer.left_out.say(&source.path, progress);
+    Ok(())
 }
 
 struct DirectoryLayer<'a> {
@@ -47,10 +58,15 @@ struct DirectoryLayer<'a> {
     /// The path that got the first name of a file with several names, by device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
     progress: &'a Progress,
+    left_out: LeftOut,
 }
 
 impl DirectoryLayer<'_> {
     fn add(&mut self, node: &Node<'_>) -> Result<()> {
+        if is_scratch(OsStr::from_bytes(node.name())) {
+            self.left_out.add_temporary(|| node.display());
+            return Ok(());
+        }
         let stat = node.stat();
         let path = self.source.rules.place(node.path());
         let mut entry = Entry { mtime: stat.st_mtime, ..Entry::new(path, EntryKind::File, stat.st_mode & 0o7777) };
@@ -82,6 +98,7 @@ impl DirectoryLayer<'_> {
 
     fn add_directory(&mut self, node: &Node<'_>, entry: Entry) -> Result<()> {
         let entry = Entry { kind: EntryKind::Directory, ..entry };
+        self.note(node, &entry, &node.directory_xattr_names()?)?;
         if self.source.whiteouts != Whiteouts::Overlay {
             return (self.visit)(entry, &mut io::empty());
         }
@@ -108,7 +125,9 @@ impl DirectoryLayer<'_> {
         if let Some(file) = file.as_ref().filter(|_| self.source.whiteouts == Whiteouts::Overlay) {
             refuse_metacopy(node, file)?;
         }
-        let capability = file.as_ref().map(|file| file.xattr(CAPABILITY)).transpose()?.flatten();
+        let attributes = file.as_ref().map(NodeFile::xattr_names).transpose()?.unwrap_or_default();
+        let capability = file.as_ref().filter(|_| attributes.iter().any(|name| name == CAPABILITY.as_bytes()));
+        let capability = capability.map(|file| file.xattr(CAPABILITY)).transpose()?.flatten();
         entry.xattrs.extend(capability.map(|value| (CAPABILITY.as_bytes().to_vec(), value)));
         if stat.st_nlink > 1 {
             let identity = (stat.st_dev, stat.st_ino);
@@ -118,9 +137,19 @@ impl DirectoryLayer<'_> {
             }
             self.links.insert(identity, entry.path.clone());
         }
+        self.note(node, &entry, &attributes)?;
         let Some(file) = &mut file else { return (self.visit)(entry, &mut io::empty()) };
         entry.size = stat.st_size.cast_unsigned();
         (self.visit)(entry, file)
+    }
+
+    /// Counts what the layer does not keep of a file; fails for one that means something to overlayfs.
+    fn note(&mut self, node: &Node<'_>, entry: &Entry, attributes: &[Vec<u8>]) -> Result<()> {
+        if self.source.whiteouts == Whiteouts::Plain {
+            refuse_attributes_of_overlay(&self.source.path, attributes, || node.display())?;
+        }
+        self.left_out.add(entry, attributes, node.stat().st_mtime_nsec > 0);
+        Ok(())
     }
 
     fn is_whiteout(&self, node: &Node<'_>) -> Result<bool> {
@@ -130,8 +159,12 @@ impl DirectoryLayer<'_> {
                 Err(Error::input(format!("{} would delete a file of a lower layer", node.display()))
                     .with_hint("names that begin with `.wh.` are reserved: rename or exclude the file"))
             }
+            Whiteouts::Plain if is_whiteout_of_overlay(node) => {
+                let message = format!("{} is a whiteout of overlayfs: a character device 0/0", node.display());
+                Err(upper_directory(&self.source.path, message))
+            }
             Whiteouts::Plain | Whiteouts::Aufs => Ok(false),
-            Whiteouts::Overlay => Ok(node.file_type() == FileType::CharacterDevice && node.stat().st_rdev == 0),
+            Whiteouts::Overlay => Ok(is_whiteout_of_overlay(node)),
         }
     }
 
@@ -140,6 +173,22 @@ impl DirectoryLayer<'_> {
         let path = [&entry.path[..name], WHITEOUT, &entry.path[name..]].concat();
         (self.visit)(Entry { path, mode: 0o600, ..entry }, &mut io::empty())
     }
+}
+
+fn is_whiteout_of_overlay(node: &Node<'_>) -> bool {
+    node.file_type() == FileType::CharacterDevice && node.stat().st_rdev == 0
+}
+
+/// Fails for attributes that overlayfs shows in none of the trees that it merges.
+fn refuse_attributes_of_overlay(tree: &Path, attributes: &[Vec<u8>], file: impl Fn() -> String) -> Result<()> {
+    let Some(name) = attributes.iter().find(|name| is_attribute_of_overlay(name)) else { return Ok(()) };
+    let name = String::from_utf8_lossy(name).escape_debug().to_string();
+    Err(upper_directory(tree, format!("{} has the attribute `{name}`, which is for overlayfs", file())))
+}
+
+fn upper_directory(tree: &Path, message: String) -> Error {
+    let hint = "mount the overlay and export the merged tree";
+    Error::input(message).with_hint(format!("{} is a directory of an overlay: {hint}", tree.display()))
 }
 
 /// Fails for a file whose content overlayfs keeps in a lower layer: what can be read here are zeros.
@@ -163,11 +212,8 @@ pub(super) fn owner(rules: &Rules, own: (u32, u32)) -> (u64, u64) {
 mod tests {
     use super::*;
     use longshore_oci::Digest;
-    use std::ffi::OsStr;
     use std::fs::{self, File};
-    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::PermissionsExt;
-    use std::path::Path;
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     /// 2020-01-02T03:04:05Z, the time of all files of the vectors.
@@ -269,7 +315,6 @@ mod tests {
         }
         let source = |whiteouts| DirSource { path: tree.0.path().to_owned(), whiteouts, rules: Rules::default() };
         let write = |whiteouts| write(&source(whiteouts), &mut io::sink(), &Progress::silent(), &Cancel::default());
-        write(Whiteouts::Plain).unwrap();
         assert!(write(Whiteouts::Overlay).unwrap_err().message().contains("has its content in a lower layer"));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, ScopedJoinHandle};
 
-use longshore_content::{BlobInfo, BlobMeta, BlobWriter, Budget, ContentStore, Made, Permit, Task, Verified, Work};
+use longshore_content::{BlobInfo, BlobMeta, BlobWriter, ContentStore, Made, Permit, Task, Verified, Work};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Hasher, Result};
 
 use super::encoder::{EncodePart, Encoder, Tail};
@@ -232,7 +232,7 @@ impl<'a> Stream<'a> {
         self.task.advance(block.bytes.len() as u64);
         let block = Arc::new(block);
         for outlet in &mut self.outlets {
-            let piece = outlet.piece(&block, &self.workshop.work.budget);
+            let piece = outlet.piece(&block, self.workshop.work);
             outlet.pieces.send(piece).map_err(|_| Error::new(ErrorKind::Other, "a layer cannot be stored"))?;
         }
         Ok(())
@@ -251,11 +251,12 @@ impl<'a> Stream<'a> {
 }
 
 impl Outlet {
-    fn piece(&mut self, block: &Arc<Block>, budget: &Budget) -> Piece {
+    fn piece(&mut self, block: &Arc<Block>, work: &Work) -> Piece {
         let Some(encode) = &self.encode else { return Piece::Plain(block.clone()) };
         let parts = self.encoder.parts(block.bytes.len()).into_iter().map(|part| {
-            let (block, encode) = (block.clone(), encode.clone());
-            budget.run(move || encode(&block.bytes[part]))
+            let (block, encode, cancel) = (block.clone(), encode.clone(), work.cancel.clone());
+            // A part that still waits for its turn when the run is cancelled is dropped.
+            work.budget.run(move || cancel.check().and_then(|()| encode(&block.bytes[part])))
         });
         Piece::Encoded { parts: parts.collect(), block: block.clone() }
     }

@@ -3,6 +3,7 @@
 mod directory;
 mod encoder;
 mod entries;
+mod left_out;
 mod make;
 mod plain;
 mod set;
@@ -48,7 +49,7 @@ pub enum LayerSource {
 }
 
 /// A directory that becomes a layer: everything below it, not itself.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct DirSource {
     /// The directory.
     pub path: PathBuf,

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use longshore_content::{MadeDirectories, ScratchDirectory, ScratchFile, copy, sync_directory};
+use longshore_content::{MadeDirectories, ScratchDirectory, ScratchFile, copy, remove_leftovers, sync_directory};
 use longshore_oci::{Context, Descriptor, Digest, Error, Index, MANIFEST_LIMIT, Result, json};
 
 use super::lock::IndexLock;
@@ -14,8 +15,9 @@ use super::{OCI_LAYOUT, names};
 use crate::context::ExportContext;
 use crate::image::ImageBlob;
 
-/// How long a writer of the index waits for others. Each holds the lock for some milliseconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a writer of the index waits for others, of which each holds the lock for some milliseconds, and more on
+/// a slow medium: enough for hundreds in the queue.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A layout in a directory.
 #[derive(Debug, Clone)]
@@ -73,7 +75,7 @@ impl LayoutDirectory {
                 copy(blob.provider.provider(), descriptor, &mut out, &cx.work().cancel, task.as_ref())?;
                 out.flush()?;
                 drop(out);
-                file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o444))?;
+                file.set_permissions(PermissionsExt::from_mode(0o444))?;
                 Ok(file.sync_all()?)
             };
             let written = write();
@@ -88,11 +90,13 @@ impl LayoutDirectory {
 
     /// A directory on the file system of the layout: itself, or what it will be made in.
     fn staging_place(&self) -> Result<(PathBuf, MadeDirectories)> {
-        if self.root.is_dir() {
-            return Ok((self.root.clone(), MadeDirectories::default()));
-        }
         let parent = self.root.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
+        if self.root.is_dir() {
+            // A run that made the layout and died may have left its blobs there.
+            remove_leftovers(parent);
+            return Ok((self.root.clone(), MadeDirectories::default()));
+        }
         Ok((parent.to_owned(), MadeDirectories::make(parent)?))
     }
 
@@ -154,42 +158,70 @@ impl LayoutDirectory {
 }
 
 impl StagedLayout {
-    /// Moves the blobs into the layout and puts `entries` into its index, all at once. Answers where
-    /// the layout is.
+    /// Moves the blobs into the layout and adds `entries` to its index, atomically. Returns where the layout is.
     ///
-    /// Another process that writes to the same layout at the same time loses nothing, and neither do
-    /// we: the index is read, changed and replaced under a lock.
+    /// A new layout appears as a whole. Another process that writes to the same layout at the same time loses nothing,
+    /// and neither do we: the index is read, changed and replaced under a lock.
     ///
     /// # Errors
     /// The lock is held too long; the medium fails. The index is then as it was.
     pub fn publish(self, entries: Vec<Descriptor>) -> Result<PathBuf> {
         let root = &self.layout.root;
-        let publish = || -> Result<()> {
-            fs::create_dir_all(root)?;
-            // Whatever is published is published whole: a late signal does not end the wait.
-            let _lock = IndexLock::acquire(root, PATIENCE)?;
-            self.layout.check()?;
-            let mut index = self.layout.index()?;
-            names::merge(&mut index.manifests, entries);
-            self.move_blobs()?;
-            if !root.join("oci-layout").exists() {
-                self.layout.write_document("oci-layout", OCI_LAYOUT)?;
-            }
-            self.layout.write_document("index.json", &json::compact(&index)?)
-        };
+        let publish = || if self.publish_new(&entries)? { Ok(()) } else { self.publish_into(entries) };
         let published = publish();
         published.attempt(|| format!("cannot write to the layout {}", root.display()))?;
         Ok(root.clone())
     }
 
-    fn move_blobs(&self) -> Result<()> {
-        let blobs = self.layout.root.join("blobs");
+    /// Makes the layout beside its place and renames it. Returns `false`, with nothing changed, if there is something
+    /// at its place, or the file system has no hard links.
+    fn publish_new(&self, entries: &[Descriptor]) -> Result<bool> {
+        let root = &self.layout.root;
+        let Some(parent) = self.staging.path().parent().filter(|_| !root.exists()) else { return Ok(false) };
+        let fresh = ScratchDirectory::new_in(parent)?;
+        let layout = LayoutDirectory::new(fresh.path());
+        // The blobs stay where they are, too: another process may be the first to make the layout.
+        if self.fill(&layout, |from, to| fs::hard_link(from, to)).is_err() {
+            return Ok(false);
+        }
+        // Those who come later wait for it, as for that of a layout which they find.
+        let _lock = IndexLock::acquire(fresh.path(), PATIENCE)?;
+        layout.write_document("oci-layout", OCI_LAYOUT)?;
+        let mut index = Index::new(Vec::new());
+        names::merge(&mut index.manifests, entries.to_vec());
+        layout.write_document("index.json", &json::compact(&index)?)?;
+        // As any new directory, it has the permissions that the umask leaves.
+        fs::set_permissions(fresh.path(), fs::metadata(fresh.path().join("blobs"))?.permissions())?;
+        match fresh.persist(root) {
+            Err(_) if root.exists() => Ok(false),
+            persisted => persisted.map(|()| true),
+        }
+    }
+
+    fn publish_into(&self, entries: Vec<Descriptor>) -> Result<()> {
+        let root = &self.layout.root;
+        let _made = MadeDirectories::make(root)?;
+        // Whatever is published is published whole: a late signal does not end the wait.
+        let _lock = IndexLock::acquire(root, PATIENCE)?;
+        self.layout.check()?;
+        let mut index = self.layout.index()?;
+        names::merge(&mut index.manifests, entries);
+        self.fill(&self.layout, |from, to| fs::rename(from, to))?;
+        if !root.join("oci-layout").exists() {
+            self.layout.write_document("oci-layout", OCI_LAYOUT)?;
+        }
+        self.layout.write_document("index.json", &json::compact(&index)?)
+    }
+
+    /// Puts the blobs into `layout`, each with one call of `put`.
+    fn fill(&self, layout: &LayoutDirectory, put: impl Fn(PathBuf, PathBuf) -> io::Result<()>) -> Result<()> {
+        let blobs = layout.root.join("blobs");
         // The specification wants the directory even where there are no blobs.
         fs::create_dir_all(blobs.join("sha256"))?;
         for descriptor in &self.blobs {
-            let to = self.layout.blob_path(&descriptor.digest);
+            let to = layout.blob_path(&descriptor.digest);
             to.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::rename(self.staging.path().join(descriptor.digest.hex()), to)?;
+            put(self.staging.path().join(descriptor.digest.hex()), to)?;
         }
         for directory in fs::read_dir(&blobs)? {
             sync_directory(&directory?.path())?;

@@ -1,7 +1,10 @@
 //! The lock of a layout's index.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use longshore_oci::{Context, Error, ErrorKind, Result};
@@ -15,33 +18,44 @@ const NAME: &str = "index.json.lock";
 pub(super) struct IndexLock(#[expect(dead_code, reason = "held for its lock")] File);
 
 impl IndexLock {
-    /// Waits for the lock of the layout in `root`, for at most `patience`.
+    /// Waits for the lock of the layout in `root`, for at most `patience`. The kernel serves those who wait in
+    /// about their order.
     pub(super) fn acquire(root: &Path, patience: Duration) -> Result<Self> {
         let path = root.join(NAME);
         let deadline = Instant::now() + patience;
-        let mut pause = Duration::from_millis(1);
         loop {
             let mut options = OpenOptions::new();
             options.create(true).truncate(false).write(true);
             let file = options.open(&path).attempt(|| format!("cannot open {}", path.display()))?;
-            match file.try_lock() {
+            let locked = match file.try_lock() {
+                Ok(()) => Ok(Some(file)),
+                Err(TryLockError::WouldBlock) => wait(file, deadline.saturating_duration_since(Instant::now())),
+                Err(TryLockError::Error(error)) => Err(error),
+            };
+            match locked.attempt(|| format!("cannot lock {}", path.display()))? {
                 // buildx unlinks the file when it is done: what we hold may be nobody's lock by now.
-                Ok(()) if longshore_content::is_still(&file, &path) => return Ok(Self(file)),
-                Ok(()) => continue,
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => {
-                    return Err(error).attempt(|| format!("cannot lock {}", path.display()));
+                Some(file) if longshore_content::is_still(&file, &path) => return Ok(Self(file)),
+                Some(_) => {}
+                None => {
+                    let seconds = patience.as_secs();
+                    let message = format!("cannot lock {}: held by other processes for {seconds} s", path.display());
+                    return Err(Error::new(ErrorKind::Unavailable, message).retryable());
                 }
             }
-            if Instant::now() >= deadline {
-                let seconds = patience.as_secs();
-                let message = format!("cannot lock {}: held by another process for {seconds} s", path.display());
-                return Err(Error::new(ErrorKind::Unavailable, message).retryable());
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(50));
         }
     }
+}
+
+/// Waits for the lock of `file`; `None` if that takes longer than `patience`. Nothing ends the wait of a thread
+/// for a lock, so it is another thread that waits; one that comes too late lets go of the lock.
+fn wait(file: File, patience: Duration) -> io::Result<Option<File>> {
+    let (sender, receiver) = mpsc::sync_channel(0);
+    thread::Builder::new().spawn(move || {
+        let locked = file.lock().map(|()| file);
+        // Without a receiver the file is dropped, and with it the lock.
+        let _ = sender.send(locked);
+    })?;
+    receiver.recv_timeout(patience).ok().transpose()
 }
 
 #[cfg(test)]
@@ -58,5 +72,51 @@ mod tests {
         drop(held);
         drop(acquire().unwrap());
         assert!(root.path().join(NAME).exists(), "the lock file is never unlinked");
+    }
+
+    /// Those who polled lost the lock again and again to those who came later.
+    #[test]
+    fn those_who_wait_are_not_overtaken() {
+        let root = tempfile::tempdir().unwrap();
+        let acquire = || IndexLock::acquire(root.path(), Duration::from_secs(600));
+        let held = acquire().unwrap();
+        let inode = format!(":{} ", std::os::unix::fs::MetadataExt::ino(&root.path().join(NAME).metadata().unwrap()));
+        let (sender, order) = mpsc::channel();
+        thread::scope(|scope| {
+            for number in 0..20 {
+                let (sender, acquire) = (sender.clone(), &acquire);
+                scope.spawn(move || {
+                    let lock = acquire().unwrap();
+                    sender.send(number).unwrap();
+                    drop(lock);
+                });
+                // Each is in the queue before the next one comes. Who waits has an arrow in proc_locks(5).
+                let locks = || std::fs::read_to_string("/proc/locks").unwrap_or_default();
+                let is_waiting = |line: &&str| line.contains("->") && line.contains(&inode);
+                let until = Instant::now() + Duration::from_millis(500);
+                while locks().lines().filter(is_waiting).count() <= number && Instant::now() < until {
+                    thread::yield_now();
+                }
+            }
+            drop(held);
+        });
+        drop(sender);
+        let order: Vec<usize> = order.iter().collect();
+        // Neighbours may change places while one of them is woken.
+        let is_near = |(place, number): (usize, &usize)| place.abs_diff(*number) <= 2;
+        assert!(order.len() == 20 && order.iter().enumerate().all(is_near), "{order:?}");
+    }
+
+    #[test]
+    fn a_wait_that_was_given_up_takes_no_lock() {
+        let root = tempfile::tempdir().unwrap();
+        let acquire = |patience| IndexLock::acquire(root.path(), patience);
+        let held = acquire(Duration::ZERO).unwrap();
+        for _ in 0..5 {
+            acquire(Duration::from_millis(5)).unwrap_err();
+        }
+        drop(held);
+        // Those who gave up get the lock first, and let it go.
+        drop(acquire(Duration::from_secs(600)).unwrap());
     }
 }

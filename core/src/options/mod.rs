@@ -27,6 +27,8 @@
 //! # Ok::<(), longshore_core::Error>(())
 //! ```
 
+mod family;
+pub(crate) mod record;
 mod suggest;
 mod value;
 
@@ -36,8 +38,9 @@ use indexmap::IndexMap;
 use longshore_oci::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+pub use family::{Family, FamilyPlace, Member};
 pub use suggest::nearest;
-pub use value::{Value, choice_syntax, parse_choice};
+pub use value::{Value, choice_syntax, list_value, parse_choice};
 
 /// What was written for one output, in order, before anything is known about its meaning.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -110,6 +113,13 @@ pub trait Visitor {
     /// # Errors
     /// What was written for it is not a value of it.
     fn visit(&mut self, option: OptionInfo, place: &mut dyn Place) -> Result<()>;
+
+    /// A family of options. Its key is a pattern: `STEM.NAME`, or `STEM[QUALIFIER].NAME` where the brackets may be
+    /// left out, with words in capitals for what the user chooses.
+    ///
+    /// # Errors
+    /// An option of the family that does not follow the pattern, or is not a value of it.
+    fn visit_family(&mut self, option: OptionInfo, place: &mut dyn FamilyPlace) -> Result<()>;
 }
 
 impl dyn Visitor + '_ {
@@ -126,6 +136,21 @@ impl dyn Visitor + '_ {
     ) -> Result<()> {
         let info = OptionInfo { key: key.into(), help: help.into(), syntax: T::syntax(), default: default.into() };
         self.visit(info, place)
+    }
+
+    /// Shows a family of options with values of type `T` and qualifiers of type `Q`.
+    ///
+    /// # Errors
+    /// As [`Visitor::visit_family`].
+    pub fn family<Q: Value, T: Value>(
+        &mut self,
+        pattern: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
+        default: impl Into<Cow<'static, str>>,
+        place: &mut Family<Q, T>,
+    ) -> Result<()> {
+        let info = OptionInfo { key: pattern.into(), help: help.into(), syntax: T::syntax(), default: default.into() };
+        self.visit_family(info, place)
     }
 }
 
@@ -168,51 +193,92 @@ pub fn parse(kind: &str, attrs: &Attrs, options: &mut dyn Options) -> Result<()>
     parse_of(&format!("type={kind}"), &["type", "dest"], attrs, options)
 }
 
-/// Reads `attrs` as the options of sources of `scheme`.
+/// Reads `attrs` into the options of sources of `scheme`.
 ///
 /// # Errors
 /// As [`parse`].
 pub fn parse_of_source<O: Options + Default>(scheme: &str, attrs: &Attrs) -> Result<O> {
+    parse_for(&format!("source `{scheme}:`"), attrs)
+}
+
+/// Reads `attrs` into the options of `owner`, which messages name.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_for<O: Options + Default>(owner: &str, attrs: &Attrs) -> Result<O> {
     let mut options = O::default();
-    parse_of(&format!("source {scheme}"), &[], attrs, &mut options)?;
+    parse_of(owner, &[], attrs, &mut options)?;
     Ok(options)
 }
 
+/// The options of what has none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoOptions;
+
+impl Options for NoOptions {
+    fn visit(&mut self, _: &mut dyn Visitor) -> Result<()> {
+        Ok(())
+    }
+}
+
 fn parse_of(owner: &str, common: &[&'static str], attrs: &Attrs, options: &mut dyn Options) -> Result<()> {
-    struct Parser<'a> {
-        owner: &'a str,
-        left: Attrs,
-        known: Vec<Cow<'static, str>>,
-    }
-    impl Visitor for Parser<'_> {
-        fn visit(&mut self, option: OptionInfo, place: &mut dyn Place) -> Result<()> {
-            let attr = self.left.take(&option.key);
-            self.known.push(option.key.clone());
-            let Some(attr) = attr else { return Ok(()) };
-            place.set(&attr.value).map_err(|error| {
-                let at = at_column(attr.column);
-                let message = format!("option `{}` of {}{at}: {}", option.key, self.owner, error.message());
-                let outer = Error::option(message);
-                match error.hint() {
-                    Some(hint) => outer.with_hint(hint),
-                    None => outer,
-                }
-            })
-        }
-    }
     let known = common.iter().map(|key| (*key).into()).collect();
     let mut parser = Parser { owner, left: attrs.clone(), known };
     options.visit(&mut parser)?;
-    if let Some((key, attr)) = parser.left.iter().next() {
-        let message = format!("{owner} has no option `{}`{}", key.escape_debug(), at_column(attr.column));
-        let known = parser.known.iter().map(AsRef::as_ref);
-        let hint = nearest(key, known.clone()).map_or_else(
-            || format!("it has {}", known.collect::<Vec<_>>().join(", ")),
-            |near| format!("did you mean `{near}`?"),
-        );
-        return Err(Error::option(message).with_hint(hint));
+    match parser.left.iter().next() {
+        Some((key, attr)) => Err(parser.unknown(key, attr)),
+        None => options.validate(),
     }
-    options.validate()
+}
+
+/// Fills options in, and keeps what none of them took.
+struct Parser<'a> {
+    owner: &'a str,
+    left: Attrs,
+    known: Vec<Cow<'static, str>>,
+}
+
+impl Visitor for Parser<'_> {
+    fn visit(&mut self, option: OptionInfo, place: &mut dyn Place) -> Result<()> {
+        let attr = self.left.take(&option.key);
+        self.known.push(option.key.clone());
+        let Some(attr) = attr else { return Ok(()) };
+        place.set(&attr.value).map_err(|error| self.bad_value(&option.key, &attr, &error))
+    }
+
+    fn visit_family(&mut self, option: OptionInfo, place: &mut dyn FamilyPlace) -> Result<()> {
+        let pattern = option.key;
+        let keys: Vec<String> = self.left.iter().map(|(key, _)| key.to_owned()).collect();
+        for key in keys {
+            let Some((qualifier, name)) = family::split(&pattern, &key)? else { continue };
+            let Some(attr) = self.left.take(&key) else { continue };
+            place.set(qualifier, name, &attr.value).map_err(|error| self.bad_value(&key, &attr, &error))?;
+        }
+        self.known.push(pattern);
+        Ok(())
+    }
+}
+
+impl Parser<'_> {
+    fn bad_value(&self, key: &str, attr: &Attr, error: &Error) -> Error {
+        let at = at_column(attr.column);
+        let outer = Error::option(format!("option `{key}` of {}{at}: {}", self.owner, error.message()));
+        match error.hint() {
+            Some(hint) => outer.with_hint(hint),
+            None => outer,
+        }
+    }
+
+    fn unknown(&self, key: &str, attr: &Attr) -> Error {
+        let message = format!("{} has no option `{}`{}", self.owner, key.escape_debug(), at_column(attr.column));
+        let meant = nearest(family::stem(key), self.known.iter().map(|key| family::stem(key)));
+        let meant = meant.and_then(|near| self.known.iter().find(|key| family::stem(key) == near));
+        Error::option(message).with_hint(match meant {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if self.known.is_empty() => "it has no options".to_owned(),
+            None => format!("it has {}", self.known.join(", ")),
+        })
+    }
 }
 
 /// Says where a field stands, for the end of a message.
@@ -225,6 +291,11 @@ pub fn describe(options: &mut dyn Options) -> Vec<OptionInfo> {
     struct Lister(Vec<OptionInfo>);
     impl Visitor for Lister {
         fn visit(&mut self, option: OptionInfo, _: &mut dyn Place) -> Result<()> {
+            self.0.push(option);
+            Ok(())
+        }
+
+        fn visit_family(&mut self, option: OptionInfo, _: &mut dyn FamilyPlace) -> Result<()> {
             self.0.push(option);
             Ok(())
         }

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use longshore_oci::{Error, Platform, Result};
 
+use super::record::{quoted, record};
+
 /// A type that an option can have.
 pub trait Value: Sized {
     /// What may be written, such as `true|false`.
@@ -39,6 +41,22 @@ impl Value for String {
     fn parse(text: &str) -> Result<Self> {
         Ok(text.to_owned())
     }
+}
+
+/// A list is one CSV record: an item that contains a comma is quoted.
+impl Value for Vec<String> {
+    fn syntax() -> Cow<'static, str> {
+        "TEXT[,TEXT…]".into()
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        Ok(record("list", text)?.into_iter().map(|field| field.value).collect())
+    }
+}
+
+/// Writes a list as the text of one option, from which `Vec<String>` is read.
+pub fn list_value(items: &[String]) -> String {
+    items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(",")
 }
 
 impl Value for i32 {
@@ -98,5 +116,13 @@ mod tests {
             assert!(!bool::parse(text).unwrap(), "{text}");
         }
         assert_eq!(bool::parse("yes").unwrap_err().message(), "expected true|false, not `yes`");
+    }
+
+    #[test]
+    fn lists_are_read_as_they_were_written() {
+        for items in [vec!["a"], vec!["a", "b"], vec!["*.{a,b}", "\"q\"", ""], vec!["", ""]] {
+            let items: Vec<String> = items.into_iter().map(str::to_owned).collect();
+            assert_eq!(Vec::<String>::parse(&list_value(&items)).unwrap(), items);
+        }
     }
 }

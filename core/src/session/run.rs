@@ -6,7 +6,7 @@ use std::thread;
 use longshore_content::{Cancel, ContentStore, ImageStore, Spool};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 
-use super::{ResolvedOutput, ResolvedSession, Store};
+use super::{ResolvedOutput, ResolvedSession, Store, sources};
 use crate::context::{ExportContext, Response};
 use crate::exporter::Staged;
 use crate::result::BuildResult;
@@ -45,6 +45,7 @@ impl ResolvedSession {
     pub fn export(self, result: &BuildResult, store: Store) -> Result<Vec<Response>, ExportFailure> {
         self.work.check()?;
         self.check_store(&store)?;
+        let result = &*sources::without_store(result, &store, &self.work.progress)?;
         let layers = self.layers(result)?;
         let spool;
         let mut images: Option<Arc<dyn ImageStore>> = None;

@@ -1,13 +1,18 @@
 //! Directories that are exported, checked against what is written.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use longshore_content::{ContentStore, Progress};
 use longshore_oci::{Error, Result};
 
+use super::Store;
 use super::targets::Target;
-use crate::layer::{DirSource, LayerSource};
-use crate::result::{BuildResult, ImageContent};
+use crate::layer::{DirSource, Layer, LayerSource};
+use crate::result::{Artifact, BuildResult, Built, ImageContent};
 use crate::tree::Patterns;
 
 /// Refuses an output that would be written into a directory that is exported: what is in it would depend
@@ -24,6 +29,70 @@ pub(super) fn check_outside(result: &BuildResult, target: &Target) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// Returns `result` without the store of the run in its directories: the store grows while they are read, and an
+/// image that holds it would grow with each run.
+pub(super) fn without_store<'r>(
+    result: &'r BuildResult,
+    store: &Store,
+    progress: &Progress,
+) -> Result<Cow<'r, BuildResult>> {
+    let store: &dyn ContentStore = match store {
+        Store::Spool => return Ok(Cow::Borrowed(result)),
+        Store::Given(store) => Arc::as_ref(store),
+        Store::Images(images) => images.as_ref(),
+    };
+    let Some(place) = store.directory().and_then(|directory| directory.canonicalize().ok()) else {
+        return Ok(Cow::Borrowed(result));
+    };
+    let within = directories(result).map(|source| store_within(source, &place)).collect::<Result<Vec<_>>>()?;
+    if within.iter().all(Option::is_none) {
+        return Ok(Cow::Borrowed(result));
+    }
+    progress.warn(format!("{} left out: it is the store of this run", place.display()));
+    let mut result = result.clone();
+    let mut changed = HashMap::new();
+    for artifact in artifacts_mut(&mut result) {
+        for layer in &mut artifact.layers {
+            // Platforms share layers, and a layer is known by its address.
+            let key = Arc::as_ptr(layer) as usize;
+            if !changed.contains_key(&key) {
+                changed.insert(key, without(layer, &place)?);
+            }
+            *layer = changed[&key].clone();
+        }
+    }
+    Ok(Cow::Owned(result))
+}
+
+/// Returns where below the directory of `source` the store is, unless it is left out anyway.
+fn store_within(source: &DirSource, store: &Path) -> Result<Option<PathBuf>> {
+    let Ok(root) = source.path.canonicalize() else { return Ok(None) };
+    let Ok(within) = store.strip_prefix(&root) else { return Ok(None) };
+    if within.as_os_str().is_empty() {
+        let message = format!("cannot export {}: it is the store of this run", source.path.display());
+        return Err(Error::option(message).with_hint("choose another store, or work without one"));
+    }
+    Ok(Some(within.to_owned()).filter(|within| !is_excluded(&source.rules.excludes, within)))
+}
+
+fn without(layer: &Arc<Layer>, store: &Path) -> Result<Arc<Layer>> {
+    let LayerSource::Dir(source) = &layer.source else { return Ok(layer.clone()) };
+    let Some(within) = store_within(source, store)? else { return Ok(layer.clone()) };
+    let mut source = source.clone();
+    source.rules.excludes.exclude_path(within.as_os_str().as_bytes());
+    Ok(Arc::new(Layer { source: LayerSource::Dir(source), history: layer.history.clone() }))
+}
+
+fn artifacts_mut(result: &mut BuildResult) -> impl Iterator<Item = &mut Artifact> {
+    result.images.iter_mut().flat_map(|image| -> Vec<&mut Artifact> {
+        match &mut image.content {
+            ImageContent::Built(Built::Single(artifact)) => vec![artifact],
+            ImageContent::Built(Built::Platforms(platforms)) => platforms.values_mut().collect(),
+            ImageContent::Existing(_) => Vec::new(),
+        }
+    })
 }
 
 fn directories(result: &BuildResult) -> impl Iterator<Item = &DirSource> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use longshore_content::ImageStore;
 use longshore_oci::{Context, Error, ErrorKind, Result};
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, FileType, OFlags, access, fcntl_getfl, fstat, makedev};
 
 use crate::layout::LayoutDirectory;
 use crate::output::Dest;
@@ -42,6 +42,11 @@ impl Target {
             (Destination::NamedFile, None) => {
                 Err(refuse("it needs a destination".to_owned())
                     .with_hint("add dest=FILE, or dest=- for standard output"))
+            }
+            (Destination::File | Destination::NamedFile, None | Some(Dest::Stdout)) if !is_stdout_open() => {
+                let message = format!("type={kind}: standard output is closed, or /dev/null");
+                let error = Error::new(ErrorKind::Unavailable, message);
+                Err(error.with_hint("redirect standard output to a file or a pipe, or add dest=FILE"))
             }
             (Destination::File | Destination::NamedFile, None | Some(Dest::Stdout)) if io::stdout().is_terminal() => {
                 Err(refuse("an archive is not written to a terminal".to_owned()).with_hint("add dest=FILE"))
@@ -173,6 +178,9 @@ fn check_file(path: &Path) -> Result<()> {
 fn check_directory(path: &Path) -> Result<()> {
     match path.metadata() {
         Ok(found) if !found.is_dir() => Err(Error::option(format!("destination {} is a file", path.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            Err(Error::option(format!("destination {} is a link to nothing", path.display())))
+        }
         _ => check_writable(&existing(path), path),
     }
 }
@@ -194,6 +202,20 @@ fn check_writable(existing: &Path, destination: &Path) -> Result<()> {
         let message = format!("cannot write {}: {} is not writable", destination.display(), existing.display());
         Error::new(if kind == ErrorKind::Other { ErrorKind::Denied } else { kind }, message).with_source(error)
     })
+}
+
+/// Whether standard output was open for writing when this process began. In place of one that is closed, the
+/// runtime opens `/dev/null` for reading and writing, where a shell opens it for writing alone.
+fn is_stdout_open() -> bool {
+    let stdout = io::stdout();
+    let (Ok(flags), Ok(stat)) = (fcntl_getfl(&stdout), fstat(&stdout)) else { return false };
+    let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+    let is_null = is_device && stat.st_rdev == makedev(1, 3);
+    match flags & OFlags::RWMODE {
+        OFlags::RDONLY => false,
+        OFlags::RDWR => !is_null,
+        _ => true,
+    }
 }
 
 fn parent(path: &Path) -> &Path {

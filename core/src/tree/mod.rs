@@ -1,8 +1,11 @@
 //! Root file systems: how one on disk is walked, and how layers merge into one.
 
 pub mod merged;
+mod node;
 mod patterns;
 mod walk;
 
+pub(crate) use node::directory_xattr_names;
+pub use node::{FileType, Node, NodeFile};
 pub use patterns::{Matched, Patterns};
-pub use walk::{FileType, Node, NodeFile, walk};
+pub use walk::walk;

@@ -1,53 +1,44 @@
 //! The walk: sorted, relative to directory handles, and never through a symbolic link.
 
-use std::ffi::{CStr, CString};
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use longshore_content::is_scratch;
 use longshore_oci::{Context, Error, Result};
-pub use rustix::fs::FileType;
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, Stat, fgetxattr, fstat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
+use super::node::{Node, Place};
 use super::{Matched, Patterns};
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-/// `NONBLOCK`, because what was a file when it was listed may be a pipe when it is opened.
-const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
-
-/// A file as the walk found it, without following it if it is a symbolic link.
-#[derive(Debug)]
-pub struct Node<'a> {
-    root: &'a Path,
-    parent: BorrowedFd<'a>,
-    name: &'a CStr,
-    /// For a directory, the directory itself.
-    directory: Option<BorrowedFd<'a>>,
-    path: &'a [u8],
-    stat: Stat,
-}
+/// Directories that are kept open: those deepest in the tree. Those above are opened again on the way back.
+const OPEN: usize = 64;
 
 /// Calls `visit` for each file below `root` that `excludes` leaves in, parents first, the names of a
 /// directory sorted by their bytes. The root itself is not visited.
 ///
 /// A directory that is excluded is visited all the same before the first file in it that a `!`
-/// pattern includes again.
+/// pattern includes again. A temporary directory of Longshore is visited, but not what is in it, which
+/// may vanish at any time.
 ///
 /// # Errors
 /// Those of `visit`; a directory that cannot be read, by name.
 pub fn walk(root: &Path, excludes: &Patterns, visit: &mut dyn FnMut(&Node<'_>) -> Result<()>) -> Result<()> {
     let open = || openat(CWD, root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let directory = open().attempt(|| format!("cannot open {}", root.display()))?;
-    let mut walk = Walk { root, excludes, visit, path: Vec::new(), stack: Vec::new() };
+    let device = fstat(&directory).attempt(|| format!("cannot open {}", root.display()))?.st_dev;
+    let mut walk = Walk { root, device, excludes, visit, path: Vec::new(), stack: Vec::new() };
     walk.enter(directory, None, excludes.root())?;
     walk.run()
 }
 
 struct Walk<'a> {
     root: &'a Path,
+    /// The file system of the root.
+    device: u64,
     excludes: &'a Patterns,
     visit: &'a mut dyn FnMut(&Node<'_>) -> Result<()>,
     path: Vec<u8>,
@@ -56,7 +47,10 @@ struct Walk<'a> {
 
 /// A directory on the way from the root to where the walk is.
 struct Level {
-    directory: OwnedFd,
+    /// Open, unless it is far above where the walk is.
+    directory: Option<OwnedFd>,
+    /// Its file system and number, by which it is known again.
+    identity: (u64, u64),
     /// Its names that are still to come, the next one last.
     names: Vec<CString>,
     /// Its own name and what was found of it; `None` for the root.
@@ -64,13 +58,15 @@ struct Level {
     visited: bool,
     matched: Matched,
     path_length: usize,
+    /// The length of the path where its file system begins, if it is not that of the root.
+    mounted: Option<usize>,
 }
 
 impl Walk<'_> {
     fn run(&mut self) -> Result<()> {
         while let Some(level) = self.stack.last_mut() {
             let Some(name) = level.names.pop() else {
-                self.stack.pop();
+                self.leave()?;
                 continue;
             };
             self.path.truncate(level.path_length);
@@ -85,15 +81,18 @@ impl Walk<'_> {
 
     /// Looks at one name of the directory on top of the stack.
     fn step(&mut self, name: CString) -> Result<()> {
-        let Some(level) = self.stack.last() else { return Ok(()) };
+        let Some((level, directory)) = self.top() else { return Ok(()) };
         let matched = self.excludes.enter(&level.matched, &self.path);
-        let stat = statat(&level.directory, &name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| self.failed(error))?;
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        let is_scratch = is_scratch(OsStr::from_bytes(name.to_bytes()));
+        let stat = match statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) if is_scratch => return Ok(()),
+            stat => stat.map_err(|error| self.failed(error))?,
+        };
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory && !is_scratch {
             if matched.is_excluded() && !self.excludes.may_reinclude_below(&self.path) {
                 return Ok(());
             }
-            let directory =
-                openat(&level.directory, &name, DIRECTORY, Mode::empty()).map_err(|error| self.failed(error))?;
+            let directory = openat(directory, &name, DIRECTORY, Mode::empty()).map_err(|error| self.failed(error))?;
             let is_excluded = matched.is_excluded();
             self.enter(directory, Some((name, stat)), matched)?;
             return if is_excluded { Ok(()) } else { self.visit_directories() };
@@ -102,16 +101,36 @@ impl Walk<'_> {
             return Ok(());
         }
         self.visit_directories()?;
-        let Some(level) = self.stack.last() else { return Ok(()) };
-        let node = Node {
-            root: self.root,
-            parent: level.directory.as_fd(),
-            name: &name,
-            directory: None,
-            path: &self.path,
-            stat,
+        // The number of a file's own device says nothing: overlayfs gives that of a layer.
+        let Some(Level { directory: Some(directory), mounted, .. }) = self.stack.last() else { return Ok(()) };
+        let mounted = *mounted;
+        let place = Place { root: self.root, path: &self.path, mounted };
+        (self.visit)(&Node { place, parent: directory.as_fd(), name: &name, directory: None, stat })
+    }
+
+    /// The directory that the walk is in.
+    fn top(&self) -> Option<(&Level, &OwnedFd)> {
+        let level = self.stack.last()?;
+        Some((level, level.directory.as_ref()?))
+    }
+
+    /// Goes back to the directory above.
+    fn leave(&mut self) -> Result<()> {
+        let Some(Level { directory: Some(below), own: Some(_), .. }) = self.stack.pop() else { return Ok(()) };
+        let Some(level) = self.stack.last_mut().filter(|level| level.directory.is_none()) else { return Ok(()) };
+        let path = &self.path[..level.path_length];
+        let place = Place { root: self.root, path, mounted: level.mounted };
+        let open = || -> Result<(OwnedFd, Stat), Errno> {
+            let directory = openat(&below, "..", DIRECTORY, Mode::empty())?;
+            let stat = fstat(&directory)?;
+            Ok((directory, stat))
         };
-        (self.visit)(&node)
+        let (directory, stat) = open().map_err(|error| place.failed(error))?;
+        if (stat.st_dev, stat.st_ino) != level.identity {
+            return Err(place.changed("was moved"));
+        }
+        level.directory = Some(directory);
+        Ok(())
     }
 
     /// Visits the directories on the stack that were not visited yet, from the root down.
@@ -120,14 +139,10 @@ impl Walk<'_> {
             let (above, rest) = self.stack.split_at_mut(depth);
             let (parent, level) = (&above[depth - 1], &mut rest[0]);
             let Some((name, stat)) = level.own.as_ref().filter(|_| !level.visited) else { continue };
-            let node = Node {
-                root: self.root,
-                parent: parent.directory.as_fd(),
-                name,
-                directory: Some(level.directory.as_fd()),
-                path: &self.path[..level.path_length],
-                stat: *stat,
-            };
+            let (Some(parent), Some(directory)) = (&parent.directory, &level.directory) else { continue };
+            let place = Place { root: self.root, path: &self.path[..level.path_length], mounted: level.mounted };
+            let directory = Some(directory.as_fd());
+            let node = Node { place, parent: parent.as_fd(), name, directory, stat: *stat };
             (self.visit)(&node)?;
             level.visited = true;
         }
@@ -144,140 +159,25 @@ impl Walk<'_> {
             }
         }
         names.sort_unstable_by(|a, b| b.cmp(a));
+        let stat = fstat(&directory).map_err(|error| self.failed(error))?;
+        let (identity, directory) = ((stat.st_dev, stat.st_ino), Some(directory));
         let path_length = self.path.len();
-        self.stack.push(Level { directory, names, own, visited: false, matched, path_length });
+        let above = self.stack.last().and_then(|level| level.mounted);
+        let mounted = above.or_else(|| (stat.st_dev != self.device).then_some(path_length));
+        self.stack.push(Level { directory, identity, names, own, visited: false, matched, path_length, mounted });
+        // One that was not visited yet is still needed, and so is the directory that it is in.
+        if let Some([level, next, ..]) = self.stack.len().checked_sub(OPEN).and_then(|at| self.stack.get_mut(at..))
+            && next.visited
+        {
+            level.directory = None;
+        }
         Ok(())
     }
 
+    /// An error about what is at the present path.
     fn failed(&self, error: Errno) -> Error {
-        failed(error, self.root, &self.path)
-    }
-}
-
-fn failed(error: Errno, root: &Path, path: &[u8]) -> Error {
-    let file = display(root, path);
-    if error == Errno::NOENT {
-        return changed(&format!("{file} vanished while it was read"));
-    }
-    Error::from(error).context(format!("cannot read {file}"))
-}
-
-fn changed(message: &str) -> Error {
-    Error::input(message).with_hint("export a tree that nobody writes to, such as a snapshot")
-}
-
-fn display(root: &Path, path: &[u8]) -> String {
-    root.join(Path::new(std::ffi::OsStr::from_bytes(path))).display().to_string()
-}
-
-impl Node<'_> {
-    /// Its path from the root of the walk.
-    pub fn path(&self) -> &[u8] {
-        self.path
-    }
-
-    /// Its name in its directory.
-    pub fn name(&self) -> &[u8] {
-        self.name.to_bytes()
-    }
-
-    /// Its full path, for messages.
-    pub fn display(&self) -> String {
-        display(self.root, self.path)
-    }
-
-    /// What the system says about it.
-    pub fn stat(&self) -> &Stat {
-        &self.stat
-    }
-
-    /// What kind of file it is.
-    pub fn file_type(&self) -> FileType {
-        FileType::from_raw_mode(self.stat.st_mode)
-    }
-
-    /// Opens a regular file. It yields exactly the bytes that its size promised, or fails.
-    ///
-    /// # Errors
-    /// A file that cannot be opened, or that is not the one that was found.
-    pub fn open(&self) -> Result<NodeFile> {
-        let opened = openat(self.parent, self.name, FILE, Mode::empty()).map_err(|error| self.failed(error))?;
-        let stat = fstat(&opened).map_err(|error| self.failed(error))?;
-        if (stat.st_dev, stat.st_ino) != (self.stat.st_dev, self.stat.st_ino) {
-            return Err(changed(&format!("{} was replaced while it was read", self.display())));
-        }
-        let path = PathBuf::from(self.display());
-        Ok(NodeFile { file: File::from(opened), path, left: self.stat.st_size.cast_unsigned() })
-    }
-
-    /// Where a symbolic link points.
-    ///
-    /// # Errors
-    /// A link that cannot be read.
-    pub fn read_link(&self) -> Result<Vec<u8>> {
-        let target = readlinkat(self.parent, self.name, Vec::new()).map_err(|error| self.failed(error))?;
-        Ok(target.into_bytes())
-    }
-
-    /// An extended attribute of a directory.
-    ///
-    /// # Errors
-    /// An attribute that cannot be read; that there is none is not an error.
-    pub fn directory_xattr(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let Some(directory) = self.directory else { return Ok(None) };
-        xattr(directory, name).map_err(|error| self.failed(error))
-    }
-
-    fn failed(&self, error: Errno) -> Error {
-        failed(error, self.root, self.path)
-    }
-}
-
-fn xattr(file: BorrowedFd<'_>, name: &str) -> Result<Option<Vec<u8>>, Errno> {
-    let mut value = vec![0; 256];
-    loop {
-        match fgetxattr(file, name, &mut value[..]) {
-            Ok(size) => {
-                value.truncate(size);
-                return Ok(Some(value));
-            }
-            Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
-            Err(Errno::RANGE) if value.len() < 64 << 10 => value.resize(64 << 10, 0),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// A regular file that fails if its size is not what it was when the walk found it.
-#[derive(Debug)]
-pub struct NodeFile {
-    file: File,
-    path: PathBuf,
-    left: u64,
-}
-
-impl NodeFile {
-    /// An extended attribute.
-    ///
-    /// # Errors
-    /// An attribute that cannot be read; that there is none is not an error.
-    pub fn xattr(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        xattr(self.file.as_fd(), name).attempt(|| format!("cannot read {name} of {}", self.path.display()))
-    }
-}
-
-impl Read for NodeFile {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let size_changed = || changed(&format!("{} changed its size while it was read", self.path.display()));
-        let count = match self.file.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
-            read => read.attempt(|| format!("cannot read {}", self.path.display()))?,
-        };
-        if count as u64 > self.left || (count == 0 && self.left > 0 && !buffer.is_empty()) {
-            return Err(size_changed().into());
-        }
-        self.left -= count as u64;
-        Ok(count)
+        let mounted = self.stack.last().and_then(|level| level.mounted);
+        Place { root: self.root, path: &self.path, mounted }.failed(error)
     }
 }
 
@@ -285,6 +185,7 @@ impl Read for NodeFile {
 mod tests {
     use super::*;
     use std::fs;
+    use std::io::Read;
 
     fn visited(root: &Path, patterns: &[&str]) -> Vec<String> {
         let mut paths = Vec::new();

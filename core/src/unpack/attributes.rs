@@ -16,36 +16,53 @@ use crate::tree::merged::Attributes;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Writer<'a> {
     pub(super) is_root: bool,
-    /// Bits of the mode that every file and directory has in any case.
-    pub(super) access: u32,
+    /// Whether files and directories are for a snapshot, in which their owner must be able to read and remove
+    /// everything.
+    is_for_snapshots: bool,
     pub(super) progress: &'a Progress,
 }
+
+/// The path of a file in the image, for messages.
+pub(super) type Shown<'a> = &'a dyn Fn() -> String;
 
 impl<'a> Writer<'a> {
     /// How files are written: as root's in the first user namespace, where owners, devices and attributes
     /// of the system can be set. Root of another namespace is an ordinary user here.
     pub(super) fn new(work: &'a Work) -> Self {
-        Writer { is_root: is_root(), access: 0, progress: &work.progress }
+        Writer { is_root: is_root(), is_for_snapshots: false, progress: &work.progress }
     }
 
     /// As [`new`](Self::new), for snapshots: what an ordinary user could not read or remove again stays
     /// accessible to them.
     pub(super) fn for_snapshots(work: &'a Work) -> Self {
-        let writer = Self::new(work);
-        Writer { access: if writer.is_root { 0 } else { 0o700 }, ..writer }
+        Writer { is_for_snapshots: true, ..Self::new(work) }
     }
 
-    /// Sets the attributes of an open file or directory.
-    pub(super) fn set(self, file: BorrowedFd<'_>, attributes: &Attributes) -> Result<()> {
+    /// Sets the attributes of an open file.
+    pub(super) fn set_file(self, file: BorrowedFd<'_>, attributes: &Attributes, shown: Shown<'_>) -> Result<()> {
+        self.set(file, attributes, self.access(0o600), shown)
+    }
+
+    /// Sets the attributes of an open directory.
+    pub(super) fn set_directory(self, file: BorrowedFd<'_>, attributes: &Attributes, shown: Shown<'_>) -> Result<()> {
+        self.set(file, attributes, self.access(0o700), shown)
+    }
+
+    /// The bits of a mode that a file has in any case.
+    fn access(self, bits: u32) -> u32 {
+        if self.is_for_snapshots && !self.is_root { bits } else { 0 }
+    }
+
+    fn set(self, file: BorrowedFd<'_>, attributes: &Attributes, access: u32, shown: Shown<'_>) -> Result<()> {
         if self.is_root {
             fchown(file, Some(Uid::from_raw(attributes.uid)), Some(Gid::from_raw(attributes.gid)))?;
         }
         // A change of the owner takes set-user-ID and capabilities away, so they come after it; a file that
         // is read-only takes no attributes from an ordinary user, so its mode comes last.
         for (name, value) in attributes.xattrs() {
-            self.check_xattr(name, fsetxattr(file, name, value, XattrFlags::empty()))?;
+            self.check_xattr(name, fsetxattr(file, name, value, XattrFlags::empty()), shown)?;
         }
-        fchmod(file, Mode::from_raw_mode(attributes.mode | self.access))?;
+        fchmod(file, Mode::from_raw_mode(attributes.mode | access))?;
         Ok(futimens(file, &times(attributes))?)
     }
 
@@ -56,6 +73,7 @@ impl<'a> Writer<'a> {
         name: &[u8],
         is_link: bool,
         attributes: &Attributes,
+        shown: Shown<'_>,
     ) -> Result<()> {
         if self.is_root {
             let (uid, gid) = (Uid::from_raw(attributes.uid), Gid::from_raw(attributes.gid));
@@ -67,24 +85,29 @@ impl<'a> Writer<'a> {
         for (key, value) in attributes.xattrs() {
             let mut path = format!("/proc/self/fd/{}/", directory.as_fd().as_raw_fd()).into_bytes();
             path.extend_from_slice(name);
-            self.check_xattr(key, lsetxattr(path, key, value, XattrFlags::empty()))?;
+            self.check_xattr(key, lsetxattr(path, key, value, XattrFlags::empty()), shown)?;
         }
         Ok(utimensat(directory, name, &times(attributes), AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    fn check_xattr(self, name: &[u8], set: rustix::io::Result<()>) -> Result<()> {
-        let name = || String::from_utf8_lossy(name).escape_debug().to_string();
-        match set {
-            Err(Errno::NOTSUP) => {
-                self.progress.warn(format!("attribute `{}` left out: the file system has none", name()));
-                Ok(())
-            }
-            Err(Errno::PERM) if !self.is_root => {
-                self.progress.warn(format!("attribute `{}` left out: only root may set it", name()));
-                Ok(())
-            }
-            set => set.map_err(|error| Error::from(error).context(format!("cannot set attribute `{}`", name()))),
-        }
+    /// An attribute that the system does not take is left out with a warning, which names the first file of a
+    /// kind. A medium that fails is an error.
+    fn check_xattr(self, name: &[u8], set: rustix::io::Result<()>, shown: Shown<'_>) -> Result<()> {
+        let Err(error) = set else { return Ok(()) };
+        let shown_name = String::from_utf8_lossy(name).escape_debug().to_string();
+        let reason = match error {
+            Errno::NOTSUP => "the file system does not take it",
+            Errno::PERM | Errno::ACCESS if self.is_root => "a file of this type cannot have it",
+            Errno::PERM | Errno::ACCESS => "only root may set it",
+            Errno::INVAL | Errno::RANGE | Errno::TOOBIG | Errno::NAMETOOLONG => "the system does not take its value",
+            error => return Err(Error::from(error).context(format!("cannot set attribute `{shown_name}`"))),
+        };
+        let family = name.split(|byte| *byte == b'.').next().unwrap_or(name);
+        let kind = format!("attribute {} {reason}", String::from_utf8_lossy(family));
+        self.progress.warn_once(&kind, || {
+            format!("attribute `{shown_name}` of `{}` left out: {reason} (further ones are not listed)", shown())
+        });
+        Ok(())
     }
 }
 

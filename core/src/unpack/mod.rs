@@ -10,6 +10,7 @@
 //! No path of an archive is ever handed to the kernel, so nothing in one can reach outside.
 
 mod attributes;
+mod filling;
 mod overlay;
 mod place;
 mod snapshots;

@@ -63,11 +63,15 @@ pub fn mount(mount: &Mount, to: &Path) -> Result<()> {
         return Err(Error::new(ErrorKind::Unsupported, format!("overlayfs takes {LAYERS} layers, not {layers}"))
             .with_hint("unpack with --to"));
     }
-    let mounted = match mount.kind {
-        MountKind::Bind => mount_bind(mount, to),
-        MountKind::Overlay => mount_overlay(mount, to),
+    let mounted = || -> Result<()> {
+        // The kernel mounts on no symbolic link.
+        let to = to.canonicalize()?;
+        match mount.kind {
+            MountKind::Bind => mount_bind(mount, &to),
+            MountKind::Overlay => mount_overlay(mount, &to),
+        }
     };
-    mounted.attempt(|| format!("cannot mount on {}", to.display()))
+    mounted().attempt(|| format!("cannot mount on {}", to.display()))
 }
 
 fn mount_bind(mount: &Mount, to: &Path) -> Result<()> {

@@ -82,19 +82,15 @@ impl<'a> Placer<'a> {
         self.work.check()?;
         match visit {
             Visit::Directory { path, inode, opaque } => {
-                let shown = || format!("cannot make `{}`", String::from_utf8_lossy(path).escape_debug());
-                self.directory(path, *inode, *opaque).attempt(shown)
+                self.directory(path, *inode, *opaque).attempt(|| format!("cannot make `{}`", shown(path)))
             }
             Visit::Name { name, inode } => {
                 let made = self.name(name, *inode);
-                made.attempt(|| {
-                    format!("cannot make `{}`", String::from_utf8_lossy(&self.path_of(name)).escape_debug())
-                })
+                made.attempt(|| format!("cannot make `{}`", shown(&self.path_of(name))))
             }
             Visit::Gone { name } => {
-                let shown = || format!("cannot hide `{}`", String::from_utf8_lossy(&self.path_of(name)).escape_debug());
                 let device = mknodat(&self.current, *name, FileType::CharacterDevice, Mode::empty(), makedev(0, 0));
-                device.attempt(shown)
+                device.attempt(|| format!("cannot hide `{}`", shown(&self.path_of(name))))
             }
         }
     }
@@ -123,6 +119,7 @@ impl<'a> Placer<'a> {
         }
         let inode = self.tree.inode(id);
         let (directory, attributes) = (self.current.as_fd(), inode.attributes());
+        let shown = || shown(&self.path_of(name));
         match inode.kind() {
             Kind::Directory => return Ok(()),
             Kind::File(_) if self.copied_from(id).is_some() => {
@@ -131,7 +128,7 @@ impl<'a> Placer<'a> {
                 if let Some((snapshot, path)) = self.copied_from(id) {
                     std::io::copy(&mut File::from(open_file(snapshot, path)?), &mut to)?;
                 }
-                self.writer.set(to.as_fd(), attributes)?;
+                self.writer.set_file(to.as_fd(), attributes, &shown)?;
             }
             Kind::File(Content::Unread) => return Err(Error::input("its content was not read")),
             Kind::File(Content::Staged { layer, number }) => {
@@ -142,25 +139,24 @@ impl<'a> Placer<'a> {
             Kind::File(Content::Empty) => {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let file = openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?;
-                self.writer.set(file.as_fd(), attributes)?;
+                self.writer.set_file(file.as_fd(), attributes, &shown)?;
             }
             Kind::Symlink(target) => {
                 symlinkat(target, directory, name)?;
-                self.writer.set_at(directory, name, true, attributes)?;
+                self.writer.set_at(directory, name, true, attributes, &shown)?;
             }
             Kind::Fifo => {
                 mknodat(directory, name, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-                self.writer.set_at(directory, name, false, attributes)?;
+                self.writer.set_at(directory, name, false, attributes, &shown)?;
             }
             Kind::Device { .. } if !self.writer.is_root => {
-                let path = String::from_utf8_lossy(&self.path_of(name)).escape_debug().to_string();
-                self.work.progress.warn(format!("device `{path}` left out: only root may make it"));
+                self.work.progress.warn(format!("device `{}` left out: only root may make it", shown()));
                 return Ok(());
             }
             Kind::Device { is_block, major, minor } => {
                 let kind = if is_block { FileType::BlockDevice } else { FileType::CharacterDevice };
                 mknodat(directory, name, kind, Mode::RUSR | Mode::WUSR, makedev(major, minor))?;
-                self.writer.set_at(directory, name, false, attributes)?;
+                self.writer.set_at(directory, name, false, attributes, &shown)?;
             }
         }
         if inode.has_links() {
@@ -175,20 +171,37 @@ impl<'a> Placer<'a> {
         Some((self.below.get(layer)?, path))
     }
 
-    /// Gives the directories their attributes, the deepest first: what is put into one changes its time.
-    /// `root` is the directory, which may have been moved.
+    /// Gives the directories their attributes. `root` is the directory, which may have been moved.
     pub(super) fn finish(self, root: &OwnedFd) -> Result<()> {
-        for (path, inode) in self.directories.iter().rev() {
-            let set = || -> Result<()> {
-                let directory = if path.is_empty() { root.try_clone()? } else { open_below(root, path)? };
-                self.writer.set(directory.as_fd(), self.tree.inode(*inode).attributes())
-            };
-            set().attempt(|| {
-                format!("cannot set the attributes of `{}`", String::from_utf8_lossy(path).escape_debug())
-            })?;
-        }
-        Ok(())
+        self.finish_below(root)?;
+        self.finish_root(root)
     }
+
+    /// Gives all directories but the root their attributes, the deepest first: what is put into one changes
+    /// its time.
+    pub(super) fn finish_below(&self, root: &OwnedFd) -> Result<()> {
+        let below = self.directories.iter().rev().filter(|(path, _)| !path.is_empty());
+        below.map(|(path, inode)| self.finish_one(open_below(root, path), path, *inode)).collect()
+    }
+
+    /// Gives the root its attributes.
+    pub(super) fn finish_root(&self, root: &OwnedFd) -> Result<()> {
+        let found = self.directories.iter().filter(|(path, _)| path.is_empty());
+        found.map(|(path, inode)| self.finish_one(Ok(root.try_clone()?), path, *inode)).collect()
+    }
+
+    fn finish_one(&self, directory: Result<OwnedFd>, path: &[u8], inode: InodeId) -> Result<()> {
+        let attributes = self.tree.inode(inode).attributes();
+        let set =
+            directory.and_then(|directory| self.writer.set_directory(directory.as_fd(), attributes, &|| shown(path)));
+        set.attempt(|| format!("cannot set the attributes of `{}`", shown(path)))
+    }
+}
+
+/// A path in the image, for people.
+fn shown(path: &[u8]) -> String {
+    let path: &[u8] = if path.is_empty() { b"/" } else { path };
+    String::from_utf8_lossy(path).escape_debug().to_string()
 }
 
 /// Opens a directory below `root`.

@@ -90,7 +90,7 @@ fn write(
             Err(error) => return Err(error.into()),
         }
     }
-    writer.set(file.as_fd(), &Attributes::of(entry)?)
+    writer.set_file(file.as_fd(), &Attributes::of(entry)?, &|| entry.display())
 }
 
 /// Reads all layers, several at a time: those that are written each into a directory of its own in

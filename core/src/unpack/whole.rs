@@ -2,78 +2,139 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
-use longshore_content::{MadeDirectories, ScratchDirectory, Work, is_scratch};
-use longshore_oci::{Context, Error, Result};
+use longshore_content::{MadeDirectories, ScratchDirectory, Work, is_root, is_scratch, remove_leftovers};
+use longshore_oci::{Context, Error, ErrorKind, Result};
 
 use super::attributes::Writer;
+use super::filling::{Filling, take_out_leftovers};
+use super::place::Placer;
 use super::{apply, open_directory, place, stage};
 use crate::layer::BlobSource;
 use crate::tree::merged::MergedTree;
 
-/// Unpacks `layers`, the base first, into the directory `to`, which is missing or empty.
+/// Unpacks `layers`, the base first, into the directory `to`, which is missing or empty. A symbolic link to an
+/// empty directory is followed.
 ///
 /// Each file that survives is written once. Root gives files the owners that the layers say; for others
 /// all files are their own, and devices and attributes that only root may set are left out with a
 /// warning. Directories that no layer describes belong to root, have the mode 0755 and are of 1970.
 ///
+/// A directory that is missing appears as a whole, once everything is on the medium, whatever happens to
+/// the process. In one that exists, a process that is killed may leave a part, which the next call for the same
+/// directory takes out first.
+///
 /// # Errors
 /// [`InvalidOption`](crate::ErrorKind::InvalidOption) if something is at `to`;
 /// [`Corrupt`](crate::ErrorKind::Corrupt) for a layer that does not have its diffID;
-/// [`InvalidInput`](crate::ErrorKind::InvalidInput) for one that cannot be applied or is beyond the limits. Then
-/// nothing is left at `to`, unless it was an empty directory and the medium failed while it was filled.
+/// [`InvalidInput`](crate::ErrorKind::InvalidInput) for one that cannot be applied or is beyond the limits;
+/// [`Unavailable`](crate::ErrorKind::Unavailable) if another process unpacks into the same directory. Then
+/// nothing is left at `to`.
 pub fn unpack(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> {
-    let exists = check_destination(to)?;
-    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // An empty directory may be a file system of its own, into which nothing can be moved from outside.
-    let place = if exists { to } else { parent };
-    let made = MadeDirectories::make(place)?;
-    let scratch = ScratchDirectory::new_in(place)?;
-    let tree = scratch.path().join("tree");
-    fs::create_dir(&tree).attempt(|| format!("cannot make {}", tree.display()))?;
-    let (staging, entries) = stage::stage_all(layers, scratch.path(), &|_| true, Writer::new(work), work)?;
-    let mut merged = MergedTree::default();
-    for (entries, layer) in entries.into_iter().zip(layers) {
-        apply(&mut merged, layer, entries, &work.cancel)?;
+    match destination(to)? {
+        Destination::Missing(to) => unpack_to_missing(layers, &to, work),
+        Destination::Empty(to) => unpack_to_empty(layers, &to, work),
     }
-    let root = open_directory(&tree)?;
-    let placer = place::place(&merged, &root, &staging, work)?;
-    if exists {
-        move_children(&tree, to)?;
-        drop(scratch);
-        placer.finish(&open_directory(to)?)?;
-    } else if Writer::new(work).is_root {
-        placer.finish(&root)?;
-        fs::rename(&tree, to).attempt(|| format!("cannot make {}", to.display()))?;
-    } else {
-        // An ordinary user cannot move a directory that is read-only.
-        fs::rename(&tree, to).attempt(|| format!("cannot make {}", to.display()))?;
-        placer.finish(&root)?;
-    }
+}
+
+/// The directory is made beside `to`, and renamed when it is complete.
+fn unpack_to_missing(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> {
+    let parent = parent(to);
+    let made = MadeDirectories::make(parent)?;
+    let staging = ScratchDirectory::new_in(parent)?;
+    // Not within the other one: an ordinary user cannot move a read-only directory to another parent.
+    let tree = ScratchDirectory::new_in(parent)?;
+    let root = open_directory(tree.path())?;
+    with_tree(layers, staging.path(), &root, work, |placer| placer.finish(&root))?;
+    drop(staging);
+    tree.persist(to)?;
     drop(made);
     Ok(())
 }
 
-/// Whether there is an empty directory.
-fn check_destination(to: &Path) -> Result<bool> {
+/// An empty directory may be a file system of its own, into which nothing can be moved from outside.
+fn unpack_to_empty(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> {
+    let root = open_directory(to)?;
+    let lock = fs::File::from(root.try_clone()?);
+    if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
+        let message = format!("cannot unpack to {}: another process does", to.display());
+        return Err(Error::new(ErrorKind::Unavailable, message));
+    }
+    let scratch = ScratchDirectory::new_in(to)?;
+    let tree = scratch.path().join("tree");
+    fs::create_dir(&tree).attempt(|| format!("cannot make {}", tree.display()))?;
+    let tree_root = open_directory(&tree)?;
+    let staging = scratch.path().to_owned();
+    with_tree(layers, &staging, &tree_root, work, |placer| {
+        let filling = Filling::begin(&tree, to)?;
+        placer.finish_below(&root)?;
+        if is_root() {
+            // Others might be unable to remove the list from a root that is read-only.
+            placer.finish_root(&root)?;
+        }
+        let written = || format!("cannot write {}", to.display());
+        rustix::fs::syncfs(&root).attempt(written)?;
+        drop(scratch);
+        filling.finish();
+        placer.finish_root(&root)?;
+        Ok(rustix::fs::fsync(&root).attempt(written)?)
+    })
+}
+
+/// Writes the tree of `layers` to `root`, and calls `finish` with what is left to do.
+fn with_tree(
+    layers: &[BlobSource],
+    staging: &Path,
+    root: &OwnedFd,
+    work: &Work,
+    finish: impl FnOnce(Placer<'_>) -> Result<()>,
+) -> Result<()> {
+    let (staging, entries) = stage::stage_all(layers, staging, &|_| true, Writer::new(work), work)?;
+    let mut merged = MergedTree::default();
+    for (entries, layer) in entries.into_iter().zip(layers) {
+        apply(&mut merged, layer, entries, &work.cancel)?;
+    }
+    finish(place::place(&merged, root, &staging, work)?)
+}
+
+/// Where a tree is unpacked to.
+enum Destination {
+    /// Nothing is there; the path ends in a name.
+    Missing(PathBuf),
+    /// An empty directory, whose path has no link.
+    Empty(PathBuf),
+}
+
+/// Looks at what is at `to`, without what runs left there that are gone.
+fn destination(to: &Path) -> Result<Destination> {
     let refuse = |reason: &str| {
         Err(Error::option(format!("cannot unpack to {}: {reason}", to.display()))
             .with_hint("give the name of a directory that is missing or empty"))
     };
-    match fs::read_dir(to) {
-        Ok(mut entries) => {
-            // What an earlier run left is removed by this one.
+    match fs::metadata(to) {
+        Ok(found) if !found.is_dir() => refuse("it is not a directory"),
+        Ok(_) => {
+            let path = to.canonicalize().attempt(|| format!("cannot unpack to {}", to.display()))?;
+            // A run that made it may have left its staging directory.
+            remove_leftovers(parent(&path));
+            take_out_leftovers(&path);
+            let mut entries = fs::read_dir(&path).attempt(|| format!("cannot unpack to {}", to.display()))?;
             if entries.any(|entry| entry.map_or(true, |entry| !is_scratch(&entry.file_name()))) {
                 return refuse("it is not empty");
             }
-            Ok(true)
+            Ok(Destination::Empty(path))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if to.is_symlink() {
+            // Without a slash or a dot at its end, which no directory can be given as its name.
+            let path: PathBuf = to.components().collect();
+            if path.is_symlink() {
                 refuse("it is a link to nothing")
+            } else if path.file_name().is_none() {
+                refuse("it does not end in a name")
             } else {
-                Ok(false)
+                Ok(Destination::Missing(path))
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => refuse("it is not a directory"),
@@ -81,11 +142,6 @@ fn check_destination(to: &Path) -> Result<bool> {
     }
 }
 
-fn move_children(from: &Path, to: &Path) -> Result<()> {
-    for entry in fs::read_dir(from).attempt(|| format!("cannot list {}", from.display()))? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        fs::rename(entry.path(), &to).attempt(|| format!("cannot make {}", to.display()))?;
-    }
-    Ok(())
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -1,6 +1,7 @@
 //! Blobs: files that count once they have a row.
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use longshore_content::{BlobInfo, BlobMeta, BlobWriter, ContentStore, IngestFile, Made, Origin, Provider, not_found};
@@ -66,6 +67,10 @@ impl ContentStore for EmbeddedStore {
 
     fn is_read_only(&self) -> bool {
         self.inner.database.is_read_only()
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        Some(self.root())
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_content::{BlobFiles, Durability};
+use longshore_content::{BlobFiles, Durability, MadeDirectories};
 use longshore_oci::{Context, Digest, Result};
 use rusqlite::{Transaction, params};
 
@@ -70,9 +70,7 @@ impl EmbeddedStore {
     }
 
     fn open_at(root: &Path) -> Result<Self> {
-        if !root.exists() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
-        }
+        MadeDirectories::make_with_mode(root, 0o700)?.keep();
         fs::create_dir_all(root.join("leases"))?;
         let snapshots = root.join(SNAPSHOTS);
         if !snapshots.exists() {

@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use longshore_content::{Amount, Mount, ScratchDirectory, SnapshotWriter, Snapshots, is_root, not_found};
+use longshore_content::{Amount, Mount, ScratchDirectory, SnapshotWriter, Snapshots, is_root, not_found, size_below};
 use longshore_oci::{Context, Digest, Error, ErrorKind, Result};
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -91,7 +90,7 @@ impl EmbeddedStore {
     }
 
     fn commit_snapshot(&self, directory: &Path, chain_id: &Digest, parent: Option<&Digest>) -> Result<()> {
-        let size = size_of(directory)?;
+        let size = size_below(directory).attempt(|| format!("cannot list {}", directory.display()))?;
         self.write_and_hold(chain_id, |transaction| {
             let key = chain_id.to_string();
             if self.find_snapshot(transaction, &key)?.is_some() {
@@ -175,24 +174,6 @@ fn is_mounted(mounts: &str, path: &Path) -> bool {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string();
     let ends = |at: usize| !mounts[at + path.len()..].starts_with(|next: char| next.is_ascii_digit());
     mounts.match_indices(&path).any(|(at, _)| ends(at))
-}
-
-/// Bytes of the files below a directory, each counted once.
-fn size_of(directory: &Path) -> Result<u64> {
-    let mut size = 0;
-    let mut left = vec![directory.to_owned()];
-    while let Some(directory) = left.pop() {
-        for entry in fs::read_dir(&directory).attempt(|| format!("cannot list {}", directory.display()))? {
-            let entry = entry?;
-            let metadata = entry.metadata()?;
-            if metadata.is_dir() {
-                left.push(entry.path());
-            } else {
-                size = u64::saturating_add(size, metadata.len() / metadata.nlink().max(1));
-            }
-        }
-    }
-    Ok(size)
 }
 
 struct Writer<'a> {

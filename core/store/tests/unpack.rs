@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 mod unpack {
+    pub(crate) mod destinations;
     pub(crate) mod fixture;
     pub(crate) mod hostile;
     pub(crate) mod oracle;
@@ -183,24 +184,27 @@ fn a_layer_that_is_not_what_it_says_leaves_nothing() {
     assert_eq!(std::fs::read_dir(place.path().join("store/fs")).unwrap().count(), 0);
 }
 
+/// Overlayfs reads no attribute of the root of a layer, so what it hides is hidden by name.
 #[test]
-fn a_destination_must_be_new_or_empty() {
-    let place = tempfile::tempdir().unwrap();
-    let layers = layers(&[vec![file("a", "a")]]);
-    for (name, expected) in [("full", "not empty"), ("file", "not a directory"), ("link", "link to nothing")] {
-        let to = place.path().join(name);
-        match name {
-            "full" => std::fs::create_dir_all(to.join("x")).unwrap(),
-            "file" => std::fs::write(&to, "").unwrap(),
-            _ => std::os::unix::fs::symlink("nowhere", &to).unwrap(),
-        }
-        let error = unpack_to(&layers, &to).unwrap_err();
-        assert!(error.kind() == ErrorKind::InvalidOption && error.message().contains(expected), "{error}");
-    }
-    std::fs::create_dir(place.path().join("empty")).unwrap();
-    for to in ["empty", "new/below"] {
-        unpack_to(&layers, &place.path().join(to)).unwrap();
-        assert_eq!(read_tree(&place.path().join(to)).len(), 2, "{to}");
+fn an_opaque_root_hides_what_is_below() {
+    let base = vec![directory("etc"), file("etc/a", "1"), directory("usr"), file("usr/b", "1"), file("top", "1")];
+    let middle = vec![file("usr/c", "2"), symlink("link", "usr")];
+    for upper in [
+        vec![file(".wh..wh..opq", ""), file("usr/d", "3")],
+        vec![directory("usr"), file("usr/d", "3"), file("./.wh..wh..opq", "")],
+        vec![file(".wh..wh..opq", "")],
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let to = place.path().join("to");
+        let stack = layers(&[base.clone(), middle.clone(), upper.clone(), vec![file("last", "4")]]);
+        unpack_to(&stack, &to).unwrap();
+        let names: Vec<_> = read_tree(&to).into_keys().collect();
+        let has_usr = upper.len() > 1;
+        let expected = if has_usr { vec!["", "last", "usr", "usr/d"] } else { vec!["", "last"] };
+        assert_eq!(names, expected, "{upper:?}");
+        let store = EmbeddedStore::open(place.path().join("store")).unwrap();
+        let Some(found) = mounted(&snapshots(&stack, &store).unwrap().unwrap(), place.path()) else { return };
+        assert_eq!(found, read_tree(&to), "{upper:?}");
     }
 }
 

@@ -27,7 +27,7 @@ fn combined<'a>(
 ) -> Result<(Bundle<'a>, Vec<ExportedImage>)> {
     let images = assemble_all(result, &options.image()?, cx)?;
     let exported = images.iter().map(NamedImage::exported).collect();
-    let document = manifest::document(&images, options)?;
+    let document = manifest::document(&images, options, cx.work())?;
     let entries = entries(&images, None);
     let blobs = images.into_iter().flat_map(|named| named.image.blobs).collect();
     let mut archive = LayoutArchive::new(entries, blobs)?;

@@ -88,7 +88,10 @@ fn a_platform_that_is_not_there_is_an_error_that_names_those_that_are() {
     for image in [sample::multi_platform(1, 2), sample::existing(1, &existing)] {
         let error = export(vec![image], &root.path().join("a.tar"), ",platform=linux/s390x").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert_eq!(error.hint(), Some("set platform= to one of linux/amd64, linux/arm64"));
+        assert_eq!(error.hint(), Some("choose one of linux/amd64, linux/arm64"));
+        let expected =
+            "cannot choose the image that Docker sees (platform=linux/s390x): no image for platform linux/s390x";
+        assert!(error.with_causes().ends_with(expected), "{}", error.with_causes());
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
     }
 }

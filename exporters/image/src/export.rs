@@ -62,7 +62,7 @@ fn unpack(image: &AssembledImage<'_>, store: &Arc<dyn ImageStore>, cx: &ExportCo
     })?;
     let provider: Arc<dyn Provider> = store.clone();
     let existing = Existing { root: image.root.clone(), referrers: Vec::new(), provider };
-    let layers = match image::layers_for(&existing, &Platform::host(), &cx.work().progress) {
+    let layers = match image::layers_for(&existing, &Platform::host(), cx.work()) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             cx.work().progress.warn(format!("{}: not unpacked: {}", image.root.digest, error.with_causes()));
             return Ok(());

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use longshore_core::content::{ImageStore, copy};
-use longshore_core::image::{GraphLimits, walk};
-use longshore_core::{Cancel, ExporterRegistry, OutputSpec, Store};
+use longshore_core::image::Graph;
+use longshore_core::{Cancel, ExporterRegistry, OutputSpec, Store, Work};
 use longshore_exporter_image::ImageExporter;
 use longshore_store::EmbeddedStore;
 use longshore_testkit::conformance::{ExporterCase, StoreCase, exporter};
@@ -28,7 +28,7 @@ fn visible(place: &Path) -> Vec<String> {
     let store = open(place);
     for (name, image) in store.images().unwrap() {
         for root in [&image.root].into_iter().chain(&image.referrers) {
-            let blobs = walk(root, &store, GraphLimits::default()).unwrap().blobs;
+            let blobs = Graph::at(root, &store, &Work::default()).walk().unwrap().blobs;
             for blob in &blobs {
                 copy(&store, &blob.descriptor, &mut std::io::sink(), &Cancel::default(), None).unwrap();
             }

@@ -4,12 +4,18 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use longshore_core::compression::Algorithm;
-use longshore_core::oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Digest, Index, json};
-use longshore_core::{BuildResult, ExporterRegistry, Image, OutputSpec, Response, Result, Session, Store};
+use longshore_core::content::MemoryStore;
+use longshore_core::oci::{
+    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Digest, Index, Manifest, MediaType, Platform, json,
+};
+use longshore_core::{
+    BuildResult, Existing, ExporterRegistry, Image, ImageContent, OutputSpec, Response, Result, Session, Store,
+};
 use longshore_exporter_oci::OciExporter;
-use longshore_testkit::sample::{self, ExistingOptions};
+use longshore_testkit::sample::{self, ExistingOptions, TarOptions, tar_bytes};
 use longshore_testkit::validate::{self, ValidatedImage};
 
 fn try_export(result: &BuildResult, outputs: &[String]) -> Result<Vec<Response>> {
@@ -59,6 +65,31 @@ fn golden_digests() {
         (options, Digest::of(&fs::read(archive).unwrap()).to_string())
     });
     assert_eq!(found.each_ref().map(|(options, digest)| (*options, digest.as_str())), golden);
+}
+
+/// `arm/v6` in the index and `arm` in the configuration was refused as a contradiction.
+#[test]
+fn a_variant_that_only_the_index_names_stays_there() {
+    let store = MemoryStore::default();
+    let layer = tar_bytes(1, TarOptions { files: 1, ..TarOptions::default() });
+    let layer = store.put(MediaType::layer(Algorithm::Uncompressed), &layer);
+    let rootfs = format!(r#"{{"type":"layers","diff_ids":["{}"]}}"#, layer.digest);
+    let fields = format!(r#"{{"architecture":"arm","os":"linux","history":[{{"comment":"a"}}],"rootfs":{rootfs}}}"#);
+    let config = store.put(MediaType::CONFIG, fields.as_bytes());
+    let manifest = Manifest::new(config.clone(), vec![layer]);
+    let manifest = store.put(MediaType::MANIFEST, &json::indented(&manifest).unwrap());
+    let v6 = Some("linux/arm/v6".parse::<Platform>().unwrap());
+    let root = Index::new(vec![Descriptor { platform: v6.clone(), ..manifest }]);
+    let root = store.put(MediaType::INDEX, &json::indented(&root).unwrap());
+    let existing = Existing { root, referrers: Vec::new(), provider: Arc::new(store) };
+    let directory = tempfile::tempdir().unwrap();
+    let image = Image::new(ImageContent::Existing(existing));
+    export(vec![image], directory.path(), "tar=false,compression=zstd,force-compression=true");
+    let found = validate::layout_dir(directory.path()).unwrap().images.remove(0);
+    assert!(found.layers[0].media_type.as_str().ends_with("+zstd"));
+    assert_eq!(found.config, config.digest, "the configuration keeps its bytes");
+    let made = fs::read(directory.path().join(found.root.layout_path())).unwrap();
+    assert_eq!(serde_json::from_slice::<Index>(&made).unwrap().manifests[0].platform, v6);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use longshore_core::content::copy;
-use longshore_core::image::{GraphLimits, walk};
+use longshore_core::image::Graph;
 use longshore_core::oci::ImageName;
 use longshore_core::{Cancel, ExporterRegistry, OutputSpec, PushSession, Pusher, RegistryOptions, Result, Work};
 use longshore_distribution::{Client, ClientOptions};
@@ -54,7 +54,7 @@ fn visible(place: &Path) -> Vec<String> {
         for tag in registry.tags(&repository) {
             let pull = client.repository(&name, Work::default()).unwrap();
             let root = pull.resolve(&tag).unwrap();
-            for blob in walk(&root, &pull, GraphLimits::default()).unwrap().blobs {
+            for blob in Graph::at(&root, &pull, &Work::default()).walk().unwrap().blobs {
                 copy(&pull, &blob.descriptor, &mut std::io::sink(), &Cancel::default(), None).unwrap();
                 lines.push(format!("{repository}:{tag} {}", blob.descriptor.digest));
             }

@@ -6,7 +6,10 @@ use std::path::Path;
 
 use longshore_core::archive::TarFile;
 use longshore_core::layout::LayoutSource;
-use longshore_core::{Context, Error, Frontend, FrontendContext, Image, Result, SchemeInfo, Source};
+use longshore_core::options::{NoOptions, parse_of_source};
+use longshore_core::{
+    Context, Error, Frontend, FrontendContext, FrontendInstance, Image, Result, SchemeInfo, Source, split_reference,
+};
 
 use crate::docker::DockerArchive;
 
@@ -22,26 +25,33 @@ const SCHEMES: [(&str, &str, &str); 3] = [
 
 impl Frontend for ArchiveFrontend {
     fn schemes(&self) -> Vec<SchemeInfo> {
-        let info = |(scheme, syntax, summary): (&'static str, &'static str, &'static str)| SchemeInfo {
-            scheme: scheme.into(),
-            syntax: syntax.into(),
-            summary: summary.into(),
-            image_store: false,
-        };
-        SCHEMES.map(info).into()
+        SCHEMES.map(|(scheme, syntax, summary)| SchemeInfo::new(scheme, syntax, summary, &mut NoOptions)).into()
     }
 
-    fn open(&self, source: &Source, _: &FrontendContext) -> Result<Vec<Image>> {
-        let (path, reference) = split(&source.value);
-        if path.is_empty() {
+    fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
+        let NoOptions = parse_of_source(&source.scheme, &source.attrs)?;
+        if source.value.is_empty() {
             return Err(Error::option(format!("`{}` without a path", source.scheme)));
         }
-        let images = match source.scheme.as_str() {
+        Ok(Box::new(Archive { scheme: source.scheme.clone(), value: source.value.clone() }))
+    }
+}
+
+#[derive(Debug)]
+struct Archive {
+    scheme: String,
+    value: String,
+}
+
+impl FrontendInstance for Archive {
+    fn build(&self, _: &FrontendContext<'_>) -> Result<Vec<Image>> {
+        let (path, reference) = split_reference(&self.value);
+        let images = match self.scheme.as_str() {
             "oci" => LayoutSource::directory(Path::new(path)).and_then(|layout| layout.images(reference)),
             "oci-archive" => open(path).and_then(LayoutSource::archive).and_then(|layout| layout.images(reference)),
             _ => open(path).and_then(|tar| docker(tar, reference)),
         };
-        images.attempt(|| format!("cannot read {}:{path}", source.scheme))
+        images.attempt(|| format!("cannot read {}:{path}", self.scheme))
     }
 }
 
@@ -63,33 +73,4 @@ fn open(path: &str) -> Result<TarFile> {
         return Err(Error::input("it is a directory").with_hint("for a layout in a directory write oci:DIR"));
     }
     if found.is_file() { TarFile::open(file) } else { TarFile::spool(file) }
-}
-
-/// Splits `PATH[:REF]`. Both may have colons, so the longest path that exists is taken.
-fn split(value: &str) -> (&str, Option<&str>) {
-    let ends = value.rmatch_indices(':').map(|(at, _)| at);
-    let exists = |end: &usize| value[..*end] == *"-" || Path::new(&value[..*end]).exists();
-    match [value.len()].into_iter().chain(ends).find(exists) {
-        Some(end) => (&value[..end], value.get(end + 1..)),
-        // Nothing is there: what stands before the first colon is what was meant.
-        None => value.split_once(':').map_or((value, None), |(path, reference)| (path, Some(reference))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_and_references_may_have_colons() {
-        let root = tempfile::tempdir().unwrap();
-        std::fs::write(root.path().join("a:b"), "").unwrap();
-        let path = root.path().join("a:b").display().to_string();
-        let with = |reference: &str| format!("{path}:{reference}");
-        assert_eq!(split(&path), (path.as_str(), None));
-        assert_eq!(split(&with("app:1")), (path.as_str(), Some("app:1")));
-        assert_eq!(split("-:app:1"), ("-", Some("app:1")));
-        assert_eq!(split("-"), ("-", None));
-        assert_eq!(split("missing:app:1"), ("missing", Some("app:1")));
-    }
 }

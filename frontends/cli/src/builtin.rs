@@ -2,7 +2,7 @@
 
 use longshore_core::content::StoreRegistry;
 use longshore_core::{ExporterRegistry, FrontendRegistry};
-use longshore_distribution::{Client, ClientOptions};
+use longshore_distribution::Client;
 use longshore_exporter_docker::DockerExporter;
 use longshore_exporter_image::ImageExporter;
 use longshore_exporter_oci::OciExporter;
@@ -14,18 +14,13 @@ use longshore_frontend_rootfs::RootfsFrontend;
 use longshore_frontend_store::StoreFrontend;
 use longshore_store::EmbeddedStores;
 
-/// Who talks to registries, for sources and outputs alike.
-pub fn client() -> Client {
-    Client::new(ClientOptions::default())
-}
-
 /// The exporters, in the order of the reference page.
-pub fn exporters() -> ExporterRegistry {
+pub(crate) fn exporters() -> ExporterRegistry {
     ExporterRegistry::default().with(DockerExporter).with(ImageExporter).with(OciExporter).with(RegistryExporter)
 }
 
-/// The frontends, in the order of `--help`. Registries are read with `client`.
-pub fn frontends(client: &Client) -> FrontendRegistry {
+/// The frontends, in the order of the reference page. Registries are read with `client`.
+pub(crate) fn frontends(client: &Client) -> FrontendRegistry {
     FrontendRegistry::default()
         .with(RootfsFrontend)
         .with(ArchiveFrontend)
@@ -35,6 +30,6 @@ pub fn frontends(client: &Client) -> FrontendRegistry {
 }
 
 /// The kinds of image stores. A path without a scheme is of the first kind.
-pub fn stores() -> StoreRegistry {
+pub(crate) fn stores() -> StoreRegistry {
     StoreRegistry::default().with(EmbeddedStores)
 }

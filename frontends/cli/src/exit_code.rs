@@ -1,17 +1,20 @@
 //! Exit codes.
 
+use std::io;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use longshore_core::{Error, ErrorKind};
 
 /// What the exit code of the command says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
-    Failed = 1,
-    Usage = 2,
-    Input = 3,
-    Environment = 4,
-    Interrupted = 130,
+    Failed,
+    Usage,
+    Input,
+    Environment,
+    /// By the signal with this number.
+    Interrupted(u8),
 }
 
 /// The table of `--help`.
@@ -22,11 +25,35 @@ Exit codes:
     2  a bad option or destination; nothing was exported
     3  a source that is missing, corrupt, or not what it should be
     4  no permission, no space, or something is busy or out of reach
-  130  interrupted";
+  129  ended by SIGHUP
+  130  interrupted (SIGINT)
+  143  terminated (SIGTERM)";
+
+const SIGINT: u8 = 2;
+/// The first signal that asked this process to stop; 0 for none.
+static SIGNAL: AtomicU8 = AtomicU8::new(0);
+
+/// Notes that a signal asked this process to stop; false if one did before.
+pub(crate) fn note_signal(signal: u8) -> bool {
+    SIGNAL.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+}
+
+impl Code {
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Input => 3,
+            Self::Environment => 4,
+            // As shells say it.
+            Self::Interrupted(signal) => 128 + signal,
+        }
+    }
+}
 
 impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
-        Self::from(code as u8)
+        Self::from(code.number())
     }
 }
 
@@ -38,7 +65,12 @@ pub(crate) fn of(error: &anyhow::Error) -> Code {
             Code::Input
         }
         Some(ErrorKind::Denied | ErrorKind::NoSpace | ErrorKind::Unavailable) => Code::Environment,
-        Some(ErrorKind::Cancelled) => Code::Interrupted,
+        Some(ErrorKind::Cancelled) => match SIGNAL.load(Ordering::SeqCst) {
+            0 => Code::Interrupted(SIGINT),
+            signal => Code::Interrupted(signal),
+        },
+        // Standard output.
+        None if error.is::<io::Error>() => Code::Environment,
         _ => Code::Failed,
     }
 }

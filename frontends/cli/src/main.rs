@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use longshore_cli::{builtin, run};
+use longshore_cli::Program;
 
 fn main() -> ExitCode {
-    let client = builtin::client();
-    run(builtin::exporters(), builtin::frontends(&client), &client)
+    Program::builtin().run()
 }

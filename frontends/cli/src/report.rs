@@ -2,9 +2,11 @@
 
 use longshore_core::Error;
 
+use crate::stderr::say;
+
 /// Prints an error, its causes and what to do about it.
 pub(crate) fn print(error: &anyhow::Error) {
-    eprint!("{}", text(error));
+    say(&text(error));
 }
 
 fn text(error: &anyhow::Error) -> String {

@@ -14,9 +14,9 @@ use longshore_core::{Context, Error, ErrorKind, Result};
 const VARIABLE: &str = "LONGSHORE_ROOT";
 
 /// The image store of a command, opened when the command needs it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct StoreRoot {
-    kinds: StoreRegistry,
+    kinds: Arc<StoreRegistry>,
     /// What `--store` says.
     given: Option<OsString>,
 }
@@ -24,7 +24,7 @@ pub(crate) struct StoreRoot {
 impl StoreRoot {
     /// The store at the address that `--store` gave, or where it is without one.
     pub(crate) fn new(kinds: StoreRegistry, given: Option<OsString>) -> Self {
-        Self { kinds, given }
+        Self { kinds: Arc::new(kinds), given }
     }
 
     /// Opens the store, which is created if it does not exist.
@@ -64,7 +64,8 @@ impl StoreRoot {
 
     fn missing(&self) -> Error {
         let place = self.address().map(|address| format!(" in {}", address.display())).unwrap_or_default();
-        Error::new(ErrorKind::NotFound, format!("there is no image store{place}"))
+        let yet = if self.given.is_none() { " yet" } else { "" };
+        Error::new(ErrorKind::NotFound, format!("there is no image store{yet}{place}"))
             .with_hint("`longshore import` or an export with type=image makes one; --store names another")
     }
 

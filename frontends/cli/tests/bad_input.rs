@@ -55,7 +55,7 @@ const CASES: &[Case] = &[
     (
         &["rootfs:tree", "-o", "type=oci,dest=out.tar,dest=b"],
         2,
-        "error: invalid output: `dest` stands again at column 23\n",
+        "error: invalid output: `dest` is given twice at column 23\n",
     ),
     (
         &["rootfs:tree", "-o", "type=oci,tar=false"],
@@ -122,7 +122,7 @@ const CASES: &[Case] = &[
     (
         &["linux/arm64=rootfs:tree", "--platform", "linux/amd64", "-o", "type=oci,dest=out.tar"],
         3,
-        "error: no image for platform linux/amd64\nhint: there are images for linux/arm64\n",
+        "error: no image for platform linux/amd64\nhint: choose one of linux/arm64\n",
     ),
     (
         &["linux/arm46=rootfs:tree", "-o", "type=oci,dest=out.tar"],
@@ -150,11 +150,15 @@ const CASES: &[Case] = &[
         3,
         "error: cannot read config tree/file\n  caused by: not an image configuration in JSON\n",
     ),
-    (&["rootfs:tree", "--exclude", "[", "-o", "type=oci,dest=out.tar"], 2, "error: --exclude: malformed pattern \"[\""),
+    (
+        &["rootfs:tree", "--exclude", "[", "-o", "type=oci,dest=out.tar"],
+        2,
+        "error: option `exclude` of source `rootfs:`: malformed pattern \"[\"",
+    ),
     (
         &["rootfs:tree", "--owner", "root", "-o", "type=oci,dest=out.tar"],
         2,
-        "error: --owner: `root` is not UID:GID in numbers\n",
+        "error: option `owner` of source `rootfs:`: expected UID:GID in numbers, not `root`\nhint: for root write 0:0\n",
     ),
     (
         &["rootfs:reserved", "-o", "type=oci,dest=out.tar"],

@@ -127,6 +127,42 @@ fn a_layer_on_several_platforms_goes_on_that_of_this_machine() {
     assert!(ran.stderr.contains(&format!("linux/{other}")), "{}", ran.stderr);
 }
 
+/// An index as `podman push --add-compression` writes it. Flags that change the image dropped one of two in silence.
+#[test]
+fn of_one_platform_twice_the_first_is_kept_and_a_warning_names_both() {
+    let work = prepared();
+    let output = "type=oci,name=zstd:1,dest=layout,tar=false,compression=zstd";
+    work.ok(&["export", "linux/arm64=rootfs:arm", "--label", "a=b", "-o", output]);
+    let entries: Value = serde_json::from_slice(&work.read("layout/index.json")).unwrap();
+    let entries = entries["manifests"].as_array().unwrap();
+    let path =
+        |digest: &Value| format!("layout/blobs/sha256/{}", digest.as_str().unwrap().trim_start_matches("sha256:"));
+    let mut index: Value = serde_json::from_slice(&work.read(&path(&entries[0]["digest"]))).unwrap();
+    let mut second = entries[1].clone();
+    second["platform"] = json!({"os": "linux", "architecture": "arm64", "variant": "v8"});
+    let listed = index["manifests"].as_array_mut().unwrap();
+    listed.push(second.clone());
+    let first = listed.iter().find(|entry| entry["platform"]["architecture"] == "arm64").unwrap().clone();
+    let index = index.to_string();
+    let digest = Digest::of(index.as_bytes());
+    work.write(&path(&json!(digest)), &index);
+    let entry = json!({"mediaType": entries[0]["mediaType"], "digest": digest, "size": index.len()});
+    std::fs::remove_file(work.path("layout/index.json")).unwrap();
+    work.write("layout/index.json", json!({"schemaVersion": 2, "manifests": [entry]}).to_string());
+    let [first, second] = [&first, &second].map(|entry| entry["digest"].as_str().unwrap());
+
+    let ran = work.ok(&["export", "oci:layout", "--env", "A=1", "-o", "type=oci,dest=new.tar"]);
+    let expected = format!("{digest}: skipped {second}: the index lists {first} for linux/arm64/v8 before it");
+    assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
+    let new = images(&work, "new.tar");
+    assert_eq!(new.len(), 2);
+    assert!(new.iter().all(|image| image.layers[0].media_type.as_str().ends_with("+gzip")));
+    let ran = work.ok(&["export", "oci:layout", "--platform", "linux/arm64", "-o", "type=oci,dest=arm.tar"]);
+    let expected = format!("{digest} lists 2 images for linux/arm64: using the first, {first}");
+    assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
+    assert_eq!(images(&work, "arm.tar")[0].manifest.to_string(), first);
+}
+
 /// Docker loads such images, and lists no layers where it makes an image that has none.
 #[test]
 fn an_image_without_history_keeps_its_id_in_every_format() {
@@ -253,27 +289,50 @@ fn what_is_wrong_with_an_archive_is_said() {
 #[test]
 fn inspect_says_what_an_image_consists_of() {
     let work = prepared();
-    let text = String::from_utf8(work.ok(&["inspect", "oci:layout"]).stdout).unwrap();
-    for expected in [
-        "image docker.io/library/app:1\n",
-        "linux/arm64  sha256:",
-        "Labels {\"a\":\"b\"}",
-        "1 files of 3 B",
-        "3 B  app\n",
-    ] {
-        assert!(text.contains(expected), "{expected}\n{text}");
+    let text = |flags: &[&str]| {
+        let ran = work.ok(&[&["inspect", "oci:layout"], flags].concat());
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let (short, long) = (text(&[]), text(&["--files"]));
+    for expected in ["image docker.io/library/app:1\n", "linux/arm64  sha256:", "Labels {\"a\":\"b\"}", " B gzip"] {
+        assert!(short.contains(expected) && long.contains(expected), "{expected}\n{short}\n{long}");
     }
-    let found: Value =
-        serde_json::from_slice(&work.ok(&["inspect", "docker-archive:docker.tar", "--json"]).stdout).unwrap();
+    for expected in ["1 files of 3 B", "3 B  app\n"] {
+        assert!(long.contains(expected) && !short.contains(expected), "{expected}\n{short}\n{long}");
+    }
     let expected = images(&work, "docker.tar");
-    let manifests = found[0]["image"]["manifests"].as_array().unwrap();
-    assert_eq!(manifests.len(), 2);
-    for (manifest, expected) in manifests.iter().zip(&expected) {
-        assert_eq!(manifest["digest"], json!(expected.manifest));
-        assert_eq!(manifest["layers"][0]["diffId"], json!(expected.layers[0].diff_id));
-        assert_eq!(manifest["layers"][0]["biggest"], json!([{"path": "app", "size": 3}]));
-        assert_eq!(manifest["image"]["os"], "linux");
+    for flags in [&["--json"][..], &["--json", "--files"]] {
+        let ran = work.ok(&[&["inspect", "docker-archive:docker.tar"], flags].concat());
+        let found: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        let manifests = found[0]["image"]["manifests"].as_array().unwrap();
+        assert_eq!(manifests.len(), 2);
+        for (manifest, expected) in manifests.iter().zip(&expected) {
+            assert_eq!(manifest["digest"], json!(expected.manifest));
+            assert_eq!(manifest["image"]["os"], "linux");
+            let layer = manifest["layers"][0].as_object().unwrap();
+            assert_eq!(layer["diffId"], json!(expected.layers[0].diff_id));
+            let biggest = (flags.len() > 1).then(|| json!([{"path": "app", "size": 3}]));
+            assert_eq!(layer.get("biggest"), biggest.as_ref());
+            assert_eq!(layer.contains_key("files"), flags.len() > 1);
+        }
     }
+}
+
+/// Images in registries were fetched whole to show their configuration.
+#[test]
+fn inspect_reads_no_layer_without_files() {
+    let work = prepared();
+    for image in images(&work, "oci.tar") {
+        for layer in &image.layers {
+            let blob = work.path(&format!("layout/{}", layer.digest.layout_path()));
+            if blob.exists() {
+                std::fs::remove_file(blob).unwrap();
+            }
+        }
+    }
+    work.ok(&["inspect", "oci:layout"]);
+    let ran = work.run(&["inspect", "oci:layout", "--files"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("cannot read layer sha256:"), "{}", ran.stderr);
 }
 
 #[test]

@@ -61,13 +61,90 @@ fn kill_9_half_way() {
 }
 
 #[test]
-fn an_interrupt_ends_the_run_soon_and_leaves_nothing() {
-    for signal in [Signal::INT, Signal::TERM] {
+fn a_signal_ends_the_run_soon_and_leaves_nothing() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let work = workdir();
         let before = work.names();
         let run = HalfWay::start(&work, &OUTPUTS);
-        assert_eq!(run.end(signal), Some(130), "{signal:?}");
+        assert_eq!(run.end(signal), Some(code), "{signal:?}");
         assert_eq!(work.read("old.tar"), b"what was there before");
         assert_eq!(work.names(), before);
     }
+}
+
+/// The pipe of its archive is full, so the run does not listen: the first signal takes its time.
+#[test]
+fn the_second_signal_ends_the_run_without_its_leave() {
+    let work = workdir();
+    let mut run = HalfWay::start(&work, &OUTPUTS);
+    let pid = Pid::from_child(&run.child);
+    kill_process(pid, Signal::TERM).unwrap();
+    // Two signals at the same time would be one.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert_eq!(run.child.try_wait().unwrap(), None, "it is waited for");
+    kill_process(pid, Signal::INT).unwrap();
+    assert_eq!(run.child.wait().unwrap().code(), Some(130));
+    let left_over = work.names().iter().filter(|name| name.starts_with(".longshore-tmp-")).count();
+    assert!(left_over > 0, "nothing was waited for");
+    work.ok(&["export", "rootfs:tree", "-o", OUTPUTS[1], "-o", OUTPUTS[2]]);
+    assert_eq!(work.names(), ["layout", "old.tar", "pipe", "tree"]);
+}
+
+/// Standard error is a full pipe, and a thread waits to write to it.
+#[test]
+fn a_standard_error_that_nobody_reads_does_not_make_deaf() {
+    let work = workdir();
+    let mut command = work.command(&["export", "rootfs:tree", "--progress=json", "-o", "type=oci,dest=o.tar"]);
+    for number in 0..400 {
+        work.write(&format!("layers/{number}/file"), number.to_string());
+        command.args(["--layer", &format!("layers/{number}")]);
+    }
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    // Until it waits for the pipe: nothing more happens.
+    let state = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let mut before = String::new();
+    loop {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let now = state(child.id());
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    assert_eq!(child.try_wait().unwrap(), None, "it waits");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    let work = workdir();
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_longshore")]);
+    command.args(["export", "rootfs:tree", "--progress=quiet", "-o", OUTPUTS[0], "-o", OUTPUTS[1]]);
+    let mut child = command.current_dir(work.root()).env("LONGSHORE_ROOT", work.store()).spawn().unwrap();
+    let mut pipe = std::fs::File::open(work.path("pipe")).unwrap();
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    std::io::copy(&mut pipe, &mut std::io::sink()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    validate::layout_tar(&work.path("old.tar")).unwrap();
+}
+
+/// Blocks that wait for a slow compressor are dropped, so that the run ends by itself and removes what it made.
+#[test]
+fn a_signal_during_slow_compression_leaves_nothing() {
+    let work = Workdir::new();
+    let text: Vec<u8> = longshore_testkit::sample::Random::new(2).bytes(48 << 20).iter().map(|b| b & 15).collect();
+    work.write("tree/file", text);
+    let output = "type=image,name=slow:1,compression=zstd,compression-level=15";
+    let arguments = ["export", "rootfs:tree", "--jobs=1", "--progress=quiet", "-o", output];
+    let mut child = work.command(&arguments).spawn().unwrap();
+    let entries = |name: &str| std::fs::read_dir(work.store().join(name)).map_or(0, Iterator::count);
+    while entries("ingest") == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert_eq!((entries("ingest"), entries("leases")), (0, 0));
 }

@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use longshore_core::Cancel;
 use longshore_core::compression::{Algorithm, Encoding};
 use longshore_core::content::{ImageStore, copy};
-use longshore_core::image::{GraphLimits, walk};
+use longshore_core::image::Graph;
 use longshore_core::oci::{Descriptor, Digest, History, ImageConfig, MediaType, Platform};
+use longshore_core::{Cancel, Work};
 use longshore_store::EmbeddedStore;
 use longshore_testkit::sample::{Random, TarOptions, tar_bytes};
 use longshore_testkit::validate;
@@ -40,7 +40,7 @@ fn assert_whole(work: &Workdir) -> usize {
     let store = EmbeddedStore::open(work.store()).unwrap();
     let images = store.images().unwrap();
     for (name, image) in &images {
-        let graph = walk(&image.root, &store, GraphLimits::default()).unwrap();
+        let graph = Graph::at(&image.root, &store, &Work::default()).walk().unwrap();
         for blob in graph.blobs {
             let copied = copy(&store, &blob.descriptor, &mut std::io::sink(), &Cancel::default(), None);
             copied.unwrap_or_else(|error| panic!("{name}: {}", error.with_causes()));
@@ -304,8 +304,10 @@ fn where_the_store_is() {
     assert!(ran.stderr.contains("warning: cannot open the store /proc/longshore"), "no need to fail: {}", ran.stderr);
     let ran = work.run(&["export", "rootfs:tree", "--no-store", "-o", "type=image,name=a:1"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("hint: leave out --no-store"), "{}", ran.stderr);
-    let ran = work.run(&["export", "image:a:1", "--no-store", "-o", "type=oci,dest=x.tar"]);
-    assert!(ran.code == Some(2) && ran.stderr.contains("hint: leave out --no-store"), "{}", ran.stderr);
+    // The flag is about what is written: a source may be in the store.
+    work.ok(&["--store", "here", "export", "image:a:1", "--no-store", "-o", "type=oci,dest=x.tar"]);
+    let ran = work.run(&["export", "image:a:1", "--store", "none", "-o", "type=oci,dest=y.tar"]);
+    assert!(ran.code == Some(3) && ran.stderr.contains("there is no image store in none"), "{}", ran.stderr);
     let ran = work.run(&["export", "rootfs:tree", "--store", "none", "-o", "type=image,nme=a:1"]);
     assert!(ran.code == Some(2) && !work.path("none").exists(), "a bad option makes no store");
     // Other sources need none.

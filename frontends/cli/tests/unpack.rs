@@ -155,6 +155,9 @@ fn an_ordinary_user_unpacks() {
     assert_eq!((file.uid(), fs::read(work.path("out/opt/added")).unwrap()), (65_534, b"replaced".to_vec()));
     let options = String::from_utf8(run(&["unpack", "app:1"]).stdout).unwrap();
     assert!(options.ends_with(",userxattr\n"), "{options}");
+    let snapshot = |at: usize| options.trim_start_matches("lowerdir=").split([':', ',']).nth(at).unwrap().to_owned();
+    let mode = |path: String| fs::metadata(path).unwrap().mode() & 0o7777;
+    assert_eq!(mode(format!("{}/opt/added", snapshot(0))), 0o644, "a file in a snapshot is not executable");
 
     // Root of a user namespace may mount, but is no root: attributes of overlayfs are still the user's.
     write_opaque_layer(&work);
@@ -182,6 +185,100 @@ fn an_ordinary_user_unpacks() {
         assert!(stderr.contains("unshare:"), "{stderr}");
         eprintln!("skipped: {stderr}");
     }
+}
+
+/// Only the system of the first user namespace takes some attributes; some files, and some file systems, take
+/// none.
+#[test]
+fn attributes_that_the_system_does_not_take_are_left_out_with_a_warning() {
+    let work = Workdir::new();
+    let mut tar = Writer::new(Vec::new());
+    let mut add = |path: &str, kind, xattrs: &[(&str, &[u8])]| {
+        let xattrs = xattrs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect();
+        let link = if kind == EntryKind::Symlink { b"target".to_vec() } else { Vec::new() };
+        tar.append(&Entry { xattrs, link, ..Entry::new(path, kind, 0o755) }, &mut std::io::empty()).unwrap();
+    };
+    // A capability for root of another namespace, and an ACL for a user that is not mapped.
+    let capability: Vec<u8> =
+        [0x0300_0001_u32, 1 << 10, 0, 0, 0, 100_000].iter().flat_map(|n| n.to_le_bytes()).collect();
+    let entry =
+        |tag: u16, mode: u16, id: u32| [&tag.to_le_bytes()[..], &mode.to_le_bytes(), &id.to_le_bytes()].concat();
+    let none = u32::MAX;
+    let acl = [2_u32.to_le_bytes().to_vec(), entry(1, 7, none), entry(2, 5, 70_000), entry(4, 5, none)];
+    let acl = [acl.concat(), entry(16, 5, none), entry(32, 5, none)].concat();
+    let file = EntryKind::File;
+    add("bin/ping", file, &[("security.capability", &capability)]);
+    add("bin/traceroute", file, &[("security.capability", &capability)]);
+    add("srv", EntryKind::Directory, &[("system.posix_acl_access", &acl)]);
+    add("mac/photo", file, &[("com.apple.quarantine", b"0081"), ("com.apple.lastuseddate#PS", b"x")]);
+    add("link", EntryKind::Symlink, &[("user.note", b"x")]);
+    add("link2", EntryKind::Symlink, &[("user.other", b"x")]);
+    add("z/broken", file, &[("security.capability", b"no capability")]);
+    work.write("layer.tar", tar.finish().unwrap());
+    work.ok(&["export", "scratch", "--layer", "layer.tar", "-o", "type=oci,dest=a.tar,name=a:1"]);
+    let check = |ran: &run::Ran, to: &str| {
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        for expected in ["`com.apple.lastuseddate#PS` of `mac/photo` left out: ", "`user.note` of `link` left out: "] {
+            assert_eq!(ran.stderr.matches(expected).count(), 1, "{expected}: {}", ran.stderr);
+        }
+        for absent in ["com.apple.quarantine", "user.other", "traceroute"] {
+            assert!(!ran.stderr.contains(absent), "once a kind: {}", ran.stderr);
+        }
+        assert!(work.path(to).join("mac/photo").is_file() && work.path(to).join("link2").is_symlink());
+    };
+    work.ok(&["import", "a.tar"]);
+    let ran = work.run(&["unpack", "a:1", "--to", "own", "--jobs=1"]);
+    check(&ran, "own");
+    check(&work.run(&["unpack", "a:1", "--jobs=1"]), "own");
+    let script = "\"$0\" unpack a:1 --to mapped --jobs=1";
+    let mut unshare = Command::new("unshare");
+    unshare.args(["-rm", "sh", "-c", script, env!("CARGO_BIN_EXE_longshore")]).current_dir(work.root());
+    let ran = run::Ran::from(unshare.env("LONGSHORE_ROOT", work.store()).output().unwrap());
+    if ran.stderr.contains("unshare:") {
+        eprintln!("skipped: {}", ran.stderr);
+        return;
+    }
+    check(&ran, "mapped");
+    for expected in ["`security.capability` of `bin/ping` left out: ", "`system.posix_acl_access` of `srv` left out: "]
+    {
+        assert_eq!(ran.stderr.matches(expected).count(), 1, "{expected}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_mount_on_a_link_is_where_it_leads() {
+    let work = prepared();
+    fs::create_dir(work.path("mounted")).unwrap();
+    std::os::unix::fs::symlink("mounted", work.path("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", work.path("dangling")).unwrap();
+    let ran = work.run(&["unpack", "app:1", "--mount", "dangling"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("it is not a directory"), "{}", ran.stderr);
+    let ran = work.run(&["unpack", "app:1", "--mount", "link"]);
+    if ran.code == Some(4) {
+        eprintln!("skipped: {}", ran.stderr);
+        return;
+    }
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(work.read("mounted/opt/added"), b"replaced");
+    rustix::mount::unmount(work.path("mounted"), rustix::mount::UnmountFlags::empty()).unwrap();
+}
+
+/// A path nearly as long as the system takes, which a store's own path makes longer.
+#[test]
+fn long_paths_become_snapshots() {
+    let work = Workdir::new();
+    let path = format!("{}/ff", vec!["d".repeat(254); 16].join("/"));
+    assert_eq!(path.len(), 4082);
+    let mut tar = Writer::new(Vec::new());
+    tar.append(&Entry::file(path, 0o644, 1), &mut &b"x"[..]).unwrap();
+    work.write("long.tar", tar.finish().unwrap());
+    work.ok(&["export", "scratch", "--layer", "long.tar", "-o", "type=image,name=long:1"]);
+    work.ok(&["unpack", "long:1"]);
+    work.ok(&["unpack", "long:1", "--to", "to"]);
+    work.ok(&["rm", "long:1"]);
+    assert!(stdout(&work, &["prune"]).contains("unpacked layers: 1, 1 B"));
+    let left = fs::read_dir(work.store().join("fs")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["empty"]);
 }
 
 /// A directory with a file, and a layer that hides what is in it and puts another one there.

@@ -55,14 +55,14 @@ impl Repositories {
     }
 
     /// The images that `reference` stands for, as `docker` reads it: a name, else an image ID of `ids` or
-    /// the start of one. With `every_tag`, a name alone stands for all tags of it.
-    pub(crate) fn find(&self, reference: &str, every_tag: bool, ids: &[Digest]) -> Result<Vec<Found>> {
+    /// the start of one. With `all_tags`, a name alone stands for all tags of it.
+    pub(crate) fn find(&self, reference: &str, all_tags: bool, ids: &[Digest]) -> Result<Vec<Found>> {
         if let Some(id) = reference.parse::<Digest>().ok().filter(|id| ids.contains(id)) {
             return Ok(vec![Found { id, names: Vec::new() }]);
         }
         if let Ok(wanted) = reference.parse::<ImageName>() {
             let is_repository = |name: &ImageName| (name.registry(), name.repository()) == repository_of(&wanted);
-            let is_all = every_tag && !wanted.is_tagged() && wanted.digest().is_none();
+            let is_all = all_tags && !wanted.is_tagged() && wanted.digest().is_none();
             let found = match wanted.digest() {
                 Some(digest) => self.found(|name| is_repository(name) && name.digest() == Some(digest)),
                 None if is_all => self.found(|name| is_repository(name) && name.is_tagged()),
@@ -118,14 +118,14 @@ mod tests {
     const B: &str = "sha256:aa22222222222222222222222222222222222222222222222222222222222222";
     const C: &str = "sha256:cc33333333333333333333333333333333333333333333333333333333333333";
 
-    fn find(reference: &str, every_tag: bool) -> Result<String> {
+    fn find(reference: &str, all_tags: bool) -> Result<String> {
         let document = format!(
             r#"{{"Repositories":{{"app":{{"app:1":"{A}","app:latest":"{A}","app:2":"{B}","app@{C}":"{A}"}},"r.example:5000/x/app":{{"r.example:5000/x/app:1":"{B}"}}}}}}"#
         );
         let repositories = Repositories::parse(document.as_bytes()).unwrap();
         let ids: Vec<Digest> = [A, B, C].iter().map(|id| id.parse().unwrap()).collect();
         let found =
-            if reference.is_empty() { repositories.all() } else { repositories.find(reference, every_tag, &ids)? };
+            if reference.is_empty() { repositories.all() } else { repositories.find(reference, all_tags, &ids)? };
         let one = |found: &Found| {
             let names: Vec<String> = found.names.iter().map(ImageName::familiar).collect();
             format!("{}={}", &found.id.hex()[..2 + usize::from(found.id.hex().starts_with("aa"))], names.join(","))
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn references_as_docker_reads_them() {
-        for (reference, every_tag, expected) in [
+        for (reference, all_tags, expected) in [
             ("app:1", false, "aa1=app:1"),
             ("docker.io/library/app:1", true, "aa1=app:1"),
             ("app", false, "aa1=app:latest"),
@@ -146,7 +146,7 @@ mod tests {
             ("sha256:cc", true, "cc="),
             ("", false, "aa1=app:1,app:latest aa2=app:2,r.example:5000/x/app:1"),
         ] {
-            assert_eq!(find(reference, every_tag).unwrap(), expected, "{reference} {every_tag}");
+            assert_eq!(find(reference, all_tags).unwrap(), expected, "{reference} {all_tags}");
         }
         assert_eq!(find(&format!("app@{C}"), false).unwrap(), format!("aa1=app@{C}"));
     }

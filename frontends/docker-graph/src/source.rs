@@ -1,18 +1,17 @@
 //! The source `docker-graph:[ROOT[:]][REFERENCE]`.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use longshore_core::content::chain_ids;
 use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream};
 use longshore_core::oci::{Digest, History, ImageConfig};
-use longshore_core::options::{Attrs, Options, Visitor, parse_of_source};
+use longshore_core::options::{Options, Visitor, parse_of_source};
 use longshore_core::tree::Patterns;
 use longshore_core::{
-    Artifact, Built, Context, DOCKER_PARENT, Error, ErrorKind, Frontend, FrontendContext, Image, ImageContent, Result,
-    SchemeInfo, Source, for_each,
+    Artifact, Built, Context, DOCKER_PARENT, Error, ErrorKind, Frontend, FrontendContext, FrontendInstance, Image,
+    ImageContent, Result, SchemeInfo, Source, for_each, split_reference,
 };
 use parking_lot::Mutex;
 
@@ -32,36 +31,53 @@ pub struct DockerGraphFrontend;
 struct GraphOptions {
     regenerate: Option<bool>,
     driver: Option<String>,
+    all_tags: Option<bool>,
 }
 
 impl Options for GraphOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
         let regenerate = "Make layers without tar-split anew from their files, which changes the image ID";
         visitor.option("regenerate", regenerate, "false", &mut self.regenerate)?;
-        visitor.option("driver", "The storage driver whose images are meant", "the one that has some", &mut self.driver)
+        let driver = "Read the images of this storage driver";
+        visitor.option("driver", driver, "the one that has images", &mut self.driver)?;
+        visitor.option("all-tags", "Take every tag of a NAME without one", "false", &mut self.all_tags)
     }
 }
 
 impl Frontend for DockerGraphFrontend {
     fn schemes(&self) -> Vec<SchemeInfo> {
-        vec![SchemeInfo {
-            scheme: SCHEME.into(),
-            syntax: "docker-graph:[ROOT][:NAME]".into(),
-            summary: "images in the storage of dockerd, whether it runs or not".into(),
-            image_store: false,
-        }]
+        let summary = "images in the storage of dockerd, whether it runs or not";
+        vec![SchemeInfo::new(SCHEME, "docker-graph:[ROOT][:NAME]", summary, &mut GraphOptions::default())]
     }
 
-    fn open(&self, source: &Source, cx: &FrontendContext) -> Result<Vec<Image>> {
-        let (value, attrs) = split_options(&source.value)?;
-        let options: GraphOptions = parse_of_source(SCHEME, &attrs)?;
-        let (path, reference) = split(value);
+    fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
+        let options = parse_of_source(SCHEME, &source.attrs)?;
+        Ok(Box::new(Graph { value: source.value.clone(), options }))
+    }
+}
+
+#[derive(Debug)]
+struct Graph {
+    value: String,
+    options: GraphOptions,
+}
+
+impl FrontendInstance for Graph {
+    fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
+        let Self { value, options } = self;
+        // A root begins with `/` or `.`, which no name does.
+        let (path, reference) = match value.starts_with(['/', '.']) {
+            true => split_reference(value),
+            false => ("", Some(value.strip_prefix(':').unwrap_or(value))),
+        };
         let place = match path {
-            Some(root) => Place { root, driver: None },
-            None => place::find()?,
+            "" => place::find()?,
+            root => Place { root: root.into(), driver: None },
         };
         let root = Arc::new(Root::open(&place.root, options.driver.as_deref().or(place.driver.as_deref()))?);
-        let found = find(&root, reference, cx).attempt(|| format!("cannot read {}", place.root.display()))?;
+        let all_tags = options.all_tags == Some(true);
+        let found = find(&root, reference.unwrap_or_default(), all_tags, cx);
+        let found = found.attempt(|| format!("cannot read {}", place.root.display()))?;
         let opener = Opener { root, regenerate: options.regenerate == Some(true), cx, layers: Mutex::default() };
         let open = |found: Found| {
             let id = found.id.clone();
@@ -72,16 +88,13 @@ impl Frontend for DockerGraphFrontend {
 }
 
 /// The images that are asked for; all that have a tag, if none is named.
-fn find(root: &Root, reference: &str, cx: &FrontendContext) -> Result<Vec<Found>> {
+fn find(root: &Root, reference: &str, all_tags: bool, cx: &FrontendContext<'_>) -> Result<Vec<Found>> {
     let repositories = root.repositories()?;
     for name in &repositories.strange {
-        cx.work.progress.warn(format!("`{}` is not a name of an image: it is left out", name.escape_debug()));
+        cx.work().progress.warn(format!("`{}` is not a name of an image: it is left out", name.escape_debug()));
     }
-    let found = if reference.is_empty() {
-        repositories.all()
-    } else {
-        repositories.find(reference, cx.every_tag, &root.ids()?)?
-    };
+    let found =
+        if reference.is_empty() { repositories.all() } else { repositories.find(reference, all_tags, &root.ids()?)? };
     match found.is_empty() {
         true => Err(Error::new(ErrorKind::NotFound, "no image has a tag").with_hint(match &root.ids()?[..] {
             [] => "there are no images at all".to_owned(),
@@ -91,39 +104,11 @@ fn find(root: &Root, reference: &str, cx: &FrontendContext) -> Result<Vec<Found>
     }
 }
 
-/// Splits `VALUE[,KEY=VALUE]…`. A comma that no `=` follows belongs to the value.
-fn split_options(text: &str) -> Result<(&str, Attrs)> {
-    let start =
-        text.match_indices(',').map(|(at, _)| at).find(|at| text[at + 1..].split(',').all(|field| field.contains('=')));
-    let mut attrs = Attrs::default();
-    let Some(start) = start else { return Ok((text, attrs)) };
-    for field in text[start + 1..].split(',') {
-        let (key, value) = field.split_once('=').unwrap_or((field, ""));
-        if !attrs.insert(key, value, None) {
-            return Err(Error::option(format!("`{}` stands twice in `{SCHEME}:{text}`", key.escape_debug())));
-        }
-    }
-    Ok((&text[..start], attrs))
-}
-
-/// Splits `[ROOT][:REFERENCE]`. A root begins with `/` or `.`, which no name does; the longest path that is
-/// there is taken, as both may have colons.
-fn split(value: &str) -> (Option<PathBuf>, &str) {
-    if !value.starts_with(['/', '.']) {
-        return (None, value);
-    }
-    let ends = [value.len()].into_iter().chain(value.rmatch_indices(':').map(|(at, _)| at));
-    let end = ends.clone().find(|end| Path::new(&value[..*end]).exists());
-    // Nothing is there: what stands before the first colon is what was meant.
-    let end = end.or_else(|| ends.last()).unwrap_or(value.len());
-    (Some(PathBuf::from(&value[..end])), value.get(end + 1..).unwrap_or(""))
-}
-
 /// Opens images, which share layers.
 struct Opener<'a> {
     root: Arc<Root>,
     regenerate: bool,
-    cx: &'a FrontendContext,
+    cx: &'a FrontendContext<'a>,
     /// By chain ID.
     layers: Mutex<HashMap<Digest, Arc<Layer>>>,
 }
@@ -141,7 +126,7 @@ impl Opener<'_> {
             chain.iter().zip(&diff_ids).zip(below).map(|((chain_id, diff_id), below)| (chain_id, diff_id, below));
         let layers = self.layers(&steps.collect::<Vec<_>>())?;
         if layers.iter().any(|layer| layer.diff_id().is_none()) {
-            self.cx.work.progress.warn(format!("image {id}: layers are made anew, so it will have another ID"));
+            self.cx.work().progress.warn(format!("image {id}: layers are made anew, so it will have another ID"));
         }
         let artifact = Artifact { base: Some(config.clone()), ..Artifact::new(layers, config) };
         // The manifest that a digest names is not kept, and the one that is made has another digest.
@@ -153,7 +138,7 @@ impl Opener<'_> {
                 image.metadata.insert(DOCKER_PARENT.to_owned(), parent.to_string().into_bytes());
             }
             // It says where the image came from, not what it is.
-            Err(error) => self.cx.work.progress.warn(format!("image {id}: {}", error.with_causes())),
+            Err(error) => self.cx.work().progress.warn(format!("image {id}: {}", error.with_causes())),
         }
         Ok(image)
     }
@@ -162,7 +147,7 @@ impl Opener<'_> {
     fn layers(&self, steps: &[Step<'_>]) -> Result<Vec<Arc<Layer>>> {
         let threads = thread::available_parallelism().map_or(1, |threads| threads.get());
         let places: Vec<(Step<'_>, OnceLock<Arc<Layer>>)> = steps.iter().map(|step| (*step, OnceLock::new())).collect();
-        for_each(places.iter().collect(), threads, &self.cx.work.cancel.child(), |(step, place)| {
+        for_each(places.iter().collect(), threads, &self.cx.work().cancel.child(), |(step, place)| {
             let _ = place.set(self.layer(*step)?);
             Ok(())
         })?;
@@ -175,7 +160,7 @@ impl Opener<'_> {
             return Ok(layer.clone());
         }
         let stored = StoredLayer::find(&self.root, chain_id, diff_id, below)?;
-        let source = match stored.size(&self.cx.work.cancel)? {
+        let source = match stored.size(&self.cx.work().cancel)? {
             Some(size) => LayerSource::Tar(TarSource {
                 stream: Arc::new(stored),
                 diff_id: Some(diff_id.clone()),

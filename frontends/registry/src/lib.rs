@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use longshore_core::oci::{Descriptor, ImageName, MANIFEST_LIMIT, parse_index};
+use longshore_core::image::Graph;
+use longshore_core::oci::{Descriptor, ImageName};
+use longshore_core::options::{Options, Visitor, parse_of_source};
 use longshore_core::{
-    Error, Existing, Frontend, FrontendContext, Image, ImageContent, Result, SchemeInfo, Source, content,
+    Error, Existing, Frontend, FrontendContext, FrontendInstance, Image, ImageContent, Result, SchemeInfo, Source, Work,
 };
 use longshore_distribution::{Client, PullRepository};
 
@@ -14,6 +16,7 @@ pub struct RegistryFrontend {
     client: Client,
 }
 
+const SCHEME: &str = "docker";
 /// Referrers of referrers of …: a signature of an SBOM is two.
 const DEPTH: usize = 4;
 /// More than anyone attaches to an image.
@@ -26,38 +29,60 @@ impl RegistryFrontend {
     }
 }
 
+#[derive(Debug, Clone, Default)]
+struct RegistrySourceOptions {
+    referrers: Option<bool>,
+}
+
+impl Options for RegistrySourceOptions {
+    fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        let help = "Take along what refers to the image: signatures, SBOMs";
+        visitor.option("referrers", help, "false", &mut self.referrers)
+    }
+}
+
 impl Frontend for RegistryFrontend {
     fn schemes(&self) -> Vec<SchemeInfo> {
-        vec![SchemeInfo {
-            scheme: "docker".into(),
-            syntax: "docker://NAME[:TAG][@DIGEST]".into(),
-            summary: "an image in a registry".into(),
-            image_store: false,
-        }]
+        let syntax = "docker://NAME[:TAG][@DIGEST]";
+        vec![SchemeInfo::new(SCHEME, syntax, "an image in a registry", &mut RegistrySourceOptions::default())]
     }
 
-    fn open(&self, source: &Source, cx: &FrontendContext) -> Result<Vec<Image>> {
+    fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
         let name = source.value.strip_prefix("//").filter(|name| !name.is_empty()).ok_or_else(|| {
             Error::option(format!("`docker:{}` is not an image in a registry", source.value.escape_debug()))
                 .with_hint("write docker://REGISTRY/REPOSITORY:TAG")
         })?;
-        let name: ImageName = name.parse()?;
-        let repository = self.client.repository(&name, cx.work.clone())?;
+        let options: RegistrySourceOptions = parse_of_source(SCHEME, &source.attrs)?;
+        let referrers = options.referrers == Some(true);
+        Ok(Box::new(Remote { client: self.client.clone(), name: name.parse()?, referrers }))
+    }
+}
+
+#[derive(Debug)]
+struct Remote {
+    client: Client,
+    name: ImageName,
+    referrers: bool,
+}
+
+impl FrontendInstance for Remote {
+    fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
+        let name = &self.name;
+        let repository = self.client.repository(name, cx.work().clone())?;
         let reference = name.digest().or_else(|| name.tag()).unwrap_or("latest");
         let root = repository.resolve(reference).map_err(|error| error.context(format!("cannot read {name}")))?;
-        let referrers = if cx.referrers { referrers(&repository, &root)? } else { Vec::new() };
+        let referrers = if self.referrers { referrers(&repository, &root, cx.work())? } else { Vec::new() };
         let existing = Existing { root, referrers, provider: Arc::new(repository) };
-        Ok(vec![Image { names: vec![name], ..Image::new(ImageContent::Existing(existing)) }])
+        Ok(vec![Image { names: vec![name.clone()], ..Image::new(ImageContent::Existing(existing)) }])
     }
 }
 
 /// What refers to an image, to the images of its platforms, and to what refers to them; each once, and after
 /// what it refers to.
-fn referrers(repository: &PullRepository, root: &Descriptor) -> Result<Vec<Descriptor>> {
+fn referrers(repository: &PullRepository, root: &Descriptor, work: &Work) -> Result<Vec<Descriptor>> {
     let mut subjects = vec![root.clone()];
     if root.media_type.is_index() {
-        let index = parse_index(root, &content::read(repository, root, MANIFEST_LIMIT)?)?;
-        subjects.extend(index.manifests.into_iter().filter(|child| child.media_type.is_manifest()));
+        subjects.extend(Graph::at(root, repository, work).listed()?);
     }
     let mut found: Vec<Descriptor> = Vec::new();
     for _ in 0..DEPTH {

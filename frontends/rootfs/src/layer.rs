@@ -10,7 +10,9 @@ use longshore_core::compression::decoder;
 use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream, Whiteouts};
 use longshore_core::oci::History;
 use longshore_core::tree::Patterns;
-use longshore_core::{Context, Error, FrontendContext, Result};
+use longshore_core::{Context, Error, Progress, Result};
+
+use crate::options::LayerOptions;
 
 /// The layer that `PATH[:DEST]` is.
 ///
@@ -18,7 +20,7 @@ use longshore_core::{Context, Error, FrontendContext, Result};
 ///
 /// # Errors
 /// A path that is not there, cannot be read, or is neither a directory nor a tar archive; a `DEST` with `..`.
-pub fn layer(text: &str, cx: &FrontendContext) -> Result<Layer> {
+pub fn layer(text: &str, options: &LayerOptions, progress: &Progress) -> Result<Layer> {
     let (path, destination) = match text.rfind(":/") {
         Some(at) if !Path::new(text).exists() => (&text[..at], Rules::parse_destination(&text[at + 1..])?),
         _ => (text, Vec::new()),
@@ -30,26 +32,35 @@ pub fn layer(text: &str, cx: &FrontendContext) -> Result<Layer> {
         "" => "layer".to_owned(),
         destination => format!("layer /{destination}"),
     };
-    if found.is_dir() { directory(path, step, destination, cx) } else { archive(path, step, destination, cx) }
+    match found.is_dir() {
+        true => directory(path, step, destination, options, progress),
+        false => archive(path, step, destination, options),
+    }
 }
 
 /// A directory as a layer.
-pub(crate) fn directory(path: &Path, step: String, destination: Vec<u8>, cx: &FrontendContext) -> Result<Layer> {
+pub(crate) fn directory(
+    path: &Path,
+    step: String,
+    destination: Vec<u8>,
+    options: &LayerOptions,
+    progress: &Progress,
+) -> Result<Layer> {
     // Fails here, and not after other layers were made.
     fs::read_dir(path).attempt(|| format!("cannot read {}", path.display()))?;
-    let mut excludes = dockerignore(path, cx)?;
-    excludes.extend(cx.excludes.clone());
-    let rules = Rules { owner: cx.owner, excludes, destination };
+    let mut excludes = dockerignore(path, progress)?;
+    excludes.extend(options.excludes());
+    let rules = Rules { owner: options.owner(), excludes, destination };
     let source = DirSource { path: path.to_owned(), whiteouts: Whiteouts::Plain, rules };
     Ok(Layer { source: LayerSource::Dir(source), history: history(step) })
 }
 
-fn archive(path: &Path, step: String, destination: Vec<u8>, cx: &FrontendContext) -> Result<Layer> {
+fn archive(path: &Path, step: String, destination: Vec<u8>, options: &LayerOptions) -> Result<Layer> {
     let stream = FileStream { path: path.to_owned() };
     let first = || -> Result<()> { Reader::new(decoder(stream.open()?)?.1).next_entry().map(drop) };
     let readable = first();
     readable.attempt(|| format!("layer {} is neither a directory nor a tar archive", path.display()))?;
-    let rules = Rules { owner: cx.owner, excludes: cx.excludes.clone(), destination };
+    let rules = Rules { owner: options.owner(), excludes: options.excludes(), destination };
     let source = TarSource { stream: Arc::new(stream), diff_id: None, size: None, rules };
     Ok(Layer { source: LayerSource::Tar(source), history: history(step) })
 }
@@ -59,7 +70,7 @@ fn history(step: String) -> History {
 }
 
 /// The patterns of the `.dockerignore` at the top of a directory.
-fn dockerignore(directory: &Path, cx: &FrontendContext) -> Result<Patterns> {
+fn dockerignore(directory: &Path, progress: &Progress) -> Result<Patterns> {
     let path = directory.join(".dockerignore");
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -68,7 +79,7 @@ fn dockerignore(directory: &Path, cx: &FrontendContext) -> Result<Patterns> {
     };
     let patterns = Patterns::parse_file(&text).attempt(|| format!("cannot read {}", path.display()))?;
     if !patterns.is_empty() {
-        cx.work.progress.warn(format!("{} applies", path.display()));
+        progress.warn(format!("{} applies", path.display()));
     }
     Ok(patterns)
 }

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod layer;
+mod options;
 mod source;
 
 pub use layer::layer;
+pub use options::LayerOptions;
 pub use source::RootfsFrontend;

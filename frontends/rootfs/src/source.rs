@@ -1,14 +1,18 @@
 //! The sources `rootfs:DIR` and `scratch`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use longshore_core::layer::Layer;
 use longshore_core::oci::{ImageConfig, Platform};
+use longshore_core::options::{NoOptions, parse_of_source};
 use longshore_core::{
-    Artifact, Built, Context, Error, Frontend, FrontendContext, Image, ImageContent, Result, SchemeInfo, Source,
+    Artifact, Built, Context, Error, Frontend, FrontendContext, FrontendInstance, Image, ImageContent, Result,
+    SchemeInfo, Source,
 };
 
 use crate::layer::directory;
+use crate::options::LayerOptions;
 
 /// The frontend of `rootfs:DIR` and `scratch`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,41 +21,62 @@ pub struct RootfsFrontend;
 impl Frontend for RootfsFrontend {
     fn schemes(&self) -> Vec<SchemeInfo> {
         vec![
-            SchemeInfo {
-                scheme: "rootfs".into(),
-                syntax: "rootfs:DIR".into(),
-                summary: "a directory, as one layer".into(),
-                image_store: false,
-            },
-            SchemeInfo {
-                scheme: "scratch".into(),
-                syntax: "scratch".into(),
-                summary: "no layers".into(),
-                image_store: false,
-            },
+            SchemeInfo::new("rootfs", "rootfs:DIR", "a directory, as one layer", &mut LayerOptions::default()),
+            SchemeInfo::new("scratch", "scratch", "no layers", &mut NoOptions),
         ]
     }
 
-    fn open(&self, source: &Source, cx: &FrontendContext) -> Result<Vec<Image>> {
-        let layers = match (source.scheme.as_str(), source.value.as_str()) {
-            ("scratch", "") => Vec::new(),
-            ("scratch", value) => {
-                return Err(Error::option(format!("`scratch` has no `:{}`", value.escape_debug())));
-            }
-            (_, "") => return Err(Error::option("`rootfs` without a directory").with_hint("write rootfs:DIR")),
-            (_, path) => vec![Arc::new(root(Path::new(path), cx)?)],
-        };
+    fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
         let platform = source.platform.clone().unwrap_or_else(Platform::host);
-        let artifact = Artifact::new(layers, ImageConfig::new(&platform));
-        Ok(vec![Image::new(ImageContent::Built(Built::Single(artifact)))])
+        match (source.scheme.as_str(), source.value.as_str()) {
+            ("scratch", "") => {
+                let NoOptions = parse_of_source("scratch", &source.attrs)?;
+                Ok(Box::new(Scratch { platform }))
+            }
+            ("scratch", value) => Err(Error::option(format!("`scratch` has no `:{}`", value.escape_debug()))),
+            (_, "") => Err(Error::option("`rootfs` without a directory").with_hint("write rootfs:DIR")),
+            (scheme, path) => {
+                let options = parse_of_source(scheme, &source.attrs)?;
+                Ok(Box::new(Rootfs { platform, path: path.into(), options }))
+            }
+        }
     }
 }
 
-fn root(path: &Path, cx: &FrontendContext) -> Result<longshore_core::layer::Layer> {
+#[derive(Debug)]
+struct Scratch {
+    platform: Platform,
+}
+
+impl FrontendInstance for Scratch {
+    fn build(&self, _: &FrontendContext<'_>) -> Result<Vec<Image>> {
+        Ok(vec![image(Vec::new(), &self.platform)])
+    }
+}
+
+#[derive(Debug)]
+struct Rootfs {
+    platform: Platform,
+    path: PathBuf,
+    options: LayerOptions,
+}
+
+impl FrontendInstance for Rootfs {
+    fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
+        Ok(vec![image(vec![Arc::new(root(&self.path, &self.options, cx)?)], &self.platform)])
+    }
+}
+
+fn image(layers: Vec<Arc<Layer>>, platform: &Platform) -> Image {
+    let artifact = Artifact::new(layers, ImageConfig::new(platform));
+    Image::new(ImageContent::Built(Built::Single(artifact)))
+}
+
+fn root(path: &Path, options: &LayerOptions, cx: &FrontendContext<'_>) -> Result<Layer> {
     let found = path.metadata().attempt(|| format!("cannot read rootfs:{}", path.display()))?;
     if !found.is_dir() {
         return Err(Error::input(format!("rootfs:{} is not a directory", path.display()))
             .with_hint("for an archive write: scratch --layer ARCHIVE"));
     }
-    directory(path, "rootfs".to_owned(), Vec::new(), cx)
+    directory(path, "rootfs".to_owned(), Vec::new(), options, &cx.work().progress)
 }

@@ -13,11 +13,11 @@ pub(crate) struct Found {
 }
 
 /// The images that `reference` stands for: a name, else the digest of an image or of its configuration, or the
-/// start of one. With `every_tag`, a name alone stands for all tags of it.
-pub(crate) fn find(store: &dyn ImageStore, reference: &str, every_tag: bool) -> Result<Vec<Found>> {
+/// start of one. With `all_tags`, a name alone stands for all tags of it.
+pub(crate) fn find(store: &dyn ImageStore, reference: &str, all_tags: bool) -> Result<Vec<Found>> {
     let name = reference.parse::<ImageName>();
     if let Ok(name) = &name {
-        let found = named(store, name, every_tag && !name.is_tagged() && name.digest().is_none())?;
+        let found = named(store, name, all_tags && !name.is_tagged() && name.digest().is_none())?;
         if !found.is_empty() {
             return Ok(found);
         }
@@ -44,8 +44,8 @@ pub(crate) fn find(store: &dyn ImageStore, reference: &str, every_tag: bool) -> 
     Err(missing(&name?, images.into_iter().map(|(name, _)| name.to_string()).collect()))
 }
 
-fn named(store: &dyn ImageStore, name: &ImageName, every_tag: bool) -> Result<Vec<Found>> {
-    if !every_tag {
+fn named(store: &dyn ImageStore, name: &ImageName, all_tags: bool) -> Result<Vec<Found>> {
+    if !all_tags {
         let image = store.image(name)?;
         return Ok(image.map(|image| Found { names: vec![name.clone()], image }).into_iter().collect());
     }

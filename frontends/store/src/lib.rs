@@ -3,35 +3,55 @@
 mod find;
 
 use longshore_core::content::StoredImage;
+use longshore_core::options::{Options, Visitor, parse_of_source};
 use longshore_core::{
-    Error, ErrorKind, Existing, Frontend, FrontendContext, Image, ImageContent, Result, SchemeInfo, Source,
+    Context, Error, ErrorKind, Existing, Frontend, FrontendContext, FrontendInstance, Image, ImageContent, Result,
+    SchemeInfo, Source,
 };
 
 use find::{Found, find};
+
+const SCHEME: &str = "image";
 
 /// The frontend of `image:NAME`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StoreFrontend;
 
+#[derive(Debug, Clone, Default)]
+struct StoreOptions {
+    all_tags: Option<bool>,
+}
+
+impl Options for StoreOptions {
+    fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        visitor.option("all-tags", "Take every tag of a NAME without one", "false", &mut self.all_tags)
+    }
+}
+
 impl Frontend for StoreFrontend {
     fn schemes(&self) -> Vec<SchemeInfo> {
-        vec![SchemeInfo {
-            scheme: "image".into(),
-            syntax: "image:NAME".into(),
-            summary: "an image in the image store".into(),
-            image_store: true,
-        }]
+        vec![SchemeInfo::new(SCHEME, "image:NAME", "an image in the image store", &mut StoreOptions::default())]
     }
 
-    fn open(&self, source: &Source, cx: &FrontendContext) -> Result<Vec<Image>> {
+    fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
         if source.value.is_empty() {
-            return Err(Error::option("`image:` without a name"));
+            return Err(Error::option("`image:` without a name").with_hint("`longshore images` lists the names"));
         }
-        let reference = &source.value;
-        let store = cx.images.as_ref().ok_or_else(|| {
-            Error::option(format!("image:{reference}: there is no image store in this run"))
-                .with_hint("leave out --no-store, or import an image first")
-        })?;
+        let options: StoreOptions = parse_of_source(SCHEME, &source.attrs)?;
+        Ok(Box::new(Named { reference: source.value.clone(), all_tags: options.all_tags == Some(true) }))
+    }
+}
+
+#[derive(Debug)]
+struct Named {
+    reference: String,
+    all_tags: bool,
+}
+
+impl FrontendInstance for Named {
+    fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
+        let reference = &self.reference;
+        let store = cx.images().attempt(|| format!("cannot read image:{reference}"))?;
         // The images hold what they consist of as long as they are used.
         let store = store.lease_images()?;
         let open = |Found { names, image: StoredImage { root, referrers } }| {
@@ -42,6 +62,6 @@ impl Frontend for StoreFrontend {
             let existing = Existing { root, referrers, provider: store.clone() };
             Ok(Image { names, ..Image::new(ImageContent::Existing(existing)) })
         };
-        find(store.as_ref(), reference, cx.every_tag)?.into_iter().map(open).collect()
+        find(store.as_ref(), reference, self.all_tags)?.into_iter().map(open).collect()
     }
 }

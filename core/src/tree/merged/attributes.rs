@@ -48,8 +48,7 @@ impl Attributes {
             valid.ok_or_else(|| Error::input(format!("its {what} is {id}, which is not a valid ID")))
         };
         let (uid, gid) = (id("owner", entry.uid)?, id("group", entry.gid)?);
-        let is_of_overlay = |name: &[u8]| name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.");
-        if let Some(name) = entry.xattrs.keys().find(|name| is_of_overlay(name)) {
+        if let Some(name) = entry.xattrs.keys().find(|name| is_attribute_of_overlay(name)) {
             let name = String::from_utf8_lossy(name).escape_debug().to_string();
             let message = format!("its attribute `{name}` is for overlayfs, not for a layer");
             return Err(Error::new(ErrorKind::Unsupported, message)
@@ -69,6 +68,11 @@ impl Attributes {
     pub(super) fn size(&self) -> usize {
         self.xattrs().map(|(name, value)| name.len() + value.len() + XATTR).sum()
     }
+}
+
+/// Whether an extended attribute means something to overlayfs.
+pub(crate) fn is_attribute_of_overlay(name: &[u8]) -> bool {
+    name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.")
 }
 
 /// Bytes that the extended attributes of an entry take up.

@@ -66,6 +66,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use longshore_oci::{Error, Result};
 
 pub use attributes::Attributes;
+pub(crate) use attributes::is_attribute_of_overlay;
 use inode::{Directory, Stored};
 pub use inode::{Inode, InodeId, Kind};
 pub use layer::NextLayer;

@@ -50,6 +50,7 @@ impl<C> MergedTree<C> {
 
     /// Visits what the last layer changed: what the directory of an overlay for this layer has.
     ///
+    /// The root is never opaque: an opaque marker there becomes a name that is gone for each name below.
     /// Directories on the way to a change are visited too, with the attributes that they have by then.
     ///
     /// # Errors
@@ -75,7 +76,8 @@ impl<C> MergedTree<C> {
     ) -> Result<()> {
         let Some(directory) = self.directory(id) else { return Ok(()) };
         let is_all = needed.is_none();
-        let opaque = opaque || (!is_all && self.changes.opaque.contains(&id));
+        // Overlayfs reads no attributes of the root of a layer: all that it hides is removed by name.
+        let opaque = opaque || (!is_all && id != ROOT && self.changes.opaque.contains(&id));
         visit(Visit::Directory { path, inode: id, opaque })?;
         let mut below = Vec::new();
         for (name, of) in directory.names.iter() {

@@ -67,6 +67,12 @@ impl Patterns {
         self.list.extend(later.list);
     }
 
+    /// Excludes `path` and all below it, whatever present patterns include again. Its bytes stand for
+    /// themselves; it is written as for [`enter`](Self::enter).
+    pub fn exclude_path(&mut self, path: &[u8]) {
+        self.list.push(Pattern::literal(path));
+    }
+
     /// Tells whether there is no pattern, so that nothing is excluded.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -170,6 +176,24 @@ mod tests {
         list.extend(patterns(&["!a"]));
         assert_eq!(list, patterns(&["*", "!a"]));
         assert!(!excludes(&list, b"a"));
+    }
+
+    #[test]
+    fn a_path_that_is_excluded_is_no_pattern() {
+        let mut list = patterns(&["*", "!a*", "!b*"]);
+        list.exclude_path(b"a*/[x]");
+        list.exclude_path(b"b\xff");
+        let cases: [(&[u8], bool); 6] = [
+            (b"a*/[x]", true),
+            (b"a*/[x]/y", true),
+            (b"ab/x", false),
+            (b"a*/x", false),
+            (b"b\xff", true),
+            (b"a*", false),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(excludes(&list, path), expected, "{:?}", String::from_utf8_lossy(path));
+        }
     }
 
     #[test]

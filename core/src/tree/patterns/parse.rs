@@ -35,6 +35,11 @@ pub(super) enum Token {
 }
 
 impl Pattern {
+    /// The pattern that excludes exactly `path`.
+    pub(super) fn literal(path: &[u8]) -> Self {
+        Self { negated: false, head: path.to_vec(), tokens: Vec::new(), tail: Vec::new() }
+    }
+
     /// Parses one pattern; blank text and a pattern of the root itself are none.
     pub(super) fn parse(text: &str) -> Result<Option<Self>> {
         let trimmed = text.trim();

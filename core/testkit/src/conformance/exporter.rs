@@ -12,6 +12,7 @@ use longshore_core::{
 
 use super::case::ExporterCase;
 use super::trial::{Manner, Trial};
+use super::words::{assert_line, assert_options, assert_word, typo};
 use crate::causes::full;
 use crate::faults::{Fault, FaultyProvider, HalfwayTar, ON_PURPOSE};
 use crate::sample::{self, CountingTar, ExistingOptions, LargeTar, MemoryTar, TarOptions};
@@ -91,24 +92,9 @@ fn over_nothing_and_over_something(case: &ExporterCase<'_>, check: impl Fn(&Tria
 
 fn its_info_is_well_formed(case: &ExporterCase<'_>) {
     let info = info(&Trial::new(case));
-    let is_word = |word: &str| {
-        let rest = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'[');
-        word.starts_with(|first: char| first.is_ascii_lowercase()) && word.bytes().all(rest)
-    };
-    let is_line = |text: &str| !text.trim().is_empty() && text.trim() == text && !text.contains('\n');
-    assert!(is_word(&info.kind), "type `{}`", info.kind);
-    assert!(is_line(&info.summary) && !info.summary.ends_with('.'), "summary `{}`", info.summary);
-    let mut keys = Vec::new();
-    for option in &info.options {
-        let key = &option.key;
-        assert!(is_word(key), "option `{key}`: not lower case");
-        assert!(!["type", "dest"].contains(&key.as_ref()), "option `{key}`: belongs to the host");
-        assert!(!keys.contains(key), "option `{key}`: declared twice");
-        assert!(is_line(&option.help) && !option.help.ends_with('.'), "option `{key}`: help `{}`", option.help);
-        assert!(is_line(&option.syntax), "option `{key}`: syntax `{}`", option.syntax);
-        assert!(is_line(&option.default), "option `{key}`: default `{}`", option.default);
-        keys.push(key.clone());
-    }
+    assert_word("type", &info.kind);
+    assert_line("summary", &info.summary);
+    assert_options(&info.options);
 }
 
 fn an_unknown_option_is_refused(case: &ExporterCase<'_>) {
@@ -125,7 +111,7 @@ fn an_unknown_option_is_refused(case: &ExporterCase<'_>) {
     };
     refused("no-such-option");
     for option in info(&trial).options {
-        let typo = format!("{}x", option.key);
+        let typo = typo(&option.key);
         let hint = refused(&typo);
         assert!(hint.contains(&*option.key), "`{typo}`: the hint is `{hint}`");
     }

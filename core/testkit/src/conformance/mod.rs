@@ -5,12 +5,15 @@
 mod case;
 mod content;
 mod exporter;
+mod frontend;
 mod images;
 mod leases;
 mod listing;
+mod platforms;
 mod pusher;
 mod snapshots;
 mod trial;
+mod words;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,9 +21,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use case::{ExporterCase, RegistryCase, StoreCase};
 pub use content::{CONTENT_CASES, ContentCheck, content_store};
 pub use exporter::{EXPORTER_CASES, ExporterCheck, exporter};
+pub use frontend::{FRONTEND_CASES, FrontendCase, FrontendCheck, OpenStore, frontend};
 pub use images::{IMAGE_CASES, ImageCheck, image_store};
 pub use leases::{CollectedStore, LEASE_CASES, LeaseCheck, leases};
 pub use listing::{digest_of, listing_of};
+pub use platforms::{PLATFORM_CASES, PickPlatform, PlatformCase, platform_picker};
 pub use pusher::{PUSHER_CASES, PusherCheck, pusher};
 pub use snapshots::{SNAPSHOT_CASES, SnapshotCheck, snapshots};
 

@@ -229,5 +229,7 @@ pub(super) fn hash(provider: &dyn Provider, digest: &Digest) -> Result<(Digest, 
 
 /// Whether a configuration is for the platform that an index lists it for.
 fn agree(listed: &Platform, own: &Platform) -> bool {
-    own.matches(listed) && listed.os_version == own.os_version
+    // Older tools write the variant of an ARM processor into the index alone.
+    let is_open = own.variant.is_none() && (&own.os, &own.architecture) == (&listed.os, &listed.architecture);
+    (is_open || own.matches(listed)) && listed.os_version == own.os_version
 }

@@ -5,6 +5,8 @@
 mod content_store;
 mod docker;
 mod exporter;
+mod frontend;
+mod listed;
 mod routes;
 mod sample;
 mod tiny;

@@ -14,8 +14,10 @@ pub(crate) struct TinyExporter;
 
 #[derive(Debug, Default)]
 pub(crate) struct TinyOptions {
-    tar: Option<bool>,
-    image: ImageOptions,
+    /// Its type, where that is not `tiny`.
+    pub(crate) kind: Option<String>,
+    pub(crate) tar: Option<bool>,
+    pub(crate) image: ImageOptions,
 }
 
 impl Options for TinyOptions {
@@ -72,11 +74,13 @@ impl ExporterInstance for TinyOptions {
             }
             other => return Err(other.unexpected("tiny")),
         };
-        Ok(Box::new(StagedTiny { medium, images }))
+        let kind = self.kind.clone().unwrap_or_else(|| TinyExporter::KIND.to_owned());
+        Ok(Box::new(StagedTiny { kind, medium, images }))
     }
 }
 
 struct StagedTiny<'a> {
+    kind: String,
     medium: Medium<'a>,
     images: Vec<ExportedImage>,
 }
@@ -102,7 +106,7 @@ impl Staged for StagedTiny<'_> {
                 Some(path)
             }
         };
-        Ok(Response { kind: "tiny".to_owned(), destination, images: self.images })
+        Ok(Response { kind: self.kind, destination, images: self.images })
     }
 }
 

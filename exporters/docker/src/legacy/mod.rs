@@ -70,7 +70,7 @@ fn narrow(
     options: &DockerOptions,
     cx: &ExportContext<'_>,
 ) -> Result<(BuildResult, Vec<Artifact>)> {
-    let artifact = |image: &Image| image::artifact_for(image, &options.platform(), &cx.work().progress);
+    let artifact = |image: &Image| image::artifact_for(image, &options.platform(), cx.work());
     let artifacts: Vec<Artifact> = result.images.iter().map(artifact).collect::<Result<_>>()?;
     artifacts.iter().try_for_each(check_artifact)?;
     let images = result.images.iter().zip(&artifacts).map(|(image, artifact)| Image {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use longshore_core::content::{BlobMeta, Provider, StoredImage};
-use longshore_core::image::{GraphBlob, GraphLimits, store, verbatim, walk};
+use longshore_core::image::{Graph, GraphBlob, store, verbatim};
 use longshore_core::layout::{LayoutSource, ListedImage, listed};
 use longshore_core::oci::{Descriptor, Digest, Index};
 use longshore_core::{Context, Error, ErrorKind, Existing, Result};
@@ -26,7 +26,7 @@ fn arrived(image: ListedImage, received: &Received, import: &Import<'_>) -> Resu
     let mut missing = Vec::new();
     let arriving = Arriving { received, import };
     for root in [&image.root].into_iter().chain(&image.referrers) {
-        let graph = walk(root, &arriving, GraphLimits::default()).map_err(not_in_archive)?;
+        let graph = Graph::at(root, &arriving, import.work).walk().map_err(not_in_archive)?;
         let stored = graph.blobs.iter().try_for_each(|blob| arriving.store(blob));
         stored.map_err(not_in_archive).attempt(|| format!("cannot import image {}", root.digest))?;
         missing.extend(graph.missing);
@@ -94,7 +94,7 @@ pub(super) fn directory(path: &Path, import: &Import<'_>) -> Result<Vec<Arrived>
     let copied = listed(source.index(), |_| true).into_iter().map(|image| {
         let ListedImage { root, referrers, names, tags } = image;
         let existing = Existing { root: root.clone(), referrers: referrers.clone(), provider: source.clone() };
-        let assembled = verbatim(&existing)?;
+        let assembled = verbatim(&existing, import.work)?;
         store(&assembled, import.store, import.work)?;
         Ok(Arrived { image: StoredImage { root, referrers }, names, tags, missing: assembled.missing })
     });

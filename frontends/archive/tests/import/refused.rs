@@ -6,8 +6,8 @@ use std::sync::Arc;
 use longshore_core::archive::{Entry, Writer};
 use longshore_core::compression::Algorithm;
 use longshore_core::content::{ContentStore, ImageStore, MemoryStore};
-use longshore_core::image::{GraphLimits, walk};
-use longshore_core::{Error, ErrorKind};
+use longshore_core::image::Graph;
+use longshore_core::{Error, ErrorKind, Work};
 use longshore_testkit::sample::{ExistingOptions, TarOptions, tar_bytes};
 
 use super::{Files, NAME, assert_whole, docker, existing, import, import_from, layout, replaced, tar, with, without};
@@ -17,7 +17,7 @@ use super::{Files, NAME, assert_whole, docker, existing, import, import_from, la
 fn what_is_not_an_archive_of_images_is_refused() {
     let image = existing(1, &ExistingOptions::default());
     let good = layout(&[&image], vec![image.root.clone().annotated(NAME, "app:1")]);
-    let layer = walk(&image.root, image.provider.as_ref(), GraphLimits::default()).unwrap().blobs[1].clone();
+    let layer = Graph::at(&image.root, image.provider.as_ref(), &Work::default()).walk().unwrap().blobs[1].clone();
     let layer = layer.descriptor.digest.layout_path();
     let md5 = format!("blobs/md5/{}", "a".repeat(32));
     let big = vec![b' '; (4 << 20) + 1];
@@ -118,7 +118,7 @@ fn an_archive_that_claims_more_than_there_can_be_is_refused() {
 #[test]
 fn a_cut_import_leaves_no_manifest_without_its_layers() {
     let image = existing(1, &ExistingOptions { platforms: 2, ..ExistingOptions::default() });
-    let graph = walk(&image.root, image.provider.as_ref(), GraphLimits::default()).unwrap();
+    let graph = Graph::at(&image.root, image.provider.as_ref(), &Work::default()).walk().unwrap();
     let [first, second] = &graph.blobs.last().unwrap().references[..] else { panic!("two platforms") };
     let full = layout(&[&image], vec![image.root.clone().annotated(NAME, "app:1")]);
     let store = Arc::new(MemoryStore::default());

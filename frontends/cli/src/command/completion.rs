@@ -1,6 +1,6 @@
 //! `longshore completion`.
 
-use std::io;
+use std::io::{self, Write};
 
 use anyhow::Result;
 use clap::CommandFactory;
@@ -10,6 +10,8 @@ use crate::args::{Args, CompletionArgs};
 pub(crate) fn completion(args: &CompletionArgs) -> Result<()> {
     let mut command = Args::command();
     let name = command.get_name().to_owned();
-    clap_complete::generate(args.shell, &mut command, name, &mut io::stdout());
-    Ok(())
+    // Not to standard output: clap panics where it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, name, &mut script);
+    Ok(io::stdout().write_all(&script)?)
 }

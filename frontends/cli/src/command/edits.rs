@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use longshore_core::compose::{Edits, RunEdits};
 use longshore_core::oci::{CONFIG_LIMIT, ImageConfig};
-use longshore_core::tree::Patterns;
-use longshore_core::{Context, Error, FrontendContext, Result};
-use longshore_frontend_rootfs::layer;
+use longshore_core::{Context, Error, Progress, Result};
+use longshore_frontend_rootfs::{LayerOptions, layer};
 
+use super::sources::{Flag, layer_attrs};
 use crate::args::{ConfigArgs, ExportArgs};
 
 /// What the flags put on top of every source.
-pub(super) fn edits(args: &ExportArgs, cx: &FrontendContext) -> Result<Edits> {
-    let layers = args.layers.iter().map(|text| layer(text, cx).map(Arc::new)).collect::<Result<_>>()?;
+pub(super) fn edits(args: &ExportArgs, flags: &[Flag], progress: &Progress) -> Result<Edits> {
+    let options = LayerOptions::parse("--layer", &layer_attrs(flags))?;
+    let layer = |text: &String| layer(text, &options, progress).map(Arc::new);
+    let layers = args.layers.iter().map(layer).collect::<Result<_>>()?;
     let config = args.config.config.as_ref().map(|path| -> Result<ImageConfig> {
         if fs::metadata(path)?.len() > CONFIG_LIMIT {
             return Err(Error::input(format!("more than the limit of {CONFIG_LIMIT} bytes")));
@@ -40,16 +42,12 @@ fn run_edits(args: &ConfigArgs) -> Result<RunEdits> {
     })
 }
 
-/// `UID:GID`, in numbers: names would depend on the machine.
-pub(super) fn parse_owner(text: &str) -> Result<(u32, u32)> {
-    let number = |text: &str| text.parse::<u32>().ok().filter(|id| *id != u32::MAX);
-    let owner = text.split_once(':').and_then(|(uid, gid)| Some((number(uid)?, number(gid)?)));
-    owner.ok_or_else(|| invalid("owner", text, "is not UID:GID in numbers").with_hint("for root write --owner 0:0"))
-}
-
-/// Patterns of `.dockerignore`, which here are options and not a file.
-pub(super) fn parse_excludes(patterns: &[String]) -> Result<Patterns> {
-    Patterns::new(patterns).map_err(|error| Error::option(format!("--exclude: {}", error.message())).with_source(error))
+/// The flags that are options of sources, and of layers.
+pub(super) fn flags(args: &ExportArgs) -> Vec<Flag> {
+    let owner = args.owner.as_deref().map(Flag::owner);
+    let exclude = (!args.excludes.is_empty()).then(|| Flag::exclude(&args.excludes));
+    let referrers = args.all.then(Flag::referrers);
+    [owner, exclude, referrers].into_iter().flatten().collect()
 }
 
 fn invalid(flag: &str, text: &str, reason: &str) -> Error {
@@ -101,7 +99,6 @@ mod tests {
 
     #[test]
     fn values_are_checked() {
-        assert_eq!(parse_owner("0:100").unwrap(), (0, 100));
         assert_eq!(words("cmd", r#"["a", "b c"]"#).unwrap(), ["a", "b c"]);
         assert_eq!(words("cmd", "/bin/sh").unwrap(), ["/bin/sh"]);
         assert_eq!(port("80").unwrap(), "80/tcp");
@@ -109,8 +106,6 @@ mod tests {
         assert_eq!(pair("env", "A=b=c").unwrap(), ("A".to_owned(), "b=c".to_owned()));
         assert_eq!(signal("SIGRTMIN+3").unwrap(), "SIGRTMIN+3");
         let errors = [
-            parse_owner("root:root").map(drop),
-            parse_owner("0").map(drop),
             words("cmd", "a b").map(drop),
             words("cmd", "[1]").map(drop),
             port("0").map(drop),

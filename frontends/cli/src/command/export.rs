@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use longshore_core::compose::compose;
-use longshore_core::content::ImageStore;
 use longshore_core::{
-    BuildResult, Epoch, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendRegistry, OutputSpec, Plan,
-    Progress, ResolvedSession, Session, Source, Store,
+    BuildResult, Epoch, Error, ErrorKind, ExporterRegistry, FrontendRegistry, OutputSpec, Plan, Progress,
+    ResolvedSession, Session, Store,
 };
+
 use longshore_distribution::Client;
 
-use super::{edits, work, written};
+use super::{edits, sources, work, written};
 use crate::args::ExportArgs;
 use crate::store_root::StoreRoot;
 
@@ -25,24 +25,22 @@ pub(crate) fn export(
 ) -> Result<()> {
     let (display, work) = work::begin(args.progress, args.jobs)?;
     let specs = outputs(&args.outputs)?;
+    let flags = edits::flags(args);
+    let sources = sources::resolve(&args.sources, &flags, !args.layers.is_empty(), frontends)?;
     let pusher = Arc::new(client.pusher().with_jobs(args.push_jobs));
     let session = Session::new(exporters).with_pusher(pusher).with_work(work.clone());
     let resolved = session.resolve(&specs)?;
-    let (store, images) = open_stores(args, &resolved, root, frontends, &work.progress)?;
-    let cx = FrontendContext {
-        excludes: edits::parse_excludes(&args.excludes)?,
-        owner: args.owner.as_deref().map(edits::parse_owner).transpose()?,
-        work,
-        images,
-        every_tag: false,
-        referrers: args.all,
-    };
-    let result = build(args, frontends, &cx)?;
+    let store = needed_store(args, &resolved, root)?;
+    let cx = sources::context(frontends, root, &work);
+    let edits = edits::edits(args, &flags, &work.progress)?;
+    let images = compose(sources::build(&sources, &cx)?, &args.platforms, &edits, &work)?;
+    let result = BuildResult { images, epoch: source_date_epoch()? };
     written::check(args, &result)?;
     if args.dry_run {
         display.finish();
         return print_plans(&resolved.plan(&result)?);
     }
+    let store = store.map_or_else(|| useful_store(root, &work.progress), Ok)?;
     let responses = resolved.export(&result, store);
     display.finish();
     let responses = responses.map_err(|failure| {
@@ -59,51 +57,31 @@ fn outputs(texts: &[String]) -> Result<Vec<OutputSpec>, Error> {
     texts.iter().filter_map(|text| OutputSpec::parse(text).transpose()).collect()
 }
 
-/// Where the run keeps blobs, and the image store that its sources read: opened after the outputs are known to be
-/// possible. A run that needs no image store does without one that cannot be opened or written to, but not without one
-/// that was mistyped.
-fn open_stores(
-    args: &ExportArgs,
-    resolved: &ResolvedSession,
-    root: &StoreRoot,
-    frontends: &FrontendRegistry,
-    progress: &Progress,
-) -> Result<(Store, Option<Arc<dyn ImageStore>>), Error> {
+/// The store of a run that cannot do without one: it is opened before anything is built.
+fn needed_store(args: &ExportArgs, resolved: &ResolvedSession, root: &StoreRoot) -> Result<Option<Store>, Error> {
     if args.no_store {
         resolved.check_store(&Store::Spool)?;
-        return Ok((Store::Spool, None));
+        return Ok(Some(Store::Spool));
     }
-    let sources = args.sources.iter().map(|text| Source::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    let is_source = sources.iter().any(|source| frontends.reads_image_store(source));
-    if args.dry_run && !is_source {
-        return Ok((Store::Spool, None));
+    if args.dry_run || !resolved.needs_image_store() {
+        return Ok(None);
     }
-    let is_needed = is_source || resolved.needs_image_store();
-    match if is_source { root.existing() } else { root.open() } {
-        Ok(images) if images.is_read_only() && !resolved.needs_image_store() => Ok((Store::Spool, Some(images))),
-        Ok(images) => {
-            let store = Store::Images(images.clone());
-            resolved.check_store(&store)?;
-            Ok((store, Some(images)))
-        }
-        Err(error) if is_needed || error.kind() == ErrorKind::InvalidOption => Err(error),
-        Err(error) => {
-            progress.warn(format!("{}: layers are kept for this run only", error.with_causes()));
-            Ok((Store::Spool, None))
-        }
-    }
+    let store = Store::Images(root.open()?);
+    resolved.check_store(&store)?;
+    Ok(Some(store))
 }
 
-fn build(args: &ExportArgs, frontends: &FrontendRegistry, cx: &FrontendContext) -> Result<BuildResult, Error> {
-    let epoch = source_date_epoch()?;
-    let mut sources = Vec::new();
-    for text in &args.sources {
-        let source = Source::parse(text)?;
-        let images = frontends.open(&source, cx)?;
-        sources.push((source.platform, images));
+/// The store of a run that can do without one: if it cannot be opened or written to, but not if it was mistyped.
+fn useful_store(root: &StoreRoot, progress: &Progress) -> Result<Store, Error> {
+    match root.open() {
+        Ok(images) if images.is_read_only() => Ok(Store::Spool),
+        Ok(images) => Ok(Store::Images(images)),
+        Err(error) if error.kind() == ErrorKind::InvalidOption => Err(error),
+        Err(error) => {
+            progress.warn(format!("{}: layers are kept for this run only", error.with_causes()));
+            Ok(Store::Spool)
+        }
     }
-    let edits = edits::edits(args, cx)?;
-    Ok(BuildResult { images: compose(sources, &args.platforms, &edits, &cx.work.progress)?, epoch })
 }
 
 fn source_date_epoch() -> Result<Option<Epoch>, Error> {

@@ -1,27 +1,48 @@
-//! `longshore exporters`, and the reference page: both are what the exporters say of themselves.
+//! `longshore exporters`, `longshore sources` and the reference pages: all say what exporters and frontends
+//! declare.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anyhow::Result;
-use longshore_core::{ExporterInfo, ExporterRegistry};
+use longshore_core::options::OptionInfo;
+use longshore_core::{ExporterInfo, ExporterRegistry, FrontendRegistry, SchemeInfo};
 
-use crate::args::ExportersArgs;
+use crate::args::{ExportersArgs, SourcesArgs};
 
 pub(crate) fn exporters(args: &ExportersArgs, exporters: &ExporterRegistry) -> Result<()> {
     let infos: Vec<ExporterInfo> = match &args.kind {
         Some(kind) => vec![exporters.get(kind)?.info()],
         None => exporters.infos().collect(),
     };
-    let text =
-        if args.json { serde_json::to_string_pretty(&infos)? + "\n" } else { infos.iter().map(listing).collect() };
+    print(&match args.json {
+        true => serde_json::to_string_pretty(&infos)? + "\n",
+        false => {
+            let entry = |info: &ExporterInfo| listing(&format!("type={}", info.kind), &info.summary, &info.options);
+            infos.iter().map(entry).collect()
+        }
+    })
+}
+
+pub(crate) fn sources(args: &SourcesArgs, frontends: &FrontendRegistry) -> Result<()> {
+    let infos: Vec<SchemeInfo> = match &args.scheme {
+        Some(scheme) => vec![frontends.info(scheme.trim_end_matches(':'))?],
+        None => frontends.infos(),
+    };
+    print(&match args.json {
+        true => serde_json::to_string_pretty(&infos)? + "\n",
+        false => infos.iter().map(|info| listing(&info.syntax, &info.summary, &info.options)).collect(),
+    })
+}
+
+fn print(text: &str) -> Result<()> {
     io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
 
-fn listing(info: &ExporterInfo) -> String {
-    let mut text = format!("type={}  {}\n", info.kind, info.summary);
-    for option in &info.options {
+fn listing(title: &str, summary: &str, options: &[OptionInfo]) -> String {
+    let mut text = format!("{title}  {summary}\n");
+    for option in options {
         let _ =
             writeln!(text, "  {}=<{}>\n      {} [default: {}]", option.key, option.syntax, option.help, option.default);
     }
@@ -29,22 +50,46 @@ fn listing(info: &ExporterInfo) -> String {
 }
 
 /// The page `docs/exporters.md`.
-pub(crate) fn reference_page(exporters: &ExporterRegistry) -> String {
-    let mut page = "# Exporters\n\nMade from what the exporters say of themselves; a test fails when it is stale. \
+pub(crate) fn exporters_page(exporters: &ExporterRegistry) -> String {
+    let mut page = "# Exporters\n\nGenerated from what the exporters declare; a test fails when it is stale. \
         `longshore exporters` prints the same.\n\nAn output is written as one CSV record: \
         `-o type=TYPE,KEY=VALUE,…`. A value with a comma is quoted together with its key: \
         `\"name=a,b\"`. Every type with a file or directory takes `dest=PATH`; `dest=-` is standard output.\n"
         .to_owned();
     for info in exporters.infos() {
-        let _ = write!(
-            page,
-            "\n## type={}\n\n{}.\n\n| key | value | what it does | default |\n|---|---|---|---|\n",
-            info.kind, info.summary
-        );
-        for option in &info.options {
-            let syntax = option.syntax.replace('|', "\\|");
-            let _ = writeln!(page, "| `{}` | `{syntax}` | {} | {} |", option.key, option.help, option.default);
-        }
+        let _ = write!(page, "\n## type={}\n\n{}.\n{}", info.kind, info.summary, table(&info.options));
     }
     page
+}
+
+/// The page `docs/sources.md`.
+pub(crate) fn sources_page(frontends: &FrontendRegistry) -> String {
+    let mut page = "# Sources\n\nGenerated from what the frontends declare; a test fails when it is stale. \
+        `longshore sources` prints the same.\n\nA source is written as one CSV record, as an output is: \
+        `[PLATFORM=]SCHEME[:VALUE][,KEY=VALUE…]`. A field that contains a comma is quoted as a whole, and its \
+        quotes are doubled; the shell needs quotes of its own around them: `'\"rootfs:a,b\",owner=0:0'`, \
+        `'rootfs:tree,\"exclude=*.o,*.a\"'`. A colon may be part of a path: of `PATH:REFERENCE` the path is the \
+        longest one that exists.\n\nAn option that a scheme does not have is an error. `--owner`, `--exclude` and \
+        `--all` give their option to every source.\n"
+        .to_owned();
+    for info in frontends.infos() {
+        let summary = &info.summary;
+        let first = summary.chars().next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+        let rest: String = summary.chars().skip(1).collect();
+        let _ = write!(page, "\n## {}:\n\n`{}`: {first}{rest}.\n", info.scheme, info.syntax);
+        page += &match info.options.is_empty() {
+            true => "\nIt has no options.\n".to_owned(),
+            false => table(&info.options),
+        };
+    }
+    page
+}
+
+fn table(options: &[OptionInfo]) -> String {
+    let mut table = "\n| key | value | what it does | default |\n|---|---|---|---|\n".to_owned();
+    for option in options {
+        let syntax = option.syntax.replace('|', "\\|");
+        let _ = writeln!(table, "| `{}` | `{syntax}` | {} | {} |", option.key, option.help, option.default);
+    }
+    table
 }

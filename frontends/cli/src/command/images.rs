@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use indicatif::HumanBytes;
-use longshore_core::Error;
-use longshore_core::content::{Provider, StoredImage, read};
-use longshore_core::image::{GraphBlob, GraphLimits, walk};
-use longshore_core::oci::{CONFIG_LIMIT, Descriptor, ImageConfig, ImageName};
+use longshore_core::content::{Provider, StoredImage};
+use longshore_core::image::{Graph, GraphEntry};
+use longshore_core::oci::{Descriptor, ImageName};
+use longshore_core::{Error, Work};
 use serde_json::{Value, json};
 
 use crate::args::ImagesArgs;
@@ -21,10 +21,11 @@ pub(crate) fn images(args: &ImagesArgs, root: &StoreRoot) -> Result<()> {
         images.iter().try_for_each(|(name, _)| writeln!(out, "{name}"))?;
         return Ok(());
     }
+    let work = Work::default();
     let described: Vec<_> = images
         .iter()
         .zip(store.iter().cycle())
-        .map(|((name, image), store)| Described::new(name, image, store.as_ref()))
+        .map(|((name, image), store)| Described::new(name, image, store.as_ref(), &work))
         .collect();
     if args.json {
         let all: Vec<Value> = described.iter().map(Described::json).collect();
@@ -52,8 +53,8 @@ struct Content {
 }
 
 impl<'a> Described<'a> {
-    fn new(name: &'a ImageName, image: &'a StoredImage, store: &dyn Provider) -> Self {
-        Self { name, root: &image.root, content: content(&image.root, store) }
+    fn new(name: &'a ImageName, image: &'a StoredImage, store: &dyn Provider, work: &Work) -> Self {
+        Self { name, root: &image.root, content: content(&image.root, store, work) }
     }
 
     fn row(&self) -> [String; 4] {
@@ -83,19 +84,17 @@ impl<'a> Described<'a> {
     }
 }
 
-fn content(root: &Descriptor, store: &dyn Provider) -> Result<Content, Error> {
-    let graph = walk(root, store, GraphLimits::default())?;
-    let platform = |blob: &GraphBlob| -> Option<Result<String, Error>> {
-        let config = &blob.descriptor;
-        config.media_type.is_config().then(|| {
-            let config = ImageConfig::parse(&read(store, config, CONFIG_LIMIT)?)?;
-            Ok(config.platform()?.to_string())
-        })
-    };
-    let mut platforms = graph.blobs.iter().filter_map(platform).collect::<Result<Vec<_>, _>>()?;
+fn content(root: &Descriptor, store: &dyn Provider, work: &Work) -> Result<Content, Error> {
+    let graph = Graph::at(root, store, work);
+    let walked = graph.walk()?;
+    let entries = graph.entries()?;
+    let mut platforms: Vec<String> =
+        entries.present.iter().filter_map(GraphEntry::platform).map(|platform| platform.to_string()).collect();
     platforms.dedup();
-    let size = graph.blobs.iter().map(|blob| blob.descriptor.size).sum();
-    Ok(Content { size, platforms, missing: graph.missing })
+    let mut sizes = walked.blobs.iter().map(|blob| blob.descriptor.size);
+    let size = sizes.try_fold(0_u64, u64::checked_add);
+    let size = size.ok_or_else(|| Error::input("the sizes of its blobs add up to more than 64 bits hold"))?;
+    Ok(Content { size, platforms, missing: walked.missing })
 }
 
 /// Writes columns that begin where the longest field before them ends.
@@ -107,4 +106,34 @@ fn write_table<const N: usize>(out: &mut impl Write, rows: &[[String; N]]) -> io
         writeln!(out, "{}", fields.collect::<Vec<_>>().join("  ").trim_end())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_core::content::MemoryStore;
+    use longshore_core::oci::{ImageConfig, Manifest, MediaType, Platform};
+
+    use super::*;
+
+    fn content_of(sizes: &[u64]) -> Result<Content, Error> {
+        let store = MemoryStore::default();
+        let config = ImageConfig::new(&Platform::new("linux", "amd64", None)).to_bytes()?;
+        let config = store.put(MediaType::CONFIG, &config);
+        let layer = |(at, size): (usize, &u64)| Descriptor {
+            size: *size,
+            ..Descriptor::of(MediaType::CONFIG, at.to_string().as_bytes())
+        };
+        let manifest = Manifest::new(config, sizes.iter().enumerate().map(layer).collect());
+        let manifest = serde_json::to_vec(&manifest).map_err(|error| Error::input(error.to_string()))?;
+        content(&store.put(MediaType::MANIFEST, &manifest), &store, &Work::default())
+    }
+
+    /// Release builds wrapped around.
+    #[test]
+    fn sizes_of_blobs_that_overflow_are_an_error() {
+        let some = content_of(&[5, 7]).unwrap();
+        assert_eq!((some.size > 12, &some.platforms[..]), (true, &["linux/amd64".to_owned()][..]));
+        let error = content_of(&[u64::MAX - 10, 11]).err().unwrap();
+        assert_eq!(error.message(), "the sizes of its blobs add up to more than 64 bits hold");
+    }
 }

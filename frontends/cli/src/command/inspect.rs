@@ -4,14 +4,14 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use indicatif::HumanBytes;
-use longshore_core::image::{InspectedLayer, InspectedManifest, Inspection, as_existing, inspect as inspect_one};
-use longshore_core::oci::Descriptor;
-use longshore_core::{
-    Error, ErrorKind, Existing, FrontendContext, FrontendRegistry, Image, ImageContent, Source, Work,
+use longshore_core::image::{
+    Detail, InspectedLayer, InspectedManifest, Inspection, as_existing, inspect as inspect_one,
 };
+use longshore_core::oci::Descriptor;
+use longshore_core::{Error, ErrorKind, Existing, FrontendRegistry, Image, ImageContent, Source, Work};
 use serde_json::json;
 
-use super::work;
+use super::{sources, work};
 use crate::args::{InspectArgs, ProgressStyle};
 use crate::store_root::StoreRoot;
 
@@ -19,7 +19,8 @@ pub(crate) fn inspect(args: &InspectArgs, root: &StoreRoot, frontends: &Frontend
     // What a registry makes us wait for is said.
     let (_, work) = work::begin(ProgressStyle::Plain, None)?;
     let images = open(&args.source, root, frontends, &work)?;
-    let inspected = images.iter().map(|(image, existing)| Ok((names(image), inspect_one(existing, &work)?)));
+    let detail = if args.files { Detail::Files } else { Detail::Documents };
+    let inspected = images.iter().map(|(image, existing)| Ok((names(image), inspect_one(existing, detail, &work)?)));
     let inspected = inspected.collect::<Result<Vec<_>, Error>>()?;
     let mut out = io::stdout().lock();
     if args.json {
@@ -41,10 +42,9 @@ pub(super) fn open(
     frontends: &FrontendRegistry,
     work: &Work,
 ) -> Result<Vec<(Image, Existing)>, Error> {
-    let source = Source::parse(text)?;
-    let images = frontends.reads_image_store(&source).then(|| root.existing()).transpose()?;
-    let cx = FrontendContext { images, work: work.clone(), ..FrontendContext::default() };
-    let images = frontends.open(&source, &cx)?.into_iter().map(|image| {
+    let source = frontends.resolve(&Source::parse(text)?)?;
+    let cx = sources::context(frontends, root, work);
+    let images = source.build(&cx)?.into_iter().map(|image| {
         let existing = match &image.content {
             ImageContent::Existing(existing) => Some(existing.clone()),
             ImageContent::Built(built) => as_existing(built)?,
@@ -98,13 +98,12 @@ fn manifest_lines(manifest: &InspectedManifest) -> Vec<String> {
 }
 
 fn layer_lines(layer: &InspectedLayer) -> Vec<String> {
-    let (size, content) = (HumanBytes(layer.size), HumanBytes(layer.content));
-    let compression =
-        layer.media_type.layer_compression().map_or_else(|| layer.media_type.to_string(), |a| a.to_string());
-    let mut lines =
-        vec![format!("    layer {}  {size} {compression}, {} files of {content}", layer.digest, layer.files)];
-    lines.extend(
-        layer.biggest.iter().map(|file| format!("      {:>10}  {}", HumanBytes(file.size).to_string(), file.path)),
-    );
-    lines
+    let media_type = &layer.media_type;
+    let compression = media_type.layer_compression().map_or_else(|| media_type.to_string(), |a| a.to_string());
+    let mut line = format!("    layer {}  {} {compression}", layer.digest, HumanBytes(layer.size));
+    let Some(contents) = &layer.contents else { return vec![line] };
+    line += &format!(", {} files of {}", contents.files, HumanBytes(contents.content));
+    let biggest = contents.biggest.iter();
+    let biggest = biggest.map(|file| format!("      {:>10}  {}", HumanBytes(file.size).to_string(), file.path));
+    [line].into_iter().chain(biggest).collect()
 }

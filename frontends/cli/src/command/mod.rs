@@ -1,4 +1,4 @@
-//! The commands, one a file.
+//! The commands, one per file.
 
 mod completion;
 mod du;
@@ -12,6 +12,7 @@ mod prune;
 mod rm;
 mod save;
 mod signals;
+mod sources;
 mod tag;
 mod unpack;
 mod verify;
@@ -21,7 +22,7 @@ mod written;
 pub(crate) use completion::completion;
 pub(crate) use du::du;
 pub(crate) use export::export;
-pub(crate) use exporters::{exporters, reference_page};
+pub(crate) use exporters::{exporters, exporters_page, sources, sources_page};
 pub(crate) use images::images;
 pub(crate) use import::import;
 pub(crate) use inspect::inspect;

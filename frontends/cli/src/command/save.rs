@@ -1,22 +1,19 @@
 //! `longshore save`.
 
 use std::io::{self, IsTerminal};
-use std::sync::Arc;
 
 use anyhow::Result;
 use longshore_core::compose::{Edits, compose};
-use longshore_core::content::ImageStore;
 use longshore_core::image::as_existing;
 use longshore_core::oci::Digest;
 use longshore_core::options::Attrs;
 use longshore_core::{
-    BuildResult, Dest, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendRegistry, Image, ImageContent,
-    OutputSpec, Session, Source, Store,
+    BuildResult, Dest, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendInstance, FrontendRegistry, Image,
+    ImageContent, OutputSpec, Session, Source, Store,
 };
-
 use rustix::fs::Mode;
 
-use super::work;
+use super::{sources, work};
 use crate::args::SaveArgs;
 use crate::store_root::StoreRoot;
 
@@ -37,33 +34,22 @@ pub(crate) fn save(
     let (display, work) = work::begin(args.progress, None)?;
     // As docker save does: whoever may read an image need not be everybody.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    let images: Option<Arc<dyn ImageStore>> = match frontends.reads_image_store(&Source::parse(&args.from)?) {
-        true => Some(root.open_existing()?.ok_or_else(no_store)?),
-        false => None,
-    };
-    let session = || Session::new(exporters).with_work(work.clone());
-    // Options and destinations that cannot be fail before any image is looked at.
-    session().resolve(&[output(args, &[])])?;
-    let cx = FrontendContext { every_tag: true, images, work: work.clone(), ..FrontendContext::default() };
-    let images = open(args, frontends, &cx).map_err(|error| match error.kind() {
-        ErrorKind::NotFound if args.from == "image" => {
-            error.with_hint(format!("`longshore images` lists what is there; {ELSEWHERE}"))
-        }
+    let sources = args.names.iter().map(|name| source(args, name, frontends)).collect::<Result<Vec<_>, _>>()?;
+    let cx = sources::context(frontends, root, &work);
+    let images = open(args, &sources, &cx).map_err(|error| match error.kind() {
+        ErrorKind::NotFound if args.from == "image" => error.with_hint(ELSEWHERE),
         _ => error,
     })?;
-    let resolved = session().resolve(&[output(args, &images)])?;
-    // What is made on the way is not for the image store.
+    // Layers that are made for this archive are not for the image store.
+    let session = Session::new(exporters).with_work(work.clone());
+    let resolved = session.resolve(&[output(args, &images)])?;
     let responses = resolved.export(&BuildResult { images, epoch: None }, Store::Spool);
     display.finish();
     display.summary(&responses.map_err(|failure| failure.error)?);
     Ok(())
 }
 
-const ELSEWHERE: &str = "for Docker's images add --from docker-graph";
-
-fn no_store() -> Error {
-    Error::new(ErrorKind::NotFound, "there is no image store yet").with_hint(ELSEWHERE)
-}
+const ELSEWHERE: &str = "`longshore images` lists the names; for Docker's images add --from docker-graph";
 
 /// Where the archive goes; `-` is standard output, as everywhere.
 fn dest(args: &SaveArgs) -> Dest {
@@ -73,14 +59,22 @@ fn dest(args: &SaveArgs) -> Dest {
     }
 }
 
+/// The source of one NAME. A name without a tag stands for all tags of it, where the scheme knows tags.
+fn source(args: &SaveArgs, name: &str, frontends: &FrontendRegistry) -> Result<Box<dyn FrontendInstance>, Error> {
+    const ALL_TAGS: &str = "all-tags";
+    let mut source = Source::parse(&args.from)?.with_reference(name);
+    if frontends.info(&source.scheme)?.has_option(ALL_TAGS) {
+        // One that the user gave counts.
+        source.attrs.insert(ALL_TAGS, "true", None);
+    }
+    frontends.resolve(&source)
+}
+
 /// The images that are named, each once, with all names that it was asked for by.
-fn open(args: &SaveArgs, frontends: &FrontendRegistry, cx: &FrontendContext) -> Result<Vec<Image>, Error> {
+fn open(args: &SaveArgs, sources: &[Box<dyn FrontendInstance>], cx: &FrontendContext<'_>) -> Result<Vec<Image>, Error> {
     let mut all: Vec<(Option<Digest>, Image)> = Vec::new();
-    // What follows a comma are options of the source.
-    let (from, options) = args.from.split_at(args.from.find(',').unwrap_or(args.from.len()));
-    for name in &args.names {
-        let source = Source::parse(&format!("{from}:{name}{options}"))?;
-        for image in frontends.open(&source, cx)? {
+    for source in sources {
+        for image in source.build(cx)? {
             let root = root(&image)?;
             match all.iter_mut().find(|(known, _)| root.is_some() && *known == root) {
                 Some((_, known)) => {
@@ -93,7 +87,7 @@ fn open(args: &SaveArgs, frontends: &FrontendRegistry, cx: &FrontendContext) -> 
     }
     let images = all.into_iter().map(|(_, image)| image).collect();
     let platforms: Vec<_> = args.platform.clone().into_iter().collect();
-    compose(vec![(None, images)], &platforms, &Edits::default(), &cx.work.progress)
+    compose(vec![(None, images)], &platforms, &Edits::default(), cx.work())
 }
 
 /// What two images have in common if they are one.
@@ -105,7 +99,7 @@ fn root(image: &Image) -> Result<Option<Digest>, Error> {
 }
 
 fn output(args: &SaveArgs, images: &[Image]) -> OutputSpec {
-    let mut attrs = Attrs::from_iter([("name", "*?"), ("format", &args.format)]);
+    let mut attrs = Attrs::from_iter([("name", "*?"), ("format", args.format.word())]);
     if images.iter().any(|image| matches!(image.content, ImageContent::Built(_))) {
         attrs.insert("compression", "uncompressed", None);
     }

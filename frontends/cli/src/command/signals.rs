@@ -1,25 +1,59 @@
-//! Signals: the first one asks the run to stop.
+//! Signals: the first one asks the run to stop, the second one ends it.
 
+use std::process::exit;
+use std::thread;
 use std::time::Duration;
 
 use longshore_core::{Cancel, Error, ErrorKind, Result, discard_scratch};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
-use crate::exit_code::Code;
+use crate::exit_code::{Code, note_signal};
+use crate::stderr::say_without_waiting;
 
-/// Stops the run at the first signal. What does not listen, such as a write to a pipe that nobody
-/// reads, is ended soon after; the next run removes what is left over.
+/// How long a run has to stop. What does not listen, such as a write to a pipe that nobody reads, is ended then.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// Stops the run at the first signal, and ends the process at the second one: the next run removes what is left.
+/// Signals that are ignored, as by nohup, stay so.
 pub(super) fn cancel_on_signal() -> Result<Cancel> {
     let cancel = Cancel::default();
+    let ignored = ignored();
+    let heeded = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
+    let mut signals = Signals::new(heeded)
+        .map_err(|error| Error::new(ErrorKind::Other, "cannot listen to signals").with_source(error))?;
     let flag = cancel.clone();
-    ctrlc::set_handler(move || {
-        if !flag.is_cancelled() {
-            flag.cancel();
-            std::thread::sleep(Duration::from_millis(1500));
+    let listen = move || {
+        for signal in signals.forever() {
+            let signal = u8::try_from(signal).unwrap_or(u8::MAX);
+            let code = i32::from(Code::Interrupted(signal).number());
+            if !note_signal(signal) {
+                say_without_waiting("error: interrupted twice\n");
+                exit(code);
+            }
+            let flag = flag.clone();
+            // On a thread of its own, so that the next signal is heard whatever this one waits for.
+            let stop = move || {
+                flag.cancel();
+                thread::sleep(GRACE);
+                discard_scratch();
+                say_without_waiting("error: interrupted\n");
+                exit(code);
+            };
+            if thread::Builder::new().spawn(stop).is_err() {
+                exit(code);
+            }
         }
-        discard_scratch();
-        eprintln!("error: interrupted");
-        std::process::exit(Code::Interrupted as i32);
-    })
-    .map_err(|error| Error::new(ErrorKind::Other, "cannot listen to signals").with_source(error))?;
+    };
+    thread::Builder::new()
+        .spawn(listen)
+        .map_err(|error| Error::from(error).context("cannot listen to signals".to_owned()))?;
     Ok(cancel)
+}
+
+/// The signals that this process was started to ignore, one bit each, as proc(5) shows them.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

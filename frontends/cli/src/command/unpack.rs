@@ -43,7 +43,7 @@ fn layers(
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
     let missing = || Error::input(format!("{} is no image", args.name));
     let (_, existing) = images.first().ok_or_else(missing)?;
-    layers_for(existing, &platform, &work.progress)
+    layers_for(existing, &platform, work)
 }
 
 /// The mount of an image's snapshots, which are made where they are missing, and kept as long as the image.

@@ -3,12 +3,13 @@
 mod bars;
 mod plain;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use longshore_core::{Event, ProgressSink, Response};
 
 use crate::args::ProgressStyle;
+use crate::stderr::say;
 
 /// Shows events, and in the end what was written.
 pub(crate) trait Display: ProgressSink {
@@ -21,7 +22,7 @@ pub(crate) trait Display: ProgressSink {
             let to = response.destination.as_ref().map(|path| format!(" to {path}")).unwrap_or_default();
             for image in &response.images {
                 let name = if image.names.is_empty() { String::new() } else { format!(" {}", image.names.join(", ")) };
-                eprintln!("exported{name} {}{to}", image.root.digest);
+                say(&format!("exported{name} {}{to}\n", image.root.digest));
             }
         }
     }
@@ -44,8 +45,7 @@ struct Json;
 impl ProgressSink for Json {
     fn send(&self, event: Event) {
         if let Ok(line) = serde_json::to_string(&event) {
-            // Nothing can be said to a reader that is gone.
-            let _ = writeln!(io::stderr(), "{line}");
+            say(&(line + "\n"));
         }
     }
 }
@@ -53,7 +53,7 @@ impl ProgressSink for Json {
 impl Display for Json {
     fn summary(&self, responses: &[Response]) {
         for response in responses {
-            let _ = writeln!(io::stderr(), "{}", serde_json::json!({"event": "exported", "response": response}));
+            say(&format!("{}\n", serde_json::json!({"event": "exported", "response": response})));
         }
     }
 }

@@ -7,6 +7,7 @@ use longshore_core::{Event, Outcome, ProgressSink};
 use parking_lot::Mutex;
 
 use super::Display;
+use crate::stderr::say;
 
 #[derive(Default)]
 pub(super) struct Plain {
@@ -31,21 +32,21 @@ impl ProgressSink for Plain {
                     Outcome::Done(result) => {
                         // What has no bytes, such as a tag, says nothing of them.
                         let bytes = if bytes > 0 { HumanBytes(bytes).to_string() } else { String::new() };
-                        eprintln!("{}", line(&name, &bytes, &result));
+                        say(&line(&name, &bytes, &result));
                     }
-                    Outcome::Skipped(reason) => eprintln!("{}", line(&name, &reason, "")),
+                    Outcome::Skipped(reason) => say(&line(&name, &reason, "")),
                     // The error says why.
                     Outcome::Failed => {}
                 }
             }
-            Event::Warning { message } => eprintln!("warning: {message}"),
+            Event::Warning { message } => say(&format!("warning: {message}\n")),
             _ => {}
         }
     }
 }
 
 fn line(name: &str, how: &str, result: &str) -> String {
-    [name, how, result].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
+    [name, how, result].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ") + "\n"
 }
 
 impl Display for Plain {}

@@ -199,6 +199,27 @@ fn inspect_and_verify_read_registries() {
     assert!(problems.contains(&layers(&manifest)[0].to_string()), "which layer is wrong is not said: {problems}");
 }
 
+/// Children of an index were fetched twice, and layers to show a configuration.
+#[test]
+fn inspect_fetches_each_document_once_and_layers_only_with_files() {
+    let registry = Registry::start();
+    let machine = Machine::new();
+    let (_, all) = pushed(&machine, &registry);
+    let source = format!("docker://{}/app:1", registry.host());
+    for (flags, layers) in [(&[][..], 0), (&["--files"], 2)] {
+        registry.clear_requests();
+        machine.ok(&[&["inspect", &source], flags].concat());
+        assert_eq!(read_layers(&registry, &all), layers, "{flags:?}: {:#?}", registry.requests());
+        let mut gets: Vec<String> =
+            registry.requests().into_iter().filter(|one| one.method == "GET").map(|one| one.path).collect();
+        gets.retain(|path| path.contains("/manifests/") || path.contains("/blobs/"));
+        let count = gets.len();
+        gets.sort();
+        gets.dedup();
+        assert_eq!((gets.len(), count), (5 + layers, 5 + layers), "{flags:?}: {gets:#?}");
+    }
+}
+
 #[test]
 fn digests_name_images_and_are_checked() {
     let registry = Registry::start();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use flate2::read::GzDecoder;
 use longshore_core::oci::Digest;
-use longshore_core::{Cancel, Error, ErrorKind, FrontendContext, Store, Work};
+use longshore_core::{Cancel, Error, ErrorKind, Store, Work};
 use longshore_testkit::docker::{BuiltImage, GraphDriver, SplitEntry, gzip, split};
 use serde_json::Value;
 
@@ -266,8 +266,6 @@ fn opening_can_be_stopped() {
     let (data, _) = Data::with_image(GraphDriver::Overlay2);
     let cancel = Cancel::default();
     cancel.cancel();
-    let error = data
-        .open_in(":app:1", &FrontendContext { work: Work::default().with_cancel(cancel), ..FrontendContext::default() })
-        .unwrap_err();
+    let error = data.open_in(":app:1", Work::default().with_cancel(cancel)).unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::Cancelled, "cancelled"));
 }

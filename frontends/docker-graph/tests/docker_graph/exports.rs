@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use longshore_core::compression::Algorithm;
 use longshore_core::content::{ContentStore, MemoryStore};
-use longshore_core::image::{Inspection, as_existing, inspect, verify};
+use longshore_core::image::{Detail, Inspection, as_existing, inspect, verify};
 use longshore_core::oci::{Digest, Manifest, MediaType, json};
 use longshore_core::{BuildResult, ErrorKind, Existing, Image, ImageContent, Store, Work};
 use longshore_testkit::docker::{BuiltImage, GraphDriver, odd_tars};
@@ -143,8 +143,9 @@ type Told = (u64, u64, u64, Vec<(String, u64)>);
 /// What is told of each layer.
 fn told(inspection: &Inspection) -> Vec<Told> {
     let layer = |layer: &longshore_core::image::InspectedLayer| {
-        let biggest = layer.biggest.iter().map(|file| (file.path.clone(), file.size)).collect();
-        (layer.size, layer.files, layer.content, biggest)
+        let contents = layer.contents.as_ref().unwrap();
+        let biggest = contents.biggest.iter().map(|file| (file.path.clone(), file.size)).collect();
+        (layer.size, contents.files, contents.content, biggest)
     };
     inspection.manifests[0].layers.iter().map(layer).collect()
 }
@@ -155,7 +156,7 @@ fn inspecting_reads_no_file() {
         let (data, image) = Data::with_image(driver);
         (0..3).for_each(|at| fs::remove_dir_all(data.files(&image, at)).unwrap());
         let existing = existing(&data.open(":app:1").unwrap()[0]);
-        let found = inspect(&existing, &Work::default()).unwrap();
+        let found = inspect(&existing, Detail::Files, &Work::default()).unwrap();
         // The same archives, read whole.
         let store = MemoryStore::default();
         let descriptors =
@@ -165,7 +166,7 @@ fn inspecting_reads_no_file() {
         let root = store.put(MediaType::MANIFEST, &json::indented(&manifest).unwrap());
         let whole = Existing { root: root.clone(), referrers: Vec::new(), provider: Arc::new(store) };
         assert_eq!(existing.root.digest, root.digest);
-        assert_eq!(told(&found), told(&inspect(&whole, &Work::default()).unwrap()), "{driver:?}");
+        assert_eq!(told(&found), told(&inspect(&whole, Detail::Files, &Work::default()).unwrap()), "{driver:?}");
         assert!(told(&found).iter().all(|(size, files, content, biggest)| {
             *size > *content && *files > 40 && biggest.len() == 5 && biggest[0].1 > 5000
         }));

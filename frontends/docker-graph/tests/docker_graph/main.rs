@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 
 use longshore_core::layer::{Layer, LayerSource, TarSource};
 use longshore_core::{
-    Artifact, BuildResult, Built, Error, ErrorKind, Event, ExporterRegistry, Frontend, FrontendContext, Image,
+    Artifact, BuildResult, Built, Error, ErrorKind, Event, ExporterRegistry, FrontendContext, FrontendRegistry, Image,
     ImageContent, OutputSpec, Progress, ProgressSink, Response, Result, Session, Source, Store, Work,
 };
 use longshore_exporter_oci::OciExporter;
@@ -50,14 +50,13 @@ impl Data {
         self.directory.path()
     }
 
-    /// Opens what stands behind the root: `:REFERENCE,OPTIONS`.
+    /// Opens the root with what follows it: `:REFERENCE,OPTIONS`.
     fn open(&self, rest: &str) -> Result<Vec<Image>> {
-        self.open_in(rest, &FrontendContext::default())
+        self.open_in(rest, Work::default())
     }
 
-    fn open_in(&self, rest: &str, cx: &FrontendContext) -> Result<Vec<Image>> {
-        let source = Source::parse(&format!("docker-graph:{}{rest}", self.path().display())).unwrap();
-        DockerGraphFrontend.open(&source, cx)
+    fn open_in(&self, rest: &str, work: Work) -> Result<Vec<Image>> {
+        open(&format!("docker-graph:{}{rest}", self.path().display()), work)
     }
 
     /// The files of a layer of an image.
@@ -69,6 +68,12 @@ impl Data {
     fn layer(&self, image: &BuiltImage, at: usize) -> PathBuf {
         self.root.layer_dir(&image.layers[at].chain_id)
     }
+}
+
+fn open(source: &str, work: Work) -> Result<Vec<Image>> {
+    let frontends = FrontendRegistry::default().with(DockerGraphFrontend);
+    let source = frontends.resolve(&Source::parse(source)?)?;
+    source.build(&FrontendContext::new(&frontends, work))
 }
 
 /// Archives of layers: the second deletes files of the first, the third is the first again.
@@ -149,14 +154,8 @@ impl ProgressSink for Warnings {
     }
 }
 
-/// A context, and the warnings that it gets.
-fn listening() -> (FrontendContext, Arc<Warnings>) {
+/// Work that reports, and the warnings that it reports.
+fn listening() -> (Work, Arc<Warnings>) {
     let warnings = Arc::new(Warnings::default());
-    (
-        FrontendContext {
-            work: Work::default().with_progress(Progress::new(warnings.clone())),
-            ..FrontendContext::default()
-        },
-        warnings,
-    )
+    (Work::default().with_progress(Progress::new(warnings.clone())), warnings)
 }

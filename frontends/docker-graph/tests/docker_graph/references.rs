@@ -3,11 +3,11 @@
 use std::fs;
 
 use longshore_core::oci::{Digest, ImageName};
-use longshore_core::{Error, ErrorKind, FrontendContext};
+use longshore_core::{Error, ErrorKind, Work};
 use longshore_testkit::docker::{DockerRoot, GraphDriver};
 use serde_json::json;
 
-use super::{Data, artifact, assert_error, layers};
+use super::{Data, artifact, assert_error, layers, open};
 
 /// A root with `app:1`, `app:2`, `app:latest` and more on three images: all that is to be known about it.
 fn named() -> (Data, [Digest; 3]) {
@@ -26,9 +26,8 @@ fn named() -> (Data, [Digest; 3]) {
 }
 
 /// What was opened: which image, and its names.
-fn opened(data: &Data, ids: &[Digest], rest: &str, every_tag: bool) -> Result<Vec<String>, Error> {
-    let cx = FrontendContext { every_tag, ..FrontendContext::default() };
-    let images = data.open_in(rest, &cx)?;
+fn opened(data: &Data, ids: &[Digest], rest: &str, all_tags: bool) -> Result<Vec<String>, Error> {
+    let images = data.open(&format!("{rest}{}", if all_tags { ",all-tags=true" } else { "" }))?;
     let describe = |image: &longshore_core::Image| {
         let id = Digest::of(&artifact(image).config.to_bytes().unwrap());
         let at = ids.iter().position(|known| *known == id).unwrap();
@@ -45,7 +44,7 @@ fn names_and_ids() {
     let (full, hex) = (format!(":{}", ids[2]), format!(":{}", ids[2].hex()));
     let (start, long_start) = (format!(":{}", &ids[2].hex()[..12]), format!(":sha256:{}", &ids[2].hex()[..12]));
     let rest_of_digest = format!(":{digest}");
-    for (rest, every_tag, expected) in [
+    for (rest, all_tags, expected) in [
         (":app:1", false, vec!["0=app:1"]),
         (":app:1", true, vec!["0=app:1"]),
         (":docker.io/library/app:2", false, vec!["1=app:2"]),
@@ -63,7 +62,7 @@ fn names_and_ids() {
         (":app:1,driver=overlay2,regenerate=false", false, vec!["0=app:1"]),
         (",driver=overlay2", false, vec!["0=app:1,app:latest", "1=app:2,r.example:5000/x/app:1"]),
     ] {
-        assert_eq!(opened(&data, &ids, rest, every_tag).unwrap(), expected, "{rest} {every_tag}");
+        assert_eq!(opened(&data, &ids, rest, all_tags).unwrap(), expected, "{rest} {all_tags}");
     }
 }
 
@@ -105,13 +104,13 @@ fn a_root_without_tags() {
 }
 
 #[test]
-fn options_are_known_and_stand_once() {
+fn options_are_known_and_given_once() {
     let (data, _) = Data::with_image(GraphDriver::Overlay2);
     let error = |rest: &str| data.open(rest).unwrap_err();
     assert_error(&error(":app:1,regenrate=true"), ErrorKind::InvalidOption, "regenrate", "regenerate");
     assert_error(&error(":app:1,regenerate=maybe"), ErrorKind::InvalidOption, "regenerate", "");
     let twice = error(":app:1,driver=vfs,driver=overlay2");
-    assert_error(&twice, ErrorKind::InvalidOption, "`driver` stands twice", "");
+    assert_error(&twice, ErrorKind::InvalidOption, "`driver` is given twice", "");
     for driver in ["zfs", "windowsfilter", "", "../image/overlay2", "Overlay2"] {
         let error = error(&format!(":app:1,driver={driver}"));
         assert_error(&error, ErrorKind::Unsupported, "are not read", "overlay2");
@@ -126,8 +125,12 @@ fn a_root_with_colons_and_commas() {
     let image = DockerRoot::new(&path, GraphDriver::Overlay2).build(&layers());
     let data = Data { root: DockerRoot::new(&path, GraphDriver::Overlay2), directory: outer };
     data.root.tag("app:1", &image.id);
-    assert_eq!(data.open("/a:b,c:app:1,driver=overlay2").unwrap().len(), 1);
-    assert_eq!(data.open("/a:b,c").unwrap().len(), 1);
+    let path = path.display();
+    let open = |text: &str| open(text, Work::default());
+    assert_eq!(open(&format!("\"docker-graph:{path}:app:1\",driver=overlay2")).unwrap().len(), 1);
+    assert_eq!(open(&format!("\"docker-graph:{path}\"")).unwrap().len(), 1);
+    let error = open(&format!("docker-graph:{path}")).unwrap_err();
+    assert_error(&error, ErrorKind::InvalidOption, "`c` at column", "quote a field that contains a comma");
 }
 
 #[test]

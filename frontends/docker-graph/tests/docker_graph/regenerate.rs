@@ -34,8 +34,8 @@ fn layers_are_made_anew() {
         for options in ["compression=uncompressed", "compression=gzip"] {
             let (data, image) = Data::with_image(driver);
             fs::remove_file(data.layer(&image, 1).join("tar-split.json.gz")).unwrap();
-            let (cx, warnings) = listening();
-            let images = data.open_in(":app:1,regenerate=true", &cx).unwrap();
+            let (work, warnings) = listening();
+            let images = data.open_in(":app:1,regenerate=true", work).unwrap();
             let expected = format!("image {}: layers are made anew, so it will have another ID", image.id);
             assert_eq!(*warnings.0.lock().unwrap(), [expected]);
             let ImageContent::Built(built) = &images[0].content else { panic!("it is being made") };

@@ -3,7 +3,7 @@
 use std::fs;
 
 use longshore_core::archive::{Entry, Reader, Writer};
-use longshore_core::{DOCKER_PARENT, ErrorKind, Store};
+use longshore_core::{DOCKER_PARENT, ErrorKind, Store, Work};
 use longshore_testkit::docker::{DockerRoot, GraphDriver};
 use longshore_testkit::validate;
 
@@ -31,8 +31,8 @@ fn names_that_are_none_are_left_out_with_a_warning() {
     let (data, image) = Data::with_image(GraphDriver::Overlay2);
     let document = serde_json::json!({"Repositories": {"App": {"App:1": image.id}, "app": {"app:1": image.id}}});
     fs::write(data.root.repositories_path(), document.to_string()).unwrap();
-    let (cx, warnings) = listening();
-    let images = data.open_in("", &cx).unwrap();
+    let (work, warnings) = listening();
+    let images = data.open_in("", work).unwrap();
     assert_eq!(images[0].names.len(), 1);
     assert_eq!(*warnings.0.lock().unwrap(), ["`App:1` is not a name of an image: it is left out"]);
 }
@@ -43,8 +43,8 @@ fn a_parent_that_is_none_is_a_warning() {
     let directory = data.path().join("image/overlay2/imagedb/metadata/sha256").join(image.id.hex());
     fs::create_dir_all(&directory).unwrap();
     fs::write(directory.join("parent"), "garbage").unwrap();
-    let (cx, warnings) = listening();
-    let images = data.open_in(":app:1", &cx).unwrap();
+    let (work, warnings) = listening();
+    let images = data.open_in(":app:1", work).unwrap();
     assert!(!images[0].metadata.contains_key(DOCKER_PARENT));
     assert!(warnings.0.lock().unwrap()[0].contains("parent"));
 }
@@ -67,8 +67,7 @@ fn files_of_the_users_of_a_namespace_are_not_made_into_layers() {
     let image = docker.build(&super::layers());
     let source = |options: &str| {
         let text = format!("docker-graph:{}:{}{options}", root.display(), image.id);
-        let source = longshore_core::Source::parse(&text).unwrap();
-        longshore_core::Frontend::open(&super::DockerGraphFrontend, &source, &Default::default())
+        super::open(&text, Work::default())
     };
     source("").unwrap();
     fs::remove_file(docker.layer_dir(&image.layers[0].chain_id).join("tar-split.json.gz")).unwrap();

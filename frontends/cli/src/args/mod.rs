@@ -1,5 +1,7 @@
 //! The command line, as clap reads it. What it means is decided in `command`.
 
+mod export;
+
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -10,6 +12,8 @@ use clap_complete::Shell;
 use longshore_core::oci::Platform;
 
 use crate::exit_code;
+
+pub(crate) use export::{ConfigArgs, ExportArgs};
 
 /// Exports what a build made.
 #[derive(Debug, Parser)]
@@ -38,127 +42,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     Verify(VerifyArgs),
     Exporters(ExportersArgs),
+    Sources(SourcesArgs),
     Completion(CompletionArgs),
-}
-
-/// Export sources to one or more outputs
-///
-/// A source is `rootfs:DIR` (a directory, as one layer), `scratch` (no layers), `image:NAME` (in the
-/// image store), `docker://NAME` (in a registry), `docker-graph:[ROOT][:NAME]` (in the storage of dockerd), `oci:DIR`,
-/// `oci-archive:FILE` or `docker-archive:FILE` (images that exist, selected with `:REF`; `-` reads standard
-/// input). Prefixed with a platform, as in `linux/arm64=rootfs:DIR`, several directories make one
-/// multi-platform image.
-///
-/// Either all outputs are written, or none. Tags in registries come last; one that is refused then leaves what
-/// is written.
-#[derive(Debug, clap::Args)]
-#[command(after_help = exit_code::HELP)]
-pub(crate) struct ExportArgs {
-    /// What to export: [PLATFORM=]SCHEME[:VALUE]
-    #[arg(required = true, value_name = "SOURCE")]
-    pub(crate) sources: Vec<String>,
-
-    /// Where to: type=TYPE,KEY=VALUE,…; `longshore exporters` lists types and keys
-    #[arg(short, long = "output", required = true, value_name = "SPEC")]
-    pub(crate) outputs: Vec<String>,
-
-    /// Add a layer: a directory or a tar archive, placed below DEST
-    #[arg(long = "layer", value_name = "PATH[:DEST]", help_heading = "Layers")]
-    pub(crate) layers: Vec<String>,
-
-    /// Leave out files, with the patterns of .dockerignore
-    #[arg(long = "exclude", value_name = "PATTERN", help_heading = "Layers")]
-    pub(crate) excludes: Vec<String>,
-
-    /// Make one user and group the owner of every file
-    #[arg(long, value_name = "UID:GID", help_heading = "Layers")]
-    pub(crate) owner: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) config: ConfigArgs,
-
-    /// Export only these platforms of a source [default: all that it has]
-    #[arg(long = "platform", help_heading = "Run", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
-    pub(crate) platforms: Vec<Platform>,
-
-    /// Threads that compress [default: one a processor]
-    #[arg(long, help_heading = "Run", value_name = "N")]
-    pub(crate) jobs: Option<NonZeroUsize>,
-
-    /// Layers that are sent to one registry at the same time
-    #[arg(long, help_heading = "Run", value_name = "N", default_value = "4")]
-    pub(crate) push_jobs: NonZeroUsize,
-
-    /// Take along what refers to images of docker:// sources: signatures, SBOMs
-    #[arg(long, help_heading = "Run")]
-    pub(crate) all: bool,
-
-    /// Keep layers beside the first destination, or among temporary files, for this run only, and not in the
-    /// image store
-    #[arg(long, help_heading = "Image store")]
-    pub(crate) no_store: bool,
-
-    /// How to show progress, on standard error
-    #[arg(long, value_enum, default_value_t, help_heading = "Run", value_name = "STYLE")]
-    pub(crate) progress: ProgressStyle,
-
-    /// Write digests and names as JSON to a file, as buildx does
-    #[arg(long, help_heading = "Run", value_name = "FILE")]
-    pub(crate) metadata_file: Option<PathBuf>,
-
-    /// Write the image ID to a file
-    #[arg(long, help_heading = "Run", value_name = "FILE")]
-    pub(crate) iidfile: Option<PathBuf>,
-
-    /// Check everything that can be checked without reading layers or asking registries, and say what would be
-    /// written
-    #[arg(long, help_heading = "Run")]
-    pub(crate) dry_run: bool,
-}
-
-/// The configuration of the image.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Configuration of the image")]
-pub(crate) struct ConfigArgs {
-    /// Take the fields of an OCI image configuration, except its layers
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-
-    /// Set a variable
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) env: Vec<String>,
-
-    /// Set the program: a JSON list, or one word. The arguments of the source go
-    #[arg(long, value_name = "LIST")]
-    pub(crate) entrypoint: Option<String>,
-
-    /// Set its arguments: a JSON list, or one word
-    #[arg(long, value_name = "LIST")]
-    pub(crate) cmd: Option<String>,
-
-    /// Set where it starts
-    #[arg(long, value_name = "PATH")]
-    pub(crate) workdir: Option<String>,
-
-    /// Set who it runs as
-    #[arg(long, value_name = "USER[:GROUP]")]
-    pub(crate) user: Option<String>,
-
-    /// Add a label
-    #[arg(long = "label", value_name = "KEY=VALUE")]
-    pub(crate) labels: Vec<String>,
-
-    /// Add a port that it listens on
-    #[arg(long, value_name = "PORT[/PROTOCOL]")]
-    pub(crate) expose: Vec<String>,
-
-    /// Add a volume
-    #[arg(long = "volume", value_name = "PATH")]
-    pub(crate) volumes: Vec<String>,
-
-    /// Set the signal that stops it
-    #[arg(long, value_name = "SIGNAL")]
-    pub(crate) stop_signal: Option<String>,
 }
 
 /// How progress is shown.
@@ -214,13 +99,13 @@ pub(crate) struct SaveArgs {
     pub(crate) output: Option<PathBuf>,
 
     /// Where the images are: `image` is the image store, `docker-graph[:ROOT]` the storage of dockerd, which need
-    /// not run, with options after commas
+    /// not run; `longshore sources` lists more, and their options
     #[arg(long, value_name = "SCHEME[:PATH][,KEY=VALUE…]", default_value = "image")]
     pub(crate) from: String,
 
-    /// `combined` is an OCI layout with Docker's manifest, `legacy` what docker save wrote up to Docker 24
-    #[arg(long, value_name = "FORMAT", default_value = "combined")]
-    pub(crate) format: String,
+    /// Layout of the archive
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub(crate) format: SaveFormat,
 
     /// Save only this platform of each image
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
@@ -229,6 +114,26 @@ pub(crate) struct SaveArgs {
     /// How to show progress, on standard error
     #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
     pub(crate) progress: ProgressStyle,
+}
+
+/// How `save` lays out the archive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SaveFormat {
+    /// An OCI layout with Docker's manifest
+    #[default]
+    Combined,
+    /// What docker save wrote up to Docker 24
+    Legacy,
+}
+
+impl SaveFormat {
+    /// The value of `format=` of `type=docker`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Combined => "combined",
+            Self::Legacy => "legacy",
+        }
+    }
 }
 
 /// List the images in the image store
@@ -334,12 +239,18 @@ pub(crate) struct DuArgs {
     pub(crate) json: bool,
 }
 
-/// Show what images consist of: manifests, configuration, layers and their biggest files
+/// Show what images consist of: manifests, configurations and layers
+///
+/// Without --files, layers are not read, and of an image in a registry not fetched.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// What to read: image:NAME, docker://NAME, docker-graph:[ROOT][:NAME], or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
+    /// What to read, such as image:NAME, docker://NAME or oci-archive:FILE; `longshore sources` lists all
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
+
+    /// Read the layers too, and show how many files they have and the biggest of them
+    #[arg(long)]
+    pub(crate) files: bool,
 
     /// Write JSON
     #[arg(long)]
@@ -351,7 +262,7 @@ pub(crate) struct InspectArgs {
 /// All that is wrong is listed, one line a problem; the exit code is then 1.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
-    /// What to read: image:NAME, docker://NAME, docker-graph:[ROOT][:NAME], or oci:DIR, oci-archive:FILE or docker-archive:FILE, each with :REF
+    /// What to read, such as image:NAME, docker://NAME or oci-archive:FILE; `longshore sources` lists all
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 }
@@ -362,6 +273,18 @@ pub(crate) struct ExportersArgs {
     /// Show only this type
     #[arg(value_name = "TYPE")]
     pub(crate) kind: Option<String>,
+
+    /// Write JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// List the sources that can be read, and every option of them
+#[derive(Debug, clap::Args)]
+pub(crate) struct SourcesArgs {
+    /// Show only this scheme
+    #[arg(value_name = "SCHEME")]
+    pub(crate) scheme: Option<String>,
 
     /// Write JSON
     #[arg(long)]

@@ -1,0 +1,211 @@
+//! What is below a directory, however deep: a few descriptors and no long path are enough.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, chmodat, fchmod, fstat, openat, statat, unlinkat};
+use rustix::io::Errno;
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Something below a directory.
+#[derive(Debug, Clone, Copy)]
+struct Below<'a> {
+    /// The directory that it is in.
+    directory: BorrowedFd<'a>,
+    /// Its name there.
+    name: &'a CStr,
+    is_directory: bool,
+}
+
+/// Returns the bytes of the files below a directory, each counted once.
+///
+/// # Errors
+/// Those of the medium; a directory that is moved meanwhile.
+pub fn size_below(root: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    descend(root, &mut |below| {
+        if !below.is_directory {
+            let stat = statat(below.directory, below.name, AtFlags::SYMLINK_NOFOLLOW)?;
+            #[allow(clippy::useless_conversion, reason = "its type depends on the machine")]
+            let names = u64::from(stat.st_nlink).max(1);
+            size = u64::saturating_add(size, stat.st_size.cast_unsigned() / names);
+        }
+        Ok(())
+    })?;
+    Ok(size)
+}
+
+/// Calls `visit` with everything below `root`, and with what is in a directory before the directory itself.
+/// Symbolic links are not followed.
+fn descend(root: &Path, visit: &mut dyn FnMut(Below<'_>) -> io::Result<()>) -> io::Result<()> {
+    let open = |directory: BorrowedFd<'_>, name: &CStr| openat(directory, name, DIRECTORY, Mode::empty());
+    Descent { open: &open, visit }.run(openat(CWD, root, DIRECTORY, Mode::empty())?)
+}
+
+/// Removes a file, or a directory with everything below it, even where the owner may not write or read.
+/// What vanishes meanwhile is no error.
+///
+/// # Errors
+/// Those of the medium.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    match open_to_remove(CWD, &name) {
+        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOTDIR | Errno::LOOP) => return gone(unlinkat(CWD, path, AtFlags::empty())),
+        root => {
+            let mut remove = |Below { directory, name, is_directory }: Below<'_>| {
+                gone(unlinkat(directory, name, if is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() }))
+            };
+            Descent { open: &open_to_remove, visit: &mut remove }.run(root?)?;
+        }
+    }
+    gone(unlinkat(CWD, path, AtFlags::REMOVEDIR))
+}
+
+/// Opens a directory, whose owner may then remove what is in it.
+fn open_to_remove(directory: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<OwnedFd> {
+    let opened = match openat(directory, name, DIRECTORY, Mode::empty()) {
+        Err(Errno::ACCESS) => {
+            chmodat(directory, name, Mode::RWXU, AtFlags::empty())?;
+            openat(directory, name, DIRECTORY, Mode::empty())?
+        }
+        opened => opened?,
+    };
+    let mode = fstat(&opened)?.st_mode & 0o7777;
+    if mode & 0o700 != 0o700 {
+        // What cannot be changed fails when something is removed.
+        let _ = fchmod(&opened, Mode::from_raw_mode(mode | 0o700));
+    }
+    Ok(opened)
+}
+
+fn gone(removed: rustix::io::Result<()>) -> io::Result<()> {
+    match removed {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+struct Descent<'a> {
+    /// Opens a directory in another one.
+    open: &'a dyn Fn(BorrowedFd<'_>, &CStr) -> rustix::io::Result<OwnedFd>,
+    visit: &'a mut dyn FnMut(Below<'_>) -> io::Result<()>,
+}
+
+/// A directory on the way down.
+struct Level {
+    /// Its file system and number, by which it is known again.
+    identity: (u64, u64),
+    /// Directories in it that are still to come.
+    left: Vec<CString>,
+    /// The one that the descent went into.
+    entered: CString,
+}
+
+impl Descent<'_> {
+    fn run(mut self, root: OwnedFd) -> io::Result<()> {
+        let mut stack: Vec<Level> = Vec::new();
+        let mut left = self.read(&root)?;
+        let mut at = root;
+        loop {
+            if let Some(entered) = left.pop() {
+                let below = match (self.open)(at.as_fd(), &entered) {
+                    Err(Errno::NOENT) => continue,
+                    below => below?,
+                };
+                stack.push(Level { identity: identity(&at)?, left, entered });
+                left = self.read(&below)?;
+                at = below;
+            } else if let Some(level) = stack.pop() {
+                let above = openat(&at, "..", DIRECTORY, Mode::empty())?;
+                if identity(&above)? != level.identity {
+                    return Err(io::Error::other("a directory was moved meanwhile"));
+                }
+                (self.visit)(Below { directory: above.as_fd(), name: &level.entered, is_directory: true })?;
+                (at, left) = (above, level.left);
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Visits what is no directory in `directory`; returns the directories.
+    fn read(&mut self, directory: &OwnedFd) -> io::Result<Vec<CString>> {
+        let entries = Dir::read_from(directory)?.collect::<Result<Vec<_>, _>>()?;
+        let mut directories = Vec::new();
+        for entry in entries.iter().filter(|entry| !matches!(entry.file_name().to_bytes(), b"." | b"..")) {
+            let name = entry.file_name();
+            let kind = match entry.file_type() {
+                FileType::Unknown => match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+                    Err(Errno::NOENT) => continue,
+                    stat => FileType::from_raw_mode(stat?.st_mode),
+                },
+                kind => kind,
+            };
+            if kind == FileType::Directory {
+                directories.push(name.to_owned());
+            } else {
+                (self.visit)(Below { directory: directory.as_fd(), name, is_directory: false })?;
+            }
+        }
+        Ok(directories)
+    }
+}
+
+fn identity(directory: &OwnedFd) -> rustix::io::Result<(u64, u64)> {
+    fstat(directory).map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn what_is_below_comes_before_its_directory() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("a/b")).unwrap();
+        fs::write(root.path().join("a/b/file"), "").unwrap();
+        symlink("a", root.path().join("link")).unwrap();
+        let mut names = Vec::new();
+        descend(root.path(), &mut |below| {
+            names.push((below.name.to_str().unwrap().to_owned(), below.is_directory));
+            Ok(())
+        })
+        .unwrap();
+        let expected = [("link", false), ("file", false), ("b", true), ("a", true)];
+        assert_eq!(names, expected.map(|(name, is_directory)| (name.to_owned(), is_directory)));
+    }
+
+    /// Paths longer than any call takes, and directories that may be neither read nor written.
+    #[test]
+    fn deep_and_closed_trees_are_removed() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("theirs"), "").unwrap();
+        let root = place.path().join("root");
+        fs::create_dir(&root).unwrap();
+        let mut at = openat(CWD, &root, DIRECTORY, Mode::empty()).unwrap();
+        for _ in 0..3000 {
+            rustix::fs::mkdirat(&at, "deep", Mode::RWXU).unwrap();
+            at = openat(&at, "deep", DIRECTORY, Mode::empty()).unwrap();
+        }
+        drop(at);
+        for mode in [0o500, 0o000, 0o300] {
+            let closed = root.join(format!("{mode:o}"));
+            fs::create_dir(&closed).unwrap();
+            fs::write(closed.join("file"), "").unwrap();
+            symlink("../../theirs", closed.join("link")).unwrap();
+            fs::set_permissions(&closed, PermissionsExt::from_mode(mode)).unwrap();
+        }
+        fs::set_permissions(&root, PermissionsExt::from_mode(0o500)).unwrap();
+        remove_tree(&root).unwrap();
+        remove_tree(&root).unwrap();
+        let left: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["theirs"]);
+    }
+}

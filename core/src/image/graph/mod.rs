@@ -1,0 +1,93 @@
+//! The graph of an image: what its documents refer to, each of them read once.
+
+mod documents;
+mod entries;
+mod platform;
+mod walk;
+
+use longshore_content::{Provider, Work};
+use longshore_oci::Descriptor;
+
+pub use entries::{GraphEntries, GraphEntry};
+pub use platform::best_platform;
+pub use walk::{GraphBlob, GraphBlobs};
+
+use crate::result::Existing;
+use documents::Documents;
+
+/// How large a graph may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraphLimits {
+    /// Indexes within indexes.
+    pub depth: usize,
+    /// Blobs of all kinds.
+    pub blobs: usize,
+    /// Bytes of all manifests, indexes and configurations, which are kept in memory.
+    pub bytes: u64,
+}
+
+impl Default for GraphLimits {
+    /// Far beyond any image, and a fraction of a second's work.
+    fn default() -> Self {
+        Self { depth: 16, blobs: 100_000, bytes: 256 << 20 }
+    }
+}
+
+/// The graph below the root of an image.
+///
+/// Nothing is read until a method needs it. Then each digest is visited once, however often it is listed, and each
+/// document is read from the provider once, verified, and kept parsed as long as the graph lives. An index may list
+/// manifests that are missing, as tools write it that copy one platform of several, but not only such.
+///
+/// ```
+/// use longshore_core::content::{MemoryStore, Work};
+/// use longshore_core::image::Graph;
+/// use longshore_core::oci::{ImageConfig, Manifest, MediaType, Platform, json};
+///
+/// let store = MemoryStore::default();
+/// let platform = Platform::new("linux", "amd64", None);
+/// let config = store.put(MediaType::CONFIG, &ImageConfig::new(&platform).to_bytes()?);
+/// let manifest = Manifest::new(config.clone(), Vec::new());
+/// let root = store.put(MediaType::MANIFEST, &json::indented(&manifest)?);
+///
+/// let work = Work::default();
+/// let graph = Graph::at(&root, &store, &work);
+/// assert_eq!(graph.platform(&platform)?.digest, root.digest);
+/// assert_eq!(graph.walk()?.blobs[0].descriptor, config);
+/// # Ok::<(), longshore_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Graph<'a> {
+    root: &'a Descriptor,
+    /// Manifests about the image, which [`walk`](Self::walk) visits too.
+    referrers: &'a [Descriptor],
+    documents: Documents<'a>,
+    limits: GraphLimits,
+    work: &'a Work,
+}
+
+impl<'a> Graph<'a> {
+    /// The graph of an image and of what refers to it.
+    pub fn of(existing: &'a Existing, work: &'a Work) -> Self {
+        Self { referrers: &existing.referrers, ..Self::at(&existing.root, existing.provider.as_ref(), work) }
+    }
+
+    /// The graph below `root`, with all blobs from `provider`.
+    pub fn at(root: &'a Descriptor, provider: &'a dyn Provider, work: &'a Work) -> Self {
+        let limits = GraphLimits::default();
+        Self { root, referrers: &[], documents: Documents::new(provider, limits.bytes), limits, work }
+    }
+
+    /// The same graph with other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: GraphLimits) -> Self {
+        self.limits = limits;
+        self.documents.limit(limits.bytes);
+        self
+    }
+
+    /// The root of the image.
+    pub fn root(&self) -> &Descriptor {
+        self.root
+    }
+}

@@ -1,0 +1,114 @@
+//! The one place where the image for a platform is chosen.
+
+use longshore_oci::{Context, Descriptor, Error, ErrorKind, Platform, Result};
+
+use super::Graph;
+use super::entries::is_attestation;
+
+impl Graph<'_> {
+    /// Returns the manifest of the image that suits `wanted` best, with its platform in the descriptor.
+    ///
+    /// - The manifest of the same platform, else that of the newest older variant of the processor, which the
+    ///   machine runs too ([`Platform::rank`]).
+    /// - The platform is what an index says. Configurations are read of manifests that an index lists without
+    ///   one, if none that it lists with one is the wanted platform itself.
+    /// - Of several that suit equally the first counts, and a warning says so.
+    /// - Attestations and artifacts are never chosen.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if the image has none for that platform, with those that it has as the hint;
+    /// documents that are missing or not what their descriptors say.
+    pub fn platform(&self, wanted: &Platform) -> Result<Descriptor> {
+        let mut candidates = self.listed()?;
+        candidates.retain(|candidate| !is_attestation(candidate));
+        loop {
+            if !candidates.iter().any(|candidate| rank(wanted, candidate) == Some(0)) {
+                candidates = self.with_platforms(candidates)?;
+            }
+            let best = best_platform(wanted, candidates.iter().filter_map(|candidate| candidate.platform.as_ref()))?;
+            let chosen = candidates.iter().filter(|candidate| candidate.platform.is_some()).nth(best).cloned();
+            let chosen = chosen.ok_or_else(|| no_platform(wanted, [].into_iter()))?;
+            if self.is_of_image(&chosen)? {
+                self.warn_of_twins(wanted, &chosen, &candidates);
+                return Ok(chosen);
+            }
+            candidates.retain(|candidate| candidate.digest != chosen.digest);
+        }
+    }
+
+    fn warn_of_twins(&self, wanted: &Platform, chosen: &Descriptor, candidates: &[Descriptor]) {
+        let is_twin = |candidate: &&Descriptor| rank(wanted, candidate) == rank(wanted, chosen);
+        let same = candidates.iter().filter(is_twin).count();
+        if same > 1 {
+            let (root, digest) = (&self.root.digest, &chosen.digest);
+            let platform = chosen.platform.as_ref().unwrap_or(wanted);
+            let message = format!("{root} lists {same} images for {platform}: using the first, {digest}");
+            self.work.progress.warn(message);
+        }
+    }
+
+    /// The same manifests; those without a platform get that of their configuration, or are left out.
+    fn with_platforms(&self, candidates: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
+        let mut found = Vec::new();
+        for candidate in candidates {
+            let platform = match candidate.platform.clone() {
+                Some(platform) => Some(platform),
+                None => self.configured(&candidate)?,
+            };
+            found.extend(platform.map(|platform| Descriptor { platform: Some(platform), ..candidate }));
+        }
+        Ok(found)
+    }
+
+    /// Whether a manifest is that of an image. Its configuration is read only if its type does not say what it is.
+    fn is_of_image(&self, descriptor: &Descriptor) -> Result<bool> {
+        let manifest = self.manifest(descriptor);
+        let manifest = manifest.attempt(|| format!("cannot read image {}", descriptor.digest))?;
+        Ok(manifest.config.media_type.is_config() || self.entry(descriptor)?.is_image())
+    }
+
+    /// What the configuration of a manifest says; `None` for what is no image for a platform, and for a manifest
+    /// that an index lists and that is missing.
+    fn configured(&self, descriptor: &Descriptor) -> Result<Option<Platform>> {
+        if descriptor.digest == self.root.digest {
+            return self.image(descriptor).map(|(entry, _)| entry.platform());
+        }
+        match self.entry(descriptor) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            entry => Ok(entry?.platform()),
+        }
+    }
+}
+
+fn rank(wanted: &Platform, image: &Descriptor) -> Option<u32> {
+    image.platform.as_ref().and_then(|platform| wanted.rank(platform))
+}
+
+/// Returns the place among `platforms` of the one that suits `wanted` best, as [`Graph::platform`] chooses it.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound) if there is none, with those that there are as the hint.
+pub fn best_platform<'p>(wanted: &Platform, platforms: impl Iterator<Item = &'p Platform> + Clone) -> Result<usize> {
+    let ranked = platforms.clone().enumerate().filter_map(|(at, platform)| Some((wanted.rank(platform)?, at)));
+    ranked.min().map(|(_, at)| at).ok_or_else(|| no_platform(wanted, platforms))
+}
+
+/// The error for an image that has nothing for `wanted`.
+fn no_platform<'p>(wanted: &Platform, present: impl Iterator<Item = &'p Platform>) -> Error {
+    let (mut plain, mut special) = (Vec::new(), Vec::new());
+    for platform in present {
+        let (list, text) = match &platform.os_features[..] {
+            [] => (&mut plain, platform.to_string()),
+            features => (&mut special, format!("{platform} with {}", features.join(" and "))),
+        };
+        if !list.contains(&text) {
+            list.push(text);
+        }
+    }
+    let hint = match (&plain[..], &special[..]) {
+        ([], []) => "the image has no platforms".to_owned(),
+        ([], special) => format!("the image has only {}", special.join(", ")),
+        (plain, _) => format!("choose one of {}", plain.join(", ")),
+    };
+    Error::new(ErrorKind::NotFound, format!("no image for platform {wanted}")).with_hint(hint)
+}

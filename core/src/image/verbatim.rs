@@ -1,0 +1,34 @@
+//! An existing image as it is.
+
+use longshore_content::Work;
+use longshore_oci::{Error, Result};
+
+use super::{AssembledImage, BlobProvider, Graph, GraphBlob, ImageBlob};
+use crate::result::Existing;
+
+/// Returns an existing image with all of its blobs, to be copied as they are. What is no manifest or index is not
+/// looked into.
+///
+/// # Errors
+/// As [`Graph::walk`], and a root that is neither a manifest nor an index.
+pub fn verbatim(existing: &Existing, work: &Work) -> Result<AssembledImage<'static>> {
+    let root = &existing.root;
+    if !(root.media_type.is_manifest() || root.media_type.is_index()) {
+        return Err(Error::input(format!("{} is a `{}`, not a manifest or an index", root.digest, root.media_type)));
+    }
+    let graph = Graph::of(existing, work);
+    let found = graph.walk()?;
+    let is_manifest = root.media_type.is_manifest();
+    let config = is_manifest.then(|| graph.manifest(root)).transpose()?.map(|manifest| manifest.config.digest.clone());
+    let blob = |GraphBlob { descriptor, references }| {
+        let provider = BlobProvider::Image(existing.provider.clone());
+        ImageBlob { descriptor, references, provider }
+    };
+    Ok(AssembledImage {
+        root: root.clone(),
+        config,
+        referrers: existing.referrers.clone(),
+        blobs: found.blobs.into_iter().map(blob).collect(),
+        missing: found.missing,
+    })
+}

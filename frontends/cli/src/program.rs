@@ -1,0 +1,131 @@
+//! A program that is `longshore`, and what others add to it.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use longshore_core::content::{StoreKind, StoreRegistry};
+use longshore_core::{Exporter, ExporterRegistry, Frontend, FrontendRegistry};
+use longshore_distribution::{Client, ClientOptions};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::args::{Args, Command};
+use crate::store_root::StoreRoot;
+use crate::{builtin, command, exit_code, report};
+
+/// The command line, with the exporters, frontends and kinds of image stores that it offers.
+#[derive(Debug)]
+pub struct Program {
+    exporters: ExporterRegistry,
+    frontends: FrontendRegistry,
+    stores: StoreRegistry,
+    client: Client,
+}
+
+impl Program {
+    /// Returns a program with every exporter, frontend and kind of image store of `longshore`.
+    pub fn builtin() -> Self {
+        let client = Client::new(ClientOptions::default());
+        let frontends = builtin::frontends(&client);
+        Self { exporters: builtin::exporters(), frontends, stores: builtin::stores(), client }
+    }
+
+    /// Adds an exporter.
+    ///
+    /// # Panics
+    /// If another exporter has the same type.
+    #[must_use]
+    pub fn exporter(self, exporter: impl Exporter + 'static) -> Self {
+        Self { exporters: self.exporters.with(exporter), ..self }
+    }
+
+    /// Adds a frontend.
+    ///
+    /// # Panics
+    /// If another frontend reads one of its schemes.
+    #[must_use]
+    pub fn frontend(self, frontend: impl Frontend + 'static) -> Self {
+        Self { frontends: self.frontends.with(frontend), ..self }
+    }
+
+    /// Adds a kind of image store.
+    ///
+    /// # Panics
+    /// If another kind has the same scheme.
+    #[must_use]
+    pub fn store(self, kind: impl StoreKind + 'static) -> Self {
+        Self { stores: self.stores.with(kind), ..self }
+    }
+
+    /// Runs the command line of this process, and returns what the process ends with.
+    pub fn run(self) -> ExitCode {
+        let args = match Args::try_parse() {
+            Ok(args) => args,
+            Err(error) => return shown(&error),
+        };
+        allow_descriptors();
+        let Self { exporters, frontends, stores, client } = self;
+        let (exporters, frontends, client) = (&exporters, &frontends, &client);
+        let root = StoreRoot::new(stores, args.store);
+        let done = match &args.command {
+            Command::Export(args) => command::export(args, &root, exporters, frontends, client),
+            Command::Import(args) => command::import(args, &root),
+            Command::Save(args) => command::save(args, &root, exporters, frontends),
+            Command::Images(args) => command::images(args, &root),
+            Command::Tag(args) => command::tag(args, &root),
+            Command::Unpack(args) => command::unpack(args, &root, frontends),
+            Command::Rm(args) => command::rm(args, &root),
+            Command::Prune(args) => command::prune(args, &root),
+            Command::Du(args) => command::du(args, &root),
+            Command::Inspect(args) => command::inspect(args, &root, frontends),
+            Command::Verify(args) => command::verify(args, &root, frontends),
+            Command::Exporters(args) => command::exporters(args, exporters),
+            Command::Sources(args) => command::sources(args, frontends),
+            Command::Completion(args) => command::completion(args),
+        };
+        match done.and_then(|()| flush()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                report::print(&error);
+                exit_code::of(&error).into()
+            }
+        }
+    }
+
+    /// Returns the page `docs/exporters.md` of this program.
+    pub fn exporters_page(&self) -> String {
+        command::exporters_page(&self.exporters)
+    }
+
+    /// Returns the page `docs/sources.md` of this program.
+    pub fn sources_page(&self) -> String {
+        command::sources_page(&self.frontends)
+    }
+}
+
+/// Prints the help that was asked for, or what is wrong with the command line.
+fn shown(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        // What cannot be printed changes nothing.
+        let _ = error.print();
+        return exit_code::Code::Usage.into();
+    }
+    match error.print().map_err(anyhow::Error::from).and_then(|()| flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::print(&error);
+            exit_code::of(&error).into()
+        }
+    }
+}
+
+fn flush() -> anyhow::Result<()> {
+    Ok(io::stdout().flush()?)
+}
+
+/// Lets this process have as many open files as it may: deep trees and many layers take some.
+fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where that is refused, the present limit is enough for most.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
