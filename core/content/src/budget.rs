@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
 
-use longshore_oci::Result;
+use longshore_oci::{Error, Result};
 use parking_lot::{Condvar, Mutex};
 
 use crate::cancel::Cancel;
@@ -64,6 +64,37 @@ impl Budget {
     /// Runs leaf work on the pool. The receiver gets its result; it is disconnected if `work` panics.
     pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
         let (sender, receiver) = mpsc::sync_channel(1);
+        self.push(Box::new(move || {
+            // Nobody waits for the result of a cancelled run.
+            let _ = sender.send(work());
+        }));
+        receiver
+    }
+
+    /// Runs leaf work that stops to matter when `cancel` is set. The receiver gets
+    /// [`Cancelled`](longshore_oci::ErrorKind::Cancelled) then, without a wait for work that has begun; work
+    /// that has not is dropped. It is disconnected if `work` panics.
+    pub fn run_until<T: Send + 'static>(
+        &self,
+        cancel: &Cancel,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> mpsc::Receiver<Result<T>> {
+        // The first of the two results counts, and there is room for no other.
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let early = sender.clone();
+        let guard = cancel.on_cancel(move || {
+            let _ = early.try_send(Err(Error::cancelled()));
+        });
+        let cancel = cancel.clone();
+        self.push(Box::new(move || {
+            let _guard = guard;
+            let result = cancel.check().and_then(|()| work());
+            let _ = sender.try_send(result);
+        }));
+        receiver
+    }
+
+    fn push(&self, job: Job) {
         self.0.threads.get_or_init(|| {
             let spawn = |_| {
                 let queue = self.0.queue.clone();
@@ -71,11 +102,7 @@ impl Budget {
             };
             (0..self.0.jobs.get()).map(spawn).collect()
         });
-        self.0.queue.push(Box::new(move || {
-            // Nobody waits for the result of a cancelled run.
-            let _ = sender.send(work());
-        }));
-        receiver
+        self.0.queue.push(job);
     }
 
     /// Waits until `bytes` are free, and holds them until the permit is dropped. More than the whole
@@ -151,6 +178,29 @@ mod tests {
         assert!(panicked.recv().is_err());
         std::panic::set_hook(quiet);
         assert_eq!(results.into_iter().map(|result| result.recv().unwrap()).sum::<i32>(), 285);
+    }
+
+    #[test]
+    fn a_result_is_not_waited_for_once_it_is_cancelled() {
+        let budget = Budget::new(NonZeroUsize::MIN);
+        let cancel = Cancel::default();
+        let (go, wait) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel();
+        let under_way = budget.run_until(&cancel, move || {
+            let _ = begin.send(());
+            let _ = wait.recv();
+            Ok(())
+        });
+        let queued = budget.run_until(&cancel, || -> Result<()> { panic!("it is dropped") });
+        begun.recv().unwrap();
+        cancel.cancel();
+        let late = budget.run_until(&cancel, || -> Result<()> { panic!("it is dropped") });
+        for receiver in [under_way, queued, late] {
+            assert_eq!(receiver.recv().unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+        }
+        drop(go);
+        let again = budget.run_until(&Cancel::default(), || Ok(1));
+        assert_eq!(again.recv().unwrap().unwrap(), 1);
     }
 
     #[test]

@@ -193,14 +193,24 @@ impl ScratchDirectory {
         &self.path
     }
 
-    /// Gives it the name `destination`, which is missing and in the same directory, once everything in it is on
-    /// the medium.
+    /// Renames it to `destination`, which is missing and in the same directory, once everything in it is on the
+    /// medium.
     ///
     /// # Errors
     /// Those of the medium; something that is at `destination` by now.
-    pub fn persist(mut self, destination: &Path) -> Result<()> {
+    pub fn persist(self, destination: &Path) -> Result<()> {
+        let flushed = File::open(&self.path).and_then(|root| Ok(rustix::fs::syncfs(root)?));
+        flushed.attempt(|| format!("cannot make {}", destination.display()))?;
+        self.persist_flushed(destination)
+    }
+
+    /// As [`persist`](Self::persist), of a directory in which the caller has flushed every file and directory.
+    ///
+    /// # Errors
+    /// As [`persist`](Self::persist).
+    pub fn persist_flushed(mut self, destination: &Path) -> Result<()> {
         let mut persist = || -> io::Result<()> {
-            rustix::fs::syncfs(File::open(&self.path)?)?;
+            sync_directory(&self.path)?;
             fs::rename(&self.path, destination)?;
             self.path = PathBuf::new();
             sync_directory(parent(destination))

@@ -60,15 +60,15 @@ pub trait ContentStore: Provider {
     /// Those of the medium.
     fn lease(&self) -> Result<Arc<dyn ContentStore>>;
 
+    /// Returns the directory on this machine in which the store keeps everything; `None` for a store without one.
+    fn directory(&self) -> Option<&Path> {
+        None
+    }
+
     /// Returns whether nothing can be written to it: then everything that changes it fails with
     /// [`Denied`](longshore_oci::ErrorKind::Denied).
     fn is_read_only(&self) -> bool {
         false
-    }
-
-    /// Returns the directory on this machine in which the store keeps everything; `None` for a store without one.
-    fn directory(&self) -> Option<&Path> {
-        None
     }
 }
 

@@ -254,9 +254,8 @@ impl Outlet {
     fn piece(&mut self, block: &Arc<Block>, work: &Work) -> Piece {
         let Some(encode) = &self.encode else { return Piece::Plain(block.clone()) };
         let parts = self.encoder.parts(block.bytes.len()).into_iter().map(|part| {
-            let (block, encode, cancel) = (block.clone(), encode.clone(), work.cancel.clone());
-            // A part that still waits for its turn when the run is cancelled is dropped.
-            work.budget.run(move || cancel.check().and_then(|()| encode(&block.bytes[part])))
+            let (block, encode) = (block.clone(), encode.clone());
+            work.budget.run_until(&work.cancel, move || encode(&block.bytes[part]))
         });
         Piece::Encoded { parts: parts.collect(), block: block.clone() }
     }

@@ -192,7 +192,7 @@ impl StagedLayout {
         layout.write_document("index.json", &json::compact(&index)?)?;
         // As any new directory, it has the permissions that the umask leaves.
         fs::set_permissions(fresh.path(), fs::metadata(fresh.path().join("blobs"))?.permissions())?;
-        match fresh.persist(root) {
+        match fresh.persist_flushed(root) {
             Err(_) if root.exists() => Ok(false),
             persisted => persisted.map(|()| true),
         }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,15 +53,15 @@ pub(super) fn without_store<'r>(
     }
     progress.warn(format!("{} left out: it is the store of this run", place.display()));
     let mut result = result.clone();
-    let mut changed = HashMap::new();
+    let mut changed: HashMap<usize, Arc<Layer>> = HashMap::new();
     for artifact in artifacts_mut(&mut result) {
         for layer in &mut artifact.layers {
             // Platforms share layers, and a layer is known by its address.
             let key = Arc::as_ptr(layer) as usize;
-            if !changed.contains_key(&key) {
-                changed.insert(key, without(layer, &place)?);
-            }
-            *layer = changed[&key].clone();
+            *layer = match changed.entry(key) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(new) => new.insert(without(layer, &place)?).clone(),
+            };
         }
     }
     Ok(Cow::Owned(result))

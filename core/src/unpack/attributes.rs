@@ -97,7 +97,10 @@ impl<'a> Writer<'a> {
         let shown_name = String::from_utf8_lossy(name).escape_debug().to_string();
         let reason = match error {
             Errno::NOTSUP => "the file system does not take it",
-            Errno::PERM | Errno::ACCESS if self.is_root => "a file of this type cannot have it",
+            // Attributes of users are those of files and directories (xattr(7)).
+            Errno::PERM | Errno::ACCESS if self.is_root || name.starts_with(b"user.") => {
+                "a file of this type cannot have it"
+            }
             Errno::PERM | Errno::ACCESS => "only root may set it",
             Errno::INVAL | Errno::RANGE | Errno::TOOBIG | Errno::NAMETOOLONG => "the system does not take its value",
             error => return Err(Error::from(error).context(format!("cannot set attribute `{shown_name}`"))),

@@ -63,15 +63,12 @@ pub fn mount(mount: &Mount, to: &Path) -> Result<()> {
         return Err(Error::new(ErrorKind::Unsupported, format!("overlayfs takes {LAYERS} layers, not {layers}"))
             .with_hint("unpack with --to"));
     }
-    let mounted = || -> Result<()> {
-        // The kernel mounts on no symbolic link.
-        let to = to.canonicalize()?;
-        match mount.kind {
-            MountKind::Bind => mount_bind(mount, &to),
-            MountKind::Overlay => mount_overlay(mount, &to),
-        }
-    };
-    mounted().attempt(|| format!("cannot mount on {}", to.display()))
+    // The kernel mounts on no symbolic link.
+    let mounted = to.canonicalize().map_err(Error::from).and_then(|to| match mount.kind {
+        MountKind::Bind => mount_bind(mount, &to),
+        MountKind::Overlay => mount_overlay(mount, &to),
+    });
+    mounted.attempt(|| format!("cannot mount on {}", to.display()))
 }
 
 fn mount_bind(mount: &Mount, to: &Path) -> Result<()> {

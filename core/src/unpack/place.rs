@@ -180,14 +180,14 @@ impl<'a> Placer<'a> {
     /// Gives all directories but the root their attributes, the deepest first: what is put into one changes
     /// its time.
     pub(super) fn finish_below(&self, root: &OwnedFd) -> Result<()> {
-        let below = self.directories.iter().rev().filter(|(path, _)| !path.is_empty());
-        below.map(|(path, inode)| self.finish_one(open_below(root, path), path, *inode)).collect()
+        let mut below = self.directories.iter().rev().filter(|(path, _)| !path.is_empty());
+        below.try_for_each(|(path, inode)| self.finish_one(open_below(root, path), path, *inode))
     }
 
     /// Gives the root its attributes.
     pub(super) fn finish_root(&self, root: &OwnedFd) -> Result<()> {
-        let found = self.directories.iter().filter(|(path, _)| path.is_empty());
-        found.map(|(path, inode)| self.finish_one(Ok(root.try_clone()?), path, *inode)).collect()
+        let mut found = self.directories.iter().filter(|(path, _)| path.is_empty());
+        found.try_for_each(|(path, inode)| self.finish_one(Ok(root.try_clone()?), path, *inode))
     }
 
     fn finish_one(&self, directory: Result<OwnedFd>, path: &[u8], inode: InodeId) -> Result<()> {

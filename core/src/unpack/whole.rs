@@ -24,7 +24,8 @@ use crate::tree::merged::MergedTree;
 ///
 /// A directory that is missing appears as a whole, once everything is on the medium, whatever happens to
 /// the process. In one that exists, a process that is killed may leave a part, which the next call for the same
-/// directory takes out first.
+/// directory takes out first. Killed at the very end, it leaves a tree that is complete but for the time of the
+/// directory itself, which is not taken out.
 ///
 /// # Errors
 /// [`InvalidOption`](crate::ErrorKind::InvalidOption) if something is at `to`;
@@ -33,10 +34,11 @@ use crate::tree::merged::MergedTree;
 /// [`Unavailable`](crate::ErrorKind::Unavailable) if another process unpacks into the same directory. Then
 /// nothing is left at `to`.
 pub fn unpack(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> {
-    match destination(to)? {
+    let unpacked = match destination(to)? {
         Destination::Missing(to) => unpack_to_missing(layers, &to, work),
         Destination::Empty(to) => unpack_to_empty(layers, &to, work),
-    }
+    };
+    unpacked.attempt(|| format!("cannot unpack to {}", to.display()))
 }
 
 /// The directory is made beside `to`, and renamed when it is complete.
@@ -79,7 +81,7 @@ fn unpack_to_empty(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> 
         drop(scratch);
         filling.finish();
         placer.finish_root(&root)?;
-        Ok(rustix::fs::fsync(&root).attempt(written)?)
+        rustix::fs::fsync(&root).attempt(written)
     })
 }
 

@@ -65,12 +65,12 @@ impl ContentStore for EmbeddedStore {
         Ok(Arc::new(self.view()?))
     }
 
-    fn is_read_only(&self) -> bool {
-        self.inner.database.is_read_only()
-    }
-
     fn directory(&self) -> Option<&Path> {
         Some(self.root())
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.inner.database.is_read_only()
     }
 }
 

@@ -203,7 +203,8 @@ fn an_opaque_root_hides_what_is_below() {
         let expected = if has_usr { vec!["", "last", "usr", "usr/d"] } else { vec!["", "last"] };
         assert_eq!(names, expected, "{upper:?}");
         let store = EmbeddedStore::open(place.path().join("store")).unwrap();
-        let Some(found) = mounted(&snapshots(&stack, &store).unwrap().unwrap(), place.path()) else { return };
+        let mount = snapshots(&stack, &store).unwrap().unwrap();
+        let Some(found) = mounted(&mount, place.path()) else { return };
         assert_eq!(found, read_tree(&to), "{upper:?}");
     }
 }

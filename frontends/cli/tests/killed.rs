@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// A run that is certain to be half-way: it reads a pipe that ends when we say so.
 struct HalfWay {
     child: Child,
-    _pipe: std::fs::File,
+    pipe: std::fs::File,
 }
 
 impl HalfWay {
@@ -24,7 +24,14 @@ impl HalfWay {
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
         // The run waits to write its archive to the pipe; its layers are made by then.
         let pipe = std::fs::File::open(work.path("pipe")).unwrap();
-        Self { child, _pipe: pipe }
+        Self { child, pipe }
+    }
+
+    /// Waits until the pipe takes no more, so that the run waits for its reader.
+    fn fill(&self) {
+        while rustix::io::ioctl_fionread(&self.pipe).unwrap() < 60_000 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 
     fn end(mut self, signal: Signal) -> Option<i32> {
@@ -77,6 +84,7 @@ fn a_signal_ends_the_run_soon_and_leaves_nothing() {
 fn the_second_signal_ends_the_run_without_its_leave() {
     let work = workdir();
     let mut run = HalfWay::start(&work, &OUTPUTS);
+    run.fill();
     let pid = Pid::from_child(&run.child);
     kill_process(pid, Signal::TERM).unwrap();
     // Two signals at the same time would be one.
@@ -147,4 +155,71 @@ fn a_signal_during_slow_compression_leaves_nothing() {
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(143));
     assert_eq!((entries("ingest"), entries("leases")), (0, 0));
+}
+
+/// What a run waits for, and renames, in order: system calls with the paths of descriptors; `None` without strace.
+fn flushes(work: &Workdir, arguments: &[&str]) -> Option<Vec<String>> {
+    let mut command = std::process::Command::new("strace");
+    let calls = "trace=fsync,fdatasync,syncfs,rename,renameat,renameat2";
+    command.args(["-f", "-qq", "-y", "-s", "4096", "-e", "signal=none", "-e", calls, "-o", "trace"]);
+    command.arg(env!("CARGO_BIN_EXE_longshore")).args(arguments).current_dir(work.root());
+    let ran = command.env("LONGSHORE_ROOT", work.path("deep/data/store")).output();
+    if !ran.as_ref().is_ok_and(|ran| ran.status.success()) {
+        eprintln!("skipped: cannot trace: {ran:?}");
+        return None;
+    }
+    let trace = String::from_utf8(work.read("trace")).unwrap();
+    std::fs::remove_file(work.path("trace")).unwrap();
+    Some(trace.lines().filter(|line| line.contains(" = 0")).map(str::to_owned).collect())
+}
+
+/// The place in `calls` of a call that begins with `call` and is about `path`.
+fn place(calls: &[String], call: &str, path: &std::path::Path) -> Option<usize> {
+    let ends = [format!("<{}>", path.display()), format!("\"{}\")", path.display())];
+    calls.iter().position(|line| line.contains(call) && ends.iter().any(|end| line.contains(end)))
+}
+
+#[test]
+fn new_parents_of_layouts_and_stores_are_flushed() {
+    let work = workdir();
+    let root = work.root().canonicalize().unwrap();
+    let output = "type=oci,dest=out/of/layout,tar=false";
+    let Some(calls) = flushes(&work, &["export", "rootfs:tree", "-o", output]) else { return };
+    // The layout is made beside its place: what is in it is flushed before it is renamed, and its name after.
+    let named = place(&calls, "rename(", std::path::Path::new("out/of/layout"));
+    let last = |directory: &str| calls.iter().rposition(|line| line.contains("fsync(") && line.contains(directory));
+    assert!(named.is_some() && last("/blobs>") < named && named < last("out/of>"), "{calls:#?}");
+    for directory in ["", "out", "out/of", "deep", "deep/data", "deep/data/store"] {
+        let path = if directory.is_empty() { root.clone() } else { root.join(directory) };
+        assert!(place(&calls, "fsync(", &path).is_some(), "{directory}: {calls:#?}");
+    }
+}
+
+#[test]
+fn an_unpacked_tree_is_flushed_before_it_is_named_and_its_name_after() {
+    let work = workdir();
+    let root = work.root().canonicalize().unwrap();
+    let export = ["--store", "deep/data/store", "export", "rootfs:tree", "-o", "type=image,name=app:1"];
+    work.ok(&export);
+    let to = root.join("new/tree");
+    let Some(calls) = flushes(&work, &["unpack", "app:1", "--to", to.to_str().unwrap()]) else { return };
+    let flushed = calls.iter().position(|line| line.contains("syncfs("));
+    let named = place(&calls, "rename(", &to);
+    let kept = place(&calls, "fsync(", &root.join("new"));
+    let last = calls.iter().rposition(|line| line.contains("fsync(") && line.contains("new>"));
+    assert!(flushed.is_some() && flushed < named && named < last && kept.is_some(), "{calls:#?}");
+    assert!(place(&calls, "fsync(", &root).is_some(), "its parent is new: {calls:#?}");
+}
+
+/// A new layout is staged in its parent, where a run that finds the layout has nothing to stage.
+#[test]
+fn what_was_left_beside_a_layout_is_removed_by_the_next_run() {
+    let work = workdir();
+    work.ok(&["export", "rootfs:tree", "-o", OUTPUTS[2]]);
+    for place in [".longshore-tmp-beside", "layout/.longshore-tmp-inside"] {
+        work.write(&format!("{place}/blob"), "x");
+    }
+    work.ok(&["export", "rootfs:tree", "-o", OUTPUTS[2]]);
+    assert_eq!(work.names(), ["layout", "old.tar", "pipe", "tree"]);
+    assert!(!work.path("layout/.longshore-tmp-inside").exists());
 }

@@ -162,7 +162,7 @@ fn where_else_an_image_may_be_is_said() {
     let work = Workdir::new();
     let nothing = work.run(&["save", "app:1", "-o", "new.tar"]);
     assert_eq!(nothing.code, Some(3));
-    assert!(nothing.stderr.contains("no image store yet"), "{}", nothing.stderr);
+    assert!(nothing.stderr.contains("there is no image store"), "{}", nothing.stderr);
     assert!(nothing.stderr.contains("--from docker-graph"), "{}", nothing.stderr);
     assert_eq!(fs::read_dir(work.store()).unwrap().count(), 0);
     let work = prepared();

@@ -71,7 +71,8 @@ fn needed_store(args: &ExportArgs, resolved: &ResolvedSession, root: &StoreRoot)
     Ok(Some(store))
 }
 
-/// The store of a run that can do without one: if it cannot be opened or written to, but not if it was mistyped.
+/// The store of a run that does without one which cannot be opened or written to, but not without one that was
+/// mistyped.
 fn useful_store(root: &StoreRoot, progress: &Progress) -> Result<Store, Error> {
     match root.open() {
         Ok(images) if images.is_read_only() => Ok(Store::Spool),

@@ -112,6 +112,5 @@ pub(super) fn build(sources: &[Requested], cx: &FrontendContext<'_>) -> Result<V
 /// What the command lends to frontends: images are read in the store of `root`, if it exists.
 pub(super) fn context<'a>(frontends: &'a FrontendRegistry, root: &StoreRoot, work: &Work) -> FrontendContext<'a> {
     let root = root.clone();
-    let open = move || root.existing().map(Some);
-    FrontendContext::new(frontends, work.clone()).with_images(open)
+    FrontendContext::new(frontends, work.clone()).with_images(move || root.existing().map(Some))
 }

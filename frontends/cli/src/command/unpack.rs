@@ -7,7 +7,7 @@ use longshore_core::content::Mount;
 use longshore_core::image::{ImageLayers, layers_for};
 use longshore_core::oci::Platform;
 use longshore_core::unpack::{mount, mount_options, unpack as unpack_to, unpack_image};
-use longshore_core::{Error, ErrorKind, FrontendRegistry, Work};
+use longshore_core::{Context, Error, ErrorKind, FrontendRegistry, Work};
 
 use super::{inspect, work};
 use crate::args::UnpackArgs;
@@ -50,6 +50,8 @@ fn layers(
 fn snapshots(image: &ImageLayers, root: &StoreRoot, work: &Work) -> Result<Mount, Error> {
     let store = root.existing()?.lease_images()?;
     let snapshots = store.snapshots().ok_or_else(|| Error::input("the store has no snapshots"))?;
+    let place = || store.directory().map(|place| format!(" into {}", place.display())).unwrap_or_default();
     let nothing = || Error::new(ErrorKind::Unsupported, "an image without layers cannot be mounted");
-    unpack_image(image, snapshots, work)?.ok_or_else(nothing)
+    let mount = unpack_image(image, snapshots, work).attempt(|| format!("cannot unpack{}", place()))?;
+    mount.ok_or_else(nothing)
 }

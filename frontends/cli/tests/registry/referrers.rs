@@ -129,7 +129,7 @@ fn the_image_store_keeps_what_refers_to_an_image() {
     let (image, referrers) = signed(&machine, &one);
     machine.ok(&["export", &format!("docker://{}/app:1", one.host()), "--all", "-o", "type=image,name=app:1"]);
     let output = format!("type=registry,name={}/back:1", other.host());
-    let (_, back) = machine.export_one(&["image:app:1", "--all", "-o", &output]);
+    let (_, back) = machine.export_one(&["image:app:1", "-o", &output]);
     assert_eq!(back, image);
     for referrer in &referrers {
         assert_eq!(other.manifest("back", &referrer.to_string()), one.manifest("app", &referrer.to_string()));
