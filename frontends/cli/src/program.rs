@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use longshore_core::content::{StoreKind, StoreRegistry};
 use longshore_core::{Exporter, ExporterRegistry, Frontend, FrontendRegistry};
 use longshore_distribution::{Client, ClientOptions};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -12,19 +13,21 @@ use crate::args::{Args, Command};
 use crate::store_root::StoreRoot;
 use crate::{builtin, command, exit_code, report};
 
-/// The command line, with the exporters and frontends that it offers.
+/// The command line, with the exporters, frontends and kinds of image stores that it offers.
 #[derive(Debug)]
 pub struct Program {
     exporters: ExporterRegistry,
     frontends: FrontendRegistry,
+    stores: StoreRegistry,
     client: Client,
 }
 
 impl Program {
-    /// Returns a program with every exporter and frontend of `longshore`.
+    /// Returns a program with every exporter, frontend and kind of image store of `longshore`.
     pub fn builtin() -> Self {
         let client = Client::new(ClientOptions::default());
-        Self { exporters: builtin::exporters(), frontends: builtin::frontends(&client), client }
+        let frontends = builtin::frontends(&client);
+        Self { exporters: builtin::exporters(), frontends, stores: builtin::stores(), client }
     }
 
     /// Adds an exporter.
@@ -45,6 +48,15 @@ impl Program {
         Self { frontends: self.frontends.with(frontend), ..self }
     }
 
+    /// Adds a kind of image store.
+    ///
+    /// # Panics
+    /// If another kind has the same scheme.
+    #[must_use]
+    pub fn store(self, kind: impl StoreKind + 'static) -> Self {
+        Self { stores: self.stores.with(kind), ..self }
+    }
+
     /// Runs the command line of this process, and returns what the process ends with.
     pub fn run(self) -> ExitCode {
         let args = match Args::try_parse() {
@@ -52,8 +64,9 @@ impl Program {
             Err(error) => return shown(&error),
         };
         allow_descriptors();
-        let root = StoreRoot::new(builtin::stores(), args.store);
-        let Self { exporters, frontends, client } = &self;
+        let Self { exporters, frontends, stores, client } = self;
+        let (exporters, frontends, client) = (&exporters, &frontends, &client);
+        let root = StoreRoot::new(stores, args.store);
         let done = match &args.command {
             Command::Export(args) => command::export(args, &root, exporters, frontends, client),
             Command::Import(args) => command::import(args, &root),

@@ -64,7 +64,8 @@ impl StoreRoot {
 
     fn missing(&self) -> Error {
         let place = self.address().map(|address| format!(" in {}", address.display())).unwrap_or_default();
-        Error::new(ErrorKind::NotFound, format!("there is no image store{place}"))
+        let yet = if self.given.is_none() { " yet" } else { "" };
+        Error::new(ErrorKind::NotFound, format!("there is no image store{yet}{place}"))
             .with_hint("`longshore import` or an export with type=image makes one; --store names another")
     }
 

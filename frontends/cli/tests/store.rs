@@ -307,7 +307,7 @@ fn where_the_store_is() {
     // The flag is about what is written: a source may be in the store.
     work.ok(&["--store", "here", "export", "image:a:1", "--no-store", "-o", "type=oci,dest=x.tar"]);
     let ran = work.run(&["export", "image:a:1", "--store", "none", "-o", "type=oci,dest=y.tar"]);
-    assert!(ran.code == Some(3) && ran.stderr.contains("there is no image store in"), "{}", ran.stderr);
+    assert!(ran.code == Some(3) && ran.stderr.contains("there is no image store in none"), "{}", ran.stderr);
     let ran = work.run(&["export", "rootfs:tree", "--store", "none", "-o", "type=image,nme=a:1"]);
     assert!(ran.code == Some(2) && !work.path("none").exists(), "a bad option makes no store");
     // Other sources need none.

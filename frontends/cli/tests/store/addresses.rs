@@ -58,9 +58,9 @@ fn a_path_that_holds_something_else_is_refused_before_anything_is_written() {
     ] {
         for arguments in [&EXPORT[..], &["images"], &["du"], &["inspect", "image:a:1"], &["import", "tree"]] {
             let ran = work.run(&with_store(arguments, store));
-            let expected = format!("error: cannot open the store {store}\n");
+            let expected = format!(": cannot open the store {store}\n");
             assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.stderr);
-            for text in [expected.as_str(), cause, hint] {
+            for text in [&expected[1..], cause, hint] {
                 assert!(ran.stderr.contains(text), "{store} {arguments:?}: no `{text}` in {}", ran.stderr);
             }
         }
@@ -77,7 +77,7 @@ fn where_there_is_no_store_yet_that_is_said() {
         let ran = work.run(&[command, name]);
         let place = work.store().display();
         let expected = format!(
-            "error: there is no image store in {place}\n\
+            "error: cannot read image:a:1\n  caused by: there is no image store yet in {place}\n\
             hint: `longshore import` or an export with type=image makes one; --store names another\n"
         );
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(3), expected.as_str()), "{command}");
@@ -139,7 +139,7 @@ fn an_unreadable_store_is_an_error() {
         {
             let ran = nobody.run(arguments);
             assert_eq!((ran.code, &ran.stdout[..]), (Some(4), &b""[..]), "{arguments:?}: {}", ran.stderr);
-            for text in [format!("error: cannot open the store {}\n", store.display()), cause.clone()] {
+            for text in [format!("cannot open the store {}\n", store.display()), cause.clone()] {
                 assert!(ran.stderr.contains(&text), "{arguments:?}: no `{text}` in {}", ran.stderr);
             }
             assert!(ran.stderr.to_lowercase().contains("permission denied"), "{arguments:?}: {}", ran.stderr);
