@@ -5,8 +5,8 @@ mod find;
 use longshore_core::content::StoredImage;
 use longshore_core::options::{Options, Visitor, parse_of_source};
 use longshore_core::{
-    Error, ErrorKind, Existing, Frontend, FrontendContext, FrontendInstance, Image, ImageContent, Result, SchemeInfo,
-    Source,
+    Context, Error, ErrorKind, Existing, Frontend, FrontendContext, FrontendInstance, Image, ImageContent, Result,
+    SchemeInfo, Source,
 };
 
 use find::{Found, find};
@@ -51,7 +51,7 @@ struct Named {
 impl FrontendInstance for Named {
     fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
         let reference = &self.reference;
-        let store = cx.images()?;
+        let store = cx.images().attempt(|| format!("cannot read image:{reference}"))?;
         // The images hold what they consist of as long as they are used.
         let store = store.lease_images()?;
         let open = |Found { names, image: StoredImage { root, referrers } }| {
