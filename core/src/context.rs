@@ -157,6 +157,7 @@ pub enum Turn {
 
 /// What one output wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Response {
     /// The type of its exporter.
     #[serde(rename = "type")]
@@ -170,6 +171,7 @@ pub struct Response {
 
 /// An image that an output wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ExportedImage {
     /// The names that it got.
     pub names: Vec<String>,
@@ -178,4 +180,24 @@ pub struct ExportedImage {
     /// The digest of its configuration, where it is for one platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Digest>,
+}
+
+impl Response {
+    /// A response of the exporter with this type.
+    pub fn new(kind: impl Into<String>, destination: Option<String>, images: Vec<ExportedImage>) -> Self {
+        Self { kind: kind.into(), destination, images }
+    }
+}
+
+impl ExportedImage {
+    /// An image as it was written.
+    pub fn new(names: Vec<String>, root: Descriptor, config: Option<Digest>) -> Self {
+        Self { names, root, config }
+    }
+
+    /// Sets the names that it got.
+    #[must_use]
+    pub fn with_names(self, names: Vec<String>) -> Self {
+        Self { names, ..self }
+    }
 }

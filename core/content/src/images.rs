@@ -74,9 +74,17 @@ pub fn check_name(name: &ImageName, root: &Descriptor) -> Result<()> {
 
 /// What a name points to.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoredImage {
     /// The root: a manifest or an index.
     pub root: Descriptor,
     /// Manifests about it that travel with it: signatures, SBOMs.
     pub referrers: Vec<Descriptor>,
+}
+
+impl StoredImage {
+    /// An image by its root and the manifests that travel with it.
+    pub fn new(root: Descriptor, referrers: Vec<Descriptor>) -> Self {
+        Self { root, referrers }
+    }
 }

@@ -22,6 +22,7 @@ pub trait Pusher: Send + Sync + fmt::Debug {
 
 /// How a registry is talked to, as an output said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RegistryOptions {
     /// Whether certificates are not checked and plain HTTP will do.
     pub insecure: bool,
@@ -104,6 +105,7 @@ pub type MakeBlob<'a> = dyn Fn(&mut (dyn Write + Send)) -> Result<Descriptor> + 
 
 /// A blob that is pushed.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct PushBlob<'a> {
     /// The blob.
     pub descriptor: &'a Descriptor,
@@ -128,4 +130,31 @@ pub enum Delivery {
         /// How many times it was continued.
         resumed: u32,
     },
+}
+
+impl RegistryOptions {
+    /// Sets whether certificates are not checked and plain HTTP will do.
+    #[must_use]
+    pub fn with_insecure(self, insecure: bool) -> Self {
+        Self { insecure, ..self }
+    }
+}
+
+impl<'a> PushBlob<'a> {
+    /// A blob that no repository is known to have, from a provider that did not verify it.
+    pub fn new(descriptor: &'a Descriptor, provider: &'a dyn Provider) -> Self {
+        Self { descriptor, provider, origins: &[], is_verified: false }
+    }
+
+    /// Sets the repositories that are said to have it.
+    #[must_use]
+    pub fn with_origins(self, origins: &'a [Origin]) -> Self {
+        Self { origins, ..self }
+    }
+
+    /// Sets whether the provider verified it when it took it in.
+    #[must_use]
+    pub fn with_verified(self, is_verified: bool) -> Self {
+        Self { is_verified, ..self }
+    }
 }

@@ -24,6 +24,7 @@ pub enum Detail {
 
 /// What an image consists of.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Inspection {
     /// Its root.
     pub root: Descriptor,
@@ -36,6 +37,7 @@ pub struct Inspection {
 
 /// A manifest of an image.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct InspectedManifest {
     /// The manifest.
     pub digest: Digest,
@@ -54,6 +56,7 @@ pub struct InspectedManifest {
 /// A layer of an image.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct InspectedLayer {
     /// The blob.
     pub digest: Digest,
@@ -82,6 +85,7 @@ pub struct InspectedContents {
 
 /// A file in a layer.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct InspectedFile {
     /// Its path.
     pub path: String,

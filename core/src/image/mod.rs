@@ -49,6 +49,7 @@ use layers::PreparedLayer;
 
 /// An image whose every blob is there to be copied.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct AssembledImage<'a> {
     /// Its root: a manifest or an index.
     pub root: Descriptor,
@@ -94,6 +95,7 @@ impl Provider for AssembledImage<'_> {
 
 /// A blob and who has it.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ImageBlob<'a> {
     /// The blob.
     pub descriptor: Descriptor,
@@ -252,7 +254,7 @@ impl<'a> Assembly<'a, '_> {
         let store = || -> Result<()> {
             let mut writer = self.cx.store().ingest(None)?;
             writer.write_all(bytes)?;
-            writer.commit(BlobMeta { references: references.clone(), ..BlobMeta::default() }).map(drop)
+            writer.commit(BlobMeta::default().with_references(references.clone())).map(drop)
         };
         let stored = store();
         stored.attempt(|| format!("cannot store {}", descriptor.media_type))?;

@@ -8,6 +8,7 @@ use crate::result::BuildResult;
 
 /// An image that is ready to be copied, and what it is called there.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct NamedImage<'a> {
     /// The image.
     pub image: AssembledImage<'a>,
@@ -15,7 +16,12 @@ pub struct NamedImage<'a> {
     pub names: Vec<ImageName>,
 }
 
-impl NamedImage<'_> {
+impl<'a> NamedImage<'a> {
+    /// An image and its names.
+    pub fn new(image: AssembledImage<'a>, names: Vec<ImageName>) -> Self {
+        Self { image, names }
+    }
+
     /// What a response says about it.
     pub fn exported(&self) -> ExportedImage {
         ExportedImage {

@@ -13,6 +13,7 @@ use crate::result::Existing;
 
 /// What [`verify`] found.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Verification {
     /// All that is wrong, one line per problem.
     pub problems: Vec<String>,

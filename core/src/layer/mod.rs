@@ -30,6 +30,7 @@ use crate::tree::Patterns;
 
 /// One layer of an image, not read yet.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Layer {
     /// Where its bytes come from.
     pub source: LayerSource,
@@ -50,6 +51,7 @@ pub enum LayerSource {
 
 /// A directory that becomes a layer: everything below it, not itself.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct DirSource {
     /// The directory.
     pub path: PathBuf,
@@ -73,6 +75,7 @@ pub enum Whiteouts {
 
 /// A tar archive that becomes a layer: verbatim where no rule changes it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct TarSource {
     /// The archive.
     pub stream: Arc<dyn TarStream>,
@@ -119,6 +122,7 @@ pub trait TarStream: Send + Sync + fmt::Debug {
 
 /// A blob that a registry was seen to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SeenBlob {
     /// The blob.
     pub digest: Digest,
@@ -128,6 +132,7 @@ pub struct SeenBlob {
 
 /// A layer that exists as a blob.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct BlobSource {
     /// The blob.
     pub descriptor: Descriptor,
@@ -139,6 +144,7 @@ pub struct BlobSource {
 
 /// What changes on the way from a source into a layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rules {
     /// The user and group that own every file.
     pub owner: Option<(u32, u32)>,
@@ -151,6 +157,24 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Sets the user and group that own every file.
+    #[must_use]
+    pub fn with_owner(self, owner: Option<(u32, u32)>) -> Self {
+        Self { owner, ..self }
+    }
+
+    /// Sets the files that are left out.
+    #[must_use]
+    pub fn with_excludes(self, excludes: Patterns) -> Self {
+        Self { excludes, ..self }
+    }
+
+    /// Sets the directory in the image, as [`parse_destination`](Self::parse_destination) returns it.
+    #[must_use]
+    pub fn with_destination(self, destination: Vec<u8>) -> Self {
+        Self { destination, ..self }
+    }
+
     /// The destination that a user wrote as an absolute path.
     ///
     /// # Errors
@@ -178,7 +202,58 @@ impl Rules {
     }
 }
 
+impl DirSource {
+    /// A directory in which no file stands for a deleted one.
+    pub fn new(path: impl Into<PathBuf>, rules: Rules) -> Self {
+        Self { path: path.into(), whiteouts: Whiteouts::Plain, rules }
+    }
+
+    /// Sets how the directory says that a file of a lower layer is deleted.
+    #[must_use]
+    pub fn with_whiteouts(self, whiteouts: Whiteouts) -> Self {
+        Self { whiteouts, ..self }
+    }
+}
+
+impl TarSource {
+    /// An archive of which nothing is known before it is read.
+    pub fn new(stream: Arc<dyn TarStream>, rules: Rules) -> Self {
+        Self { stream, diff_id: None, size: None, rules }
+    }
+
+    /// Sets the digest of the uncompressed archive.
+    #[must_use]
+    pub fn with_diff_id(self, diff_id: Option<Digest>) -> Self {
+        Self { diff_id, ..self }
+    }
+
+    /// Sets the size of the uncompressed archive in bytes.
+    #[must_use]
+    pub fn with_size(self, size: Option<u64>) -> Self {
+        Self { size, ..self }
+    }
+}
+
+impl BlobSource {
+    /// A blob with the digest of its uncompressed tar stream.
+    pub fn new(descriptor: Descriptor, diff_id: Digest, provider: Arc<dyn Provider>) -> Self {
+        Self { descriptor, diff_id, provider }
+    }
+}
+
+impl SeenBlob {
+    /// A blob and where it was seen.
+    pub fn new(digest: Digest, origin: Origin) -> Self {
+        Self { digest, origin }
+    }
+}
+
 impl Layer {
+    /// A layer with its step in the history of the image.
+    pub fn new(source: LayerSource, history: History) -> Self {
+        Self { source, history }
+    }
+
     /// What it is, for people: a path, an archive or a digest.
     pub fn name(&self) -> String {
         match &self.source {

@@ -105,6 +105,7 @@ struct ResolvedOutput {
 
 /// What an output would write.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Plan {
     /// The type of its exporter.
     pub kind: String,

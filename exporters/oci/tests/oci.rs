@@ -81,7 +81,7 @@ fn a_variant_that_only_the_index_names_stays_there() {
     let v6 = Some("linux/arm/v6".parse::<Platform>().unwrap());
     let root = Index::new(vec![Descriptor { platform: v6.clone(), ..manifest }]);
     let root = store.put(MediaType::INDEX, &json::indented(&root).unwrap());
-    let existing = Existing { root, referrers: Vec::new(), provider: Arc::new(store) };
+    let existing = Existing::new(root, Arc::new(store));
     let directory = tempfile::tempdir().unwrap();
     let image = Image::new(ImageContent::Existing(existing));
     export(vec![image], directory.path(), "tar=false,compression=zstd,force-compression=true");

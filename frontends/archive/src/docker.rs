@@ -83,7 +83,7 @@ impl DockerArchive {
                 name.is_some_and(|name| names.contains(&name)) || Digest::of(&config).to_string() == reference
             };
             if reference.is_none_or(is_wanted) {
-                images.push(Image { names, ..image(&tar, &item, config)? });
+                images.push(image(&tar, &item, config)?.with_names(names));
             }
         }
         match reference {
@@ -138,7 +138,7 @@ fn image(tar: &Arc<TarFile>, item: &Item, config: Vec<u8>) -> Result<Image> {
     found.insert(made.config, Found::Made(config));
     found.insert(made.root.digest.clone(), Found::Made(made.bytes));
     let provider = Arc::new(Blobs { tar: tar.clone(), found });
-    Ok(Image::new(ImageContent::Existing(Existing { root: made.root, referrers: Vec::new(), provider })))
+    Ok(Image::new(ImageContent::Existing(Existing::new(made.root, provider))))
 }
 
 /// A layer of the tarball. One that is not compressed is its own tar stream, so its digest is known

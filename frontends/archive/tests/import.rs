@@ -80,7 +80,7 @@ fn names(imported: &[Imported]) -> Vec<String> {
 /// Everything that the store has of an image is whole.
 fn assert_whole(store: &std::sync::Arc<MemoryStore>, imported: &Imported) {
     let image = &imported.image;
-    let existing = Existing { root: image.root.clone(), referrers: image.referrers.clone(), provider: store.clone() };
+    let existing = Existing::new(image.root.clone(), store.clone()).with_referrers(image.referrers.clone());
     let found = verify(&existing, &Work::default()).unwrap();
     assert_eq!(found.problems, [""; 0]);
     for blob in Graph::at(&image.root, store.as_ref(), &Work::default()).walk().unwrap().blobs {
@@ -188,7 +188,7 @@ fn platforms_that_are_not_there_are_recorded() {
     assert_eq!(missing, absent.iter().collect::<Vec<_>>());
     assert!(imported[0].missing.iter().all(|missing| missing.platform.is_some()));
     assert_whole(&store, &imported[0]);
-    let existing = Existing { root: image.root.clone(), referrers: Vec::new(), provider: store.clone() };
+    let existing = Existing::new(image.root.clone(), store.clone());
     let found = verify(&existing, &Work::default()).unwrap();
     assert_eq!((found.problems.len(), found.missing.len()), (0, 2));
     assert_eq!(take_apart(&existing, &Work::default()).unwrap().artifacts().len(), 1);
@@ -244,8 +244,7 @@ fn tarballs_of_docker_save() {
         let imported = import_from(store.as_ref(), &with_links(&files, &links)[..], None).unwrap();
         assert_eq!(names(&imported), ["docker.io/library/app:1", "example.com/app:2"]);
         assert_whole(&store, &imported[0]);
-        let existing =
-            Existing { root: imported[0].image.root.clone(), referrers: Vec::new(), provider: store.clone() };
+        let existing = Existing::new(imported[0].image.root.clone(), store.clone());
         let built = take_apart(&existing, &Work::default()).unwrap();
         assert_eq!(built.artifacts()[0].config.diff_ids().unwrap(), diff_ids);
         assert_eq!(store.info(&Digest::of(b"1.0")).unwrap(), None, "what only repeats is not stored");

@@ -109,7 +109,7 @@ fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> 
     };
     for repository in to {
         let origin = repository.session.origin();
-        let blob = PushBlob { descriptor, provider, origins: &origins, is_verified };
+        let blob = PushBlob::new(descriptor, provider).with_origins(&origins).with_verified(is_verified);
         repository.attempt(repository.session.blob(&blob, work))?;
         if !origins.contains(&origin) {
             origins.push(origin);
@@ -122,7 +122,7 @@ fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> 
 fn learn(push: &Push<'_>, descriptor: &Descriptor, known: Option<Vec<Origin>>, origins: &[Origin]) -> Result<()> {
     match known {
         Some(known) if origins.iter().any(|origin| !known.contains(origin)) => {
-            let meta = BlobMeta { origins: origins.to_vec(), ..BlobMeta::default() };
+            let meta = BlobMeta::default().with_origins(origins.to_vec());
             match push.cx.store().update(&descriptor.digest, meta) {
                 // Someone removed it meanwhile, with whom nothing is shared.
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

@@ -32,8 +32,8 @@ fn image(item: &Item, received: &Received, import: &Import<'_>) -> Result<Arrive
     }
     let mut writer = import.store.ingest(None)?;
     writer.write_all(&bytes)?;
-    writer.commit(BlobMeta { references, ..BlobMeta::default() })?;
-    let image = StoredImage { root, referrers: Vec::new() };
+    writer.commit(BlobMeta::default().with_references(references))?;
+    let image = StoredImage::new(root, Vec::new());
     let names = item.repo_tags.clone().unwrap_or_default();
     Ok(Arrived { image, names, tags: Vec::new(), missing: Vec::new() })
 }

@@ -32,7 +32,7 @@ fn arrived(image: ListedImage, received: &Received, import: &Import<'_>) -> Resu
         missing.extend(graph.missing);
     }
     let ListedImage { root, referrers, names, tags } = image;
-    Ok(Arrived { image: StoredImage { root, referrers }, names, tags, missing })
+    Ok(Arrived { image: StoredImage::new(root, referrers), names, tags, missing })
 }
 
 fn not_in_archive(error: Error) -> Error {
@@ -55,7 +55,7 @@ impl Arriving<'_> {
     pub(super) fn store(&self, blob: &GraphBlob) -> Result<()> {
         let GraphBlob { descriptor: Descriptor { digest, size, .. }, references } = blob;
         let store = self.import.store;
-        let meta = BlobMeta { references: references.clone(), ..BlobMeta::default() };
+        let meta = BlobMeta::default().with_references(references.clone());
         let found = match (store.info(digest)?, self.received.kept(digest)) {
             (Some(info), _) => {
                 if !references.iter().all(|child| info.meta.references.contains(child)) {
@@ -93,10 +93,10 @@ pub(super) fn directory(path: &Path, import: &Import<'_>) -> Result<Vec<Arrived>
     let source = Arc::new(LayoutSource::directory(path)?);
     let copied = listed(source.index(), |_| true).into_iter().map(|image| {
         let ListedImage { root, referrers, names, tags } = image;
-        let existing = Existing { root: root.clone(), referrers: referrers.clone(), provider: source.clone() };
+        let existing = Existing::new(root.clone(), source.clone()).with_referrers(referrers.clone());
         let assembled = verbatim(&existing, import.work)?;
         store(&assembled, import.store, import.work)?;
-        Ok(Arrived { image: StoredImage { root, referrers }, names, tags, missing: assembled.missing })
+        Ok(Arrived { image: StoredImage::new(root, referrers), names, tags, missing: assembled.missing })
     });
     copied.collect()
 }

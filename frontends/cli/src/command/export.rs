@@ -34,7 +34,7 @@ pub(crate) fn export(
     let cx = sources::context(frontends, root, &work);
     let edits = edits::edits(args, &flags, &work.progress)?;
     let images = compose(sources::build(&sources, &cx)?, &args.platforms, &edits, &work)?;
-    let result = BuildResult { images, epoch: source_date_epoch()? };
+    let result = BuildResult::new(images).with_epoch(source_date_epoch()?);
     written::check(args, &result)?;
     if args.dry_run {
         display.finish();

@@ -43,7 +43,7 @@ pub(crate) fn save(
     // Layers that are made for this archive are not for the image store.
     let session = Session::new(exporters).with_work(work.clone());
     let resolved = session.resolve(&[output(args, &images)])?;
-    let responses = resolved.export(&BuildResult { images, epoch: None }, Store::Spool);
+    let responses = resolved.export(&BuildResult::new(images), Store::Spool);
     display.finish();
     display.summary(&responses.map_err(|failure| failure.error)?);
     Ok(())
@@ -106,5 +106,5 @@ fn output(args: &SaveArgs, images: &[Image]) -> OutputSpec {
     if let Some(platform) = &args.platform {
         attrs.insert("platform", platform.to_string(), None);
     }
-    OutputSpec { kind: "docker".to_owned(), dest: Some(dest(args)), attrs }
+    OutputSpec::new("docker".to_owned()).with_dest(Some(dest(args))).with_attrs(attrs)
 }
