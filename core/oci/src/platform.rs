@@ -7,6 +7,7 @@ use oci_spec::image::{Arch, Os};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::json::null_is_empty;
 
 /// Operating system and processor, as `linux/arm64/v8` (image-spec, image-index.md, "platform").
 ///
@@ -22,7 +23,12 @@ pub struct Platform {
     #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
     /// Features that the operating system must have, for Windows.
-    #[serde(rename = "os.features", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "os.features",
+        default,
+        deserialize_with = "null_is_empty",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub os_features: Vec<String>,
     /// The variant of the processor, such as `v7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use longshore_content::Provider;
 use longshore_oci::{
     ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Context, Descriptor, Digest, Error, ErrorKind, ImageName, Index,
-    MANIFEST_LIMIT, Result,
+    MANIFEST_LIMIT, Result, parse_layout_index,
 };
 
 use super::names::{ListedImage, listed};
@@ -52,9 +52,7 @@ impl LayoutSource {
         })?;
         super::check_version(&layout)?;
         let index = place.document("index.json")?;
-        let index = serde_json::from_slice(&index)
-            .map_err(|error| Error::input("`index.json` is not an image index").with_source(error))?;
-        Ok(Self { place, index })
+        Ok(Self { place, index: parse_layout_index(&index)? })
     }
 
     /// The images of the layout, or those that `reference` names: a tag, a full name or a digest.

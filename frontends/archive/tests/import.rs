@@ -280,3 +280,22 @@ fn a_graph_of_many_paths_is_walked_once() {
     all.extend(files);
     assert_eq!(import(&MemoryStore::default(), &all, None).unwrap().len(), 1);
 }
+
+/// What `index.json` of an archive does not say about itself is what it must say.
+#[test]
+fn an_index_without_a_version_is_imported() {
+    let image = existing(4, &ExistingOptions { platforms: 2, ..ExistingOptions::default() });
+    let files = layout(&[&image], vec![image.root.clone().annotated(NAME, "app:1")]);
+    let bare = replaced(&files, "index.json", |content| {
+        let mut index: serde_json::Value = serde_json::from_slice(content).unwrap();
+        index.as_object_mut().unwrap().remove("schemaVersion").unwrap();
+        index["manifests"][0]["urls"] = json!(null);
+        index["annotations"] = json!(null);
+        index.to_string().into_bytes()
+    });
+    let store = std::sync::Arc::new(MemoryStore::default());
+    let imported = import(store.as_ref(), &bare, None).unwrap();
+    assert_eq!(names(&imported), ["docker.io/library/app:1"]);
+    assert_eq!(imported[0].image.root.digest, image.root.digest);
+    assert_whole(&store, &imported[0]);
+}

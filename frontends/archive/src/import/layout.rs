@@ -7,7 +7,7 @@ use std::sync::Arc;
 use longshore_core::content::{BlobMeta, Provider, StoredImage};
 use longshore_core::image::{Graph, GraphBlob, store, verbatim};
 use longshore_core::layout::{LayoutSource, ListedImage, listed};
-use longshore_core::oci::{Descriptor, Digest, Index};
+use longshore_core::oci::{Descriptor, Digest, parse_layout_index};
 use longshore_core::{Context, Error, ErrorKind, Existing, Result};
 
 use super::receive::{Received, ingest_anew};
@@ -16,8 +16,7 @@ use super::{Arrived, Import};
 /// The images of a layout that was received.
 pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Vec<Arrived>> {
     longshore_core::layout::check_version(received.document("oci-layout")?)?;
-    let index: Index = serde_json::from_slice(received.document("index.json")?)
-        .map_err(|error| Error::input("`index.json` is not an image index").with_source(error))?;
+    let index = parse_layout_index(received.document("index.json")?)?;
     listed(&index, |_| true).into_iter().map(|image| arrived(image, received, import)).collect()
 }
 
