@@ -5,6 +5,9 @@
 #[path = "import/refused.rs"]
 mod refused;
 
+#[path = "import/readers.rs"]
+mod readers;
+
 use std::io::Read;
 
 use longshore_core::archive::{Entry, EntryKind, Writer};

@@ -12,12 +12,17 @@ use longshore_core::{Context, Error, ErrorKind, Existing, Result};
 
 use super::receive::{Received, ingest_anew};
 use super::{Arrived, Import};
+use crate::described::{is_hollow, items};
 
-/// The images of a layout that was received.
-pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Vec<Arrived>> {
+/// The images of a layout that was received; `None` for one that lacks what `manifest.json` has.
+pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Option<Vec<Arrived>>> {
     longshore_core::layout::check_version(received.document("oci-layout")?)?;
     let index = parse_layout_index(received.document("index.json")?)?;
-    listed(&index, |_| true).into_iter().map(|image| arrived(image, received, import)).collect()
+    let described = || received.optional("manifest.json").map(items).transpose();
+    if is_hollow(&index, &Arriving { received, import }, described)? {
+        return Ok(None);
+    }
+    listed(&index, |_| true).into_iter().map(|image| arrived(image, received, import)).collect::<Result<_>>().map(Some)
 }
 
 /// Stores the documents of an image after what they refer to, and fails if something is missing.

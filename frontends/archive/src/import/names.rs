@@ -1,5 +1,7 @@
 //! What imported images are called, as containerd's importer calls them.
 
+use longshore_core::content::Progress;
+use longshore_core::layout::valid_names;
 use longshore_core::oci::{Digest, ImageName};
 use longshore_core::{Context, Error, Result};
 
@@ -22,25 +24,31 @@ impl std::str::FromStr for ImportName {
     }
 }
 
-/// The names of an image that the archive calls `names` and `tags`.
+/// The names of an image that the archive calls `names` and `tags`. Names that are none are left out with a warning.
 pub(super) fn resolve(
     given: Option<&ImportName>,
     names: &[String],
     tags: &[String],
     digest: &Digest,
     is_only: bool,
+    progress: &Progress,
 ) -> Result<Vec<ImageName>> {
+    if let Some(ImportName::Exact(name)) = given {
+        return match is_only {
+            true => Ok(vec![name.clone()]),
+            false => Err(Error::input(format!("`{name}` cannot be the name of several images"))
+                .with_hint("leave out the tag: each image gets that of the archive")),
+        };
+    }
+    let names = valid_names(names, progress);
+    if !names.is_empty() {
+        return Ok(names);
+    }
     let parse = |text: String| text.parse::<ImageName>().map_err(|error| Error::input(error.message().to_owned()));
     let resolved: Result<Vec<ImageName>> = match given {
-        Some(ImportName::Exact(name)) if is_only => Ok(vec![name.clone()]),
-        Some(ImportName::Exact(name)) => {
-            return Err(Error::input(format!("`{name}` cannot be the name of several images"))
-                .with_hint("leave out the tag: each image gets that of the archive"));
-        }
-        _ if !names.is_empty() => names.iter().cloned().map(parse).collect(),
-        Some(ImportName::Base(base)) if tags.is_empty() => Ok(vec![parse(format!("{base}@{digest}"))?]),
+        Some(ImportName::Base(base)) if tags.is_empty() => parse(format!("{base}@{digest}")).map(|name| vec![name]),
         Some(ImportName::Base(base)) => tags.iter().map(|tag| parse(format!("{base}:{tag}"))).collect(),
-        None => {
+        _ => {
             let what = match tags {
                 [] => "no name".to_owned(),
                 tags => format!("no name, only the tag {}", tags.join(", ").escape_debug()),
@@ -48,15 +56,13 @@ pub(super) fn resolve(
             return Err(Error::input(format!("image {digest} has {what}")).with_hint("add --name NAME"));
         }
     };
-    let mut resolved = resolved.attempt(|| format!("cannot name image {digest}"))?;
-    let mut seen = Vec::new();
-    resolved.retain(|name| {
-        !seen.contains(name) && {
-            seen.push(name.clone());
-            true
+    let mut names = Vec::new();
+    for name in resolved.attempt(|| format!("cannot name image {digest}"))? {
+        if !names.contains(&name) {
+            names.push(name);
         }
-    });
-    Ok(resolved)
+    }
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -66,7 +72,8 @@ mod tests {
     fn named(given: Option<&str>, names: &[&str], tags: &[&str], is_only: bool) -> Result<Vec<String>> {
         let given = given.map(|text| text.parse().unwrap());
         let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        let names = resolve(given.as_ref(), &owned(names), &owned(tags), &Digest::of(b""), is_only)?;
+        let names =
+            resolve(given.as_ref(), &owned(names), &owned(tags), &Digest::of(b""), is_only, &Progress::silent())?;
         Ok(names.iter().map(ToString::to_string).collect())
     }
 
@@ -97,7 +104,7 @@ mod tests {
             (None, &[][..], &["v1"][..], true, "only the tag v1"),
             (None, &[], &[], true, "no name"),
             (Some("app:1"), &[], &["v1"], false, "several images"),
-            (None, &["UPPER"], &[], true, "cannot name image"),
+            (None, &["UPPER", "<none>:<none>"], &[], true, "no name"),
             (Some("app"), &[], &["a b"], true, "cannot name image"),
         ] {
             let error = named(given, names, tags, is_only).unwrap_err();
