@@ -58,6 +58,12 @@ impl Descriptor {
         Self::new(media_type, Digest::of(bytes), bytes.len() as u64)
     }
 
+    /// Whether the blob is a layer that only its maker hands out, at its URLs (image-spec, layer.md,
+    /// "Non-Distributable Layers"). It is not pushed, and an image without it is whole.
+    pub fn is_foreign(&self) -> bool {
+        self.media_type.is_not_distributable() && !self.urls.is_empty()
+    }
+
     /// The same reference with `key` annotated as `value`.
     #[must_use]
     pub fn annotated(mut self, key: &str, value: impl Into<String>) -> Self {

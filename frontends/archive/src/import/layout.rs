@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use longshore_core::content::{BlobMeta, Provider, StoredImage};
-use longshore_core::image::{Graph, GraphBlob, store, verbatim};
+use longshore_core::image::{Graph, GraphBlob, say_left_out, store, verbatim};
 use longshore_core::layout::{LayoutSource, ListedImage, listed};
 use longshore_core::oci::{Descriptor, Digest, parse_layout_index};
 use longshore_core::{Context, Error, ErrorKind, Existing, Result};
@@ -72,6 +72,10 @@ impl Arriving<'_> {
                 let mut writer = ingest_anew(store, Some(&expected))?;
                 writer.write_all(bytes)?;
                 writer.commit(meta)?.size
+            }
+            (None, None) if blob.descriptor.is_foreign() => {
+                say_left_out(&blob.descriptor, "import", &self.import.work.progress);
+                return Ok(());
             }
             (None, None) => {
                 return Err(Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the archive")));
