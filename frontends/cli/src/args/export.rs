@@ -68,11 +68,11 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_enum, default_value_t, help_heading = "Run", value_name = "STYLE")]
     pub(crate) progress: ProgressStyle,
 
-    /// Write digests and names as JSON to a file, as buildx does
+    /// Write digests and names as JSON to a file, as buildx does, or to standard output: `-`
     #[arg(long, help_heading = "Run", value_name = "FILE")]
     pub(crate) metadata_file: Option<PathBuf>,
 
-    /// Write the image ID to a file
+    /// Write the image ID to a file, or to standard output: `-`
     #[arg(long, help_heading = "Run", value_name = "FILE")]
     pub(crate) iidfile: Option<PathBuf>,
 

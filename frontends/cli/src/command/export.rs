@@ -30,6 +30,7 @@ pub(crate) fn export(
     let pusher = Arc::new(client.pusher().with_jobs(args.push_jobs));
     let session = Session::new(exporters).with_pusher(pusher).with_work(work.clone());
     let resolved = session.resolve(&specs)?;
+    written::check_paths(args, &resolved)?;
     let store = needed_store(args, &resolved, root)?;
     let cx = sources::context(frontends, root, &work);
     let edits = edits::edits(args, &flags, &work.progress)?;
