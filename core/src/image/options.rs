@@ -89,6 +89,11 @@ impl ImageOptions {
         matches!(self.name, Some(Names::Given(_) | Names::Own))
     }
 
+    /// Whether nothing was said about names.
+    pub fn is_nameless(&self) -> bool {
+        self.name.is_none()
+    }
+
     /// The names that were written; none for `*` and `*?`.
     pub fn given_names(&self) -> &[ImageName] {
         match &self.name {

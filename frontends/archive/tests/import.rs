@@ -112,7 +112,7 @@ fn layouts_of_every_kind_keep_their_digests_and_names() {
             let store = std::sync::Arc::new(MemoryStore::default());
             // A pipe gives as little as it wants.
             let pipe = Trickle(archive);
-            let imported = import_from(store.as_ref(), pipe, Some("ignored")).unwrap();
+            let imported = import_from(store.as_ref(), pipe, None).unwrap();
             assert_eq!(names(&imported), ["example.com/app:1", "example.com/app:latest"]);
             for imported in &imported {
                 assert_eq!(imported.image.root, image.root, "{options:?}");
@@ -155,6 +155,8 @@ fn names_are_made_of_tags_and_digests() {
     let files = layout(&[&one, &two], entries(false));
     let by_digest = format!("docker.io/library/app@{}", one.root.digest);
     assert_eq!(names(&import(&store, &files, Some("app")).unwrap()), [&by_digest, "docker.io/library/app:v2"]);
+    let single = layout(&[&two], vec![two.root.clone().annotated(TAG, "v2")]);
+    assert_eq!(names(&import(&store, &single, Some("other")).unwrap()), ["docker.io/library/other:latest"]);
     let error = import(&MemoryStore::default(), &files, None).unwrap_err();
     assert_eq!((error.kind(), error.hint()), (ErrorKind::InvalidInput, Some("add --name NAME")));
     let error = import(&MemoryStore::default(), &files, Some("app:1")).unwrap_err();

@@ -123,3 +123,70 @@ fn a_dash_is_standard_output_for_metadata_and_ids() {
     assert_eq!(closed.status.code(), Some(4), "{said}");
     assert!(said.starts_with("error: cannot use --metadata-file\n  caused by: standard output is closed"), "{said}");
 }
+
+/// The error was about `local`, a word that nobody had typed.
+#[test]
+fn an_output_without_a_type_is_told_what_to_type() {
+    let work = workdir();
+    for (output, meant) in [
+        ("image.tar", "type=oci,dest=image.tar"),
+        ("out/image.tar.gz", "type=oci,dest=out/image.tar.gz"),
+        ("out", "type=oci,tar=false,dest=out"),
+        ("-", "type=oci,dest=-"),
+        ("docker://example.com/app:1", "type=registry,name=example.com/app:1"),
+        ("oci:layout", "type=oci,tar=false,dest=layout"),
+        ("docker-archive:image.tar", "type=docker,dest=image.tar"),
+        ("registry", "type=registry"),
+        ("dest=image.tar", "type=oci,dest=image.tar"),
+        ("name=app:1", "type=image,name=app:1"),
+    ] {
+        let ran = work.run(&["export", "rootfs:tree", "-o", output]);
+        let expected = format!("error: invalid output: `{output}` has no type\nhint: write {meant}\n");
+        assert_eq!((ran.code, ran.stderr), (Some(2), expected));
+        if !meant.contains("registry") && output != "-" {
+            work.ok(&["export", "rootfs:tree", "-o", meant]);
+        }
+    }
+    let ran = work.run(&["export", "rootfs:tree", "-o", "type=local,dest=out"]);
+    assert!(ran.stderr.starts_with("error: there is no exporter `local`\n"), "{}", ran.stderr);
+}
+
+#[test]
+fn exporters_lists_dest_for_the_types_that_take_one() {
+    let work = workdir();
+    for (kind, default) in [
+        ("docker", Some("none, it has to be given")),
+        ("oci", Some("standard output")),
+        ("image", None),
+        ("registry", None),
+    ] {
+        let listed = String::from_utf8(work.ok(&["exporters", kind]).stdout).unwrap();
+        let expected = default.map(|default| {
+            format!("  dest=<PATH|->\n      Where to write; `-` is standard output [default: {default}]\n")
+        });
+        assert_eq!(listed.contains("dest="), expected.is_some(), "{listed}");
+        assert!(listed.contains(&expected.unwrap_or_default()), "{listed}");
+        let json: Value = serde_json::from_slice(&work.ok(&["exporters", kind, "--json"]).stdout).unwrap();
+        assert_eq!(json[0]["options"][0]["key"] == "dest", default.is_some());
+    }
+}
+
+/// `docker load` lost the name in silence.
+#[test]
+fn a_tarball_for_docker_without_a_name_is_said() {
+    let work = workdir();
+    let warning = "warning: the image has no name; add name=NAME";
+    let docker = |source: &str, options: &str| {
+        work.ok(&["export", source, "-o", &format!("type=docker,dest=d.tar{options}")]).stderr.matches(warning).count()
+    };
+    assert_eq!(docker("rootfs:tree", ""), 1);
+    assert_eq!(docker("rootfs:tree", ",format=legacy"), 1);
+    assert_eq!(docker("rootfs:tree", ",name=app:1"), 0);
+    assert_eq!(docker("rootfs:tree", ",name=*?"), 0, "it was asked for");
+    work.ok(&["export", "rootfs:tree", "-o", "type=oci,name=app:1,dest=o.tar"]);
+    let ran = work.ok(&["export", "oci-archive:o.tar", "-o", "type=docker,dest=d.tar"]);
+    let expected = format!("{warning}, or name=* for the names that it brings\n");
+    assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
+    work.ok(&["import", "o.tar"]);
+    assert!(!work.ok(&["save", "app:1", "--output", "s.tar"]).stderr.contains("no name"));
+}
