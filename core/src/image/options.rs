@@ -89,6 +89,11 @@ impl ImageOptions {
         matches!(self.name, Some(Names::Given(_) | Names::Own))
     }
 
+    /// Whether uncompressed layers were asked for.
+    pub(super) fn wants_plain(&self) -> bool {
+        self.compression == Some(Algorithm::Uncompressed)
+    }
+
     /// Whether nothing was said about names.
     pub fn is_nameless(&self) -> bool {
         self.name.is_none()
