@@ -211,8 +211,8 @@ mod tests {
         let written: Manifest = serde_json::from_str(&manifest).unwrap();
         let expected = format!(r#"{{"schemaVersion":2,"config":{plain},"layers":[]}}"#);
         assert_eq!(String::from_utf8(json::compact(&written).unwrap()).unwrap(), expected);
-        let index = format!(r#"{{"schemaVersion":2,"manifests":null,"annotations":null,"later":null}}"#);
-        let written: Index = serde_json::from_str(&index).unwrap();
+        let index = r#"{"schemaVersion":2,"manifests":null,"annotations":null,"later":null}"#;
+        let written: Index = serde_json::from_str(index).unwrap();
         let expected = r#"{"schemaVersion":2,"manifests":[],"later":null}"#;
         assert_eq!(String::from_utf8(json::compact(&written).unwrap()).unwrap(), expected);
         for missing in [r#"{"schemaVersion":2}"#, r#"{"schemaVersion":2,"manifests":{}}"#] {
