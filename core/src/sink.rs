@@ -139,7 +139,7 @@ fn fill_file<'a>(destination: PathBuf, fill: impl FnOnce(&File) -> Result<()>) -
 }
 
 /// Where a path leads, also if nothing is there yet. Loops were found by whoever looked at it before.
-fn follow(path: &Path) -> PathBuf {
+pub(crate) fn follow(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     while let Ok(target) = path.read_link() {
         path = path.parent().unwrap_or(Path::new("")).join(target);

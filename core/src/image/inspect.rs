@@ -4,7 +4,7 @@ use longshore_content::{Verified, Work};
 use longshore_oci::{Context, Descriptor, Digest, Error, ImageConfig, MediaType, Platform, Result};
 use serde::Serialize;
 
-use super::{Graph, GraphEntry};
+use super::{Graph, GraphEntry, is_absent};
 use crate::archive::{EntryKind, Reader};
 use crate::compression::decoder;
 use crate::result::Existing;
@@ -67,7 +67,8 @@ pub struct InspectedLayer {
     /// The digest of its uncompressed tar stream, as the configuration says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff_id: Option<Digest>,
-    /// What it contains; `None` if that was not asked for, and for what is no tar archive.
+    /// What it contains; `None` if that was not asked for, for what is no tar archive, and for a layer that
+    /// may not be distributed and is missing.
     #[serde(flatten)]
     pub contents: Option<InspectedContents>,
 }
@@ -130,7 +131,7 @@ impl Inspector<'_> {
     fn layer(&self, layer: &Descriptor, diff_id: Option<Digest>, is_image: bool) -> Result<InspectedLayer> {
         let is_tar = is_image && layer.media_type.layer_compression().is_some();
         let contents = match self.detail {
-            Detail::Files if is_tar => {
+            Detail::Files if is_tar && !is_absent(layer, self.existing.provider.as_ref())? => {
                 let contents = self.contents(layer);
                 Some(contents.attempt(|| format!("cannot read layer {}", layer.digest))?)
             }

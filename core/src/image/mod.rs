@@ -2,6 +2,7 @@
 
 mod config;
 mod existing;
+mod foreign;
 mod graph;
 mod inspect;
 mod layers;
@@ -27,6 +28,7 @@ use longshore_oci::{
 };
 
 pub use existing::take_apart;
+pub use foreign::{is_absent, say_left_out};
 pub use graph::{Graph, GraphBlob, GraphBlobs, GraphEntries, GraphEntry, GraphLimits, best_platform};
 pub use inspect::{Detail, InspectedContents, InspectedFile, InspectedLayer, InspectedManifest, Inspection, inspect};
 pub use named::{NamedImage, assemble_all, assemble_all_to};
@@ -57,7 +59,8 @@ pub struct AssembledImage<'a> {
     pub config: Option<Digest>,
     /// Manifests about it that travel with it.
     pub referrers: Vec<Descriptor>,
-    /// Every blob, each once, children before parents.
+    /// Every blob, each once, children before parents, without layers that may not be distributed and that its
+    /// provider lacks.
     pub blobs: Vec<ImageBlob<'a>>,
     /// Manifests that an index of it lists and that are not there. A destination that can lack them
     /// leaves them out.
@@ -204,7 +207,8 @@ pub fn assemble_to<'a>(
             (assembly.index(manifests)?, None)
         }
     };
-    Ok(AssembledImage { root, config, referrers: Vec::new(), blobs: assembly.blobs, missing: Vec::new() })
+    let blobs = foreign::leave_out(assembly.blobs, &cx.work().progress)?;
+    Ok(AssembledImage { root, config, referrers: Vec::new(), blobs, missing: Vec::new() })
 }
 
 struct Assembly<'a, 'o> {

@@ -31,7 +31,8 @@ impl Options for ImageOptions {
         visitor.option("compression", "How the layers that are made are compressed", "gzip", &mut self.compression)?;
         visitor.option(
             "compression-level",
-            "Level of the compression: gzip has 0 to 12, zstd 1 to 22",
+            "Level of the compression: gzip has 0 to 12, zstd 1 to 22; from level 10, zstd takes up to 72 MiB of memory \
+             per job",
             "6 for gzip, 3 for zstd",
             &mut self.compression_level,
         )?;
@@ -87,6 +88,16 @@ impl ImageOptions {
     /// Whether it says what images are called; `*?` may say that they have no name.
     pub fn has_names(&self) -> bool {
         matches!(self.name, Some(Names::Given(_) | Names::Own))
+    }
+
+    /// Whether uncompressed layers were asked for.
+    pub(super) fn wants_plain(&self) -> bool {
+        self.compression == Some(Algorithm::Uncompressed)
+    }
+
+    /// Whether nothing was said about names.
+    pub fn is_nameless(&self) -> bool {
+        self.name.is_none()
     }
 
     /// The names that were written; none for `*` and `*?`.

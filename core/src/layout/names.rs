@@ -1,6 +1,7 @@
 //! The index of a layout: what images are called in it.
 
 use indexmap::IndexMap;
+use longshore_content::Progress;
 use longshore_oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Digest, ImageName, Index};
 
 use crate::image::NamedImage;
@@ -67,6 +68,19 @@ pub fn listed(index: &Index, wanted: impl Fn(&Descriptor) -> bool) -> Vec<Listed
         image.referrers = index.manifests.iter().filter(is_about).map(unnamed).collect();
     }
     images.into_values().collect()
+}
+
+/// The names among `texts`, each once. What is none is left out with a warning.
+pub fn valid_names(texts: &[String], progress: &Progress) -> Vec<ImageName> {
+    let mut names: Vec<ImageName> = Vec::new();
+    for text in texts {
+        match text.parse::<ImageName>() {
+            Ok(name) if names.contains(&name) => {}
+            Ok(name) => names.push(name),
+            Err(error) => progress.warn(format!("left out a name of the source: {}", error.message())),
+        }
+    }
+    names
 }
 
 /// What an entry is called: a full name, or a tag alone.

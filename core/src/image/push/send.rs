@@ -7,7 +7,7 @@ use longshore_content::{BlobMeta, Cancel, Origin, Provider, PushBlob, for_each, 
 use longshore_oci::{Context, Descriptor, Digest, ErrorKind, MANIFEST_LIMIT, Result};
 
 use super::{Push, Repository};
-use crate::image::{ImageBlob, NamedImage};
+use crate::image::{ImageBlob, NamedImage, say_left_out};
 
 /// A blob, and the repositories of one registry that need it. The first one is sent it, the others can
 /// mount it from there.
@@ -93,9 +93,8 @@ fn is_manifest(blob: &ImageBlob<'_>) -> bool {
 fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> {
     let ImageBlob { descriptor, provider, .. } = blob;
     let work = push.cx.work();
-    if descriptor.media_type.is_not_distributable() && !descriptor.urls.is_empty() {
-        let task = work.progress.task(format!("push {}", descriptor.digest), Some(descriptor.size));
-        task.skipped("may not be distributed: stays where its URLs say");
+    if descriptor.is_foreign() {
+        say_left_out(descriptor, "push", &work.progress);
         return Ok(());
     }
     let store = push.cx.store();

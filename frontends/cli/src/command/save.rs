@@ -9,7 +9,7 @@ use longshore_core::oci::Digest;
 use longshore_core::options::Attrs;
 use longshore_core::{
     BuildResult, Dest, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendInstance, FrontendRegistry, Image,
-    ImageContent, OutputSpec, Session, Source, Store,
+    ImageContent, OutputSpec, Session, Source, Store, check_parent,
 };
 use rustix::fs::Mode;
 
@@ -30,6 +30,9 @@ pub(crate) fn save(
     if dest(args) == Dest::Stdout && io::stdout().is_terminal() {
         let error = Error::option("an archive is not written to a terminal");
         return Err(error.with_hint("add -o FILE, or redirect standard output").into());
+    }
+    if let Dest::Path(path) = dest(args) {
+        check_parent(&path)?;
     }
     let (display, work) = work::begin(args.progress, None)?;
     // As docker save does: whoever may read an image need not be everybody.
