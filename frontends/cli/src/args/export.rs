@@ -57,8 +57,8 @@ pub(crate) struct ExportArgs {
     pub(crate) push_jobs: NonZeroUsize,
 
     /// Give `referrers=true` to every source: take along signatures and SBOMs of images in registries
-    #[arg(long, help_heading = "Run")]
-    pub(crate) all: bool,
+    #[arg(long, alias = "all", help_heading = "Run")]
+    pub(crate) referrers: bool,
 
     /// Keep layers beside the first destination, or among temporary files, for this run only, and not in the
     /// image store

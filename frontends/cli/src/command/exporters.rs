@@ -90,7 +90,7 @@ pub(crate) fn sources_page(frontends: &FrontendRegistry) -> String {
         quotes are doubled; the shell needs quotes of its own around them: `'\"rootfs:a,b\",owner=0:0'`, \
         `'rootfs:tree,\"exclude=*.o,*.a\"'`. A colon may be part of a path: of `PATH:REFERENCE` the path is the \
         longest one that exists.\n\nAn option that a scheme does not have is an error. `--owner`, `--exclude` and \
-        `--all` give their option to every source.\n"
+        `--referrers` give their option to every source.\n"
         .to_owned();
     for info in frontends.infos() {
         let summary = &info.summary;
