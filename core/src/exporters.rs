@@ -36,10 +36,10 @@ impl ExporterRegistry {
         self.0.get(kind).map(AsRef::as_ref).ok_or_else(|| {
             let known = || self.0.keys().map(String::as_str);
             let hint = nearest(kind, known()).map_or_else(
-                || format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+                || format!("available exporters: {}", known().collect::<Vec<_>>().join(", ")),
                 |near| format!("did you mean `{near}`?"),
             );
-            Error::option(format!("there is no exporter `{}`", kind.escape_debug())).with_hint(hint)
+            Error::option(format!("unknown exporter `{}`", kind.escape_debug())).with_hint(hint)
         })
     }
 

@@ -127,7 +127,7 @@ impl<'a> FrontendContext<'a> {
     /// As [`FrontendRegistry::resolve`] and [`FrontendInstance::build`]; sources within sources beyond 16.
     pub fn open(&self, source: &Source) -> Result<Vec<Image>> {
         if self.depth == DEPTH {
-            let message = format!("sources open other sources deeper than the limit of {DEPTH}");
+            let message = format!("sources are nested deeper than the limit of {DEPTH}");
             return Err(Error::input(message).with_hint("check whether a source refers to itself"));
         }
         let inner = Self { depth: self.depth + 1, ..self.clone() };
@@ -187,10 +187,10 @@ impl FrontendRegistry {
             Some(near) => format!("did you mean `{near}:`?"),
             None => {
                 let syntaxes: Vec<_> = self.infos().into_iter().map(|info| info.syntax).collect();
-                format!("a source is one of {}", syntaxes.join(", "))
+                format!("available sources: {}", syntaxes.join(", "))
             }
         };
-        Error::option(format!("there is no source `{}`", scheme.escape_debug())).with_hint(hint)
+        Error::option(format!("unknown source `{}`", scheme.escape_debug())).with_hint(hint)
     }
 
     /// Checks a source with the frontend of its scheme.

@@ -100,7 +100,7 @@ impl FileSink {
             Ok(metadata) if metadata.is_file() => Ok(Self(Target::Regular(follow(path)))),
             Ok(_) => Ok(Self(Target::Special(path.to_owned()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self(Target::Regular(follow(path)))),
-            Err(error) => Err(error).attempt(|| format!("cannot look at {}", path.display())),
+            Err(error) => Err(error).attempt(|| format!("cannot access {}", path.display())),
         }
     }
 

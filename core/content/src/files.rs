@@ -62,11 +62,11 @@ impl BlobFiles {
         for directory in
             ALGORITHMS.map(|algorithm| root.join("blobs").join(algorithm)).iter().chain([&root.join("ingest")])
         {
-            fs::create_dir_all(directory).attempt(|| format!("cannot make {}", directory.display()))?;
+            fs::create_dir_all(directory).attempt(|| format!("cannot create {}", directory.display()))?;
         }
         if is_new && durability == Durability::Durable {
             for directory in [root.join("blobs"), root.clone()] {
-                sync_directory(&directory).attempt(|| format!("cannot make {}", directory.display()))?;
+                sync_directory(&directory).attempt(|| format!("cannot create {}", directory.display()))?;
             }
         }
         Ok(Self { root, durability })
@@ -95,7 +95,7 @@ impl BlobFiles {
         match fs::metadata(&path) {
             Ok(metadata) => Ok(Some(metadata.len())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).attempt(|| format!("cannot look at {}", path.display())),
+            Err(error) => Err(error).attempt(|| format!("cannot access {}", path.display())),
         }
     }
 

@@ -29,7 +29,7 @@ impl LiveFile {
     pub fn create(directory: &Path, prefix: &str) -> Result<Self> {
         loop {
             let file = tempfile::Builder::new().prefix(prefix).tempfile_in(directory);
-            let file = file.attempt(|| format!("cannot make a file in {}", directory.display()))?;
+            let file = file.attempt(|| format!("cannot create a file in {}", directory.display()))?;
             let (file, path) = file.into_parts();
             // A collector may have taken it for left over before it was locked.
             if file.try_lock().is_ok() && is_still(&file, &path) {

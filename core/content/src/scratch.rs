@@ -78,7 +78,7 @@ impl MadeDirectories {
             }
             Ok(())
         };
-        make().attempt(|| format!("cannot make {}", directory.display()))?;
+        make().attempt(|| format!("cannot create {}", directory.display()))?;
         Ok(missing)
     }
 
@@ -118,7 +118,7 @@ impl ScratchFile {
             lock(file, path)
         };
         let file = tempfile::Builder::new().prefix(SCRATCH_PREFIX).make_in(directory, open);
-        let file = file.attempt(|| format!("cannot make a file in {}", directory.display()))?;
+        let file = file.attempt(|| format!("cannot create a file in {}", directory.display()))?;
         Ok(Self { listed: Listed::new(file.path()), file })
     }
 
@@ -185,7 +185,7 @@ impl ScratchDirectory {
                 }
             }
         };
-        make().attempt(|| format!("cannot make a directory in {}", parent.display()))
+        make().attempt(|| format!("cannot create a directory in {}", parent.display()))
     }
 
     /// Where it is.
@@ -200,7 +200,7 @@ impl ScratchDirectory {
     /// Those of the medium; something that is at `destination` by now.
     pub fn persist(self, destination: &Path) -> Result<()> {
         let flushed = File::open(&self.path).and_then(|root| Ok(rustix::fs::syncfs(root)?));
-        flushed.attempt(|| format!("cannot make {}", destination.display()))?;
+        flushed.attempt(|| format!("cannot create {}", destination.display()))?;
         self.persist_flushed(destination)
     }
 
@@ -215,7 +215,7 @@ impl ScratchDirectory {
             self.path = PathBuf::new();
             sync_directory(parent(destination))
         };
-        persist().attempt(|| format!("cannot make {}", destination.display()))
+        persist().attempt(|| format!("cannot create {}", destination.display()))
     }
 }
 

@@ -94,8 +94,8 @@ impl StoreRegistry {
         match self.0.iter().find(|kind| *kind.info().scheme == *scheme) {
             Some(kind) => Ok((kind.as_ref(), value)),
             None => {
-                let message = format!("there is no kind of image store called `{}`", scheme.display());
-                let path = format!("a directory of that name is written ./{}", address.display());
+                let message = format!("unknown kind of image store `{}`", scheme.display());
+                let path = format!("for a directory of that name, write ./{}", address.display());
                 Err(Error::option(message).with_hint(format!("a store is a path or {}; {path}", known())))
             }
         }
@@ -152,9 +152,9 @@ mod tests {
         for (address, scheme) in [("foo:/x", "foo"), ("Dir:a", "Dir"), (":a", ""), ("a:b", "a")] {
             let error = stores.open(OsStr::new(address)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidOption);
-            assert_eq!(error.message(), format!("there is no kind of image store called `{scheme}`"));
+            assert_eq!(error.message(), format!("unknown kind of image store `{scheme}`"));
             let hint =
-                format!("a store is a path or dir:VALUE, other:VALUE; a directory of that name is written ./{address}");
+                format!("a store is a path or dir:VALUE, other:VALUE; for a directory of that name, write ./{address}");
             assert_eq!(error.hint(), Some(hint.as_str()));
         }
         let none = StoreRegistry::default().open(OsStr::new("a")).unwrap_err();

@@ -348,14 +348,14 @@ fn ask(base: &Url, transport: &Arc<Transport>, cancel: &Cancel) -> Result<u16, F
 
 /// Where an answer leads.
 pub(crate) fn location(response: &Response) -> Result<Url> {
-    let missing = || Error::input(format!("the answer of {} lacks a Location", response.url));
+    let missing = || Error::input(format!("the response of {} has no Location", response.url));
     response.url.join(response.header("location").ok_or_else(missing)?)
 }
 
 /// Nobody may lead us out of TLS.
 fn check_downgrade(from: &Url, to: &Url) -> Result<()> {
     if from.is_secure && !to.is_secure {
-        let message = format!("{} leads to {to}, which has no TLS", from.authority);
+        let message = format!("{} leads to {to}, which does not use TLS", from.authority);
         return Err(Error::new(ErrorKind::Denied, message));
     }
     Ok(())

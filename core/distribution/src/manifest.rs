@@ -20,7 +20,7 @@ pub(crate) fn said_digest(response: &Response) -> Option<Digest> {
 pub(crate) fn check_said(response: &Response, digest: &Digest) -> Result<()> {
     match said_digest(response) {
         Some(said) if said != *digest && said.algorithm() == digest.algorithm() => {
-            let message = format!("{} answers with the digest {said}, expected {digest}", response.url);
+            let message = format!("{} returned the digest {said}, expected {digest}", response.url);
             Err(Error::corrupt(message))
         }
         _ => Ok(()),
@@ -42,7 +42,7 @@ pub(crate) fn bytes(response: Response, limit: u64) -> Result<Vec<u8>, Failure> 
         return Ok(bytes);
     }
     let encoding = bounded(&encoding);
-    let error = Error::new(ErrorKind::Unsupported, format!("{url} is sent with the content encoding `{encoding}`"));
+    let error = Error::new(ErrorKind::Unsupported, format!("{url} has the content encoding `{encoding}`"));
     let hint = "the request asked for `identity`: check the proxy or cache before the registry";
     Err(error.with_hint(hint).into())
 }

@@ -70,7 +70,7 @@ impl ImageConfig {
     /// Not a JSON object.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let fields: Option<BTreeMap<String, Box<RawValue>>> = serde_json::from_slice(bytes)
-            .map_err(|error| Error::input("not an image configuration in JSON").with_source(error))?;
+            .map_err(|error| Error::input("not a JSON image configuration").with_source(error))?;
         let fields = fields.ok_or_else(|| Error::input("the image configuration is `null`"))?;
         Ok(Self { fields, text: Some(bytes.into()) })
     }

@@ -147,7 +147,7 @@ fn check(
         return refuse(format!("says it is `{own}`, but is referenced as `{}`", descriptor.media_type));
     }
     if let Some(key) = forbidden.iter().find(|key| unknown.contains_key(**key)) {
-        return refuse(format!("has `{key}`, which makes it index and manifest at once"));
+        return refuse(format!("has `{key}`, which makes it both an index and a manifest"));
     }
     Ok(())
 }

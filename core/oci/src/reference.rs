@@ -112,14 +112,14 @@ impl FromStr for ImageName {
             None => (name, None),
         };
         if tag.is_some_and(|tag| !is_tag(tag)) {
-            return Err(invalid("its tag is not letters, digits, `_`, `.` and `-`, 128 of them at most"));
+            return Err(invalid("its tag may have only letters, digits, `_`, `.` and `-`, at most 128 of them"));
         }
         let (registry, repository) = split_registry(name);
         if registry != DEFAULT_REGISTRY && !is_host(registry) {
             return Err(invalid("its registry is not a host name"));
         }
         if !repository.split('/').all(is_path_part) {
-            let reason = "it is not of lower-case letters and digits, with `/`, `.`, `_` and `-` between them";
+            let reason = "it may have only lower-case letters and digits, with `/`, `.`, `_` and `-` between them";
             return Err(invalid(if name.is_empty() { "it is empty" } else { reason }));
         }
         if repository.len() > REPOSITORY_LIMIT {

@@ -89,7 +89,8 @@ fn for_each(data: &[u8], place: &Place, mut each: impl FnMut(&[u8], &[u8]) -> Re
     let mut rest = data;
     while !rest.is_empty() {
         let at = place.offset + (BLOCK + data.len() - rest.len()) as u64;
-        let malformed = || place.malformed("record", format!("at byte {at} is no `LENGTH KEY=VALUE` with a line feed"));
+        let malformed =
+            || place.malformed("record", format!("at byte {at} is not `LENGTH KEY=VALUE` with a line feed"));
         let (length, key, value) = record(rest).ok_or_else(malformed)?;
         each(key, value)?;
         rest = &rest[length..];
@@ -111,7 +112,7 @@ fn record(data: &[u8]) -> Option<(usize, &[u8], &[u8])> {
 /// A path. An empty one takes the header's path back for some readers, and is the path for others.
 fn name(value: &[u8]) -> Result<Vec<u8>, &'static str> {
     if value.is_empty() || value.contains(&0) {
-        return Err("is no path");
+        return Err("is not a path");
     }
     Ok(value.to_vec())
 }

@@ -25,7 +25,7 @@ impl Place {
 
     /// A header that is valid by itself, but that readers take for different things.
     pub(super) fn ambiguous(&self, why: impl fmt::Display) -> Error {
-        Error::input(format!("the {self} {why}")).with_hint("readers disagree about it: make the archive again")
+        Error::input(format!("the {self} {why}")).with_hint("readers disagree about it: recreate the archive")
     }
 
     /// An archive that ends too early, at byte `at`.

@@ -240,7 +240,7 @@ impl<R: Read> Read for Reader<R> {
     }
 }
 
-const WITHOUT_SPARSE: &str = "make the archive again without --sparse";
+const WITHOUT_SPARSE: &str = "recreate the archive without --sparse";
 
 /// What kind of entry the header at `place` is of.
 fn entry_kind(kind: u8, place: &Place) -> Result<EntryKind> {

@@ -21,7 +21,7 @@ pub(super) fn join(sources: Vec<(Option<Platform>, Vec<Image>)>) -> Result<Vec<I
         };
         for image in found {
             let ImageContent::Built(Built::Single(artifact)) = image.content else {
-                let message = format!("the source for {platform} is an image that exists");
+                let message = format!("the source for {platform} is an existing image");
                 return Err(Error::new(ErrorKind::Unsupported, message)
                     .with_hint("only sources of one platform can be joined; select with --platform"));
             };
@@ -86,7 +86,7 @@ fn select_existing(existing: &mut Existing, wanted: &[Platform], work: &Work) ->
         if wanted.is_empty() {
             return Ok(());
         }
-        let error = Error::new(ErrorKind::Unsupported, "several platforms of an image that exists cannot be selected");
+        let error = Error::new(ErrorKind::Unsupported, "cannot select several platforms of an existing image");
         return Err(error.with_hint("select one, or all by leaving out --platform"));
     };
     let chosen = Graph::of(existing, work).platform(wanted)?;

@@ -62,7 +62,7 @@ impl<R: Read> Read for Decompressed<R> {
             if is_of_input || error.kind() == io::ErrorKind::Interrupted {
                 return error;
             }
-            Error::corrupt(format!("the {} data is damaged or cut", self.algorithm)).with_source(error).into()
+            Error::corrupt(format!("the {} data is damaged or truncated", self.algorithm)).with_source(error).into()
         })
     }
 }

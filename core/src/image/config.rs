@@ -91,5 +91,5 @@ fn created(artifact: &Artifact, layers: &[PreparedLayer<'_>], epoch: Option<Epoc
 
 fn from_seconds(seconds: i64) -> Result<Timestamp> {
     Timestamp::from_second(seconds)
-        .map_err(|_| Error::input(format!("a file was changed {seconds} seconds after 1970, which is no date")))
+        .map_err(|_| Error::input(format!("a file was changed {seconds} seconds after 1970, which is not a date")))
 }

@@ -22,7 +22,7 @@ use crate::result::{Artifact, Built, Existing};
 pub fn take_apart(existing: &Existing, work: &Work) -> Result<Built> {
     let root = &existing.root;
     if !existing.referrers.is_empty() {
-        work.progress.warn(format!("{}: what refers to it is left out, as its digest changes", root.digest));
+        work.progress.warn(format!("{}: its referrers are left out, as its digest changes", root.digest));
     }
     let graph = Graph::of(existing, work);
     let built = match root.media_type.is_index() {
@@ -47,25 +47,25 @@ fn platforms(existing: &Existing, graph: &Graph<'_>, work: &Work) -> Result<Inde
         let config = match &entry.config {
             Some(config) if entry.is_image() => config,
             _ if entry.is_attestation() => {
-                warn(format!("skipped attestation {digest}: the digest that it is about changes"));
+                warn(format!("skipped attestation {digest}: the digest of its subject changes"));
                 continue;
             }
             _ => {
-                warn(format!("skipped artifact {digest}: it is no image"));
+                warn(format!("skipped artifact {digest}: not an image"));
                 continue;
             }
         };
         let platform = entry.platform().map_or_else(|| config.platform(), Ok)?;
         let normal = platform.normal();
         if let Some((_, first)) = kept.iter().find(|(known, _)| *known == normal) {
-            warn(format!("skipped {digest}: the index lists {first} for {platform} before it"));
+            warn(format!("skipped {digest}: the index already lists {first} for {platform}"));
             continue;
         }
         kept.push((normal, digest));
         platforms.insert(platform, artifact_of(existing, entry, config)?);
     }
     if platforms.is_empty() && !entries.present.is_empty() {
-        return Err(Error::new(ErrorKind::Unsupported, "it lists attestations and artifacts only, no image"));
+        return Err(Error::new(ErrorKind::Unsupported, "it lists only attestations and artifacts, no image"));
     }
     Ok(platforms)
 }

@@ -165,7 +165,7 @@ impl Inspector<'_> {
 
 /// The sum of the sizes of files, which come from outside.
 fn added(sum: u64, size: u64) -> Result<u64> {
-    sum.checked_add(size).ok_or_else(|| Error::input("the sizes of the files add up to more than 64 bits hold"))
+    sum.checked_add(size).ok_or_else(|| Error::input("the sizes of the files exceed 64 bits"))
 }
 
 #[cfg(test)]
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn sizes_of_files_that_overflow_are_an_error() {
         assert_eq!(added(u64::MAX - 1, 1).unwrap(), u64::MAX);
-        let expected = "the sizes of the files add up to more than 64 bits hold";
+        let expected = "the sizes of the files exceed 64 bits";
         assert_eq!(added(u64::MAX, 1).unwrap_err().message(), expected);
     }
 }

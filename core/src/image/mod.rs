@@ -170,9 +170,7 @@ pub fn assemble_to<'a>(
         ImageContent::Existing(existing) if !options.changes_bytes(existing) => {
             if let Some(option) = options.without_effect() {
                 let digest = &existing.root.digest;
-                cx.work()
-                    .progress
-                    .warn(format!("{digest} exists and stays as it is: {option} needs force-compression=true"));
+                cx.work().progress.warn(format!("{digest} is kept as it is: {option} needs force-compression=true"));
             }
             return verbatim(existing, cx.work());
         }

@@ -53,9 +53,7 @@ pub fn assemble_all_to<'a>(
         let image = assemble_to(image, result, options, cx, outlet)?;
         for Descriptor { digest, platform, .. } in &image.missing {
             let platform = platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
-            cx.work()
-                .progress
-                .warn(format!("{}: manifest {digest}{platform} is not there and left out", image.root.digest));
+            cx.work().progress.warn(format!("{}: skipped manifest {digest}{platform}: not found", image.root.digest));
         }
         Ok(NamedImage { image, names })
     });

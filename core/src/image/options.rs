@@ -24,32 +24,32 @@ impl Options for ImageOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
         visitor.option(
             "name",
-            "Names of the image; `*` for those that it brings, `*?` if any",
+            "Names of the image; `*` for its own names, `*?` for its own names if it has any",
             "none",
             &mut self.name,
         )?;
-        visitor.option("compression", "How the layers that are made are compressed", "gzip", &mut self.compression)?;
+        visitor.option("compression", "Compression of new layers", "gzip", &mut self.compression)?;
         visitor.option(
             "compression-level",
-            "Level of the compression: gzip has 0 to 12, zstd 1 to 22",
+            "Compression level: 0 to 12 for gzip, 1 to 22 for zstd",
             "6 for gzip, 3 for zstd",
             &mut self.compression_level,
         )?;
         visitor.option(
             "force-compression",
-            "Compress the layers of existing images anew, too",
+            "Recompress the layers of existing images, too",
             "false",
             &mut self.force_compression,
         )?;
         visitor.option(
             "oci-mediatypes",
-            "Use OCI's media types; `false` uses Docker's",
-            "true; images that exist keep theirs",
+            "Use OCI media types; `false` uses Docker's",
+            "true; existing images keep theirs",
             &mut self.oci_mediatypes,
         )?;
         visitor.option(
             "source-date-epoch",
-            "Time of the image and its history; empty for none",
+            "Creation time of the image and its history; empty for none",
             "SOURCE_DATE_EPOCH of the build",
             &mut self.source_date_epoch,
         )
@@ -80,7 +80,7 @@ impl ImageOptions {
                 Ok(Self { compression, force_compression, ..self.clone() })
             }
             _ => Err(Error::option("layers are not compressed in this format")
-                .with_hint("leave out compression and compression-level, or take another format")),
+                .with_hint("leave out compression and compression-level, or choose another format")),
         }
     }
 
@@ -107,12 +107,12 @@ impl ImageOptions {
             None => Ok(images.iter().map(|_| Vec::new()).collect()),
             Some(Names::Given(_)) if images.len() > 1 => {
                 Err(Error::option(format!("one `name` for {} images", images.len()))
-                    .with_hint("name=* gives each image the names that it brings"))
+                    .with_hint("name=* gives each image its own names"))
             }
             Some(Names::Given(names)) => Ok(images.iter().map(|_| names.clone()).collect()),
             Some(Names::OwnIfAny) => Ok(images.iter().map(|image| image.names.clone()).collect()),
             Some(Names::Own) => match images.iter().position(|image| image.names.is_empty()) {
-                Some(at) => Err(Error::option(format!("name=*, but image {} brings no name", at + 1))),
+                Some(at) => Err(Error::option(format!("name=*, but image {} has no name of its own", at + 1))),
                 None => Ok(images.iter().map(|image| image.names.clone()).collect()),
             },
         }

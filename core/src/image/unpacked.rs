@@ -33,7 +33,7 @@ pub fn layers_for(existing: &Existing, platform: &Platform, work: &Work) -> Resu
         let digest = &entry.manifest.config.digest;
         return Err(Error::input(format!("config {digest} is for {own}, its index says {listed}")));
     }
-    let unexpected = || Error::new(ErrorKind::Other, "an image that exists has layers that do not");
+    let unexpected = || Error::new(ErrorKind::Other, "an existing image has layers that do not exist");
     let layers = artifact_of(existing, &entry, &config)?.layers;
     let layers = layers.into_iter().map(|layer| match Arc::into_inner(layer).map(|layer| layer.source) {
         Some(LayerSource::Blob(source)) => Ok(source),

@@ -88,7 +88,7 @@ impl DirectoryLayer<'_> {
             }
             FileType::Fifo => entry.kind = EntryKind::Fifo,
             FileType::Socket => {
-                self.progress.warn(format!("{} is a socket, which no layer can hold: left out", node.display()));
+                self.progress.warn(format!("skipped {}: layers cannot hold sockets", node.display()));
                 return Ok(());
             }
             FileType::Unknown => return Err(Error::input(format!("{} is of an unknown kind", node.display()))),
@@ -183,7 +183,7 @@ fn is_whiteout_of_overlay(node: &Node<'_>) -> bool {
 fn refuse_attributes_of_overlay(tree: &Path, attributes: &[Vec<u8>], file: impl Fn() -> String) -> Result<()> {
     let Some(name) = attributes.iter().find(|name| is_attribute_of_overlay(name)) else { return Ok(()) };
     let name = String::from_utf8_lossy(name).escape_debug().to_string();
-    Err(upper_directory(tree, format!("{} has the attribute `{name}`, which is for overlayfs", file())))
+    Err(upper_directory(tree, format!("{} has the attribute `{name}`, which belongs to overlayfs", file())))
 }
 
 fn upper_directory(tree: &Path, message: String) -> Error {

@@ -66,7 +66,7 @@ impl LeftOut {
         let Self { temporary, attributes, acls, fractions } = self;
         if temporary.files > 0 {
             let (files, first) = (temporary.files(), &temporary.first);
-            let message = || format!("{path}: {files} of interrupted or running exports left out, such as {first}");
+            let message = || format!("{path}: {files} of interrupted or running exports skipped, such as {first}");
             progress.warn_once(&format!("temporary files in {path}"), message);
         }
         let counts = [("extended attributes", attributes), ("ACLs", acls), ("fractions of seconds", fractions)];

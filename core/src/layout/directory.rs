@@ -106,7 +106,7 @@ impl LayoutDirectory {
         match fs::metadata(&path) {
             Ok(metadata) => Ok(metadata.is_file() && metadata.len() == descriptor.size),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error).attempt(|| format!("cannot look at {}", path.display())),
+            Err(error) => Err(error).attempt(|| format!("cannot access {}", path.display())),
         }
     }
 
@@ -118,7 +118,7 @@ impl LayoutDirectory {
         let path = self.root.join("index.json");
         let length = match fs::metadata(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Index::new(Vec::new())),
-            metadata => metadata.attempt(|| format!("cannot look at {}", path.display()))?.len(),
+            metadata => metadata.attempt(|| format!("cannot access {}", path.display()))?.len(),
         };
         if length > MANIFEST_LIMIT {
             let message = format!("{} has {length} bytes, more than the limit of {MANIFEST_LIMIT}", path.display());

@@ -92,7 +92,7 @@ impl LayoutSource {
     fn not_one(&self, reference: &str, found: usize) -> Error {
         let reference = reference.escape_debug();
         if found > 1 {
-            return Error::option(format!("`{reference}` names {found} images of the layout"))
+            return Error::option(format!("`{reference}` matches {found} images of the layout"))
                 .with_hint("use a full name or a digest");
         }
         let known = |entry: &Descriptor| {

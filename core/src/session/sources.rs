@@ -24,9 +24,9 @@ pub(super) fn check_outside(result: &BuildResult, target: &Target) -> Result<()>
         let Ok(root) = source.path.canonicalize() else { continue };
         let Ok(within) = place.strip_prefix(&root) else { continue };
         if !is_excluded(&source.rules.excludes, within) {
-            let message = format!("{target} is written inside of {}, which is exported", source.path.display());
+            let message = format!("{target} is inside {}, which is exported", source.path.display());
             let error = Error::option(message);
-            return Err(error.with_hint("write it elsewhere, or into a directory that --exclude leaves out"));
+            return Err(error.with_hint("write it elsewhere, or into a directory that --exclude skips"));
         }
     }
     Ok(())
@@ -51,7 +51,7 @@ pub(super) fn without_store<'r>(
     if within.iter().all(Option::is_none) {
         return Ok(Cow::Borrowed(result));
     }
-    progress.warn(format!("{} left out: it is the store of this run", place.display()));
+    progress.warn(format!("skipped {}: it is the store of this run", place.display()));
     let mut result = result.clone();
     let mut changed: HashMap<usize, Arc<Layer>> = HashMap::new();
     for artifact in artifacts_mut(&mut result) {

@@ -48,7 +48,7 @@ impl Place<'_> {
     pub(super) fn changed(&self, what: &str) -> Error {
         let error = Error::input(format!("{} {what} while it was read", self.display()));
         error.with_hint(self.hint().unwrap_or_else(|| {
-            "export a tree that nobody writes to, such as a snapshot, or leave the file out with --exclude".to_owned()
+            "export a tree that does not change, such as a snapshot, or skip the file with --exclude".to_owned()
         }))
     }
 
@@ -64,7 +64,7 @@ impl Place<'_> {
     fn hint(&self) -> Option<String> {
         let mounted = self.path.get(..self.mounted?)?;
         let mounted = String::from_utf8_lossy(mounted).escape_debug().to_string();
-        Some(format!("`{mounted}` is another file system: leave it out with --exclude {mounted}"))
+        Some(format!("`{mounted}` is another file system: skip it with --exclude {mounted}"))
     }
 }
 

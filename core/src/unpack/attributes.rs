@@ -96,19 +96,19 @@ impl<'a> Writer<'a> {
         let Err(error) = set else { return Ok(()) };
         let shown_name = String::from_utf8_lossy(name).escape_debug().to_string();
         let reason = match error {
-            Errno::NOTSUP => "the file system does not take it",
+            Errno::NOTSUP => "the file system does not support it",
             // Attributes of users are those of files and directories (xattr(7)).
             Errno::PERM | Errno::ACCESS if self.is_root || name.starts_with(b"user.") => {
                 "a file of this type cannot have it"
             }
             Errno::PERM | Errno::ACCESS => "only root may set it",
-            Errno::INVAL | Errno::RANGE | Errno::TOOBIG | Errno::NAMETOOLONG => "the system does not take its value",
+            Errno::INVAL | Errno::RANGE | Errno::TOOBIG | Errno::NAMETOOLONG => "the system rejects its value",
             error => return Err(Error::from(error).context(format!("cannot set attribute `{shown_name}`"))),
         };
         let family = name.split(|byte| *byte == b'.').next().unwrap_or(name);
         let kind = format!("attribute {} {reason}", String::from_utf8_lossy(family));
         self.progress.warn_once(&kind, || {
-            format!("attribute `{shown_name}` of `{}` left out: {reason} (further ones are not listed)", shown())
+            format!("skipped attribute `{shown_name}` of `{}`: {reason} (further ones are not listed)", shown())
         });
         Ok(())
     }

@@ -45,7 +45,7 @@ fn item(NamedImage { image, names }: &NamedImage<'_>, options: &DockerOptions, w
     let entry = graph.entry(&chosen)?;
     if !entry.is_image() {
         let message = format!("{} is an artifact, which Docker cannot load", chosen.digest);
-        return Err(Error::new(ErrorKind::Unsupported, message).with_hint("type=oci holds artifacts too"));
+        return Err(Error::new(ErrorKind::Unsupported, message).with_hint("type=oci supports artifacts"));
     }
     // A name by digest is no tag: Docker refuses the whole archive for one.
     let tags: Vec<String> = names.iter().filter(|name| name.digest().is_none()).map(|name| name.familiar()).collect();

@@ -95,7 +95,7 @@ impl Staged for StagedNames<'_> {
             tags.publish().map_err(|error| match &self.names {
                 Some((_, names)) if !names.is_empty() => {
                     let names: Vec<String> = names.iter().map(|(name, _)| name.to_string()).collect();
-                    error.context(format!("the image store has {}, but not every registry", names.join(", ")))
+                    error.context(format!("the image store has {}, but not every registry does", names.join(", ")))
                 }
                 _ => error,
             })?;

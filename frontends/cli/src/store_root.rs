@@ -36,7 +36,7 @@ impl StoreRoot {
                 // Nobody typed this path, so nobody mistyped it.
                 let parent = path.parent().unwrap_or(&path);
                 let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
-                made.attempt(|| format!("cannot make {}", parent.display()))?;
+                made.attempt(|| format!("cannot create {}", parent.display()))?;
                 self.kinds.open(path.as_os_str())
             }
         };
@@ -66,7 +66,7 @@ impl StoreRoot {
         let place = self.address().map(|address| format!(" in {}", address.display())).unwrap_or_default();
         let yet = if self.given.is_none() { " yet" } else { "" };
         Error::new(ErrorKind::NotFound, format!("there is no image store{yet}{place}"))
-            .with_hint("`longshore import` or an export with type=image makes one; --store names another")
+            .with_hint("`longshore import` or an export with type=image creates one; --store names another")
     }
 
     /// The address that a person gave.
@@ -98,6 +98,6 @@ fn default_path() -> Result<PathBuf> {
     // A relative path there is to be ignored (XDG base directory specification, "Basics").
     let data = variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let data = data.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    let nowhere = || Error::option("there is no place for the image store: neither XDG_DATA_HOME nor HOME is set");
+    let nowhere = || Error::option("cannot locate the image store: neither XDG_DATA_HOME nor HOME is set");
     data.map(|data| data.join("longshore")).ok_or_else(nowhere).attempt(|| "cannot open the image store".to_owned())
 }

@@ -150,7 +150,7 @@ fn an_ordinary_user_unpacks() {
     };
     run(&["import", "a.tar"]);
     let ran = run(&["unpack", "app:1", "--to", "out"]);
-    assert!(ran.stderr.contains("left out: only root may make it"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("only root may create it"), "{}", ran.stderr);
     let file = fs::metadata(work.path("out/opt/added")).unwrap();
     assert_eq!((file.uid(), fs::read(work.path("out/opt/added")).unwrap()), (65_534, b"replaced".to_vec()));
     let options = String::from_utf8(run(&["unpack", "app:1"]).stdout).unwrap();

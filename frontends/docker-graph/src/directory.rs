@@ -174,10 +174,10 @@ fn error_of(errno: Errno) -> Error {
 /// Why a file of an image cannot be opened. dockerd has extracted it, so what cannot be was made since.
 fn error_in_image(errno: Errno) -> Error {
     Error::corrupt(match errno {
-        Errno::LOOP => "symbolic links on the way to it lead in a circle",
-        Errno::NOTDIR => "what should be its directory is none",
+        Errno::LOOP => "its path has a loop of symbolic links",
+        Errno::NOTDIR => "a parent in its path is not a directory",
         Errno::XDEV => "another file system is mounted there",
-        Errno::INVAL | Errno::NAMETOOLONG => "no file can be called so",
+        Errno::INVAL | Errno::NAMETOOLONG => "its name is not a valid file name",
         errno => return error_of(errno),
     })
 }

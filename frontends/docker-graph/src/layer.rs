@@ -38,27 +38,27 @@ impl StoredLayer {
         let at = place(chain_id);
         let line = |file: &str| root.image.read_line(at.join(file));
         let gone = || {
-            Error::new(ErrorKind::NotFound, format!("layer {chain_id} is not there"))
-                .with_hint("was the image removed while it was read?")
+            Error::new(ErrorKind::NotFound, format!("layer {chain_id} not found"))
+                .with_hint("was the image removed while it was being read?")
         };
         let is = |what: &str, found: String, expected: String| match found == expected {
             true => Ok(()),
             false => {
                 let found = found.escape_debug();
-                Err(Error::corrupt(format!("layer {chain_id} says that its {what} is `{found}`, not {expected}")))
+                Err(Error::corrupt(format!("layer {chain_id} has the {what} `{found}`, expected {expected}")))
             }
         };
         is("diffID", line("diff")?.ok_or_else(gone)?, diff_id.to_string())?;
         let expected = parent.map_or_else(|| "none".to_owned(), ToString::to_string);
         is("parent", line("parent")?.unwrap_or_else(|| "none".to_owned()), expected)?;
         if root.image.read(at.join("descriptor.json"), SEEN_LIMIT)?.is_some() {
-            let message = format!("layer {chain_id} is one that only its publisher distributes");
+            let message = format!("layer {chain_id} is a foreign layer, which only its publisher distributes");
             return Err(Error::new(ErrorKind::Unsupported, message).with_hint("Docker for Windows has such layers"));
         }
         let missing = || Error::corrupt(format!("layer {chain_id} has no `cache-id`"));
         let cache_id = line("cache-id")?.ok_or_else(missing)?;
         if cache_id.is_empty() || !cache_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            let message = format!("layer {chain_id} has the cache-id `{}`, which is none", cache_id.escape_debug());
+            let message = format!("layer {chain_id} has the invalid cache-id `{}`", cache_id.escape_debug());
             return Err(Error::corrupt(message));
         }
         Ok(Self { root: root.clone(), chain_id: chain_id.clone(), diff_id: diff_id.clone(), cache_id })
@@ -92,8 +92,8 @@ impl StoredLayer {
         let files = self.root.home.directory(self.root.driver.files(&self.cache_id));
         files.map_err(|error| match error.kind() {
             ErrorKind::NotFound => error
-                .context(format!("the files of layer {} are gone", self.diff_id))
-                .with_hint("was the image removed while it was read?"),
+                .context(format!("the files of layer {} are missing", self.diff_id))
+                .with_hint("was the image removed while it was being read?"),
             _ => error,
         })
     }
@@ -117,15 +117,15 @@ impl StoredLayer {
     /// Its tar archive, with the content that `files` has.
     fn read(&self, files: Files) -> Result<Box<dyn Read + Send + '_>> {
         let gone = || {
-            Error::new(ErrorKind::NotFound, format!("layer {} is gone", self.diff_id))
-                .with_hint("was the image removed while it was read?")
+            Error::new(ErrorKind::NotFound, format!("layer {} is missing", self.diff_id))
+                .with_hint("was the image removed while it was being read?")
         };
         Ok(Box::new(TarReader::new(self.tar_split()?.ok_or_else(gone)?, files)))
     }
 
     fn not_whole(&self, error: Error) -> Error {
         match error.kind() {
-            ErrorKind::Corrupt => error.context(format!("the tar-split of layer {} is not whole", self.diff_id)),
+            ErrorKind::Corrupt => error.context(format!("the tar-split of layer {} is incomplete", self.diff_id)),
             _ => error.context(format!("cannot read the tar-split of layer {}", self.diff_id)),
         }
     }

@@ -68,11 +68,13 @@ fn remapped(root: &Path) -> Result<PathBuf> {
     match (found.pop(), found.is_empty()) {
         (Some(users), true) => Ok(users),
         (None, _) => {
-            let message = format!("{} has no directory of the users of userns-remap", root.display());
+            let message = format!("{} has no directory for userns-remap users", root.display());
             Err(Error::new(ErrorKind::NotFound, message))
         }
-        (Some(_), false) => Err(Error::option(format!("{} is for several users of userns-remap", root.display()))
-            .with_hint("name the directory of one: docker-graph:ROOT/UID.GID")),
+        (Some(_), false) => {
+            Err(Error::option(format!("{} has directories for several userns-remap users", root.display()))
+                .with_hint("name the directory of one: docker-graph:ROOT/UID.GID"))
+        }
     }
 }
 

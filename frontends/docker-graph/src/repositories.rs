@@ -77,8 +77,8 @@ impl Repositories {
         let mut matching = ids.iter().filter(|id| is_start && id.hex().starts_with(start));
         match (matching.next(), matching.next()) {
             (Some(id), None) => Ok(vec![Found { id: id.clone(), names: Vec::new() }]),
-            (Some(_), Some(_)) => Err(Error::option(format!("`{reference}` is the start of several image IDs"))
-                .with_hint("write more of the ID")),
+            (Some(_), Some(_)) => Err(Error::option(format!("`{reference}` matches several image IDs"))
+                .with_hint("use more digits of the ID")),
             (None, _) => Err(self.missing(reference)),
         }
     }
@@ -93,15 +93,17 @@ impl Repositories {
     }
 
     fn missing(&self, reference: &str) -> Error {
-        let error = Error::new(ErrorKind::NotFound, format!("there is no image `{}`", reference.escape_debug()));
+        let error = Error::new(ErrorKind::NotFound, format!("no such image `{}`", reference.escape_debug()));
         let names: Vec<String> = self.names.iter().map(|(name, _)| name.familiar()).collect();
         match nearest(reference, names.iter().map(String::as_str)) {
             Some(near) => error.with_hint(format!("did you mean {near}?")),
             None if names.is_empty() => error.with_hint("no image has a tag: name one by its ID"),
-            None if names.len() > SHOWN => {
-                error.with_hint(format!("there are {} and {} more", names[..SHOWN].join(", "), names.len() - SHOWN))
-            }
-            None => error.with_hint(format!("there are {}", names.join(", "))),
+            None if names.len() > SHOWN => error.with_hint(format!(
+                "available images: {} and {} more",
+                names[..SHOWN].join(", "),
+                names.len() - SHOWN
+            )),
+            None => error.with_hint(format!("available images: {}", names.join(", "))),
         }
     }
 }

@@ -43,7 +43,7 @@ impl Root {
         });
         let opened = opened.map_err(|error| match (error.kind(), error.hint()) {
             (ErrorKind::NotFound, None) => error.with_hint("name another root: docker-graph:/DIRECTORY:NAME"),
-            (ErrorKind::Denied, None) => error.with_hint("Docker's storage is for root"),
+            (ErrorKind::Denied, None) => error.with_hint("only root may read Docker's storage"),
             _ => error,
         });
         opened.attempt(|| format!("cannot read Docker's storage in {}", path.display()))
@@ -65,11 +65,11 @@ impl Root {
     /// The configuration of an image, which has its ID as digest.
     pub(crate) fn config(&self, id: &Digest) -> Result<Vec<u8>> {
         let read = self.image.read(Path::new("imagedb/content/sha256").join(id.hex()), CONFIG_LIMIT)?;
-        let config = read.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("image {id} is not there")))?;
+        let config = read.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("image {id} not found")))?;
         let found = Digest::of(&config);
         if found != *id {
             return Err(Error::corrupt(format!("the config of image {id} has the digest {found}"))
-                .with_hint("Docker's storage was changed by something else than Docker"));
+                .with_hint("Docker's storage was changed by something other than Docker"));
         }
         Ok(config)
     }
@@ -87,8 +87,9 @@ impl Root {
 
 fn parse(driver: &str) -> Result<Driver> {
     Driver::from_str(driver).map_err(|_| {
-        let message = format!("images of Docker's storage driver `{}` are not read", driver.escape_debug());
-        Error::new(ErrorKind::Unsupported, message).with_hint(format!("those of {} are", Driver::VARIANTS.join(", ")))
+        let message = format!("Docker's storage driver `{}` is not supported", driver.escape_debug());
+        Error::new(ErrorKind::Unsupported, message)
+            .with_hint(format!("supported drivers: {}", Driver::VARIANTS.join(", ")))
     })
 }
 
@@ -105,7 +106,7 @@ fn choose(root: &Path, present: &[String]) -> Result<Driver> {
             Err(Error::new(ErrorKind::Unsupported, "this Docker keeps its images in containerd")
                 .with_hint("docker save IMAGE | longshore import -"))
         }
-        ([], []) => Err(Error::new(ErrorKind::NotFound, "it has no images of a storage driver")
+        ([], []) => Err(Error::new(ErrorKind::NotFound, "it has no images of any storage driver")
             .with_hint("name the directory that `docker info` shows as Docker Root Dir")),
         // No image at all: whatever is asked for is not there.
         ([], [driver, ..]) => parse(driver),

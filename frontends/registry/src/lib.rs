@@ -36,7 +36,7 @@ struct RegistrySourceOptions {
 
 impl Options for RegistrySourceOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        let help = "Take along what refers to the image: signatures, SBOMs";
+        let help = "Include referrers of the image, such as signatures and SBOMs";
         visitor.option("referrers", help, "false", &mut self.referrers)
     }
 }

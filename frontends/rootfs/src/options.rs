@@ -35,10 +35,10 @@ impl LayerOptions {
 
 impl Options for LayerOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        visitor.option("owner", "Make one user and group the owner of every file", "as they are", &mut self.owner)?;
+        visitor.option("owner", "Set the owner of every file", "as they are", &mut self.owner)?;
         visitor.option(
             "exclude",
-            "Leave out files that match these patterns of .dockerignore",
+            "Exclude files that match these .dockerignore patterns",
             "none; a .dockerignore in the directory applies",
             &mut self.exclude,
         )
@@ -59,7 +59,7 @@ impl Value for Owner {
         let number = |text: &str| text.parse::<u32>().ok().filter(|id| *id != u32::MAX);
         let owner = text.split_once(':').and_then(|(uid, gid)| Some(Self(number(uid)?, number(gid)?)));
         owner.ok_or_else(|| {
-            Error::option(format!("expected UID:GID in numbers, not `{}`", text.escape_debug()))
+            Error::option(format!("expected numeric UID:GID, not `{}`", text.escape_debug()))
                 .with_hint("for root write 0:0")
         })
     }

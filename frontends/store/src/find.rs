@@ -36,8 +36,8 @@ pub(crate) fn find(store: &dyn ImageStore, reference: &str, all_tags: bool) -> R
             [] => {}
             [image] => return Ok(vec![Found { names: Vec::new(), image: (*image).clone() }]),
             _ => {
-                let message = format!("`{reference}` is the start of several image IDs");
-                return Err(Error::option(message).with_hint("write more of the ID"));
+                let message = format!("`{reference}` matches several image IDs");
+                return Err(Error::option(message).with_hint("use more digits of the ID"));
             }
         }
     }
@@ -73,6 +73,6 @@ fn missing(name: &ImageName, present: Vec<String>) -> Error {
     let error = Error::new(ErrorKind::NotFound, format!("image {name} is not in the store"));
     match nearest(&name.to_string(), present.iter().map(String::as_str)) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
-        None => error.with_hint("`longshore images` lists what is there"),
+        None => error.with_hint("`longshore images` lists the names"),
     }
 }

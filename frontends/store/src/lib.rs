@@ -24,7 +24,7 @@ struct StoreOptions {
 
 impl Options for StoreOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        visitor.option("all-tags", "Take every tag of a NAME without one", "false", &mut self.all_tags)
+        visitor.option("all-tags", "Select every tag of a NAME without a tag", "false", &mut self.all_tags)
     }
 }
 
@@ -56,7 +56,7 @@ impl FrontendInstance for Named {
         let store = store.lease_images()?;
         let open = |Found { names, image: StoredImage { root, referrers } }| {
             for descriptor in [&root].into_iter().chain(&referrers) {
-                let message = || format!("image {reference}: blob {} is gone", descriptor.digest);
+                let message = || format!("image {reference}: blob {} is missing", descriptor.digest);
                 store.info(&descriptor.digest)?.ok_or_else(|| Error::new(ErrorKind::NotFound, message()))?;
             }
             let existing = Existing { root, referrers, provider: store.clone() };

@@ -43,7 +43,7 @@ pub(super) fn cause(headers: &[String]) -> Option<String> {
         None if challenges.is_empty() || challenges.iter().any(is_known) => None,
         None => {
             let schemes: Vec<_> = challenges.iter().map(|challenge| challenge.scheme.as_str()).collect();
-            Some(format!("the challenge wants {}, which is not supported", bounded(&schemes.join(" or "))))
+            Some(format!("the challenge asks for {}, which is not supported", bounded(&schemes.join(" or "))))
         }
     }
 }

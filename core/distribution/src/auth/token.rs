@@ -196,7 +196,7 @@ impl Fetch<'_> {
 
     fn parse(&self, response: Response, scopes: &Scopes, asked: Instant) -> Result<Token, Failure> {
         // What it holds is secret, so it is not repeated.
-        let invalid = || Failure::from(Error::input(format!("the answer of {} is not a token", self.server.realm)));
+        let invalid = || Failure::from(Error::input(format!("the response of {} is not a token", self.server.realm)));
         let body = response.read(ANSWER_LIMIT)?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| invalid())?;
         let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());

@@ -95,16 +95,16 @@ impl Lines {
             match self.status {
                 // Empty lines may come before a response (RFC 9112, section 2.2).
                 None if line.is_empty() => {}
-                None => self.status = Some(status(line, VERSION).ok_or("the first line is no status line of HTTP")?),
+                None => self.status = Some(status(line, VERSION).ok_or("the first line is not an HTTP status line")?),
                 Some(status) if line.is_empty() => return Ok(Some((status, self.checked))),
                 Some(_) if is_field(line) => {}
-                Some(_) => return Err("a line of the head is no header of HTTP"),
+                Some(_) => return Err("a line of the head is not an HTTP header"),
             }
         }
         let rest = &input[self.checked..];
         let is_foreign = || !rest.iter().zip(VERSION).all(|(byte, expected)| byte == expected);
         if self.status.is_none() && !matches!(rest, [] | [b'\r']) && is_foreign() {
-            return Err("the response does not begin like one of HTTP");
+            return Err("the response does not start like HTTP");
         }
         if input.len() > HEAD_LIMIT { Err("the head is longer than 64 KiB") } else { Ok(None) }
     }

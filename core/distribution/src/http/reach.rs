@@ -153,8 +153,9 @@ impl Lead {
         let target = host(target);
         let what = if target.parse() == Ok(address) { String::new() } else { format!("{target}, which is ") };
         let message = format!("{registry} leads to {what}{address}, {}", zone.name());
-        let hint =
-            format!("if that is meant: internal_addresses = true in ~/.config/longshore/certs.d/{registry}/hosts.toml");
+        let hint = format!(
+            "if that is intended, set internal_addresses = true in ~/.config/longshore/certs.d/{registry}/hosts.toml"
+        );
         Err(Error::new(ErrorKind::Denied, message).with_hint(hint))
     }
 

@@ -107,7 +107,7 @@ impl PullRepository {
                         matches!(failure.reason, Reason::Broken | Reason::Late | Reason::Slow | Reason::Nowhere);
                     mirror.is_dead.fetch_or(is_dead, Ordering::Relaxed);
                     let said = failure.into_error().with_causes();
-                    self.0.work.progress.warn(format!("{said}: asking elsewhere"));
+                    self.0.work.progress.warn(format!("{said}: trying elsewhere"));
                 }
             }
         }

@@ -90,7 +90,7 @@ enum Found {
 
 fn look(session: &RunSession, digest: &Digest, work: &Work) -> Result<Found> {
     let path = session.path(&format!("blobs/{digest}"));
-    let what = format!("cannot look for blob {digest}");
+    let what = format!("cannot look up blob {digest}");
     run(session.registry.endpoint.policy(), work, || {
         let mut response = session.call(session.at(Method::HEAD, &path, Payload::None), work)?;
         if response.is_redirect() {

@@ -198,7 +198,7 @@ impl PushSession for RunSession {
         if *digest == descriptor.digest {
             return Ok(());
         }
-        let message = format!("two outputs put different images under {}:{tag}", self.origin);
+        let message = format!("two outputs push different images to {}:{tag}", self.origin);
         Err(Error::option(message).with_hint("give them different tags"))
     }
 

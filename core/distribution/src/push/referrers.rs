@@ -70,7 +70,7 @@ fn add(session: &RunSession, subject: &Digest, referrers: &[Descriptor], work: &
         let bytes = json::compact(&index)?;
         send(session, &tag, &Descriptor::of(MediaType::INDEX, &bytes), &bytes, work).map(drop)?;
     }
-    let message = format!("the list under the tag {tag} is changed by someone else all the time");
+    let message = format!("the list under the tag {tag} keeps being changed by another client");
     Err(Error::new(ErrorKind::Unavailable, message).retryable())
 }
 

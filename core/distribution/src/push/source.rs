@@ -45,7 +45,7 @@ impl<'a> Source<'a> {
     pub(super) fn read(&mut self, from: u64, length: u64) -> Result<Piece<'_, 'a>> {
         if from > self.read {
             let (digest, sent) = (&self.blob.descriptor.digest, self.read);
-            return Err(Error::corrupt(format!("the registry has {from} bytes of {digest}, and was sent {sent}")));
+            return Err(Error::corrupt(format!("the registry has {from} bytes of {digest}, but was sent {sent}")));
         }
         let reader = self.blob.provider.open(&self.blob.descriptor.digest, from)?;
         Ok(Piece { reader: Box::new(reader), position: from, end: from + length, source: self })

@@ -42,7 +42,7 @@ pub(super) fn send(session: &RunSession, name: &str, make: &MakeBlob<'_>, work: 
         }
         Ok(None) => {
             abandon(session, &stream.location);
-            task.skipped("the registry takes no streams: the layer is kept first");
+            task.skipped("the registry does not accept streams: storing the layer first");
             Ok(None)
         }
         Err(error) => {
@@ -169,9 +169,9 @@ impl Stream<'_> {
 
     fn close(&self, descriptor: &Descriptor) -> Result<(), Failure> {
         if self.offset != descriptor.size {
-            let message = format!("the layer has {} bytes now, and had others before", descriptor.size);
+            let message = format!("the layer now has {} bytes, and had different ones before", descriptor.size);
             let error = Error::new(ErrorKind::InvalidInput, message);
-            return Err(error.with_hint("its source changed while it was sent: run it again").into());
+            return Err(error.with_hint("its source changed during the upload: run it again").into());
         }
         close(self.session, &self.location, descriptor, Payload::Bytes(&[]), self.work)
     }

@@ -80,7 +80,7 @@ pub(super) fn check_limits(limits: GraphLimits, seen: usize, depth: usize) -> Re
         return Err(Error::input(format!("more blobs than the limit of {blobs}")));
     }
     if depth > deepest {
-        return Err(Error::input(format!("indexes within indexes, deeper than the limit of {deepest}")));
+        return Err(Error::input(format!("indexes are nested deeper than the limit of {deepest}")));
     }
     Ok(())
 }

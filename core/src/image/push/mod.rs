@@ -109,8 +109,9 @@ impl<'a> Push<'a> {
 
 fn incomplete(root: &Descriptor, missing: &Descriptor) -> Error {
     let platform = missing.platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
-    let message = format!("image {} is not whole: manifest {}{platform} is not there", root.digest, missing.digest);
-    Error::new(ErrorKind::NotFound, message).with_hint("registries take whole images: choose one with --platform")
+    let message = format!("image {} is incomplete: manifest {}{platform} is missing", root.digest, missing.digest);
+    Error::new(ErrorKind::NotFound, message)
+        .with_hint("registries accept only complete images: choose one with --platform")
 }
 
 impl Repository {

@@ -22,16 +22,15 @@ impl Options for PushOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
         visitor.option(
             "push-by-digest",
-            "Push without a tag; the names must have none",
+            "Push by digest only; the names must have no tag",
             "false",
             &mut self.by_digest,
         )?;
-        let insecure = "Do not check certificates of these registries, and use plain HTTP where there is no TLS";
+        let insecure = "Skip certificate checks for these registries, and use plain HTTP if they do not speak TLS";
         visitor.option("registry.insecure", insecure, "false", &mut self.insecure)?;
-        let streaming = "Send layers while they are made, without keeping them";
+        let streaming = "Upload layers while they are built, without storing them";
         visitor.option("push-streaming", streaming, "false", &mut self.streaming)?;
-        let reuse = "Take layers that the registry has, compressed alike, as the source knows; what is in them is not checked, \
-                     and the digest of the image depends on the registry";
+        let reuse = "Reuse layers that the source recorded as already in the registry, if compressed alike; their content is not checked, and the image digest depends on the registry";
         visitor.option("reuse-registry-blobs", reuse, "false", &mut self.reuse_blobs)
     }
 }
@@ -54,11 +53,11 @@ impl PushOptions {
     /// No name; a tag with `push-by-digest`.
     pub fn check(&self, image: &ImageOptions) -> Result<()> {
         if !image.has_names() {
-            return Err(Error::option("a push without a name goes nowhere")
-                .with_hint("add name=REGISTRY/REPOSITORY:TAG, or name=* for the names that images bring"));
+            return Err(Error::option("a push needs a name")
+                .with_hint("add name=REGISTRY/REPOSITORY:TAG, or name=* for the images' own names"));
         }
         if self.reuses_blobs() && image.recompresses() {
-            return Err(Error::option("force-compression and reuse-registry-blobs exclude each other"));
+            return Err(Error::option("force-compression and reuse-registry-blobs cannot be combined"));
         }
         self.check_names(image.given_names())
     }
@@ -126,7 +125,7 @@ impl PushOptions {
         // `localhost:5000` alone is a tag of an image on Docker Hub, which nobody means.
         if let Some(name) = names.iter().find(|name| name.repository() == "library/localhost") {
             return Err(Error::option(format!("{name} would be pushed to Docker Hub"))
-                .with_hint("write the repository, too: localhost:PORT/REPOSITORY:TAG"));
+                .with_hint("include the repository: localhost:PORT/REPOSITORY:TAG"));
         }
         match names.iter().find(|name| self.is_by_digest() && name.is_tagged()) {
             Some(name) => Err(Error::option(format!("can't push tagged ref {name} by digest"))

@@ -42,7 +42,7 @@ impl<'p> Outlet<'p> {
             let option = push.options.first_set().unwrap_or_default();
             progress.warn(format!("{option}: layers for several registries or repositories are kept in the store"));
         } else if wants_streams && !is_alone {
-            progress.warn("push-streaming: another output needs the layers: they are kept");
+            progress.warn("push-streaming: another output needs the layers, so they are stored");
         }
         let (_, repository) = push.repositories.first()?;
         let outlet = Self { repository, work: push.cx.work(), run: push.run, sent: Mutex::default() };
@@ -121,13 +121,13 @@ impl LayerOutlet for Outlet<'_> {
         let LayerSource::Tar(source) = &layer.source else { return Ok(None) };
         let seen = source.stream.seen().unwrap_or_else(|error| {
             let why = error.with_causes();
-            self.work.progress.warn(format!("layer {}: who has it is not known: {why}", layer.name()));
+            self.work.progress.warn(format!("layer {}: cannot tell which repositories have it: {why}", layer.name()));
             Vec::new()
         });
         let found = self.repository.attempt(self.seen(layer, variant.algorithm(), seen))?;
         if let Some((descriptor, _)) = &found {
             let task = self.work.progress.task(format!("layer {}", layer.name()), None);
-            task.skipped(format!("the registry has it as {}, says its source", descriptor.digest));
+            task.skipped(format!("the registry has it as {}, according to its source", descriptor.digest));
         }
         Ok(found)
     }

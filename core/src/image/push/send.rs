@@ -52,7 +52,7 @@ fn put(push: &Push<'_>, images: &[NamedImage<'_>], repository: &Repository, blob
     match session.manifest(&blob.descriptor, &bytes, work) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let digest = &blob.descriptor.digest;
-            work.progress.warn(format!("{}: looking at the parts of {digest} again", error.with_causes()));
+            work.progress.warn(format!("{}: checking the parts of {digest} again", error.with_causes()));
         }
         done => return done.map(drop),
     }
@@ -95,7 +95,7 @@ fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> 
     let work = push.cx.work();
     if descriptor.media_type.is_not_distributable() && !descriptor.urls.is_empty() {
         let task = work.progress.task(format!("push {}", descriptor.digest), Some(descriptor.size));
-        task.skipped("may not be distributed: stays where its URLs say");
+        task.skipped("non-distributable: left at its URLs");
         return Ok(());
     }
     let store = push.cx.store();

@@ -98,9 +98,9 @@ impl<'a> PushedTags<'a> {
 
 /// Says what is visible all the same.
 fn partly(error: Error, put: &[String]) -> Error {
-    let partly = Error::new(error.kind(), format!("tagged {}, but not everything", put.join(", ")));
+    let partly = Error::new(error.kind(), format!("tagged only {}", put.join(", ")));
     match (error.is_retryable(), error.hint().map(str::to_owned)) {
-        (true, _) => partly.with_hint("run it again: what is there already is not sent again"),
+        (true, _) => partly.with_hint("run it again: what was pushed is not sent again"),
         (false, Some(hint)) => partly.with_hint(hint),
         (false, None) => partly,
     }

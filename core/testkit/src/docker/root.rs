@@ -225,7 +225,7 @@ impl DockerRoot {
         create(&home.join("l"));
         let to = home.join("l").join(&link);
         symlink(format!("../{cache_id}/diff"), &to)
-            .unwrap_or_else(|error| panic!("cannot make {}: {error}", to.display()));
+            .unwrap_or_else(|error| panic!("cannot create {}: {error}", to.display()));
         let Some(below) = below.map(|below| home.join(below)) else { return };
         create(&directory.join("work"));
         let read = |name: &str| fs::read_to_string(below.join(name)).unwrap_or_default();
@@ -246,7 +246,7 @@ fn link(cache_id: &str) -> String {
 }
 
 fn create(directory: &Path) {
-    fs::create_dir_all(directory).unwrap_or_else(|error| panic!("cannot make {}: {error}", directory.display()));
+    fs::create_dir_all(directory).unwrap_or_else(|error| panic!("cannot create {}: {error}", directory.display()));
 }
 
 fn write(path: &Path, bytes: &[u8]) {

@@ -92,7 +92,7 @@ fn check(image: &SavedImage) -> Result<()> {
     let diff_ids = ImageConfig::parse(&image.config)?.diff_ids()?;
     let layers = &image.layers;
     if diff_ids.len() != layers.len() {
-        let message = format!("the number of layers is {}, and {} in its configuration", layers.len(), diff_ids.len());
+        let message = format!("it has {} layers, but {} in its configuration", layers.len(), diff_ids.len());
         return Err(Error::input(message));
     }
     if layers.is_empty() {
@@ -100,7 +100,7 @@ fn check(image: &SavedImage) -> Result<()> {
     }
     for (number, (layer, diff_id)) in (1..).zip(layers.iter().zip(&diff_ids)) {
         if layer.diff_id != *diff_id {
-            let message = format!("layer {number} is {}, and {diff_id} in its configuration", layer.diff_id);
+            let message = format!("layer {number} is {}, but {diff_id} in its configuration", layer.diff_id);
             return Err(Error::input(message));
         }
     }
@@ -110,7 +110,7 @@ fn check(image: &SavedImage) -> Result<()> {
 /// An image without layers, in the words of Docker.
 pub(super) fn no_layers() -> Error {
     Error::new(ErrorKind::Unsupported, "empty export - not implemented")
-        .with_hint("format=combined holds images without layers too")
+        .with_hint("format=combined supports images without layers")
 }
 
 struct Archive<'a> {
@@ -355,7 +355,7 @@ repositories file 644 329 0";
 
     #[test]
     fn what_cannot_be_saved_says_why() {
-        let hint = "format=combined holds images without layers too";
+        let hint = "format=combined supports images without layers";
         let other = SavedImage { config: config(ONE, "b"), ..image(ONE, "a", &[]) };
         for (image, kind, cause, hint) in [
             (image(ONE, "", &[]), ErrorKind::Unsupported, "empty export - not implemented", Some(hint)),

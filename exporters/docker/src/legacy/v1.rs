@@ -44,7 +44,7 @@ pub(crate) fn layers(config: &[u8], diff_ids: &[Digest]) -> Result<Vec<V1Layer>>
 
 /// The ID of an image that does not know its ID and its parent yet.
 fn id(image: &V1Image, chain_id: &Digest, parent: Option<&str>) -> Result<String> {
-    let cannot = |error: serde_json::Error| Error::input("cannot make the ID of a v1 layer").with_source(error);
+    let cannot = |error: serde_json::Error| Error::input("cannot compute the ID of a v1 layer").with_source(error);
     let mut fields: BTreeMap<String, Box<RawValue>> =
         serde_json::from_slice(&json::document(image)?).map_err(cannot)?;
     fields.insert("layer_id".into(), to_raw_value(chain_id).map_err(cannot)?);

@@ -47,7 +47,7 @@ fn what_is_not_an_archive_of_images_is_refused() {
             "there is no image in it",
             replaced(&good, "index.json", |_| br#"{"schemaVersion":2,"manifests":[]}"#.to_vec()),
         ),
-        ("is outside of the archive", with(&good, &[("../x", b"")])),
+        ("is outside the archive", with(&good, &[("../x", b"")])),
         (
             "cannot name image",
             replaced(&good, "index.json", |content| {

@@ -38,7 +38,7 @@ pub(crate) fn du(args: &DuArgs, root: &StoreRoot) -> Result<()> {
 /// What collects a store.
 pub(super) fn collector(store: &dyn ImageStore) -> Result<&dyn Collector, Error> {
     store.collector().ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, "this kind of image store is not collected by longshore")
+        Error::new(ErrorKind::Unsupported, "longshore does not collect garbage in this kind of image store")
             .with_hint("use the tools of the program that keeps it")
     })
 }

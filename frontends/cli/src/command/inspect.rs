@@ -76,7 +76,7 @@ fn text(names: &[String], found: &Inspection) -> String {
 /// What is said about a manifest that an index lists and that is not there.
 pub(super) fn not_there(missing: &Descriptor) -> String {
     let what = missing.platform.as_ref().map_or_else(|| missing.media_type.to_string(), ToString::to_string);
-    format!("{what}  {} is not there", missing.digest)
+    format!("{what}  {} is missing", missing.digest)
 }
 
 fn manifest_lines(manifest: &InspectedManifest) -> Vec<String> {

@@ -97,7 +97,7 @@ fn no_effect(flag: &Flag, info: &SchemeInfo, frontends: &FrontendRegistry) -> Er
         .collect();
     let what = if flag.for_layers { " or for --layer" } else { "" };
     Error::option(format!("{} has no effect on a source `{}:`", flag.name, info.scheme)).with_hint(format!(
-        "it is for {}{what}; for one source of several write it as an option: SOURCE,{}={}",
+        "it applies to {}{what}; to set it for a single source, write SOURCE,{}={}",
         having.join(", "),
         flag.key,
         flag.value

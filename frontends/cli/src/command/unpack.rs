@@ -41,7 +41,7 @@ fn layers(
 ) -> Result<ImageLayers, Error> {
     let images = inspect::open(&format!("image:{}", args.name), root, frontends, work)?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
-    let missing = || Error::input(format!("{} is no image", args.name));
+    let missing = || Error::input(format!("{} is not an image", args.name));
     let (_, existing) = images.first().ok_or_else(missing)?;
     layers_for(existing, &platform, work)
 }

@@ -172,8 +172,8 @@ fn inspecting_reads_no_file() {
         }));
         // To verify is to read.
         let found = verify(&existing, &Work::default()).unwrap();
-        assert!(found.problems[0].contains("are gone"), "{:?}", found.problems);
-        assert_error(&failed_export(&data, ":app:1"), ErrorKind::NotFound, "are gone", "");
+        assert!(found.problems[0].contains("are missing"), "{:?}", found.problems);
+        assert_error(&failed_export(&data, ":app:1"), ErrorKind::NotFound, "are missing", "");
     }
 }
 
