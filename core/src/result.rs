@@ -71,7 +71,7 @@ pub struct Artifact {
 pub struct Existing {
     /// Its root.
     pub root: Descriptor,
-    /// Manifests about it that travel with it: signatures, SBOMs.
+    /// Referrers that are kept with it, such as signatures and SBOMs.
     pub referrers: Vec<Descriptor>,
     /// Who has its blobs.
     pub provider: Arc<dyn Provider>,

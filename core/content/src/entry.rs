@@ -1,4 +1,4 @@
-//! Entries of directories: whether one still names a file, and whether it is on the medium.
+//! Directory entries: whether one still names a file, and syncing them to disk.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,7 +12,7 @@ pub fn is_still(file: &File, path: &Path) -> bool {
     matches!((open, named), (Ok(open), Ok(named)) if open == named)
 }
 
-/// Makes the names in a directory survive a loss of power.
+/// Syncs a directory, so that the names in it survive a power loss.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }

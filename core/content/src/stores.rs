@@ -18,8 +18,8 @@ pub trait StoreKind: Send + Sync {
     /// Opens the store at `value`, which is created if it does not exist.
     ///
     /// # Errors
-    /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption) for a value that cannot be a store, or holds something
-    /// else; nothing is written then. Errors of the medium.
+    /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption) for a value that cannot be a store, or has
+    /// other contents; then nothing is written. I/O errors.
     fn open(&self, value: &OsStr) -> Result<Arc<dyn ImageStore>>;
 
     /// Opens the store at `value`; `None` if it does not exist. Nothing is created.
@@ -29,18 +29,18 @@ pub trait StoreKind: Send + Sync {
     fn open_existing(&self, value: &OsStr) -> Result<Option<Arc<dyn ImageStore>>>;
 }
 
-/// What people are told about a kind of store.
+/// The description of a kind of store, for help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreInfo {
     /// The word before the colon.
     pub scheme: Cow<'static, str>,
-    /// How a store is addressed, such as `dir:PATH`.
+    /// The syntax of a store's address, such as `dir:PATH`.
     pub syntax: Cow<'static, str>,
-    /// What it is, in one line.
+    /// A one-line summary.
     pub summary: Cow<'static, str>,
 }
 
-/// The kinds of stores that a program offers. An address is `SCHEME:VALUE`, or a path, which is a value of the kind that
+/// The store kinds of a program. An address is `SCHEME:VALUE`, or a path, which is a value of the kind that
 /// was added first.
 #[derive(Default)]
 pub struct StoreRegistry(Vec<Box<dyn StoreKind>>);
@@ -49,7 +49,7 @@ impl StoreRegistry {
     /// Adds a kind of store.
     ///
     /// # Panics
-    /// If its scheme is taken, which is a mistake in the program.
+    /// If its scheme is already registered, which is a bug in the program.
     #[must_use]
     pub fn with(mut self, kind: impl StoreKind + 'static) -> Self {
         let scheme = kind.info().scheme;
@@ -81,7 +81,7 @@ impl StoreRegistry {
         kind.open_existing(value)
     }
 
-    /// What stands before a colon is a scheme, unless a slash comes first.
+    /// Text before a colon is a scheme, unless a slash comes first.
     fn find<'a>(&self, address: &'a OsStr) -> Result<(&dyn StoreKind, &'a OsStr)> {
         let bytes = address.as_bytes();
         let known = || self.infos().map(|info| info.syntax.into_owned()).collect::<Vec<_>>().join(", ");

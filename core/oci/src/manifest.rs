@@ -17,7 +17,7 @@ pub struct Manifest {
     /// Its own media type; required by Docker, optional for OCI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
-    /// What it is, if it is not an image.
+    /// The artifact type, if it is not an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The image configuration.
@@ -25,19 +25,19 @@ pub struct Manifest {
     /// The layers, the base first.
     #[serde(deserialize_with = "null_is_empty")]
     pub layers: Vec<Descriptor>,
-    /// The manifest that this one is about.
+    /// The subject that this manifest refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Facts about the image.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Fields that this version does not know.
+    /// Unknown fields, preserved.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
 
 impl Manifest {
-    /// A manifest in OCI's types that says no more than this.
+    /// Creates an OCI manifest with only a configuration and layers.
     pub fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
         Self {
             schema_version: 2,
@@ -61,19 +61,19 @@ pub struct Index {
     /// Its own media type; required by Docker, optional for OCI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
-    /// What it is, if it is not a multi-platform image.
+    /// The artifact type, if it is not a multi-platform image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// Manifests and further indexes.
     #[serde(deserialize_with = "null_is_empty")]
     pub manifests: Vec<Descriptor>,
-    /// The manifest that this index is about.
+    /// The subject that this index refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Facts about the image.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Fields that this version does not know.
+    /// Unknown fields, preserved.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
@@ -101,8 +101,8 @@ fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ve
 /// Reads the manifest that `descriptor` references from its verified bytes.
 ///
 /// # Errors
-/// Not JSON, not a manifest, of another media type than its descriptor says, or index and manifest
-/// at once, which two readers could take for two different images (CVE-2021-41190).
+/// Not JSON, not a manifest, of another media type than its descriptor says, or both an index and a manifest,
+/// which two readers could interpret as different images (CVE-2021-41190).
 pub fn parse_manifest(descriptor: &Descriptor, bytes: &[u8]) -> Result<Manifest> {
     let manifest: Manifest = parse("manifest", descriptor, bytes)?;
     check(

@@ -1,4 +1,4 @@
-//! Media types, and what they say about the bytes.
+//! Media types, and the formats that they describe.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::algorithm::Algorithm;
 
-/// A media type. Unknown ones are carried, never refused (image-spec, media-types.md).
+/// A media type. Unknown types are preserved, never refused (image-spec, media-types.md).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MediaType(Cow<'static, str>);
@@ -38,7 +38,7 @@ impl MediaType {
         }))
     }
 
-    /// OCI's twin of one of Docker's types; any other type as it is.
+    /// Returns OCI's equivalent of a Docker type; any other type unchanged.
     #[must_use]
     pub fn to_oci(&self) -> Self {
         if self.0.contains("vnd.docker.image.rootfs")
@@ -54,7 +54,7 @@ impl MediaType {
         }
     }
 
-    /// Docker's twin of one of OCI's types; any other type as it is.
+    /// Returns Docker's equivalent of an OCI type; any other type unchanged.
     #[must_use]
     pub fn to_docker(&self) -> Self {
         if let Some(suffix) = self.0.strip_prefix(OCI_LAYER)
@@ -70,7 +70,7 @@ impl MediaType {
         }
     }
 
-    /// The type as written in documents.
+    /// Returns the type as written in documents.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -96,17 +96,17 @@ impl MediaType {
         matches!(self.as_str(), "application/octet-stream" | "application/json" | "text/html" | "") || self.is_config()
     }
 
-    /// Whether it names a layer whose licence lets nobody but its maker hand it out (image-spec, layer.md,
+    /// Returns whether it names a layer that only its publisher may distribute (image-spec, layer.md,
     /// "Non-Distributable Layers"; Docker's "foreign" layers).
     pub fn is_not_distributable(&self) -> bool {
         self.0.starts_with("application/vnd.oci.image.layer.nondistributable.")
             || self.0.starts_with("application/vnd.docker.image.rootfs.foreign.")
     }
 
-    /// How the layer that it names is compressed; `None` if it names no layer that is known.
+    /// Returns the compression of the layer that it names; `None` if it names no known layer type.
     ///
-    /// Docker's types are not exact in the wild (`tar.gzip` on any compression), so who reads a
-    /// layer looks at its first bytes as well.
+    /// Docker's types are not exact in the wild (`tar.gzip` on any compression), so readers of a layer also
+    /// check its first bytes.
     pub fn layer_compression(&self) -> Option<Algorithm> {
         let name = self.as_str();
         let suffix = name

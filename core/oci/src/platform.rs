@@ -1,4 +1,4 @@
-//! Platforms: what an image runs on.
+//! Platforms of images.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 
 /// Operating system and processor, as `linux/arm64/v8` (image-spec, image-index.md, "platform").
 ///
-/// Values that come from users are normalised as containerd does: `x86_64` is `amd64`, `arm64/v8` is
+/// Values from users are normalised as in containerd: `x86_64` is `amd64`, `arm64/v8` is
 /// `arm64`, `arm` is `arm/v7`. Values read from documents stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Platform {
@@ -63,7 +63,7 @@ impl Platform {
         Self::new(std::env::consts::OS, std::env::consts::ARCH, None)
     }
 
-    /// Whether an image for `self` is what someone means who asks for `wanted`.
+    /// Returns whether an image for `self` matches the requested platform `wanted`.
     ///
     /// Both are compared normalised; a version of the operating system is not compared.
     pub fn matches(&self, wanted: &Self) -> bool {
@@ -71,8 +71,8 @@ impl Platform {
         key(self) == key(wanted)
     }
 
-    /// Returns how well an image for `image` suits a machine of this platform: 0 for the same platform, more for
-    /// older variants of the processor, which the machine runs as well; `None` for what it does not run.
+    /// Returns how well an image for `image` suits a machine of this platform: 0 for the same platform, more
+    /// for older CPU variants, which the machine also runs; `None` if it does not run there.
     ///
     /// An image that requires features of the operating system suits only a platform that has them. Versions of
     /// the operating system are compared where both platforms name one. Another architecture never suits, such as
@@ -97,15 +97,15 @@ impl Platform {
         own.version()?.checked_sub(image.version()?)
     }
 
-    /// Whether the platform of a configuration agrees with that of the index that lists its manifest: one of the
-    /// two need not name the variant.
+    /// Returns whether the platform of a configuration agrees with that of the index that lists its manifest;
+    /// one of the two may lack the variant.
     pub fn agrees_with(&self, listed: &Self) -> bool {
         let one_is_open = self.variant.is_none() || listed.variant.is_none();
         let is_same = (&self.os, &self.architecture) == (&listed.os, &listed.architecture);
         self.matches(listed) || (one_is_open && is_same)
     }
 
-    /// The same platform with the words of its processor and operating system normalised.
+    /// Returns the same platform with normalised architecture and operating system.
     #[must_use]
     pub fn normal(&self) -> Self {
         Self {

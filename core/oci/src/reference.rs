@@ -1,4 +1,4 @@
-//! Image names as people write them.
+//! Image names as written by users.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use super::Digest;
 use crate::error::{Error, Result};
 
-/// What a name without a registry is in, and what a name without a folder there is in.
+/// The default registry, and its default namespace.
 const DEFAULT_REGISTRY: &str = "docker.io";
 const DEFAULT_FOLDER: &str = "library";
 /// The longest path in a registry, and the longest tag.
@@ -43,7 +43,7 @@ impl ImageName {
         self.tag.as_deref()
     }
 
-    /// Whether the tag was written, and is not only what a name without a tag stands for.
+    /// Returns whether the tag was given explicitly, instead of defaulting to `latest`.
     pub fn is_tagged(&self) -> bool {
         self.is_tagged
     }
@@ -53,14 +53,14 @@ impl ImageName {
         self.digest.as_deref()
     }
 
-    /// The name as Docker shows it: `alpine:3.20` for `docker.io/library/alpine:3.20`.
+    /// Returns the name as displayed by Docker: `alpine:3.20` for `docker.io/library/alpine:3.20`.
     pub fn familiar(&self) -> String {
         let full = self.to_string();
         let short = full.strip_prefix("docker.io/").unwrap_or(&full);
         short.strip_prefix("library/").filter(|_| full != short).unwrap_or(short).to_owned()
     }
 
-    /// What `org.opencontainers.image.ref.name` says: the tag, or the full name where there is none.
+    /// Returns the value of `org.opencontainers.image.ref.name`: the tag, or the full name if it has no tag.
     pub fn ref_name(&self) -> String {
         match (self.digest(), self.tag()) {
             (None, Some(tag)) => tag.to_owned(),

@@ -1,4 +1,4 @@
-//! An image that exists, as the layers and configurations that it consists of.
+//! An existing image, as layers and configurations.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use crate::result::{Artifact, Built, Existing};
 
 /// Takes an image apart, so that it can be assembled anew with other layers or another configuration.
 ///
-/// Indexes within indexes become one. What cannot survive is skipped with a warning: attestations, artifacts and
-/// referrers, which are about digests that change, and the annotations of an index. Of several images for one platform
+/// Indexes within indexes become one. What cannot survive is skipped with a warning: attestations, artifacts
+/// and referrers, which refer to digests that change, and the annotations of an index. Of several images for one platform
 /// the first is kept, and a warning names both.
 ///
 /// # Errors
-/// Documents that are missing or not what their descriptors say;
-/// [`Unsupported`](ErrorKind::Unsupported) for what is not an image.
+/// Documents that are missing or do not match their descriptors;
+/// [`Unsupported`](ErrorKind::Unsupported) for anything that is not an image.
 pub fn take_apart(existing: &Existing, work: &Work) -> Result<Built> {
     let root = &existing.root;
     if !existing.referrers.is_empty() {
@@ -70,7 +70,7 @@ fn platforms(existing: &Existing, graph: &Graph<'_>, work: &Work) -> Result<Inde
     Ok(platforms)
 }
 
-/// What one manifest of an image consists of.
+/// Returns the artifact of one manifest of an image.
 pub(super) fn artifact(existing: &Existing, graph: &Graph<'_>, descriptor: &Descriptor) -> Result<Artifact> {
     let (entry, config) = graph.image(descriptor)?;
     artifact_of(existing, &entry, &config)

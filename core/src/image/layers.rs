@@ -1,4 +1,4 @@
-//! The layers of an image, each on its route.
+//! The layers of an image, each handled according to its route.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,7 +20,7 @@ pub(super) struct PreparedLayer<'a> {
     pub(super) newest: Option<i64>,
 }
 
-/// The layers of each artifact, in order. Several are made at a time: as many as there are jobs.
+/// Returns the layers of each artifact, in order. As many are built concurrently as there are jobs.
 pub(super) fn prepare<'a>(
     built: &Built,
     options: &ImageOptions,

@@ -1,4 +1,4 @@
-//! The images of a result, made and named: what every exporter of images begins with.
+//! The images of a result, built and named: the first step of every image exporter.
 
 use longshore_oci::{Descriptor, ImageName, Result};
 
@@ -6,7 +6,7 @@ use super::{AssembledImage, ImageOptions, LayerOutlet, assemble_to};
 use crate::context::{ExportContext, ExportedImage};
 use crate::result::BuildResult;
 
-/// An image that is ready to be copied, and what it is called there.
+/// An image that is ready to be copied, and its names.
 #[derive(Debug)]
 pub struct NamedImage<'a> {
     /// The image.
@@ -16,7 +16,7 @@ pub struct NamedImage<'a> {
 }
 
 impl NamedImage<'_> {
-    /// What a response says about it.
+    /// Returns its entry in a response.
     pub fn exported(&self) -> ExportedImage {
         ExportedImage {
             names: self.names.iter().map(ToString::to_string).collect(),
@@ -38,7 +38,7 @@ pub fn assemble_all<'a>(
     assemble_all_to(result, options, cx, None)
 }
 
-/// As [`assemble_all`], with layers that go to `outlet` while they are made, or that it has already.
+/// As [`assemble_all`], with layers that `outlet` takes while they are built, or already has.
 ///
 /// # Errors
 /// As [`assemble_all`], and those of `outlet`.

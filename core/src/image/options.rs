@@ -1,4 +1,4 @@
-//! The options that every exporter of images has.
+//! The options shared by all image exporters.
 
 use longshore_oci::{Error, ImageName, MediaType, Result};
 
@@ -8,8 +8,8 @@ use crate::epoch::{Epoch, EpochOption};
 use crate::options::{Options, Visitor};
 use crate::result::{Artifact, BuildResult, Existing};
 
-/// The options that every exporter of images has: what images are called, and what decides their
-/// bytes. Unset is not the default: only an option that is set takes an existing image apart.
+/// The options shared by all image exporters: image names, and everything that determines the bytes. Unset
+/// differs from the default: only a set option takes an existing image apart.
 #[derive(Debug, Clone, Default)]
 pub struct ImageOptions {
     name: Option<Names>,
@@ -61,15 +61,15 @@ impl Options for ImageOptions {
 }
 
 impl ImageOptions {
-    /// How layers are compressed.
+    /// Returns the compression of layers.
     ///
     /// # Errors
-    /// A level that the algorithm does not have.
+    /// A level that the algorithm does not support.
     pub fn encoding(&self) -> Result<Encoding> {
         Encoding::new(self.compression.unwrap_or(Algorithm::Gzip), self.compression_level)
     }
 
-    /// These options for a format in which every layer is uncompressed, also those of existing images.
+    /// Returns these options for a format in which every layer is uncompressed, including those of existing images.
     ///
     /// # Errors
     /// Another compression was asked for.
@@ -84,12 +84,12 @@ impl ImageOptions {
         }
     }
 
-    /// Whether it says what images are called; `*?` may say that they have no name.
+    /// Returns whether images get names; with `*?` they may still have none.
     pub fn has_names(&self) -> bool {
         matches!(self.name, Some(Names::Given(_) | Names::Own))
     }
 
-    /// The names that were written; none for `*` and `*?`.
+    /// Returns the explicitly given names; none for `*` and `*?`.
     pub fn given_names(&self) -> &[ImageName] {
         match &self.name {
             Some(Names::Given(names)) => names,
@@ -97,10 +97,10 @@ impl ImageOptions {
         }
     }
 
-    /// What each image of `result` is called, in order.
+    /// Returns the names of each image of `result`, in order.
     ///
     /// # Errors
-    /// One list of names for several images; `*` for an image that brings none.
+    /// One list of names for several images; `*` for an image without its own names.
     pub fn names(&self, result: &BuildResult) -> Result<Vec<Vec<ImageName>>> {
         let images = &result.images;
         match &self.name {

@@ -1,4 +1,4 @@
-//! Images that need no making: whose layers are known, uncompressed, before anything is read.
+//! Images whose uncompressed layers are known before anything is read.
 
 use std::collections::HashMap;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! What unpacking an image needs of it: its layers for one platform.
+//! The layers of an image for one platform, for unpacking.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ pub struct ImageLayers {
 /// Finds the layers of an image for `platform`, as [`Graph::platform`] chooses them.
 ///
 /// # Errors
-/// As [`Graph::platform`]; a configuration for another platform than the index says; documents that are missing or not
-/// what their descriptors say.
+/// As [`Graph::platform`]; a configuration for another platform than the index says; documents that are missing
+/// or do not match their descriptors.
 pub fn layers_for(existing: &Existing, platform: &Platform, work: &Work) -> Result<ImageLayers> {
     let graph = Graph::of(existing, work);
     let chosen = graph.platform(platform)?;

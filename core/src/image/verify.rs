@@ -1,4 +1,4 @@
-//! Whether an image is what it says: every digest, size, diffID and reference.
+//! Verification of an image: every digest, size, diffID and reference.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,24 +11,24 @@ use crate::archive::Reader;
 use crate::compression::{Algorithm, decoder};
 use crate::result::Existing;
 
-/// What [`verify`] found.
+/// The result of [`verify`].
 #[derive(Debug, Clone, Default)]
 pub struct Verification {
-    /// All that is wrong, one line per problem.
+    /// All problems, one line each.
     pub problems: Vec<String>,
-    /// Manifests that an index lists and that are missing. That is no problem by itself: tools that copy one
-    /// platform of several leave the others out.
+    /// Missing manifests listed by an index. This is not a problem by itself: tools that copy one platform of
+    /// several skip the others.
     pub missing: Vec<Descriptor>,
 }
 
-/// Reads all of an image and what refers to it; returns all that is wrong.
+/// Reads an image and its referrers completely; returns all problems.
 ///
 /// Each blob is read once. Checked are digest and size of every blob. Of images also: the platform of an index against
 /// the configurations; layers whose media type says tar, against that media type, and each diffID and their number
 /// against the configuration. Other layers are blobs: attestations, signatures, encrypted layers.
 ///
 /// # Errors
-/// Only that the run was cancelled: whatever else fails is a problem of the image.
+/// Only a cancelled run: any other failure is reported as a problem of the image.
 pub fn verify(existing: &Existing, work: &Work) -> Result<Verification> {
     let graph = Graph::of(existing, work);
     let provider = existing.provider.as_ref();

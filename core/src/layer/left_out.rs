@@ -1,4 +1,4 @@
-//! What a layer does not keep of a directory: counted while the directory is read, and said once at the end.
+//! What a layer does not keep of a directory: counted while the directory is read, and reported once at the end.
 
 use std::path::Path;
 
@@ -60,7 +60,7 @@ impl LeftOut {
         }
     }
 
-    /// Says what was left out of the directory `path`; once for a run that reads it several times.
+    /// Reports what was left out of the directory `path`; once for a run that reads it several times.
     pub(super) fn say(&self, path: &Path, progress: &Progress) {
         let path = path.display();
         let Self { temporary, attributes, acls, fractions } = self;

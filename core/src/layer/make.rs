@@ -1,7 +1,7 @@
-//! From a tar stream to blobs: each source is read once, for every encoding that anyone wants.
+//! From a tar stream to blobs: each source is read once, for all wanted encodings.
 //!
-//! A driver cuts the stream into blocks. The blocks of each encoding are compressed on the pool, in
-//! any order, and a collector a encoding writes them to the store in theirs. A block is held in the
+//! A driver cuts the stream into blocks. The blocks of each encoding are compressed on the pool, in any order,
+//! and one collector per encoding writes them to the store in stream order. A block is held in the
 //! byte budget from when it is filled until the last collector has written it.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use super::encoder::{EncodePart, Encoder, Tail};
 use super::{Layer, LayerSource, MadeLayer, Variant, directory, tar_stream};
 use crate::compression::{BLOCK, decoder};
 
-/// What making a layer works with.
+/// The resources for building a layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Workshop<'a> {
     pub(crate) store: &'a dyn ContentStore,
@@ -25,7 +25,7 @@ pub(crate) struct Workshop<'a> {
 }
 
 impl Workshop<'_> {
-    /// Reads `layer` once and stores it in each of `variants`, unless all of them were made before.
+    /// Reads `layer` once and stores it in each of `variants`, unless all of them were built before.
     pub(super) fn make(self, layer: &Layer, variants: &[Variant]) -> Result<Vec<MadeLayer>> {
         let task = self.work.progress.task(format!("layer {}", layer.name()), None);
         if let Some(made) = self.made_before(layer, variants)? {
@@ -104,7 +104,7 @@ impl Workshop<'_> {
         }
     }
 
-    /// Records in the store what its blobs are made of.
+    /// Records in the store what its blobs were built from.
     fn describe(self, made: &[MadeLayer]) -> Result<()> {
         for MadeLayer { variant, diff_id, descriptor, newest } in made {
             let made = vec![Made { encoder: variant.encoder(), newest: *newest }];

@@ -1,4 +1,4 @@
-//! Layers: what a frontend hands over, and the tar streams and blobs that are made of it.
+//! Layers of build results, and the tar streams and blobs built from them.
 
 mod directory;
 mod encoder;
@@ -28,78 +28,78 @@ pub use variant::{MadeLayer, Variant};
 use crate::compression::Algorithm;
 use crate::tree::Patterns;
 
-/// One layer of an image, not read yet.
+/// One layer of an image, not yet read.
 #[derive(Debug)]
 pub struct Layer {
     /// Where its bytes come from.
     pub source: LayerSource,
-    /// Its step in the history of the image. Core fills in `created` where it is missing.
+    /// Its history entry. Core fills in a missing `created`.
     pub history: History,
 }
 
-/// Where the bytes of a layer come from. Nothing is read before somebody needs the bytes.
+/// The source of the bytes of a layer. Nothing is read before the bytes are needed.
 #[derive(Debug)]
 pub enum LayerSource {
     /// A directory on this machine.
     Dir(DirSource),
     /// A tar stream.
     Tar(TarSource),
-    /// A blob that exists already, perhaps far away.
+    /// An existing blob, possibly remote.
     Blob(BlobSource),
 }
 
-/// A directory that becomes a layer: everything below it, not itself.
+/// A directory that becomes a layer: everything below it, without the directory itself.
 #[derive(Debug, Clone)]
 pub struct DirSource {
     /// The directory.
     pub path: PathBuf,
-    /// How it says that a file of a lower layer is deleted.
+    /// Its representation of deleted files of lower layers.
     pub whiteouts: Whiteouts,
-    /// What changes on the way.
+    /// Changes applied to the entries.
     pub rules: Rules,
 }
 
-/// How a directory says that files of lower layers are deleted.
+/// The representation of deleted files of lower layers in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whiteouts {
-    /// It does not: a file that is named like a whiteout is an error.
+    /// None: a file named like a whiteout is an error.
     Plain,
-    /// As overlayfs does: character devices 0/0, and `trusted.overlay.opaque` or
+    /// As in overlayfs: character devices 0/0, and `trusted.overlay.opaque` or
     /// `user.overlay.opaque` on directories.
     Overlay,
-    /// As layers themselves do: files named `.wh.…`.
+    /// As in layers: files named `.wh.…`.
     Aufs,
 }
 
-/// A tar archive that becomes a layer: verbatim where no rule changes it.
+/// A tar archive that becomes a layer: verbatim unless a rule changes it.
 #[derive(Debug)]
 pub struct TarSource {
     /// The archive.
     pub stream: Arc<dyn TarStream>,
-    /// The digest of the uncompressed archive, if known; it is checked, and the archive is not parsed: times of
-    /// its files do not become times of the image.
+    /// The digest of the uncompressed archive, if known. It is checked, and the archive is not parsed: file
+    /// times do not affect the creation time of the image.
     pub diff_id: Option<Digest>,
-    /// The bytes of the archive, if known; then the stream is not compressed, whatever it begins with. With a
-    /// diffID and no rules, an only output that takes the layer as it is reads it when it writes, and stores
-    /// nothing.
+    /// The size of the archive in bytes, if known; then the stream is taken as uncompressed, whatever its first
+    /// bytes. With a diffID and no rules, a single output that keeps the layer uncompressed streams it directly
+    /// and bypasses the store.
     pub size: Option<u64>,
-    /// What changes on the way.
+    /// Changes applied to the entries.
     pub rules: Rules,
 }
 
 /// A tar archive that can be read any number of times.
 pub trait TarStream: Send + Sync + fmt::Debug {
-    /// Opens it from its start; compressed or not, if no size is known.
+    /// Opens the archive from its start; it may be compressed if its size is unknown.
     ///
     /// # Errors
     /// Those of opening it.
     fn open(&self) -> Result<Box<dyn Read + Send + '_>>;
 
-    /// What it is, for people.
+    /// Returns its name, for display.
     fn name(&self) -> String;
 
-    /// Compressed forms of it that registries were seen to have, the latest first. Nothing vouches for them but
-    /// whoever saw them.
+    /// Returns compressed forms of it seen in registries, the latest first. They are unverified reports of the
+    /// source.
     ///
     /// # Errors
     /// Those of the medium.
@@ -107,8 +107,8 @@ pub trait TarStream: Send + Sync + fmt::Debug {
         Ok(Vec::new())
     }
 
-    /// The archive, uncompressed and as long as it is, with anything in place of the content of files, where that
-    /// is quicker to read.
+    /// Returns the uncompressed archive, of the same length, with arbitrary bytes in place of file contents, if
+    /// that is quicker to read.
     ///
     /// # Errors
     /// Those of opening it.
@@ -117,12 +117,12 @@ pub trait TarStream: Send + Sync + fmt::Debug {
     }
 }
 
-/// A blob that a registry was seen to have.
+/// A blob seen in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenBlob {
     /// The blob.
     pub digest: Digest,
-    /// Where it was.
+    /// The repository it was in.
     pub origin: Origin,
 }
 
@@ -133,20 +133,19 @@ pub struct BlobSource {
     pub descriptor: Descriptor,
     /// The digest of its uncompressed tar stream, from the configuration of its image.
     pub diff_id: Digest,
-    /// Who has it.
+    /// Its provider.
     pub provider: Arc<dyn Provider>,
 }
 
-/// What changes on the way from a source into a layer.
+/// Changes between a source and its layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// The user and group that own every file.
+    /// The user and group of every file.
     pub owner: Option<(u32, u32)>,
-    /// Files that are left out.
+    /// Files to exclude.
     pub excludes: Patterns,
-    /// The directory in the image where the files go, without a slash at either end; empty for its
-    /// root. It and its parents get no entries of their own, so that they keep the attributes that
-    /// lower layers gave them.
+    /// The destination directory in the image, without a slash at either end; empty for the root. It and its
+    /// parents get no entries of their own, so that they keep their attributes from lower layers.
     pub destination: Vec<u8>,
 }
 
@@ -172,14 +171,14 @@ impl Rules {
         *self == Self::default()
     }
 
-    /// Where in the layer a file of the source goes.
+    /// Returns the path in the layer of a file of the source.
     fn place(&self, path: &[u8]) -> Vec<u8> {
         if self.destination.is_empty() { path.to_vec() } else { [&self.destination, path].join(&b'/') }
     }
 }
 
 impl Layer {
-    /// What it is, for people: a path, an archive or a digest.
+    /// Returns its name for display: a path, an archive or a digest.
     pub fn name(&self) -> String {
         match &self.source {
             LayerSource::Dir(source) => source.path.display().to_string(),
@@ -188,7 +187,7 @@ impl Layer {
         }
     }
 
-    /// The diffID that it must turn out to have, where that is known before it is read.
+    /// Returns the expected diffID, if it is known before the layer is read.
     pub fn diff_id(&self) -> Option<&Digest> {
         match &self.source {
             LayerSource::Tar(source) if source.rules.is_identity() => source.diff_id.as_ref(),
@@ -197,7 +196,7 @@ impl Layer {
         }
     }
 
-    /// The layer as an uncompressed blob, and who has it, where it is one before anything is made of it.
+    /// Returns the layer as an uncompressed blob and its provider, if it is one without being built.
     pub fn plain(&self) -> Option<(Descriptor, Arc<dyn Provider>)> {
         let descriptor =
             |diff_id: &Digest, size| Descriptor::new(MediaType::layer(Algorithm::Uncompressed), diff_id.clone(), size);

@@ -1,4 +1,4 @@
-//! The layers of a run: each is made once, however many outputs want it.
+//! The layers of a run: each is built once for all outputs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};

@@ -1,4 +1,4 @@
-//! A layout in a directory that other runs and other tools write to as well.
+//! A layout directory that other runs and tools also write to.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -25,7 +25,7 @@ pub struct LayoutDirectory {
     root: PathBuf,
 }
 
-/// Blobs that are beside a layout, complete and verified. Dropping it discards them.
+/// Complete, verified blobs beside a layout. Dropping it discards them.
 #[derive(Debug)]
 pub struct StagedLayout {
     layout: LayoutDirectory,
@@ -41,16 +41,15 @@ impl LayoutDirectory {
         Self { root: root.into() }
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Copies the blobs that the layout does not have to a place beside it, each verified on the way.
-    /// The layout does not change.
+    /// Copies the blobs missing from the layout to a directory beside it, verified. The layout does not change.
     ///
     /// # Errors
-    /// A blob that is not what its descriptor says, and those of the medium.
+    /// A blob that does not match its descriptor, and I/O errors.
     pub fn stage(&self, blobs: &[ImageBlob<'_>], cx: &ExportContext<'_>) -> Result<StagedLayout> {
         let (place, parents) = self.staging_place()?;
         let staging = ScratchDirectory::new_in(&place)?;
@@ -129,11 +128,11 @@ impl LayoutDirectory {
             .map_err(|error| Error::input(format!("{} is not an image index", path.display())).with_source(error))
     }
 
-    /// Fails if what is there cannot be written to: another version of the layout, an index that cannot
-    /// be read, or something else where the blobs go.
+    /// Fails if an existing layout cannot be written to: another version, an unreadable index, or something
+    /// else in place of the blobs.
     ///
     /// # Errors
-    /// What is there is not a layout of version 1.
+    /// An existing directory that is not a layout of version 1.
     pub fn check(&self) -> Result<()> {
         let blobs = self.root.join("blobs");
         if blobs.exists() && !blobs.is_dir() {
@@ -160,11 +159,11 @@ impl LayoutDirectory {
 impl StagedLayout {
     /// Moves the blobs into the layout and adds `entries` to its index, atomically. Returns where the layout is.
     ///
-    /// A new layout appears as a whole. Another process that writes to the same layout at the same time loses nothing,
-    /// and neither do we: the index is read, changed and replaced under a lock.
+    /// A new layout appears atomically. Concurrent writers to the same layout lose nothing: the index is read,
+    /// changed and replaced under a lock.
     ///
     /// # Errors
-    /// The lock is held too long; the medium fails. The index is then as it was.
+    /// The lock is held too long; I/O errors. The index is then unchanged.
     pub fn publish(self, entries: Vec<Descriptor>) -> Result<PathBuf> {
         let root = &self.layout.root;
         let publish = || if self.publish_new(&entries)? { Ok(()) } else { self.publish_into(entries) };

@@ -1,4 +1,4 @@
-//! The index of a layout: what images are called in it.
+//! The index of a layout: the names of its images.
 
 use indexmap::IndexMap;
 use longshore_oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Digest, ImageName, Index};
@@ -10,7 +10,7 @@ const ANNOTATION_SUBJECT: &str = "io.containerd.manifest.subject";
 
 /// The entries of images in `index.json`.
 ///
-/// Each image has one a name, or one with `default_tag` if it has no names; then come its referrers.
+/// Each image has one entry per name, or one with `default_tag` if it has no names, followed by its referrers.
 pub fn entries(images: &[NamedImage<'_>], default_tag: Option<&str>) -> Vec<Descriptor> {
     images.iter().flat_map(|named| entries_of(named, default_tag)).collect()
 }
@@ -37,7 +37,7 @@ fn entries_of(NamedImage { image, names }: &NamedImage<'_>, default_tag: Option<
 pub struct ListedImage {
     /// Its root, without what only its place in the index says.
     pub root: Descriptor,
-    /// Full names, as they are written there.
+    /// Full names, as written there.
     pub names: Vec<String>,
     /// Tags without a name.
     pub tags: Vec<String>,

@@ -143,7 +143,7 @@ impl ResolvedSession {
     /// What [`export`](Self::export) would write. It reads no layer and writes nothing.
     ///
     /// # Errors
-    /// Options that do not fit to `result`.
+    /// Options that do not fit `result`.
     pub fn plan(&self, result: &BuildResult) -> Result<Vec<Plan>> {
         let (run, _) = self.needs(result)?;
         let plan = |output: &ResolvedOutput| {

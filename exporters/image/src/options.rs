@@ -134,7 +134,7 @@ impl StoreOptions {
     /// All names of an image with `digest` that is to be called `names`.
     ///
     /// # Errors
-    /// A name that is none once the digest is added.
+    /// A name that becomes invalid with the digest.
     pub(crate) fn all_names(&self, names: &[ImageName], digest: &Digest) -> Result<Vec<ImageName>> {
         let mut all = names.to_vec();
         if let Some(prefix) = &self.dangling_name_prefix

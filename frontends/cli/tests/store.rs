@@ -163,7 +163,7 @@ fn names_are_listed_added_and_taken_away() {
     assert!(ran.code == Some(3) && ran.stderr.contains("hint: did you mean docker.io/library/b:1?"), "{}", ran.stderr);
     assert_eq!(stdout(&work, &["images", "-q"]), quiet, "nothing changed");
 
-    assert_eq!(stdout(&work, &["prune"]), "removed 0 blobs, 0 B in all\n");
+    assert_eq!(stdout(&work, &["prune"]), "removed 0 blobs, 0 B in total\n");
     work.ok(&["rm", "a:1", "b:1", "c:1", "example.com/d"]);
     let dry = stdout(&work, &["prune", "--dry-run"]);
     assert_eq!(dry.lines().count(), 7, "two images of three blobs: {dry}");

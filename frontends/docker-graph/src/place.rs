@@ -117,7 +117,7 @@ mod tests {
     fn what_cannot_be_known_is_an_error() {
         let error = |config, directories: &[&str]| place(Some(config), directories).unwrap_err().with_causes();
         assert!(error("{", &[]).contains("daemon.json: malformed"));
-        assert!(error(r#"{"userns-remap":"a"}"#, &["image"]).contains("no directory of the users"));
-        assert!(error(r#"{"userns-remap":"a"}"#, &["1.1", "2.2"]).contains("several users"));
+        assert!(error(r#"{"userns-remap":"a"}"#, &["image"]).contains("no directory for userns-remap users"));
+        assert!(error(r#"{"userns-remap":"a"}"#, &["1.1", "2.2"]).contains("several userns-remap users"));
     }
 }

@@ -78,7 +78,7 @@ impl Failure {
         Self { reason: Reason::Status(status), codes, retry_after, error }
     }
 
-    /// Says what to do about it.
+    /// Adds a hint on what to do.
     pub(crate) fn with_hint(self, hint: String) -> Self {
         Self { error: self.error.with_hint(hint), ..self }
     }

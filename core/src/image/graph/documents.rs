@@ -1,4 +1,4 @@
-//! The documents of a graph: each read from its provider once.
+//! The documents of a graph, each read from its provider once.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -30,7 +30,7 @@ pub(super) struct Documents<'a> {
     read: RefCell<HashMap<Reference, Document>>,
     /// Those that were read, and those whose reading failed.
     tried: RefCell<HashSet<Reference>>,
-    /// How many bytes may still be read.
+    /// Bytes that may still be read.
     left: Cell<u64>,
     limit: u64,
 }
@@ -61,7 +61,7 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// An image configuration; `None` for what is none. That depends on the media type, and on the content where
+    /// An image configuration; `None` if the blob is not one. That depends on the media type, and on the content where
     /// the media type does not say what it is.
     pub(super) fn config(&self, descriptor: &Descriptor) -> Result<Option<Arc<ImageConfig>>> {
         let media_type = &descriptor.media_type;

@@ -6,12 +6,12 @@ use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Result};
 
 use super::{Graph, GraphLimits};
 
-/// What is reachable from the roots of a graph.
+/// The blobs reachable from the roots of a graph.
 #[derive(Debug, Clone, Default)]
 pub struct GraphBlobs {
     /// The blobs, each once, children before parents.
     pub blobs: Vec<GraphBlob>,
-    /// Manifests that an index lists and that are missing: platforms that were left out.
+    /// Missing manifests listed by an index: platforms that were not copied.
     pub missing: Vec<Descriptor>,
 }
 
@@ -20,7 +20,7 @@ pub struct GraphBlobs {
 pub struct GraphBlob {
     /// The blob.
     pub descriptor: Descriptor,
-    /// What it refers to; empty for what is no manifest or index.
+    /// The blobs it refers to; empty unless it is a manifest or index.
     pub references: Vec<Digest>,
 }
 
@@ -33,7 +33,7 @@ impl Graph<'_> {
     /// Manifests and indexes are read and verified; other blobs are not touched.
     ///
     /// # Errors
-    /// Documents that are missing, too large or not what their descriptors say; a graph beyond its limits; a
+    /// Documents that are missing, too large or do not match their descriptors; a graph beyond its limits; a
     /// cancelled run.
     pub fn walk(&self) -> Result<GraphBlobs> {
         let mut walk = Walk::new(self);

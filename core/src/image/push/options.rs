@@ -1,4 +1,4 @@
-//! The options of every exporter that pushes.
+//! The options shared by all exporters that push.
 
 use indexmap::IndexMap;
 use longshore_content::{Origin, RegistryOptions};
@@ -9,7 +9,7 @@ use crate::image::ImageOptions;
 use crate::options::{Options, Visitor};
 use crate::result::BuildResult;
 
-/// How images are pushed.
+/// The push options.
 #[derive(Debug, Clone, Default)]
 pub struct PushOptions {
     by_digest: Option<bool>,
@@ -36,7 +36,7 @@ impl Options for PushOptions {
 }
 
 impl PushOptions {
-    /// The key of an option that is `true`, and so means that something is to be pushed; streaming before others.
+    /// Returns the key of an option that is `true` and therefore requires a push; streaming before others.
     pub fn first_set(&self) -> Option<&'static str> {
         let options = [
             ("push-streaming", self.streaming),
@@ -65,16 +65,15 @@ impl PushOptions {
     /// Checks what is pushed once the images are known.
     ///
     /// # Errors
-    /// Names that the images lack or that do not fit to them; a tag with `push-by-digest`.
+    /// Missing or unsuitable names; a tag with `push-by-digest`.
     pub fn check_result(&self, image: &ImageOptions, result: &BuildResult) -> Result<()> {
         image.names(result)?.iter().try_for_each(|names| self.check_names(names))
     }
 
-    /// What an image with `digest` that is called `names` is called once it is pushed: without a tag, it is
-    /// known by its digest.
+    /// Returns the names of a pushed image with `digest` and `names`: without a tag, it is named by digest.
     ///
     /// # Errors
-    /// A name that is none once the digest is added.
+    /// A name that becomes invalid with the digest.
     pub fn pushed_names(&self, names: &[ImageName], digest: &Digest) -> Result<Vec<ImageName>> {
         if !self.is_by_digest() {
             return Ok(names.to_vec());
@@ -82,7 +81,7 @@ impl PushOptions {
         names.iter().map(|name| format!("{}/{}@{digest}", name.registry(), name.repository()).parse()).collect()
     }
 
-    /// What is pushed, one line a name, for `--dry-run`.
+    /// Describes the push, one line per name, for `--dry-run`.
     ///
     /// # Errors
     /// As [`ImageOptions::names`].
@@ -122,7 +121,7 @@ impl PushOptions {
     /// # Errors
     /// A tag with `push-by-digest`.
     pub(super) fn check_names(&self, names: &[ImageName]) -> Result<()> {
-        // `localhost:5000` alone is a tag of an image on Docker Hub, which nobody means.
+        // `localhost:5000` alone is a tag of an image on Docker Hub, which is never intended.
         if let Some(name) = names.iter().find(|name| name.repository() == "library/localhost") {
             return Err(Error::option(format!("{name} would be pushed to Docker Hub"))
                 .with_hint("include the repository: localhost:PORT/REPOSITORY:TAG"));

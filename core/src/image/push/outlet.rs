@@ -1,4 +1,4 @@
-//! Layers that do not go through the store: the registry has them, or is sent them while they are made.
+//! Layers that bypass the store: the registry already has them, or they are uploaded while they are built.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -24,10 +24,10 @@ pub(super) struct Outlet<'p> {
     sent: Mutex<HashMap<Digest, Arc<Mutex<Option<Sent>>>>>,
 }
 
-/// A layer that was sent, and who has it now.
+/// An uploaded layer, and its provider.
 type Sent = (MadeLayer, Arc<dyn Provider>);
 
-/// Bytes that tell how a blob is compressed.
+/// Bytes needed to detect the compression of a blob.
 const MAGIC: u64 = 6;
 /// Blobs that are looked for: each costs some requests.
 const CANDIDATES: usize = 5;
@@ -138,7 +138,7 @@ impl LayerOutlet for Outlet<'_> {
             let mut sent = self.sent.lock();
             sent.entry(diff_id.clone()).or_default().clone()
         };
-        // Who wants the same layer waits for the one who sends it.
+        // Others that want the same layer wait for its upload.
         let mut place = place.lock();
         if place.is_none() {
             *place = self.send(layer)?;

@@ -1,4 +1,4 @@
-//! Everything but the tags: registries at the same time, the largest blobs first, children before parents.
+//! Pushes everything except the tags: registries concurrently, the largest blobs first, children before parents.
 
 use std::collections::{HashMap, HashSet};
 
@@ -118,13 +118,13 @@ fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> 
     learn(push, descriptor, known.map(|info| info.meta.origins), &origins)
 }
 
-/// Remembers who has a blob, so that later pushes can mount it.
+/// Records which repository has a blob, so that later pushes can mount it.
 fn learn(push: &Push<'_>, descriptor: &Descriptor, known: Option<Vec<Origin>>, origins: &[Origin]) -> Result<()> {
     match known {
         Some(known) if origins.iter().any(|origin| !known.contains(origin)) => {
             let meta = BlobMeta { origins: origins.to_vec(), ..BlobMeta::default() };
             match push.cx.store().update(&descriptor.digest, meta) {
-                // Someone removed it meanwhile, with whom nothing is shared.
+                // It was removed meanwhile.
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
                 updated => updated,
             }

@@ -368,13 +368,13 @@ repositories file 644 329 0";
             (
                 SavedImage { config: config(ONE, "ab"), ..image(ONE, "", &[]) },
                 ErrorKind::InvalidInput,
-                "the number of layers is 0, and 2 in its configuration",
+                "it has 0 layers, but 2 in its configuration",
                 None,
             ),
             (
                 other,
                 ErrorKind::InvalidInput,
-                &format!("layer 1 is {}, and {} in its configuration", diff_ids("a")[0], diff_ids("b")[0]),
+                &format!("layer 1 is {}, but {} in its configuration", diff_ids("a")[0], diff_ids("b")[0]),
                 None,
             ),
             (

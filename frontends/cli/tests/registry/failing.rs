@@ -145,7 +145,7 @@ fn a_registry_that_is_not_there_is_named() {
     let output = format!("type=registry,name={gone}/a:1");
     let said = [&*format!("cannot push to {gone}/a"), "connection refused"];
     let ran = machine.fails(&["export", "rootfs:tree", "--progress=plain", "-o", &output], 4, &said);
-    assert!(!ran.stderr.contains("trying again"), "nobody was ever there: {}", ran.stderr);
+    assert!(!ran.stderr.contains("retrying"), "nobody was ever there: {}", ran.stderr);
     assert!(!ran.stderr.contains("layer tree"), "layers were read for nobody: {}", ran.stderr);
 }
 

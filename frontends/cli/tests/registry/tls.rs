@@ -110,7 +110,7 @@ fn pushes(machine: &Machine, registry: &DockerRegistry, host: &str, options: &st
 fn is_refused(machine: &Machine, registry: &DockerRegistry, host: &str, options: &str) {
     let output = format!("type=registry,name={host}/app:1{options}");
     let ran = machine.fails(&["export", "rootfs:tree", "-o", &output], 4, &["certificate", host]);
-    assert!(!ran.stderr.contains("trying again"), "what is not trusted is not tried again: {}", ran.stderr);
+    assert!(!ran.stderr.contains("retrying"), "what is not trusted is not tried again: {}", ran.stderr);
     assert!(ran.stderr.contains("\nhint: "), "{}", ran.stderr);
     assert!(registry.is_empty());
 }

@@ -33,10 +33,10 @@ fn a_tar_split_that_is_not_whole() {
     let (json, whole) = (list.json(), list.gzip());
     let flipped = [&whole[..whole.len() / 2], &[whole[whole.len() / 2] ^ 0xff], &whole[whole.len() / 2 + 1..]].concat();
     for (bytes, words) in [
-        (whole[..whole.len() / 2].to_vec(), "damaged or cut"),
-        (whole[..whole.len() - 4].to_vec(), "damaged or cut"),
+        (whole[..whole.len() / 2].to_vec(), "damaged or truncated"),
+        (whole[..whole.len() - 4].to_vec(), "damaged or truncated"),
         (flipped, ""),
-        ([&whole[..], b"junk"].concat(), "damaged or cut"),
+        ([&whole[..], b"junk"].concat(), "damaged or truncated"),
         (gzip(&json[..json.len() / 2]), "it is truncated"),
         (gzip(&json[..json.len() - 1]), "it is truncated"),
         (gzip(b"\0\x01\x02\n"), "entry 0: it is malformed"),
@@ -214,7 +214,7 @@ fn layers_that_are_missing_or_contradict() {
     let (data, image) = Data::with_image(GraphDriver::Overlay2);
     let first = data.layer(&image, 0);
     fs::write(first.join("parent"), &other).unwrap();
-    assert_error(&data.open(":app:1").unwrap_err(), ErrorKind::Corrupt, "not none", "");
+    assert_error(&data.open(":app:1").unwrap_err(), ErrorKind::Corrupt, "expected none", "");
     fs::remove_dir_all(&first).unwrap();
     let words = format!("layer {} not found", image.layers[0].chain_id);
     assert_error(&data.open(":app:1").unwrap_err(), ErrorKind::NotFound, &words, "was the image removed");
@@ -227,7 +227,12 @@ fn configs_that_are_not_what_they_were() {
     let edited = [&image.config[..], b" "].concat();
     fs::write(&path, &edited).unwrap();
     let words = format!("the config of image {} has the digest {}", image.id, Digest::of(&edited));
-    assert_error(&data.open(":app:1").unwrap_err(), ErrorKind::Corrupt, &words, "changed by something else");
+    assert_error(
+        &data.open(":app:1").unwrap_err(),
+        ErrorKind::Corrupt,
+        &words,
+        "changed by something other than Docker",
+    );
     fs::remove_file(&path).unwrap();
     assert_error(&data.open(":app:1").unwrap_err(), ErrorKind::NotFound, "not found", "");
 

@@ -74,7 +74,7 @@ fn links_do_not_lead_to_the_host() {
     let error = replaced("etc/deep", |path| symlink("/proc/self/cwd", path).unwrap());
     assert_error(&error, ErrorKind::NotFound, "it is missing", "");
     let error = replaced("etc/deep", |path| symlink("deep", path).unwrap());
-    assert_error(&error, ErrorKind::Corrupt, "lead in a circle", "");
+    assert_error(&error, ErrorKind::Corrupt, "its path has a loop of symbolic links", "");
 }
 
 #[test]

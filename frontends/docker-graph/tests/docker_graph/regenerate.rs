@@ -23,7 +23,7 @@ fn without_tar_split_it_must_be_asked_for() {
         }
         if driver.keeps_whole_trees() {
             let error = data.open(":app:1,regenerate=true").unwrap_err();
-            assert_error(&error, ErrorKind::Corrupt, &words, "cannot be told from those of the layers below");
+            assert_error(&error, ErrorKind::Corrupt, &words, "cannot be told apart from those of the layers below");
         }
     }
 }
