@@ -41,7 +41,7 @@ impl Needs {
         self.layers.is_empty()
     }
 
-    /// Whether `variant` of `layer` is among them.
+    /// Returns whether `variant` of `layer` is among them.
     pub fn contains(&self, layer: &Arc<Layer>, variant: Variant) -> bool {
         self.layers.contains(layer, variant)
     }
@@ -127,7 +127,7 @@ impl ExportContext<'_> {
     /// and it was not built before. `None` if [`layer`](Self::layer) must be used.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Errors of the store.
     pub fn layer_stream<'l>(&'l self, layer: &'l Layer, variant: Variant) -> Result<Option<LayerStream<'l>>> {
         if !self.layers.is_for_one_output() || self.workshop().is_made(layer, variant)? {
             return Ok(None);

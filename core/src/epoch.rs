@@ -13,7 +13,7 @@ use crate::options::Value;
 pub struct Epoch(Timestamp);
 
 impl Epoch {
-    /// The time.
+    /// Returns the time.
     pub fn time(self) -> Timestamp {
         self.0
     }

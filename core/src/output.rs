@@ -46,7 +46,7 @@ impl OutputSpec {
     ///
     /// # Errors
     /// [`InvalidOption`](crate::ErrorKind::InvalidOption) with the column: a record that is not CSV, a
-    /// field without `=`, a key that stands twice, no type.
+    /// field without `=`, a key that is given twice, no type.
     pub fn parse(text: &str) -> Result<Option<Self>> {
         let fields = record::record(NOUN, text)?;
         if let [field] = &fields[..]

@@ -66,7 +66,7 @@ pub struct Artifact {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// An image that exists: a manifest, an index, or any other graph of descriptors.
+/// An existing image: a manifest, an index, or any other graph of descriptors.
 #[derive(Debug, Clone)]
 pub struct Existing {
     /// Its root.
@@ -78,14 +78,14 @@ pub struct Existing {
 }
 
 impl Image {
-    /// An image without names.
+    /// Creates an image without names.
     pub fn new(content: ImageContent) -> Self {
         Self { names: Vec::new(), content, metadata: IndexMap::new() }
     }
 }
 
 impl Built {
-    /// Its platforms' artifacts, in order.
+    /// Returns its platforms' artifacts, in order.
     pub fn artifacts(&self) -> Vec<&Artifact> {
         match self {
             Self::Single(artifact) => vec![artifact],
@@ -95,12 +95,12 @@ impl Built {
 }
 
 impl Artifact {
-    /// An image of `layers` that builds on no other.
+    /// Creates an image of `layers` without a base.
     pub fn new(layers: Vec<Arc<Layer>>, config: ImageConfig) -> Self {
         Self { layers, config, base: None, annotations: BTreeMap::new() }
     }
 
-    /// Whether it is the image that it builds on, with nothing on top.
+    /// Returns whether it is the image that it builds on, with nothing on top.
     pub(crate) fn is_untouched(&self) -> bool {
         let listed = self.config.diff_ids().unwrap_or_default();
         let same_layers = listed.iter().map(Some).eq(self.layers.iter().map(|layer| layer.diff_id()));

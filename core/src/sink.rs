@@ -46,7 +46,7 @@ pub enum Output {
 }
 
 impl Output {
-    /// The error of an exporter of type `kind` that was given another output than it asked for, which
+    /// Returns the error of an exporter of type `kind` that was given another output than it asked for, which
     /// is a mistake of the host.
     pub fn unexpected(&self, kind: &str) -> Error {
         let what = match self {
@@ -90,7 +90,7 @@ impl FileSink {
         Self(Target::Stdout)
     }
 
-    /// The file at `path`, which need not exist; a pipe or a device is written as it is. A symbolic
+    /// Returns the file at `path`, which need not exist; a pipe or a device is written as it is. A symbolic
     /// link is followed: what it points to is replaced, not the link.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ impl FileSink {
     /// As [`fill`](Self::fill), with the bytes of `bundle`.
     ///
     /// # Errors
-    /// A blob that is not what its descriptor says, and those of the medium; then nothing remains.
+    /// A blob that is different from its descriptor, and I/O errors; then nothing remains.
     pub fn fill_with<'a>(self, bundle: Bundle<'a>, work: &'a Work) -> Result<Filled<'a>> {
         match self.0 {
             Target::Regular(destination) => fill_file(destination, |file| bundle.write_to_file(file, work)),
@@ -138,7 +138,7 @@ fn fill_file<'a>(destination: PathBuf, fill: impl FnOnce(&File) -> Result<()>) -
     Ok(Filled(State::Written { file, destination, parents }))
 }
 
-/// Where a path leads, also if nothing is there yet. Loops were found by whoever looked at it before.
+/// Returns the target of a path, which need not exist yet. Loops were detected before.
 fn follow(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     while let Ok(target) = path.read_link() {
@@ -155,7 +155,7 @@ fn write(to: impl Write, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Res
 }
 
 impl Filled<'_> {
-    /// When it is its turn to be published.
+    /// Returns when it is published.
     pub fn turn(&self) -> Turn {
         match self.0 {
             State::Written { .. } => Turn::Local,
@@ -163,10 +163,10 @@ impl Filled<'_> {
         }
     }
 
-    /// Makes the content visible, and answers where; `None` for standard output.
+    /// Makes the content visible, and returns where; `None` for standard output.
     ///
     /// # Errors
-    /// Those of the medium, and for a stream those of writing the content.
+    /// I/O errors, and for a stream those of writing the content.
     pub fn publish(self) -> Result<Option<PathBuf>> {
         let (target, fill) = match self.0 {
             State::Written { file, destination, parents } => {

@@ -15,7 +15,7 @@ const WAITING: usize = 4;
 /// An error of `input` is returned at its position: after the bytes before it.
 ///
 /// # Errors
-/// Those of `work`.
+/// Errors of `work`.
 pub fn read_ahead<T>(input: impl Read + Send, work: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
     thread::scope(|scope| {
         let (blocks, filled) = sync_channel(WAITING);

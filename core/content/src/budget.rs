@@ -56,7 +56,7 @@ impl Budget {
         Self::new(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
     }
 
-    /// The number of threads of the pool.
+    /// Returns the number of threads of the pool.
     pub fn jobs(&self) -> NonZeroUsize {
         self.0.jobs
     }

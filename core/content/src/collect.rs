@@ -18,7 +18,7 @@ pub trait Collector {
     /// Measures what the store holds.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn usage(&self) -> Result<Usage>;
 }
 

@@ -50,7 +50,7 @@ fn descend(root: &Path, visit: &mut dyn FnMut(Below<'_>) -> io::Result<()>) -> i
 /// Files that vanish meanwhile are no error.
 ///
 /// # Errors
-/// Those of the medium.
+/// I/O errors.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
     let name = CString::new(path.as_os_str().as_bytes())?;
     match open_to_remove(CWD, &name) {

@@ -88,7 +88,7 @@ impl BlobFiles {
     /// Returns the size of a blob's file in bytes; `None` if it is missing.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn size(&self, digest: &Digest) -> Result<Option<u64>> {
         let path = self.path(digest);
         match fs::metadata(&path) {
@@ -115,7 +115,7 @@ impl BlobFiles {
     /// Returns every blob that has a file, with its size. Other files are ignored.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn list(&self) -> Result<Vec<(Digest, u64)>> {
         let mut found = Vec::new();
         for algorithm in ALGORITHMS {
@@ -124,7 +124,7 @@ impl BlobFiles {
                 let entry = entry?;
                 let name = entry.file_name();
                 let digest = name.to_str().and_then(|hex| format!("{algorithm}:{hex}").parse().ok());
-                // What went in the meantime is not there.
+                // What went in the meantime is missing.
                 if let (Some(digest), Ok(metadata)) = (digest, entry.metadata()) {
                     found.push((digest, metadata.len()));
                 }
@@ -133,10 +133,10 @@ impl BlobFiles {
         Ok(found)
     }
 
-    /// Removes a blob's file, if there is one.
+    /// Removes a blob's file, if any.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn remove(&self, digest: &Digest) -> Result<()> {
         let path = self.path(digest);
         match fs::remove_file(&path) {
@@ -150,7 +150,7 @@ impl BlobFiles {
     /// Returns the leftovers of dead writers, and removes them if `remove` is true.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn leftovers(&self, remove: bool) -> Result<Amount> {
         let directory = self.root.join("ingest");
         let mut found = Amount::default();
@@ -167,7 +167,7 @@ impl BlobFiles {
     /// Starts the file of a blob, or continues a file left by an earlier writer of the same blob.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn ingest(&self, expected: Option<&Descriptor>) -> Result<IngestFile> {
         let directory = self.root.join("ingest");
         let resumable = expected.map(|expected| LiveFile::open(directory.join(expected.digest.hex())));
@@ -188,7 +188,7 @@ impl BlobFiles {
     /// In a durable store, syncs the written bytes to disk.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn finish(&self, ingest: &IngestFile) -> Result<()> {
         let is_durable = self.durability == Durability::Durable;
         let finished = if is_durable { ingest.file.file().sync_all() } else { Ok(()) };
@@ -200,7 +200,7 @@ impl BlobFiles {
     /// [`finish`](Self::finish) comes first: it syncs, so that this call is short.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn place(&self, ingest: IngestFile, digest: &Digest) -> Result<()> {
         let to = self.path(digest);
         let IngestFile { file, .. } = ingest;

@@ -18,13 +18,13 @@ pub trait ImageStore: ContentStore {
     /// Returns the image named `name`; `None` if it does not exist.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn image(&self, name: &ImageName) -> Result<Option<StoredImage>>;
 
     /// Returns all images, sorted by full name.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn images(&self) -> Result<Vec<(ImageName, StoredImage)>>;
 
     /// Points all names at their images, atomically; returns what each pointed to before.
@@ -45,10 +45,10 @@ pub trait ImageStore: ContentStore {
     /// or committed through the view are held as blobs are. Finding a name holds nothing: look up its root.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn lease_images(&self) -> Result<Arc<dyn ImageStore>>;
 
-    /// The snapshots of images in this store, if it has any.
+    /// Returns the snapshots of images in this store, if it has any.
     fn snapshots(&self) -> Option<&dyn Snapshots> {
         None
     }

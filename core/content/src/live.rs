@@ -70,7 +70,7 @@ impl LiveFile {
         &self.path
     }
 
-    /// The file.
+    /// Returns the file.
     pub fn file(&self) -> &File {
         &self.file
     }

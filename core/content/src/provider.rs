@@ -31,7 +31,7 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// Returns repositories known to have the blob: another repository of the same registry can mount it.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn origins(&self, digest: &Digest) -> Result<Vec<Origin>> {
         let _ = digest;
         Ok(Vec::new())
@@ -60,7 +60,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The error for a missing blob.
+/// Returns the error for a missing blob.
 pub fn not_found(digest: &Digest) -> Error {
     Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the store"))
 }

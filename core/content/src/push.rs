@@ -67,7 +67,7 @@ pub trait PushSession: Send + Sync + fmt::Debug {
     /// Returns `None` if the registry accepts only blobs of known size: then nothing was sent.
     ///
     /// # Errors
-    /// Those of `make`, and as [`blob`](Self::blob).
+    /// Errors of `make`, and as [`blob`](Self::blob).
     fn stream(&self, name: &str, make: &MakeBlob<'_>, work: &Work) -> Result<Option<Descriptor>>;
 
     /// Pushes a manifest or an index by digest, after everything it refers to. In a repository to which this
@@ -90,7 +90,8 @@ pub trait PushSession: Send + Sync + fmt::Debug {
     /// As [`blob`](Self::blob).
     fn tag(&self, tag: &str, descriptor: &Descriptor, bytes: &[u8], work: &Work) -> Result<Delivery>;
 
-    /// Lists pushed referrers for a registry without the referrers API: under the fallback tag of the subject (distribution-spec 1.1, "Referrers Tag Schema").
+    /// Lists pushed referrers for a registry without the referrers API: under the fallback tag of the subject
+    /// (distribution-spec 1.1, "Referrers Tag Schema").
     ///
     /// # Errors
     /// As [`blob`](Self::blob).

@@ -28,7 +28,7 @@ pub fn discard_scratch() {
     }
 }
 
-/// What there is to discard.
+/// Returns the registered temporary paths.
 fn present() -> MutexGuard<'static, Vec<PathBuf>> {
     static PRESENT: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
     PRESENT.lock()
@@ -122,7 +122,7 @@ impl ScratchFile {
         Ok(Self { listed: Listed::new(file.path()), file })
     }
 
-    /// The file.
+    /// Returns the file.
     pub fn file(&mut self) -> &mut File {
         self.file.as_file_mut()
     }
@@ -130,7 +130,7 @@ impl ScratchFile {
     /// Syncs the file and replaces `destination`. An existing file keeps its mode.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn persist(self, destination: &Path) -> Result<()> {
         let persist = || -> io::Result<()> {
             if let Ok(existing) = fs::metadata(destination) {

@@ -16,13 +16,13 @@ pub trait Snapshots: Send + Sync {
     /// mounted.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn mount(&self, chain_id: &Digest) -> Result<Option<Mount>>;
 
     /// Starts creating snapshots, on the file system of the store.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn prepare(&self) -> Result<Box<dyn SnapshotWriter + '_>>;
 
     /// Keeps a snapshot, and the snapshots below it, as long as the blob `config` is kept.
@@ -86,7 +86,7 @@ impl Mount {
     }
 }
 
-/// Whether this process is root in the first user namespace (user_namespaces(7)).
+/// Returns whether this process is root in the first user namespace (user_namespaces(7)).
 pub fn is_root() -> bool {
     let maps_all = || {
         let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
@@ -95,7 +95,7 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root() && maps_all()
 }
 
-/// The chain IDs of layers with these diffIDs, the base first.
+/// Returns the chain IDs of layers with these diffIDs, the base first.
 pub fn chain_ids<'a>(diff_ids: impl IntoIterator<Item = &'a Digest>) -> Vec<Digest> {
     let mut chain: Vec<Digest> = Vec::new();
     for diff_id in diff_ids {

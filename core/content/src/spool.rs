@@ -18,7 +18,7 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// A store in a temporary directory in `parent`.
+    /// Creates a store in a temporary directory in `parent`.
     ///
     /// # Errors
     /// I/O errors.

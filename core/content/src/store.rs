@@ -17,7 +17,7 @@ pub trait ContentStore: Provider {
     /// Returns the size and metadata of a blob; `None` if it does not exist.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>>;
 
     /// Returns the blob built by an encoder from the layer with `diff_id`, if it exists.
@@ -26,7 +26,7 @@ pub trait ContentStore: Provider {
     /// must not decide the contents of an image.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn made(&self, diff_id: &Digest, encoder: &str) -> Result<Option<BlobInfo>>;
 
     /// Starts writing a blob, which becomes visible on [`BlobWriter::commit`].
@@ -35,7 +35,7 @@ pub trait ContentStore: Provider {
     /// [`BlobWriter::offset`]. `expected` is checked on commit.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn ingest(&self, expected: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>>;
 
     /// Adds to the metadata of an existing blob.
@@ -57,7 +57,7 @@ pub trait ContentStore: Provider {
     /// A store without garbage collection, or one that cannot be written to, returns itself.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn lease(&self) -> Result<Arc<dyn ContentStore>>;
 
     /// Returns the directory on this machine in which the store keeps everything; `None` for a store without one.
@@ -81,7 +81,7 @@ pub trait BlobWriter: Write + Send {
     /// store may still discard them.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn suspend(self: Box<Self>) -> Result<()>;
 
     /// Makes the blob visible under its digest. If it already exists nothing is written, but `meta` is merged

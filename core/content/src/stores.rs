@@ -12,7 +12,7 @@ use crate::images::ImageStore;
 
 /// A kind of image store, such as directories.
 pub trait StoreKind: Send + Sync {
-    /// Its scheme, and how its stores are addressed.
+    /// Returns its scheme, and the syntax of its addresses.
     fn info(&self) -> StoreInfo;
 
     /// Opens the store at `value`, which is created if it does not exist.

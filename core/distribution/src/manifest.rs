@@ -11,7 +11,7 @@ pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, \
      application/vnd.docker.distribution.manifest.v2+json";
 
-/// The digest that a registry says something has, if it is one that can be checked.
+/// Returns the digest that a registry says something has, if it is one that can be checked.
 pub(crate) fn said_digest(response: &Response) -> Option<Digest> {
     response.header("docker-content-digest")?.trim().parse().ok()
 }
@@ -83,7 +83,7 @@ struct Shape {
     config: Option<serde::de::IgnoredAny>,
 }
 
-/// The type of a document: what the registry and the document say, which must be the same.
+/// Returns the type of a document: what the registry and the document say, which must be the same.
 fn media_type(content_type: &str, bytes: &[u8]) -> Result<MediaType> {
     let shape: Shape =
         serde_json::from_slice(bytes).map_err(|error| Error::input("not a manifest").with_source(error))?;

@@ -14,9 +14,9 @@ use crate::error::{Context, Error, Result};
 
 /// An image configuration (image-spec, config.md).
 ///
-/// An unchanged configuration keeps its bytes, and therefore its digest, which is Docker's image ID. In a
-/// changed one, unset fields keep their text, so fields of other tools are preserved; it
-/// is written as `BuildKit` writes it: on one line, the top-level keys sorted.
+/// An unchanged configuration keeps its bytes, and therefore its digest, which is Docker's image ID. In a changed
+/// one, unset fields keep their text, so fields of other tools are preserved; it is written as `BuildKit` writes
+/// it: on one line, the top-level keys sorted.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(transparent)]
 pub struct ImageConfig {
@@ -75,7 +75,7 @@ impl ImageConfig {
         Ok(Self { fields, text: Some(bytes.into()) })
     }
 
-    /// The bytes to hash and store.
+    /// Returns the bytes to hash and store.
     ///
     /// # Errors
     /// None in practice: every field was JSON when it came in.
@@ -117,7 +117,7 @@ impl ImageConfig {
         }
     }
 
-    /// The digests of the uncompressed layers, the base first.
+    /// Returns the digests of the uncompressed layers, the base first.
     ///
     /// # Errors
     /// `rootfs` is malformed.
@@ -213,7 +213,7 @@ const RUN_CONFIG_ORDER: [&str; 9] =
     ["User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal"];
 
 impl RunConfig {
-    /// The value of `key`.
+    /// Returns the value of `key`.
     ///
     /// # Errors
     /// The value cannot be parsed as `T`.
@@ -241,7 +241,7 @@ impl RunConfig {
     }
 }
 
-/// Whether two texts differ in nothing but spaces, escapes and the order of keys.
+/// Returns whether two texts differ in nothing but spaces, escapes and the order of keys.
 fn says_the_same(one: &RawValue, other: &RawValue) -> bool {
     let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).ok();
     one.get() == other.get() || value(one).is_some_and(|one| value(other) == Some(one))

@@ -40,19 +40,19 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// The SHA-256 of `bytes`.
+    /// Returns the SHA-256 of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         let mut hasher = Hasher::sha256();
         hasher.update(bytes);
         hasher.finish()
     }
 
-    /// The hash function.
+    /// Returns the hash function.
     pub fn algorithm(&self) -> DigestAlgorithm {
         self.algorithm
     }
 
-    /// The hash in lower-case hex.
+    /// Returns the hash in lower-case hex.
     pub fn hex(&self) -> &str {
         &self.hex
     }
@@ -132,7 +132,7 @@ impl Hasher {
         Self::new(DigestAlgorithm::Sha256)
     }
 
-    /// A hasher for checking a digest of `algorithm`.
+    /// Creates a hasher for checking a digest of `algorithm`.
     pub fn new(algorithm: DigestAlgorithm) -> Self {
         Self(match algorithm {
             DigestAlgorithm::Sha256 => State::Sha256(Context::new(&SHA256)),

@@ -82,7 +82,7 @@ impl Error {
         Self::new(ErrorKind::Corrupt, message)
     }
 
-    /// The error of an operation that was asked to stop.
+    /// Returns the error of an operation that was cancelled.
     pub fn cancelled() -> Self {
         Self::new(ErrorKind::Cancelled, "cancelled")
     }
@@ -121,17 +121,17 @@ impl Error {
         outer.with_source(self)
     }
 
-    /// What went wrong, for programs.
+    /// Returns the kind of the error, for programs.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What was attempted and why it failed, in one line, without the cause.
+    /// Returns what was attempted and why it failed, in one line, without the cause.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The message and those of all causes, in one line.
+    /// Returns the message and those of all causes, in one line.
     pub fn with_causes(&self) -> String {
         let mut line = self.message().to_owned();
         let mut cause = self.source();
@@ -147,7 +147,7 @@ impl Error {
         self.0.hint.as_deref()
     }
 
-    /// Whether the same call may succeed later.
+    /// Returns whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.0.retryable
     }
@@ -183,7 +183,7 @@ impl From<io::Error> for Error {
     }
 }
 
-/// The words of the system in the style of ours: lower case, without the number.
+/// Returns the words of the system in the style of ours: lower case, without the number.
 fn plain_words(text: &str) -> String {
     let text = text.find(" (os error").map_or(text, |at| &text[..at]);
     let mut characters = text.chars();

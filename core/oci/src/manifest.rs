@@ -79,7 +79,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// An OCI index of `manifests`.
+    /// Creates an OCI index of `manifests`.
     pub fn new(manifests: Vec<Descriptor>) -> Self {
         Self {
             schema_version: 2,

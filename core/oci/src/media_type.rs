@@ -29,7 +29,7 @@ impl MediaType {
     /// Docker's image configuration.
     pub const DOCKER_CONFIG: Self = Self(Cow::Borrowed("application/vnd.docker.container.image.v1+json"));
 
-    /// The type of an OCI layer that is compressed with `algorithm`.
+    /// Returns the type of an OCI layer that is compressed with `algorithm`.
     pub fn layer(algorithm: Algorithm) -> Self {
         Self(Cow::Borrowed(match algorithm {
             Algorithm::Uncompressed => OCI_LAYER,
@@ -75,23 +75,24 @@ impl MediaType {
         &self.0
     }
 
-    /// Whether it names an image manifest, of OCI or of Docker.
+    /// Returns whether it names an image manifest, of OCI or of Docker.
     pub fn is_manifest(&self) -> bool {
         *self == Self::MANIFEST || *self == Self::DOCKER_MANIFEST
     }
 
-    /// Whether it names an index, of OCI or of Docker.
+    /// Returns whether it names an index, of OCI or of Docker.
     pub fn is_index(&self) -> bool {
         *self == Self::INDEX || *self == Self::DOCKER_LIST
     }
 
-    /// Whether it names an image configuration, of OCI or of Docker.
+    /// Returns whether it names an image configuration, of OCI or of Docker.
     pub fn is_config(&self) -> bool {
         *self == Self::CONFIG || *self == Self::DOCKER_CONFIG
     }
 
-    /// Whether Docker accepts an image configuration of this type, though the type does not name one: old registries
-    /// and tools wrote such types (moby, `distribution/registry.go`). Whether it is one, its content says.
+    /// Returns whether Docker accepts an image configuration of this type, though the type does not name one: old
+    /// registries and tools wrote such types (moby, `distribution/registry.go`). Whether it is one, its content
+    /// says.
     pub fn may_be_config(&self) -> bool {
         matches!(self.as_str(), "application/octet-stream" | "application/json" | "text/html" | "") || self.is_config()
     }

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 
 /// Operating system and processor, as `linux/arm64/v8` (image-spec, image-index.md, "platform").
 ///
-/// Values from users are normalised as in containerd: `x86_64` is `amd64`, `arm64/v8` is
-/// `arm64`, `arm` is `arm/v7`. Values read from documents stay as they are.
+/// Values from users are normalised as in containerd: `x86_64` is `amd64`, `arm64/v8` is `arm64`, `arm` is
+/// `arm/v7`. Values read from documents stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// The processor, in Go's words (`GOARCH`).
@@ -30,7 +30,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// A normalised platform without a version of its operating system.
+    /// Creates a normalised platform without a version of its operating system.
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
         let os = if os == "macos" { "darwin" } else { os };
         let (architecture, variant) = match (architecture, variant) {
@@ -58,7 +58,7 @@ impl Platform {
         }
     }
 
-    /// The platform of this machine.
+    /// Returns the platform of this machine.
     pub fn host() -> Self {
         Self::new(std::env::consts::OS, std::env::consts::ARCH, None)
     }
@@ -115,7 +115,7 @@ impl Platform {
         }
     }
 
-    /// The number of a variant of which each runs what is built for lower ones.
+    /// Returns the number of a variant of which each runs what is built for lower ones.
     fn version(&self) -> Option<u32> {
         match (self.architecture.as_str(), self.variant.as_deref()) {
             ("amd64", None) => Some(1),

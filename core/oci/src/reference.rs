@@ -28,17 +28,17 @@ pub struct ImageName {
 }
 
 impl ImageName {
-    /// The host and port of the registry, such as `docker.io`.
+    /// Returns the host and port of the registry, such as `docker.io`.
     pub fn registry(&self) -> &str {
         &self.registry
     }
 
-    /// The path in the registry, such as `library/alpine`.
+    /// Returns the path in the registry, such as `library/alpine`.
     pub fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// The tag; `latest` where neither tag nor digest was given.
+    /// Returns the tag; `latest` where neither tag nor digest was given.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
@@ -48,7 +48,7 @@ impl ImageName {
         self.is_tagged
     }
 
-    /// The digest, if the name has one.
+    /// Returns the digest, if the name has one.
     pub fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
     }
@@ -68,7 +68,7 @@ impl ImageName {
         }
     }
 
-    /// How it was written makes no other name of it.
+    /// Returns the parts that identify a name, regardless of how it was written.
     fn parts(&self) -> (&str, &str, Option<&str>, Option<&str>) {
         (&self.registry, &self.repository, self.tag(), self.digest())
     }
@@ -136,7 +136,7 @@ impl FromStr for ImageName {
     }
 }
 
-/// The registry of a name, and the path there. What comes before the first slash is a registry if it could
+/// Returns the registry of a name, and the path there. What comes before the first slash is a registry if it could
 /// not be a folder of Docker Hub.
 fn split_registry(name: &str) -> (&str, Cow<'_, str>) {
     let (registry, path) = match name.split_once('/') {
@@ -162,7 +162,7 @@ fn is_tag(tag: &str) -> bool {
         && tag.len() <= TAG_LIMIT
 }
 
-/// A host name or an address, with or without a port.
+/// Returns a host name or an address, with or without a port.
 fn is_host(text: &str) -> bool {
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     if let Some(rest) = text.strip_prefix('[') {

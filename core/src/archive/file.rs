@@ -71,7 +71,7 @@ impl TarFile {
     /// Copies what can be read once, decompressed, to a temporary file and indexes that.
     ///
     /// # Errors
-    /// As [`open`](Self::open), and those of the input.
+    /// As [`open`](Self::open), and errors of the input.
     pub fn spool(input: impl Read + Send) -> Result<Self> {
         let mut file = tempfile::tempfile().attempt(|| "cannot create a temporary file".to_owned())?;
         let (_, mut input) = decoder(input)?;
@@ -161,7 +161,7 @@ fn symlink(path: &[u8], entry: &Entry) -> Result<Vec<u8>> {
     resolve(if entry.link.starts_with(b"/") { b"" } else { directory }, &entry.link)
 }
 
-/// A path from the top of the archive, which it cannot leave.
+/// Returns a path from the top of the archive, which it cannot leave.
 fn resolve(directory: &[u8], path: &[u8]) -> Result<Vec<u8>> {
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in directory.split(|byte| *byte == b'/').chain(path.split(|byte| *byte == b'/')) {

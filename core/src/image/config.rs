@@ -72,7 +72,7 @@ fn clamp(step: &mut History, epoch: Epoch) -> Result<()> {
     Ok(())
 }
 
-/// When the image was made; `None` leaves what the configuration says.
+/// Returns the creation time of the image; `None` keeps the one in the configuration.
 fn created(artifact: &Artifact, layers: &[PreparedLayer<'_>], epoch: Option<Epoch>) -> Result<Option<Timestamp>> {
     let own = artifact.config.created()?;
     let of_base = artifact.base.as_ref().map(ImageConfig::created).transpose()?.flatten();

@@ -10,11 +10,11 @@ use super::{Graph, GraphEntry};
 use crate::layer::{BlobSource, Layer, LayerSource};
 use crate::result::{Artifact, Built, Existing};
 
-/// Takes an image apart, so that it can be assembled anew with other layers or another configuration.
+/// Takes an image apart, so that it can be reassembled with other layers or another configuration.
 ///
-/// Indexes within indexes become one. What cannot survive is skipped with a warning: attestations, artifacts
-/// and referrers, which refer to digests that change, and the annotations of an index. Of several images for one platform
-/// the first is kept, and a warning names both.
+/// Indexes within indexes become one. What cannot survive is skipped with a warning: attestations, artifacts and
+/// referrers, which refer to digests that change, and the annotations of an index. Of several images for one
+/// platform the first is kept, and a warning names both.
 ///
 /// # Errors
 /// Documents that are missing or do not match their descriptors;

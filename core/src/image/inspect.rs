@@ -163,7 +163,7 @@ impl Inspector<'_> {
     }
 }
 
-/// The sum of the sizes of files, which come from outside.
+/// Returns the sum of the sizes of files, which come from outside.
 fn added(sum: u64, size: u64) -> Result<u64> {
     sum.checked_add(size).ok_or_else(|| Error::input("the sizes of the files exceed 64 bits"))
 }

@@ -72,7 +72,7 @@ impl AssembledImage<'_> {
         read(blob.provider.provider(), &blob.descriptor, limit)
     }
 
-    /// The graph of the image.
+    /// Returns the graph of the image.
     pub fn graph<'g>(&'g self, work: &'g Work) -> Graph<'g> {
         Graph::at(&self.root, self, work)
     }
@@ -126,7 +126,7 @@ impl ImageBlob<'_> {
 }
 
 impl BlobProvider<'_> {
-    /// The provider.
+    /// Returns the provider.
     pub fn provider(&self) -> &dyn Provider {
         match self {
             Self::Store(store) => *store,
@@ -155,7 +155,7 @@ pub fn assemble<'a>(
 /// As [`assemble`], with layers that `outlet` takes while they are built, or already has.
 ///
 /// # Errors
-/// As [`assemble`], and those of `outlet`.
+/// As [`assemble`], and errors of `outlet`.
 pub fn assemble_to<'a>(
     image: &Image,
     result: &BuildResult,

@@ -41,7 +41,7 @@ pub fn assemble_all<'a>(
 /// As [`assemble_all`], with layers that `outlet` takes while they are built, or already has.
 ///
 /// # Errors
-/// As [`assemble_all`], and those of `outlet`.
+/// As [`assemble_all`], and errors of `outlet`.
 pub fn assemble_all_to<'a>(
     result: &BuildResult,
     options: &ImageOptions,

@@ -118,7 +118,7 @@ impl ImageOptions {
         }
     }
 
-    /// Whether an existing image has to be taken apart. Of all options only those of this output
+    /// Returns whether an existing image has to be taken apart. Of all options only those of this output
     /// count, not the epoch of the build.
     pub(crate) fn changes_bytes(&self, existing: &Existing) -> bool {
         let sets_a_time = matches!(self.source_date_epoch, Some(EpochOption(Some(_))));
@@ -128,23 +128,23 @@ impl ImageOptions {
         self.force_compression == Some(true) || sets_a_time || changes_types
     }
 
-    /// An option that was set and does nothing to an image that passes through as it is.
+    /// Returns an option that is set but has no effect on an image that passes through unchanged.
     pub(super) fn without_effect(&self) -> Option<String> {
         let level = || self.compression_level.map(|level| format!("compression-level={level}"));
         self.compression.map(|algorithm| format!("compression={algorithm}")).or_else(level)
     }
 
-    /// The type that a document or a layer of an image that is made has, given its OCI type.
+    /// Returns the type that a document or a layer of an image that is made has, given its OCI type.
     pub(super) fn media_type(&self, oci: MediaType) -> MediaType {
         if self.oci_mediatypes == Some(false) { oci.to_docker() } else { oci }
     }
 
-    /// Whether a layer that exists as a blob is compressed anew.
+    /// Returns whether a layer that exists as a blob is recompressed.
     pub(crate) fn recompresses(&self) -> bool {
         self.force_compression == Some(true)
     }
 
-    /// The time that stands in for the clock where `artifact` is made. The epoch of the build is not for an
+    /// Returns the time that stands in for the clock where `artifact` is made. The epoch of the build is not for an
     /// image that existed before it.
     pub(super) fn epoch(&self, artifact: &Artifact, of_build: Option<Epoch>) -> Option<Epoch> {
         let of_build = of_build.filter(|_| !artifact.is_untouched());

@@ -30,6 +30,6 @@ pub trait LayerOutlet: Sync {
     /// destination does not take it: then it is built in the store.
     ///
     /// # Errors
-    /// Those of the layer and of the destination.
+    /// Errors of the layer and of the destination.
     fn take(&self, layer: &LayerStream<'_>) -> Result<Option<(MadeLayer, Arc<dyn Provider>)>>;
 }

@@ -77,7 +77,7 @@ impl ImageOptions {
     ///
     /// For built images it is exactly the layers whose [`Route`] has a variant. The layers of an existing
     /// image are not known before it is taken apart: all of them are named in the wanted variant, if they
-    /// are compressed anew.
+    /// are recompressed.
     ///
     /// # Errors
     /// As [`encoding`](Self::encoding) and [`names`](Self::names).
@@ -103,7 +103,7 @@ impl ImageOptions {
     }
 }
 
-/// The route of each layer of `artifact`, the base first.
+/// Returns the route of each layer of `artifact`, the base first.
 pub fn routes<'r>(
     artifact: &'r Artifact,
     options: &'r ImageOptions,

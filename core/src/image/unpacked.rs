@@ -42,7 +42,7 @@ pub fn layers_for(existing: &Existing, platform: &Platform, work: &Work) -> Resu
     Ok(ImageLayers { config: entry.manifest.config.digest.clone(), layers: layers.collect::<Result<_>>()? })
 }
 
-/// What an image consists of; for an image of several platforms, what it consists of for `platform`, as
+/// Returns the artifact of an image; for an image of several platforms, that for `platform`, as
 /// [`Graph::platform`] chooses it.
 ///
 /// # Errors

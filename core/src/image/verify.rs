@@ -122,7 +122,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// How a layer is compressed, and its diffID.
+    /// Returns the compression of a layer, and its diffID.
     fn read_layer(&self, layer: &Descriptor, task: &Task) -> Result<(Algorithm, Digest)> {
         let blob = Verified::new(self.provider.open(&layer.digest, 0)?, layer);
         let (algorithm, tar) = decoder(blob)?;
@@ -135,7 +135,7 @@ impl Verifier<'_> {
         Ok((algorithm, hashing.hasher.finish()))
     }
 
-    /// The value, or a note of why there is none.
+    /// Returns the value, or a note of why there is none.
     fn note<T>(&mut self, checked: Result<T>) -> Result<Option<T>> {
         match checked {
             Ok(value) => Ok(Some(value)),

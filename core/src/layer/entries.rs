@@ -23,7 +23,7 @@ impl Layer {
     /// returns `Ok`.
     ///
     /// # Errors
-    /// Those of the source; [`Corrupt`](crate::ErrorKind::Corrupt) for a layer that does not match its diffID;
+    /// Errors of the source; [`Corrupt`](crate::ErrorKind::Corrupt) for a layer that does not match its diffID;
     /// errors of `visit`, unchanged.
     ///
     /// # Examples
@@ -143,7 +143,7 @@ mod tests {
         Ok(found)
     }
 
-    /// The entries of the tar stream that is made of a layer.
+    /// Returns the entries of the tar stream that is made of a layer.
     fn made(layer: &Layer) -> Found {
         let store = MemoryStore::default();
         let work = Work::default();

@@ -72,12 +72,12 @@ impl Workshop<'_> {
         Ok(made.collect())
     }
 
-    /// Whether this encoder made the layer in `variant` before, and the store still has it.
+    /// Returns whether this encoder made the layer in `variant` before, and the store still has it.
     pub(crate) fn is_made(self, layer: &Layer, variant: Variant) -> Result<bool> {
         Ok(self.made_before(layer, &[variant])?.is_some())
     }
 
-    /// The blobs that this encoder made of a layer whose diffID is known. Blobs from elsewhere do not count.
+    /// Returns the blobs that this encoder made of a layer whose diffID is known. Blobs from elsewhere do not count.
     fn made_before(self, layer: &Layer, variants: &[Variant]) -> Result<Option<Vec<MadeLayer>>> {
         let Some(diff_id) = layer.diff_id() else { return Ok(None) };
         let mut found = Vec::new();
@@ -175,7 +175,7 @@ fn collect(pieces: Receiver<Piece>, mut writer: Box<dyn BlobWriter + '_>) -> Res
     Ok(None)
 }
 
-/// The blobs of all collectors. One that failed knows why; the driver saw only that it stopped.
+/// Returns the blobs of all collectors. One that failed knows why; the driver saw only that it stopped.
 fn join(collectors: Vec<(Variant, Collector<'_>)>) -> Result<Vec<(Variant, Collected)>> {
     let mut blobs = Vec::new();
     let mut failed = None;

@@ -102,7 +102,7 @@ pub trait TarStream: Send + Sync + fmt::Debug {
     /// source.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn seen(&self) -> Result<Vec<SeenBlob>> {
         Ok(Vec::new())
     }
@@ -150,7 +150,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The destination that a user wrote as an absolute path.
+    /// Returns the destination that a user wrote as an absolute path.
     ///
     /// # Errors
     /// A path that is not absolute or has a `..`.

@@ -30,7 +30,7 @@ impl<'a> LayerStream<'a> {
         self.layer.diff_id()
     }
 
-    /// The variant that is written.
+    /// Returns the variant that is written.
     pub fn variant(&self) -> Variant {
         self.variant
     }

@@ -63,7 +63,7 @@ pub(super) fn verbatim(input: impl Read, out: &mut dyn Write, cancel: &Cancel) -
     if has_bytes { Ok(newest) } else { Err(empty()) }
 }
 
-/// The error for no bytes at all: readers refuse an empty gzip stream as a layer.
+/// Returns the error for no bytes at all: readers refuse an empty gzip stream as a layer.
 fn empty() -> Error {
     Error::input("the tar archive is empty: it lacks even the two empty blocks at its end")
 }

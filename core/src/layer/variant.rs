@@ -20,17 +20,17 @@ impl Variant {
         Self { encoding }
     }
 
-    /// The algorithm of its encoding.
+    /// Returns the algorithm of its encoding.
     pub fn algorithm(self) -> Algorithm {
         self.encoding.algorithm()
     }
 
-    /// Whether the blob is the tar stream itself.
+    /// Returns whether the blob is the tar stream itself.
     pub fn is_plain(self) -> bool {
         self.algorithm() == Algorithm::Uncompressed
     }
 
-    /// The media type of layers made in this variant.
+    /// Returns the media type of layers made in this variant.
     pub fn media_type(self) -> MediaType {
         MediaType::layer(self.algorithm())
     }

@@ -36,7 +36,7 @@ pub struct StagedLayout {
 }
 
 impl LayoutDirectory {
-    /// The layout in `root`, which need not exist yet.
+    /// Returns the layout in `root`, which need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -87,7 +87,7 @@ impl LayoutDirectory {
         Ok(StagedLayout { layout: self.clone(), blobs: staged, staging, _parents: parents })
     }
 
-    /// A directory on the file system of the layout: itself, or what it will be made in.
+    /// Returns a directory on the file system of the layout: itself, or what it will be made in.
     fn staging_place(&self) -> Result<(PathBuf, MadeDirectories)> {
         let parent = self.root.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
@@ -99,7 +99,7 @@ impl LayoutDirectory {
         Ok((parent.to_owned(), MadeDirectories::make(parent)?))
     }
 
-    /// Whether the layout has a blob, of the right size: another size is what a crash left of it.
+    /// Returns whether the layout has a blob, of the right size: another size is what a crash left of it.
     fn has(&self, descriptor: &Descriptor) -> Result<bool> {
         let path = self.blob_path(&descriptor.digest);
         match fs::metadata(&path) {

@@ -8,7 +8,7 @@ use crate::image::NamedImage;
 /// Annotation of a referrer in `index.json`: the manifest that it is about, a convention of containerd.
 const ANNOTATION_SUBJECT: &str = "io.containerd.manifest.subject";
 
-/// The entries of images in `index.json`.
+/// Returns the entries of images in `index.json`.
 ///
 /// Each image has one entry per name, or one with `default_tag` if it has no names, followed by its referrers.
 pub fn entries(images: &[NamedImage<'_>], default_tag: Option<&str>) -> Vec<Descriptor> {
@@ -45,7 +45,7 @@ pub struct ListedImage {
     pub referrers: Vec<Descriptor>,
 }
 
-/// The images of an index, or those with an entry that is `wanted`, in order. An image with several
+/// Returns the images of an index, or those with an entry that is `wanted`, in order. An image with several
 /// entries is one image.
 pub fn listed(index: &Index, wanted: impl Fn(&Descriptor) -> bool) -> Vec<ListedImage> {
     let subject = |entry: &Descriptor| entry.annotations.get(ANNOTATION_SUBJECT).cloned();
@@ -69,7 +69,7 @@ pub fn listed(index: &Index, wanted: impl Fn(&Descriptor) -> bool) -> Vec<Listed
     images.into_values().collect()
 }
 
-/// What an entry is called: a full name, or a tag alone.
+/// Returns the name of an entry: a full name, or only a tag.
 fn name_or_tag(entry: &Descriptor) -> (Option<String>, Option<String>) {
     let annotation = |key| entry.annotations.get(key).filter(|value| !value.is_empty()).cloned();
     let (name, reference) = (annotation(ANNOTATION_IMAGE_NAME), annotation(ANNOTATION_REF_NAME));
@@ -84,7 +84,7 @@ fn name_or_tag(entry: &Descriptor) -> (Option<String>, Option<String>) {
     (name.filter(|name| !is_stale(name)).or_else(|| reference.filter(is_full)), tag)
 }
 
-/// An entry without what only its place in the index says.
+/// Returns an entry without what only its place in the index says.
 fn unnamed(entry: &Descriptor) -> Descriptor {
     let mut entry = entry.clone();
     for key in [ANNOTATION_REF_NAME, ANNOTATION_IMAGE_NAME, ANNOTATION_SUBJECT] {

@@ -57,7 +57,7 @@ impl LayoutSource {
         Ok(Self { place, index })
     }
 
-    /// The images of the layout, or those that `reference` names: a tag, a full name or a digest.
+    /// Returns the images of the layout, or those that `reference` names: a tag, a full name or a digest.
     ///
     /// An image with several names is one image. What refers to an image comes with it.
     ///
@@ -84,7 +84,7 @@ impl LayoutSource {
         Ok(images.into_iter().map(image).collect())
     }
 
-    /// What its `index.json` says.
+    /// Returns the parsed `index.json`.
     pub fn index(&self) -> &Index {
         &self.index
     }
@@ -107,7 +107,7 @@ impl LayoutSource {
     }
 }
 
-/// Whether a reference that a user wrote means an entry.
+/// Returns whether a reference that a user wrote means an entry.
 fn is_named(entry: &Descriptor, reference: &str) -> bool {
     let full = reference.parse::<ImageName>().map(|name| name.to_string()).unwrap_or_default();
     let is = |key: &str, text: &str| entry.annotations.get(key).is_some_and(|value| value == text);

@@ -56,7 +56,7 @@ pub struct Attr {
 }
 
 impl Attrs {
-    /// Adds an option. Answers `false`, and changes nothing, if it is there already.
+    /// Adds an option. Answers `false`, and changes nothing, if it already exists.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>, column: Option<usize>) -> bool {
         let entry = self.0.entry(key.into());
         let is_new = matches!(entry, indexmap::map::Entry::Vacant(_));
@@ -69,7 +69,7 @@ impl Attrs {
         self.0.shift_remove(key)
     }
 
-    /// The options in the order in which they were written.
+    /// Returns the options in the order in which they were written.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Attr)> {
         self.0.iter().map(|(key, attr)| (key.as_str(), attr))
     }

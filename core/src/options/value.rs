@@ -8,7 +8,7 @@ use super::record::{quoted, record};
 
 /// A type that an option can have.
 pub trait Value: Sized {
-    /// What may be written, such as `true|false`.
+    /// Returns the syntax of values, such as `true|false`.
     fn syntax() -> Cow<'static, str>;
 
     /// Reads what was written.
@@ -79,12 +79,12 @@ impl Value for Platform {
     }
 }
 
-/// The error for `text` where a `T` was expected.
+/// Returns the error for `text` where a `T` was expected.
 fn expected<T: Value>(text: &str) -> Error {
     Error::option(format!("expected {}, not `{}`", T::syntax(), text.escape_debug()))
 }
 
-/// The syntax of a closed set of words, for a [`Value`] that derives its words with `strum`.
+/// Returns the syntax of a closed set of words, for a [`Value`] that derives its words with `strum`.
 pub fn choice_syntax<T: strum::VariantNames>() -> Cow<'static, str> {
     T::VARIANTS.join("|").into()
 }

@@ -43,7 +43,7 @@ pub enum Store {
 }
 
 impl Store {
-    /// The names, where there are any.
+    /// Returns the names, if any.
     pub fn images(&self) -> Option<&Arc<dyn ImageStore>> {
         match self {
             Self::Images(images) => Some(images),
@@ -53,7 +53,7 @@ impl Store {
 }
 
 impl<'a> Session<'a> {
-    /// A session with the given exporters, one job a processor, and silent.
+    /// Creates a session with the given exporters, one job per CPU, and no progress output.
     pub fn new(exporters: &'a ExporterRegistry) -> Self {
         Self { exporters, pusher: None, work: Work::default() }
     }
@@ -108,9 +108,9 @@ struct ResolvedOutput {
 pub struct Plan {
     /// The type of its exporter.
     pub kind: String,
-    /// Where to, for people.
+    /// Where to, for display.
     pub destination: String,
-    /// What, one line a thing.
+    /// What, one line per thing.
     pub lines: Vec<String>,
 }
 
@@ -140,7 +140,7 @@ impl ResolvedSession {
         self.outputs.iter().find(|output| matches!(output.target, Target::ImageStore))
     }
 
-    /// What [`export`](Self::export) would write. It reads no layer and writes nothing.
+    /// Returns what [`export`](Self::export) would write. It reads no layer and writes nothing.
     ///
     /// # Errors
     /// Options that do not fit `result`.
@@ -153,7 +153,7 @@ impl ResolvedSession {
         self.outputs.iter().map(plan).collect()
     }
 
-    /// What the outputs need, and whether one of them is the only one that needs layers.
+    /// Returns the needs of the outputs, and whether only one of them needs layers.
     fn needs(&self, result: &BuildResult) -> Result<(Run, Needs)> {
         for output in &self.outputs {
             sources::check_outside(result, &output.target).attempt(|| output.name())?;
@@ -176,7 +176,7 @@ impl ResolvedSession {
         self.outputs.iter().map(needs).collect()
     }
 
-    /// The layers of a run, which are made for all outputs together.
+    /// Returns the layers of a run, which are made for all outputs together.
     fn layers(&self, result: &BuildResult) -> Result<LayerSet> {
         let (run, needs) = self.needs(result)?;
         Ok(LayerSet::new(needs.layers, run.is_alone))
@@ -184,7 +184,7 @@ impl ResolvedSession {
 }
 
 impl ResolvedOutput {
-    /// What it is, for the start of a message.
+    /// Returns a description, for the start of a message.
     fn name(&self) -> String {
         match &self.target {
             Target::None | Target::ImageStore => format!("cannot export to type={}", self.kind),

@@ -99,7 +99,7 @@ fn export_all<'a>(
     }
 }
 
-/// Publishes in the order of turns, and answers in the order of outputs.
+/// Publishes in the order of turns, and returns in the order of outputs.
 fn publish_all(
     outputs: &[ResolvedOutput],
     staged: Vec<Box<dyn Staged + '_>>,

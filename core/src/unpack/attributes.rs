@@ -26,7 +26,7 @@ pub(super) struct Writer<'a> {
 pub(super) type Shown<'a> = &'a dyn Fn() -> String;
 
 impl<'a> Writer<'a> {
-    /// How files are written: as root's in the first user namespace, where owners, devices and attributes
+    /// Returns how files are written: as root's in the first user namespace, where owners, devices and attributes
     /// of the system can be set. Root of another namespace is an ordinary user here.
     pub(super) fn new(work: &'a Work) -> Self {
         Writer { is_root: is_root(), is_for_snapshots: false, progress: &work.progress }
@@ -48,7 +48,7 @@ impl<'a> Writer<'a> {
         self.set(file, attributes, self.access(0o700), shown)
     }
 
-    /// The bits of a mode that a file has in any case.
+    /// Returns the bits of a mode that a file has in any case.
     fn access(self, bits: u32) -> u32 {
         if self.is_for_snapshots && !self.is_root { bits } else { 0 }
     }

@@ -17,8 +17,8 @@ const LAYERS: usize = 500;
 /// Bytes of options that mount(2) takes, with their end.
 const PAGE: usize = 4096;
 
-/// The options of `mount -t overlay` for snapshots: what is mounted is read-only. Add `upperdir` and `workdir` to write
-/// to it.
+/// Returns the options of `mount -t overlay` for snapshots: what is mounted is read-only. Add `upperdir` and
+/// `workdir` to write to it.
 ///
 /// # Errors
 /// [`InvalidInput`](ErrorKind::InvalidInput) for a path that cannot be written in an option;

@@ -165,7 +165,7 @@ impl<'a> Placer<'a> {
         Ok(())
     }
 
-    /// The file of a lower layer that has to be there again, as it got a name in this one.
+    /// Returns the file of a lower layer that has to be there again, as it got a name in this one.
     fn copied_from(&self, id: InodeId) -> Option<(&OwnedFd, &[u8])> {
         let (layer, path) = self.tree.linked(id)?;
         Some((self.below.get(layer)?, path))
@@ -198,7 +198,7 @@ impl<'a> Placer<'a> {
     }
 }
 
-/// A path in the image, for people.
+/// Returns a path in the image, for display.
 fn shown(path: &[u8]) -> String {
     let path: &[u8] = if path.is_empty() { b"/" } else { path };
     String::from_utf8_lossy(path).escape_debug().to_string()

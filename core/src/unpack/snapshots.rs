@@ -41,7 +41,7 @@ pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, work: 
     snapshots.mount(top)?.ok_or_else(gone).map(Some)
 }
 
-/// How many snapshots of a chain exist, from the base, and the mount that shows them.
+/// Returns how many snapshots of a chain exist, from the base, and the mount that shows them.
 fn existing(chain: &[Digest], snapshots: &dyn Snapshots) -> Result<(usize, Option<Mount>)> {
     for (number, chain_id) in chain.iter().enumerate().rev() {
         if let Some(mount) = snapshots.mount(chain_id)? {

@@ -84,7 +84,7 @@ impl EmbeddedStore {
         }
     }
 
-    /// What is known of a blob. One whose file is gone or has another size is not there: it is written
+    /// Returns the metadata of a blob. One whose file is missing or has another size counts as missing: it is written
     /// again by whoever needs it.
     pub(crate) fn find(&self, transaction: &Transaction<'_>, digest: &Digest) -> Result<Option<BlobInfo>> {
         let key = digest.to_string();
@@ -173,7 +173,7 @@ pub(crate) fn has_row(transaction: &Transaction<'_>, digest: &Digest) -> Result<
     Ok(select.query_row([digest.to_string()], |_| Ok(())).optional().map_err(failed)?.is_some())
 }
 
-/// What a query about one thing answers.
+/// Returns the result of a query for a single row.
 pub(crate) fn rows<T>(
     transaction: &Transaction<'_>,
     sql: &str,
@@ -185,7 +185,7 @@ pub(crate) fn rows<T>(
     rows.collect::<Result<_, _>>().map_err(failed)
 }
 
-/// A digest that the database has.
+/// Returns a digest that the database has.
 pub(crate) fn parse(text: &str) -> Result<Digest> {
     text.parse().map_err(|error: Error| Error::corrupt("the database of the store is damaged").with_source(error))
 }

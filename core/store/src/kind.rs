@@ -55,7 +55,7 @@ fn check(value: &OsStr) -> Result<()> {
     Ok(())
 }
 
-/// Whether `path` is a directory, as far as this process may know.
+/// Returns whether `path` is a directory, as far as this process may know.
 fn may_be_directory(path: &Path) -> bool {
     match path.metadata() {
         Ok(found) => found.is_dir(),

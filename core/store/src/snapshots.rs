@@ -119,7 +119,7 @@ impl EmbeddedStore {
         })
     }
 
-    /// Forgets the snapshots that nothing needs; answers how many.
+    /// Forgets the snapshots that nothing needs; returns how many.
     pub(crate) fn forget_snapshots(&self, transaction: &Transaction<'_>) -> Result<Amount> {
         let select = format!(
             "{REACHABLE}{NEEDED} SELECT id, size FROM snapshots WHERE chain_id NOT IN (SELECT chain_id FROM needed)"
@@ -161,7 +161,7 @@ impl EmbeddedStore {
         Ok(())
     }
 
-    /// How many snapshots there are.
+    /// Returns the number of snapshots.
     pub(crate) fn count_snapshots(transaction: &Transaction<'_>) -> Result<Amount> {
         let select = "SELECT count(*), ifnull(sum(size), 0) FROM snapshots";
         let row = |row: &rusqlite::Row<'_>| Ok(Amount { count: row.get(0)?, bytes: row.get(1)? });
@@ -169,7 +169,7 @@ impl EmbeddedStore {
     }
 }
 
-/// Whether a directory is part of a mount that this process sees.
+/// Returns whether a directory is part of a mount that this process sees.
 fn is_mounted(mounts: &str, path: &Path) -> bool {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string();
     let ends = |at: usize| !mounts[at + path.len()..].starts_with(|next: char| next.is_ascii_digit());

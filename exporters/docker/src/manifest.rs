@@ -17,7 +17,7 @@ struct Item {
     layers: Vec<String>,
 }
 
-/// The bytes of `manifest.json` for `images`.
+/// Returns the bytes of `manifest.json` for `images`.
 pub(crate) fn document(images: &[NamedImage<'_>], options: &DockerOptions, work: &Work) -> Result<Vec<u8>> {
     let items: Vec<Item> = images.iter().map(|named| item(named, options, work)).collect::<Result<_>>()?;
     json::compact(&items)
@@ -56,7 +56,7 @@ fn item(NamedImage { image, names }: &NamedImage<'_>, options: &DockerOptions, w
     })
 }
 
-/// What was attempted; it names the option, which has a default.
+/// Returns what was attempted; it names the option, which has a default.
 fn seen_by_docker(wanted: &Platform) -> String {
     format!("cannot choose the image that Docker sees (platform={wanted})")
 }

@@ -65,7 +65,7 @@ impl DockerOptions {
         self.format.unwrap_or_default()
     }
 
-    /// The options of images in this format.
+    /// Returns the options of images in this format.
     pub(crate) fn image(&self) -> Result<ImageOptions> {
         match self.format() {
             Format::Combined => Ok(self.image.clone()),
@@ -73,12 +73,12 @@ impl DockerOptions {
         }
     }
 
-    /// Whether a layer that is there already is a symbolic link.
+    /// Returns whether a layer that already exists is a symbolic link.
     pub(crate) fn symlinks(&self) -> bool {
         self.symlinks.unwrap_or(true)
     }
 
-    /// The platform that Docker sees of an image for several.
+    /// Returns the platform that Docker sees of an image for several.
     pub(crate) fn platform(&self) -> Platform {
         self.platform.clone().unwrap_or_else(Platform::host)
     }

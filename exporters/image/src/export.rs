@@ -13,7 +13,7 @@ use longshore_core::{
 use crate::ImageExporter;
 use crate::options::StoreOptions;
 
-/// Brings images into `store`, if there is one, and from there to registries; their names and tags come last.
+/// Brings images into `store`, if any, and from there to registries; their names and tags come last.
 pub(crate) fn stage<'a>(
     images: Vec<NamedImage<'a>>,
     options: &StoreOptions,

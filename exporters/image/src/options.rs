@@ -92,22 +92,22 @@ impl Options for StoreOptions {
 }
 
 impl StoreOptions {
-    /// Whether the image goes into the image store.
+    /// Returns whether the image goes into the image store.
     pub(crate) fn is_stored(&self) -> bool {
         self.store.unwrap_or(true)
     }
 
-    /// Whether the layers are unpacked.
+    /// Returns whether the layers are unpacked.
     pub(crate) fn is_unpacked(&self) -> bool {
         self.unpack.unwrap_or(false)
     }
 
-    /// Whether the image is pushed.
+    /// Returns whether the image is pushed.
     pub(crate) fn is_pushed(&self) -> bool {
         self.is_pushed.unwrap_or(false)
     }
 
-    /// Where the images of `result` are pushed; `None` if they are not.
+    /// Opens the repositories to which the images of `result` are pushed; `None` if they are not pushed.
     ///
     /// # Errors
     /// As [`Push::open`].
@@ -115,7 +115,7 @@ impl StoreOptions {
         self.is_pushed().then(|| Push::open(result, &self.image, &self.push, cx)).transpose()
     }
 
-    /// What the outlet of the push, if there is one, can do in `run`.
+    /// Returns `run` with the abilities of the outlet of the push, if any.
     ///
     /// # Errors
     /// As [`ImageOptions::names`].
@@ -131,7 +131,7 @@ impl StoreOptions {
         if self.is_pushed() { self.push.check_result(&self.image, result) } else { Ok(()) }
     }
 
-    /// All names of an image with `digest` that is to be called `names`.
+    /// Returns all names of an image with `digest` and the given `names`.
     ///
     /// # Errors
     /// A name that becomes invalid with the digest.

@@ -57,7 +57,7 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// The exit code for an error.
+/// Returns the exit code for an error.
 pub(crate) fn of(error: &anyhow::Error) -> Code {
     match error.downcast_ref::<Error>().map(Error::kind) {
         Some(ErrorKind::InvalidOption) => Code::Usage,

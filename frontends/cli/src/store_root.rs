@@ -22,7 +22,7 @@ pub(crate) struct StoreRoot {
 }
 
 impl StoreRoot {
-    /// The store at the address that `--store` gave, or where it is without one.
+    /// Returns the store at the address of `--store`, or the default one.
     pub(crate) fn new(kinds: StoreRegistry, given: Option<OsString>) -> Self {
         Self { kinds: Arc::new(kinds), given }
     }
@@ -69,7 +69,7 @@ impl StoreRoot {
             .with_hint("`longshore import` or an export with type=image creates one; --store names another")
     }
 
-    /// The address that a person gave.
+    /// Returns the address that a person gave.
     fn named(&self) -> Option<OsString> {
         self.given.clone().or_else(|| variable(VARIABLE))
     }
@@ -90,7 +90,7 @@ fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Where the store is if nobody says. Root of a user namespace is an ordinary user with the user's own store.
+/// Returns the default path of the store. Root of a user namespace is an ordinary user with the user's own store.
 fn default_path() -> Result<PathBuf> {
     if is_root() {
         return Ok("/var/lib/longshore".into());

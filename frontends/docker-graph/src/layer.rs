@@ -33,7 +33,7 @@ impl StoredLayer {
     /// Finds the layer with this chain ID, which must have this diffID, on top of `parent`.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) if it is not there; metadata that contradicts itself.
+    /// [`NotFound`](ErrorKind::NotFound) if it is missing; metadata that contradicts itself.
     pub(crate) fn find(root: &Arc<Root>, chain_id: &Digest, diff_id: &Digest, parent: Option<&Digest>) -> Result<Self> {
         let at = place(chain_id);
         let line = |file: &str| root.image.read_line(at.join(file));
@@ -64,7 +64,7 @@ impl StoredLayer {
         Ok(Self { root: root.clone(), chain_id: chain_id.clone(), diff_id: diff_id.clone(), cache_id })
     }
 
-    /// The bytes of its tar archive; `None` if there is no tar-split to tell.
+    /// Returns the bytes of its tar archive; `None` if there is no tar-split to tell.
     ///
     /// The file `size` says something else: the sizes of what is in the directory, symbolic links among it.
     ///
@@ -87,7 +87,7 @@ impl StoredLayer {
         sum().map(Some).map_err(|error| self.not_whole(error))
     }
 
-    /// The directory of its files.
+    /// Returns the directory of its files.
     pub(crate) fn files(&self) -> Result<Directory> {
         let files = self.root.home.directory(self.root.driver.files(&self.cache_id));
         files.map_err(|error| match error.kind() {
@@ -98,7 +98,7 @@ impl StoredLayer {
         })
     }
 
-    /// Its tar-split from the start; `None` if it is not there.
+    /// Returns its tar-split from the start; `None` if it is missing.
     fn tar_split(&self) -> Result<Option<Parts<Box<dyn Read + Send>>>> {
         let file = match self.root.image.file(place(&self.chain_id).join("tar-split.json.gz")) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -114,7 +114,7 @@ impl StoredLayer {
         }
     }
 
-    /// Its tar archive, with the content that `files` has.
+    /// Returns its tar archive, with the content that `files` has.
     fn read(&self, files: Files) -> Result<Box<dyn Read + Send + '_>> {
         let gone = || {
             Error::new(ErrorKind::NotFound, format!("layer {} is missing", self.diff_id))

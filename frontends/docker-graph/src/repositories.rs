@@ -49,12 +49,12 @@ impl Repositories {
         Ok(repositories)
     }
 
-    /// All images that have a tag, each with its tags.
+    /// Returns all images that have a tag, each with its tags.
     pub(crate) fn all(&self) -> Vec<Found> {
         self.found(|name| name.is_tagged())
     }
 
-    /// The images that `reference` stands for, as `docker` reads it: a name, else an image ID of `ids` or
+    /// Returns the images that `reference` stands for, as `docker` reads it: a name, else an image ID of `ids` or
     /// the start of one. With `all_tags`, a name alone stands for all tags of it.
     pub(crate) fn find(&self, reference: &str, all_tags: bool, ids: &[Digest]) -> Result<Vec<Found>> {
         if let Some(id) = reference.parse::<Digest>().ok().filter(|id| ids.contains(id)) {

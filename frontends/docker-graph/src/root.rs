@@ -49,20 +49,20 @@ impl Root {
         opened.attempt(|| format!("cannot read Docker's storage in {}", path.display()))
     }
 
-    /// What images are called.
+    /// Returns the names of images.
     pub(crate) fn repositories(&self) -> Result<Repositories> {
         let read = self.image.read("repositories.json", REPOSITORIES_LIMIT)?;
         let parsed = read.map_or_else(|| Ok(Repositories::default()), |bytes| Repositories::parse(&bytes));
         parsed.attempt(|| format!("cannot read {}", self.image.path().join("repositories.json").display()))
     }
 
-    /// The IDs of all images.
+    /// Returns the IDs of all images.
     pub(crate) fn ids(&self) -> Result<Vec<Digest>> {
         let names = self.image.names("imagedb/content/sha256")?;
         Ok(names.into_iter().filter_map(|name| format!("sha256:{name}").parse().ok()).collect())
     }
 
-    /// The configuration of an image, which has its ID as digest.
+    /// Returns the configuration of an image, which has its ID as digest.
     pub(crate) fn config(&self, id: &Digest) -> Result<Vec<u8>> {
         let read = self.image.read(Path::new("imagedb/content/sha256").join(id.hex()), CONFIG_LIMIT)?;
         let config = read.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("image {id} not found")))?;
@@ -74,7 +74,7 @@ impl Root {
         Ok(config)
     }
 
-    /// The image that an image was built on, as Docker notes it for what was built or loaded here.
+    /// Returns the image that an image was built on, as Docker notes it for what was built or loaded here.
     pub(crate) fn parent(&self, id: &Digest) -> Result<Option<Digest>> {
         let path = Path::new("imagedb/metadata/sha256").join(id.hex()).join("parent");
         let read = self
@@ -93,7 +93,7 @@ fn parse(driver: &str) -> Result<Driver> {
     })
 }
 
-/// The one driver that has images.
+/// Returns the one driver that has images.
 fn choose(root: &Path, present: &[String]) -> Result<Driver> {
     let has_images = |name: &&String| {
         let image = Directory::open(&root.join("image").join(name));
@@ -108,7 +108,7 @@ fn choose(root: &Path, present: &[String]) -> Result<Driver> {
         }
         ([], []) => Err(Error::new(ErrorKind::NotFound, "it has no images of any storage driver")
             .with_hint("name the directory that `docker info` shows as Docker Root Dir")),
-        // No image at all: whatever is asked for is not there.
+        // No image at all: whatever is asked for is missing.
         ([], [driver, ..]) => parse(driver),
         (several, _) => {
             let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();

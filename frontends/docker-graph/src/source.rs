@@ -87,7 +87,7 @@ impl FrontendInstance for Graph {
     }
 }
 
-/// The images that are asked for; all that have a tag, if none is named.
+/// Returns the images that are asked for; all that have a tag, if none is named.
 fn find(root: &Root, reference: &str, all_tags: bool, cx: &FrontendContext<'_>) -> Result<Vec<Found>> {
     let repositories = root.repositories()?;
     for name in &repositories.strange {
@@ -173,7 +173,7 @@ impl Opener<'_> {
         Ok(known().entry(chain_id.clone()).or_insert(layer).clone())
     }
 
-    /// The files of a layer whose tar-split is not there.
+    /// Returns the files of a layer whose tar-split is missing.
     fn made_anew(&self, stored: &StoredLayer) -> Result<DirSource> {
         let missing = |hint: &str| Error::corrupt(format!("layer {} has no tar-split", stored.name())).with_hint(hint);
         if !self.regenerate {

@@ -66,7 +66,7 @@ impl<R: Read> Parts<R> {
         Self { lines: BufReader::with_capacity(64 << 10, input), line: Vec::new(), position: 0 }
     }
 
-    /// The next part; `None` at the end. Entries without content, such as directories, are no parts.
+    /// Returns the next part; `None` at the end. Entries without content, such as directories, are no parts.
     ///
     /// # Errors
     /// A line that is not what tar-split writes, or not the next one.

@@ -20,12 +20,12 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// The files below `root`.
+    /// Returns the files below `root`.
     pub(crate) fn new(root: Directory) -> Self {
         Self { root, last: None }
     }
 
-    /// The directory of all files.
+    /// Returns the directory of all files.
     pub(crate) fn path(&self) -> &Path {
         self.root.path()
     }
@@ -58,7 +58,7 @@ impl Tree {
     }
 }
 
-/// The path below the directory of a layer that a name in its archive stands for. As for dockerd, `..` takes
+/// Returns the path below the directory of a layer that a name in its archive stands for. As for dockerd, `..` takes
 /// away the part before it without a look at the disk.
 fn relative(name: &[u8]) -> Result<PathBuf> {
     let outside = || Error::corrupt("its name points outside the layer");

@@ -77,7 +77,7 @@ impl FrontendInstance for Remote {
     }
 }
 
-/// What refers to an image, to the images of its platforms, and to what refers to them; each once, and after
+/// Returns the referrers of an image, of the images of its platforms, and of those referrers; each once, and after
 /// what it refers to.
 fn referrers(repository: &PullRepository, root: &Descriptor, work: &Work) -> Result<Vec<Descriptor>> {
     let mut subjects = vec![root.clone()];

@@ -22,12 +22,12 @@ impl LayerOptions {
         parse_for(owner, attrs)
     }
 
-    /// The user and group that own every file, if they are given.
+    /// Returns the user and group that own every file, if they are given.
     pub(crate) fn owner(&self) -> Option<(u32, u32)> {
         self.owner.map(|Owner(uid, gid)| (uid, gid))
     }
 
-    /// The files that are left out.
+    /// Returns the files that are left out.
     pub(crate) fn excludes(&self) -> Patterns {
         self.exclude.clone().map(|Excludes(patterns)| patterns).unwrap_or_default()
     }

@@ -12,8 +12,8 @@ pub(crate) struct Found {
     pub(crate) image: StoredImage,
 }
 
-/// The images that `reference` stands for: a name, else the digest of an image or of its configuration, or the
-/// start of one. With `all_tags`, a name alone stands for all tags of it.
+/// Returns the images that `reference` stands for: a name, else the digest of an image or of its configuration, or
+/// the start of one. With `all_tags`, a name alone stands for all tags of it.
 pub(crate) fn find(store: &dyn ImageStore, reference: &str, all_tags: bool) -> Result<Vec<Found>> {
     let name = reference.parse::<ImageName>();
     if let Ok(name) = &name {
@@ -60,8 +60,8 @@ fn named(store: &dyn ImageStore, name: &ImageName, all_tags: bool) -> Result<Vec
     Ok(found)
 }
 
-/// What an image is known by: its digest and, for one platform, that of its configuration. A manifest that
-/// cannot be read has no more than its digest; whoever exports it is told why.
+/// Returns the identity of an image: its digest and, for a single platform, that of its configuration. A manifest
+/// that cannot be read has no more than its digest; whoever exports it is told why.
 fn ids(store: &dyn ImageStore, image: &StoredImage) -> Vec<Digest> {
     let root = &image.root;
     let manifest = read(store, root, MANIFEST_LIMIT).and_then(|bytes| parse_manifest(root, &bytes));

@@ -16,7 +16,7 @@ impl Challenge {
     }
 }
 
-/// The challenges of all `headers`. What cannot be understood is passed over: another challenge may do.
+/// Returns the challenges of all `headers`. What cannot be understood is passed over: another challenge may do.
 pub(super) fn parse(headers: &[String]) -> Vec<Challenge> {
     let mut challenges = Vec::new();
     for header in headers {
@@ -53,7 +53,7 @@ fn next_item<'t>(text: &'t str, challenges: &mut Vec<Challenge>) -> Option<&'t s
     let end = text.find(|c: char| !is_token(c)).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
     if word.is_empty() {
-        // Not a list any more: go on behind the next comma, if there is one.
+        // Not a list any more: go on behind the next comma, if any.
         return text.split_once(',').map(|(_, rest)| rest);
     }
     let value = rest.trim_start_matches([' ', '\t']).strip_prefix('=');

@@ -59,7 +59,7 @@ impl AuthSession {
         Self { registry, hosts, files, policy, is_insecure, state: Mutex::default(), fetching }
     }
 
-    /// The `Authorization` of a request to `url` that does what `scopes` say, and more of `list`; `None`
+    /// Returns the `Authorization` of a request to `url` with `scopes`, and further ones from `list`; `None`
     /// where nothing is asked for or nothing is known.
     pub(crate) fn header(
         &self,

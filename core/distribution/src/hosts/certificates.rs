@@ -23,7 +23,7 @@ pub(super) fn read(place: &Path) -> Result<Tls> {
     Ok(tls)
 }
 
-/// The certificates of a file, at least one.
+/// Returns the certificates of a file, at least one.
 pub(super) fn authorities(path: &Path) -> Result<Vec<Certificate<'static>>> {
     let items = items(path)?.into_iter().filter_map(|item| match item {
         PemItem::Certificate(certificate) => Some(certificate),

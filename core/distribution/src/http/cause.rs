@@ -101,7 +101,7 @@ fn io_failure(name: &str, error: &io::Error) -> Failure {
     }
 }
 
-/// The library tells both what it found and what the other side says, in words of its own.
+/// Matches the library's wording, both for local findings and for TLS alerts of the peer.
 fn is_about_certificates(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["certificate", "unknownissuer", "unknownca"].iter().any(|word| text.contains(word))

@@ -53,7 +53,7 @@ impl Failure {
         Self { reason, codes: Vec::new(), retry_after: None, error }
     }
 
-    /// What an answer that is not a success says. Reads its body, up to a limit.
+    /// Returns the failure described by an unsuccessful response. Reads its body, up to a limit.
     pub(crate) fn of(what: &str, response: Response) -> Self {
         let status = response.status();
         let (host, own_hint) = (response.url.authority.clone(), response.hint.clone());
@@ -90,12 +90,12 @@ impl Failure {
         }
     }
 
-    /// Whether the registry gave this error code.
+    /// Returns whether the registry gave this error code.
     pub(crate) fn has_code(&self, code: &str) -> bool {
         self.codes.iter().any(|own| own == code)
     }
 
-    /// Whether the same request may succeed later.
+    /// Returns whether the same request may succeed later.
     pub(crate) fn is_temporary(&self) -> bool {
         match self.reason {
             Reason::Status(status) => is_temporary(status),

@@ -1,4 +1,4 @@
-//! Sending a blob while it is made, before its size or digest is known.
+//! Sending a blob while it is built, before its size or digest is known.
 
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -222,7 +222,7 @@ impl Stream<'_> {
         }
     }
 
-    /// How many bytes the registry has.
+    /// Returns how many bytes the registry has.
     fn ask(&mut self) -> Result<u64, Failure> {
         match ask(self.session, &mut self.location, self.work)? {
             Some(offset) => Ok(offset),

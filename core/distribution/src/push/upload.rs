@@ -95,7 +95,7 @@ pub(super) fn send(
 /// Tells the registry that an upload will not be continued. It would find out, but later.
 pub(super) fn abandon(session: &RunSession, location: &Url) {
     let patience = Some(Duration::from_secs(1));
-    // Also for a run that was asked to stop.
+    // Also for a run that was cancelled.
     let work = Work::default();
     let call = Call { target: Target::Url(location), patience, ..session.at(Method::DELETE, "", Payload::None) };
     // Whatever it answers: it is a courtesy.

@@ -50,8 +50,8 @@ impl GraphEntry {
         is_attestation(&self.descriptor) || own().as_ref().is_some_and(is_unknown)
     }
 
-    /// Returns whether the manifest is that of an image. Signatures may have an image configuration too, which then names no
-    /// platform and no tar layer.
+    /// Returns whether the manifest is that of an image. Signatures may have an image configuration too, which then
+    /// names no platform and no tar layer.
     pub fn is_image(&self) -> bool {
         let is_tar = |layer: &Descriptor| layer.media_type.layer_compression().is_some();
         let layers = &self.manifest.layers;
@@ -61,7 +61,7 @@ impl GraphEntry {
     }
 }
 
-/// Whether an index marks what it lists as being about an image.
+/// Returns whether an index marks what it lists as being about an image.
 pub(super) fn is_attestation(descriptor: &Descriptor) -> bool {
     descriptor.annotations.contains_key(REFERENCE_TYPE) || descriptor.platform.as_ref().is_some_and(is_unknown)
 }
@@ -126,7 +126,7 @@ impl Graph<'_> {
         }
     }
 
-    /// The configuration of a manifest; `None` for anything that is not an image.
+    /// Returns the configuration of a manifest; `None` for anything that is not an image.
     pub(in crate::image) fn config(&self, manifest: &Manifest) -> Result<Option<Arc<ImageConfig>>> {
         self.documents.config(&manifest.config)
     }

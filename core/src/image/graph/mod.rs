@@ -86,7 +86,7 @@ impl<'a> Graph<'a> {
         self
     }
 
-    /// The root of the image.
+    /// Returns the root of the image.
     pub fn root(&self) -> &Descriptor {
         self.root
     }

@@ -16,8 +16,8 @@ impl Graph<'_> {
     /// - Attestations and artifacts are never chosen.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) if the image has none for that platform, with the available ones as the hint;
-    /// documents that are missing or do not match their descriptors.
+    /// [`NotFound`](ErrorKind::NotFound) if the image has none for that platform, with the available ones as the
+    /// hint; documents that are missing or do not match their descriptors.
     pub fn platform(&self, wanted: &Platform) -> Result<Descriptor> {
         let mut candidates = self.listed()?;
         candidates.retain(|candidate| !is_attestation(candidate));
@@ -47,7 +47,7 @@ impl Graph<'_> {
         }
     }
 
-    /// The same manifests; those without a platform get that of their configuration, or are left out.
+    /// Returns the same manifests; those without a platform get that of their configuration, or are left out.
     fn with_platforms(&self, candidates: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
         let mut found = Vec::new();
         for candidate in candidates {
@@ -60,15 +60,16 @@ impl Graph<'_> {
         Ok(found)
     }
 
-    /// Whether a manifest is that of an image. Its configuration is read only if its type does not say what it is.
+    /// Returns whether a manifest is that of an image. Its configuration is read only if its type does not say what
+    /// it is.
     fn is_of_image(&self, descriptor: &Descriptor) -> Result<bool> {
         let manifest = self.manifest(descriptor);
         let manifest = manifest.attempt(|| format!("cannot read image {}", descriptor.digest))?;
         Ok(manifest.config.media_type.is_config() || self.entry(descriptor)?.is_image())
     }
 
-    /// What the configuration of a manifest says; `None` for what is no image for a platform, and for a manifest
-    /// that an index lists and that is missing.
+    /// Returns the platform in the configuration of a manifest; `None` if it is not an image for a platform, and
+    /// for a manifest that an index lists and that is missing.
     fn configured(&self, descriptor: &Descriptor) -> Result<Option<Platform>> {
         if descriptor.digest == self.root.digest {
             return self.image(descriptor).map(|(entry, _)| entry.platform());

@@ -55,12 +55,12 @@ impl Graph<'_> {
         [self.root].into_iter().chain(self.referrers)
     }
 
-    /// Whether a method read this blob whole, and so verified it, or returned the error of reading it.
+    /// Returns whether a method read this blob whole, and so verified it, or returned the error of reading it.
     pub(in crate::image) fn was_tried(&self, descriptor: &Descriptor) -> bool {
         self.documents.was_tried(descriptor)
     }
 
-    /// What a document lists; nothing for what is no document, which is not read.
+    /// Returns the references of a document; none for other blobs, which are not read.
     fn children(&self, descriptor: &Descriptor) -> Result<Vec<Descriptor>> {
         if descriptor.media_type.is_index() {
             return Ok(self.documents.index(descriptor)?.manifests.clone());

@@ -93,8 +93,9 @@ impl PushOptions {
         Ok(image.names(result)?.iter().flatten().map(line).collect())
     }
 
-    /// What the outlet of this push can do in `run`. Layers go to the first repository while they are made, or
-    /// are found there, where that serves all: the repositories are of one registry and for the same images.
+    /// Returns `run` with the abilities of the outlet of this push. Layers go to the first repository while they
+    /// are built, or are found there, where that serves all: the repositories are of one registry and for the same
+    /// images.
     ///
     /// # Errors
     /// As [`ImageOptions::names`].

@@ -49,7 +49,7 @@ impl<'p> Outlet<'p> {
         (streams || reuses).then_some(outlet)
     }
 
-    /// What the registry has of the blobs that it was seen to have; nothing, if none can be taken.
+    /// Returns one of the seen blobs that the registry still has; `None` if none can be reused.
     fn seen(
         &self,
         layer: &Layer,

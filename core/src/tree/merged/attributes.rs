@@ -70,7 +70,7 @@ impl Attributes {
     }
 }
 
-/// Whether an extended attribute means something to overlayfs.
+/// Returns whether an extended attribute means something to overlayfs.
 pub(crate) fn is_attribute_of_overlay(name: &[u8]) -> bool {
     name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.")
 }

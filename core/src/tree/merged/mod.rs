@@ -107,7 +107,7 @@ struct Changes {
 }
 
 impl<C> Default for MergedTree<C> {
-    /// An empty tree with the default limits.
+    /// Creates an empty tree with the default limits.
     fn default() -> Self {
         Self::new(Limits::default())
     }
@@ -152,7 +152,7 @@ impl<C> MergedTree<C> {
         self.changes.linked.get(&id).map(|(layer, path)| (*layer as usize, &**path))
     }
 
-    /// The number of the last layer.
+    /// Returns the number of the last layer.
     fn last(&self) -> u32 {
         self.layers.saturating_sub(1)
     }

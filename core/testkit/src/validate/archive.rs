@@ -50,7 +50,7 @@ fn read(path: &Path, to: &Path, problems: &mut Problems) -> Result<()> {
     reader.drain()
 }
 
-/// The name as it is sorted: a directory ends in a slash.
+/// Returns the name as it is sorted: a directory ends in a slash.
 fn name(entry: &Entry) -> String {
     let slash = if entry.kind == EntryKind::Directory { "/" } else { "" };
     format!("{}{slash}", String::from_utf8_lossy(&entry.path))

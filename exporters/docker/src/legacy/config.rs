@@ -70,7 +70,7 @@ impl V1Image {
         })
     }
 
-    /// What Docker says of all layers but the top one.
+    /// Returns what Docker says of all layers but the top one.
     pub(super) fn below() -> Self {
         Self {
             id: String::new(),
@@ -213,7 +213,7 @@ struct Fields {
 }
 
 impl Fields {
-    /// A value, or Go's zero value.
+    /// Returns a value, or Go's zero value.
     fn value<T: DeserializeOwned + Default>(&self, key: &str) -> Result<T> {
         Ok(self.get::<Option<T>>(key)?.flatten().unwrap_or_default())
     }
@@ -232,7 +232,7 @@ impl Fields {
         })
     }
 
-    /// A list in which `null` is the empty string.
+    /// Returns a list in which `null` is the empty string.
     fn list(&self, key: &str) -> Result<List> {
         Ok(self.value::<Option<Vec<Option<String>>>>(key)?.map(strings))
     }
@@ -253,7 +253,7 @@ impl Fields {
         Ok(map.map(|map| map.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()))
     }
 
-    /// The keys of an object of objects, whatever is in those.
+    /// Returns the keys of an object of objects, whatever is in those.
     fn set(&self, key: &str) -> Result<Option<Set>> {
         let set: Option<BTreeMap<String, Option<BTreeMap<String, IgnoredAny>>>> = self.value(key)?;
         Ok(set.map(|set| set.into_keys().map(|key| (key, Empty {})).collect()))

@@ -58,7 +58,7 @@ pub(crate) enum Content {
     Layer(Digest),
 }
 
-/// The records of the archive that holds `images`, sorted by path.
+/// Returns the records of the archive that holds `images`, sorted by path.
 ///
 /// The tar stream of a layer is written at the first place in the order of images and layers that has it;
 /// other places have a symbolic link to there or, without `symlinks`, the tar stream again. `size_of` is the
@@ -107,7 +107,7 @@ fn check(image: &SavedImage) -> Result<()> {
     Ok(())
 }
 
-/// An image without layers, in the words of Docker.
+/// Returns an image without layers, in the words of Docker.
 pub(super) fn no_layers() -> Error {
     Error::new(ErrorKind::Unsupported, "empty export - not implemented")
         .with_hint("format=combined supports images without layers")
@@ -123,7 +123,7 @@ struct Archive<'a> {
 }
 
 impl Archive<'_> {
-    /// Adds what belongs to one image, and answers the IDs of its layers.
+    /// Adds what belongs to one image, and returns the IDs of its layers.
     fn add_image(&mut self, id: &Digest, image: &SavedImage) -> Result<Vec<String>> {
         let mtime = V1Image::parse(&image.config)?.created.mtime();
         let diff_ids: Vec<Digest> = image.layers.iter().map(|layer| layer.diff_id.clone()).collect();
@@ -315,7 +315,7 @@ repositories file 644 329 0";
         }
     }
 
-    /// All orders of four images.
+    /// Returns all orders of four images.
     fn orders() -> Vec<[usize; 4]> {
         let all = (0..256).map(|n| [n & 3, n >> 2 & 3, n >> 4 & 3, n >> 6]);
         let orders: Vec<_> = all.filter(|order| (0..4).all(|place| order.contains(&place))).collect();

@@ -10,10 +10,10 @@ use crate::exit_code;
 
 /// Export sources to one or more outputs
 ///
-/// A source is SCHEME:VALUE, such as `rootfs:DIR`, `image:NAME` or `docker://NAME`, followed by comma-separated options:
-/// `longshore sources` lists schemes and options. Quote a source whose path contains a comma as a whole, as in
-/// '"rootfs:a,b",owner=0:0'. Prefixed with a platform, as in `linux/arm64=rootfs:DIR`, several directories make
-/// one multi-platform image.
+/// A source is SCHEME:VALUE, such as `rootfs:DIR`, `image:NAME` or `docker://NAME`, followed by comma-separated
+/// options: `longshore sources` lists schemes and options. Quote a source whose path contains a comma as a whole,
+/// as in '"rootfs:a,b",owner=0:0'. Prefixed with a platform, as in `linux/arm64=rootfs:DIR`, several directories
+/// make one multi-platform image.
 ///
 /// Either all outputs are written, or none. Registry tags are pushed last: if a tag is refused, outputs already
 /// written remain.

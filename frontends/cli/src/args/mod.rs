@@ -22,8 +22,8 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Image store: a directory, or SCHEME:VALUE such as dir:PATH [default:
-    /// $LONGSHORE_ROOT, else /var/lib/longshore for root and $XDG_DATA_HOME/longshore for other users]
+    /// Image store: a directory, or SCHEME:VALUE such as dir:PATH [default: $LONGSHORE_ROOT, else
+    /// /var/lib/longshore for root and $XDG_DATA_HOME/longshore for other users]
     #[arg(long, global = true, value_name = "DIR|SCHEME:VALUE", help_heading = "Image store")]
     pub(crate) store: Option<OsString>,
 }
@@ -127,7 +127,7 @@ pub(crate) enum SaveFormat {
 }
 
 impl SaveFormat {
-    /// The value of `format=` of `type=docker`.
+    /// Returns the value of `format=` of `type=docker`.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Combined => "combined",
@@ -166,9 +166,9 @@ pub(crate) struct TagArgs {
 
 /// Unpack an image of the image store: one directory per layer, for overlayfs, or a single directory
 ///
-/// Without --to or --mount, mount options are printed to standard output, for use as in
-/// `mount -t overlay overlay -o "$(longshore unpack app:1)" DIR`. The mount is read-only; add upperdir and
-/// workdir to make it writable. Unmount before removing the name and pruning the store.
+/// Without --to or --mount, mount options are printed to standard output, for use as in `mount -t overlay overlay
+/// -o "$(longshore unpack app:1)" DIR`. The mount is read-only; add upperdir and workdir to make it writable.
+/// Unmount before removing the name and pruning the store.
 ///
 /// For root, files get the owners from the image. For an ordinary user, all files belong to that user and
 /// devices are skipped; to mount, use a user namespace, such as one from `unshare -rm`.

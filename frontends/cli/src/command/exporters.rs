@@ -49,7 +49,7 @@ fn listing(title: &str, summary: &str, options: &[OptionInfo]) -> String {
     text + "\n"
 }
 
-/// The page `docs/exporters.md`.
+/// Returns the page `docs/exporters.md`.
 pub(crate) fn exporters_page(exporters: &ExporterRegistry) -> String {
     let mut page = "# Exporters\n\nGenerated from the exporters' declarations; a test fails when this page is \
         stale. `longshore exporters` prints the same.\n\nAn output is one CSV record: `-o type=TYPE,KEY=VALUE,…`. Quote a value that contains a comma together with its key: \
@@ -61,7 +61,7 @@ pub(crate) fn exporters_page(exporters: &ExporterRegistry) -> String {
     page
 }
 
-/// The page `docs/sources.md`.
+/// Returns the page `docs/sources.md`.
 pub(crate) fn sources_page(frontends: &FrontendRegistry) -> String {
     let mut page = "# Sources\n\nGenerated from the frontends' declarations; a test fails when this page is \
         stale. `longshore sources` prints the same.\n\nA source is one CSV record, like an output: \
