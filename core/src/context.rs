@@ -158,6 +158,7 @@ pub enum Turn {
 
 /// The report of one output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Response {
     /// The type of its exporter.
     #[serde(rename = "type")]
@@ -171,6 +172,7 @@ pub struct Response {
 
 /// An image that an output wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ExportedImage {
     /// Its names.
     pub names: Vec<String>,
@@ -179,4 +181,24 @@ pub struct ExportedImage {
     /// The digest of its configuration, if it has a single platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Digest>,
+}
+
+impl Response {
+    /// Creates a response of the exporter with this type.
+    pub fn new(kind: impl Into<String>, destination: Option<String>, images: Vec<ExportedImage>) -> Self {
+        Self { kind: kind.into(), destination, images }
+    }
+}
+
+impl ExportedImage {
+    /// Creates an image as it was written.
+    pub fn new(names: Vec<String>, root: Descriptor, config: Option<Digest>) -> Self {
+        Self { names, root, config }
+    }
+
+    /// Sets the names that it got.
+    #[must_use]
+    pub fn with_names(self, names: Vec<String>) -> Self {
+        Self { names, ..self }
+    }
 }

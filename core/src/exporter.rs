@@ -55,6 +55,7 @@ impl<T: ExporterType> Exporter for T {
 
 /// The description of an exporter, for help and other programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ExporterInfo {
     /// The name in `type=…`.
     #[serde(rename = "type")]
@@ -63,6 +64,17 @@ pub struct ExporterInfo {
     pub summary: Cow<'static, str>,
     /// Its options, in the order of the reference page.
     pub options: Vec<OptionInfo>,
+}
+
+impl ExporterInfo {
+    /// Creates the description of an exporter.
+    pub fn new(
+        kind: impl Into<Cow<'static, str>>,
+        summary: impl Into<Cow<'static, str>>,
+        options: Vec<OptionInfo>,
+    ) -> Self {
+        Self { kind: kind.into(), summary: summary.into(), options }
+    }
 }
 
 /// One output of one build, with checked options.

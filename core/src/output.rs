@@ -10,6 +10,7 @@ const NOUN: &str = "output";
 
 /// One output as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OutputSpec {
     /// Its type.
     pub kind: String,
@@ -29,6 +30,23 @@ pub enum Dest {
 }
 
 impl OutputSpec {
+    /// Creates an output without a destination and options.
+    pub fn new(kind: impl Into<String>) -> Self {
+        Self { kind: kind.into(), dest: None, attrs: Attrs::default() }
+    }
+
+    /// Sets the destination.
+    #[must_use]
+    pub fn with_dest(self, dest: Option<Dest>) -> Self {
+        Self { dest, ..self }
+    }
+
+    /// Sets the options.
+    #[must_use]
+    pub fn with_attrs(self, attrs: Attrs) -> Self {
+        Self { attrs, ..self }
+    }
+
     /// Reads one `--output`; `None` for `type=cacheonly`, which asks for nothing.
     ///
     /// One CSV record of `key=value` fields, as Go's `encoding/csv` reads it. Keys are trimmed and

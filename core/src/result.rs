@@ -12,6 +12,7 @@ use crate::layer::Layer;
 
 /// What a build made: images, in order.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct BuildResult {
     /// The images.
     pub images: Vec<Image>,
@@ -21,6 +22,7 @@ pub struct BuildResult {
 
 /// One image, for one platform or several.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Image {
     /// The names that it offers to outputs with `name=*`.
     pub names: Vec<ImageName>,
@@ -54,6 +56,7 @@ pub enum Built {
 
 /// What one platform's image consists of.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Artifact {
     /// Its layers, the base first.
     pub layers: Vec<Arc<Layer>>,
@@ -68,6 +71,7 @@ pub struct Artifact {
 
 /// An existing image: a manifest, an index, or any other graph of descriptors.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Existing {
     /// Its root.
     pub root: Descriptor,
@@ -77,10 +81,48 @@ pub struct Existing {
     pub provider: Arc<dyn Provider>,
 }
 
+impl BuildResult {
+    /// Creates a result of `images`, without an epoch.
+    pub fn new(images: Vec<Image>) -> Self {
+        Self { images, epoch: None }
+    }
+
+    /// Sets the epoch.
+    #[must_use]
+    pub fn with_epoch(self, epoch: Option<Epoch>) -> Self {
+        Self { epoch, ..self }
+    }
+}
+
 impl Image {
     /// Creates an image without names.
     pub fn new(content: ImageContent) -> Self {
         Self { names: Vec::new(), content, metadata: IndexMap::new() }
+    }
+
+    /// Sets the names that it offers.
+    #[must_use]
+    pub fn with_names(self, names: Vec<ImageName>) -> Self {
+        Self { names, ..self }
+    }
+}
+
+impl Existing {
+    /// Creates an image without referrers.
+    pub fn new(root: Descriptor, provider: Arc<dyn Provider>) -> Self {
+        Self { root, referrers: Vec::new(), provider }
+    }
+
+    /// Sets the manifests that travel with it.
+    #[must_use]
+    pub fn with_referrers(self, referrers: Vec<Descriptor>) -> Self {
+        Self { referrers, ..self }
+    }
+
+    /// Sets the provider of its blobs.
+    #[must_use]
+    pub fn with_provider(self, provider: Arc<dyn Provider>) -> Self {
+        Self { provider, ..self }
     }
 }
 
@@ -98,6 +140,12 @@ impl Artifact {
     /// Creates an image of `layers` without a base.
     pub fn new(layers: Vec<Arc<Layer>>, config: ImageConfig) -> Self {
         Self { layers, config, base: None, annotations: BTreeMap::new() }
+    }
+
+    /// Sets the configuration of the image that it builds on.
+    #[must_use]
+    pub fn with_base(self, base: ImageConfig) -> Self {
+        Self { base: Some(base), ..self }
     }
 
     /// Returns whether it is the image that it builds on, with nothing on top.

@@ -139,7 +139,7 @@ fn fill_file<'a>(destination: PathBuf, fill: impl FnOnce(&File) -> Result<()>) -
 }
 
 /// Returns the target of a path, which need not exist yet. Loops were detected before.
-fn follow(path: &Path) -> PathBuf {
+pub(crate) fn follow(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     while let Ok(target) = path.read_link() {
         path = path.parent().unwrap_or(Path::new("")).join(target);

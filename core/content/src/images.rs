@@ -74,9 +74,17 @@ pub fn check_name(name: &ImageName, root: &Descriptor) -> Result<()> {
 
 /// What a name points to.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoredImage {
     /// The root: a manifest or an index.
     pub root: Descriptor,
     /// Referrers that are kept with it, such as signatures and SBOMs.
     pub referrers: Vec<Descriptor>,
+}
+
+impl StoredImage {
+    /// Creates an image from its root and referrers.
+    pub fn new(root: Descriptor, referrers: Vec<Descriptor>) -> Self {
+        Self { root, referrers }
+    }
 }

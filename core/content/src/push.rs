@@ -22,6 +22,7 @@ pub trait Pusher: Send + Sync + fmt::Debug {
 
 /// Connection options of a registry, set by an output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RegistryOptions {
     /// Whether to skip certificate checks and to accept plain HTTP.
     pub insecure: bool,
@@ -103,6 +104,7 @@ pub type MakeBlob<'a> = dyn Fn(&mut (dyn Write + Send)) -> Result<Descriptor> + 
 
 /// A blob to push.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct PushBlob<'a> {
     /// The blob.
     pub descriptor: &'a Descriptor,
@@ -127,4 +129,31 @@ pub enum Delivery {
         /// How many times the upload was resumed.
         resumed: u32,
     },
+}
+
+impl RegistryOptions {
+    /// Sets whether certificates are not checked and plain HTTP will do.
+    #[must_use]
+    pub fn with_insecure(self, insecure: bool) -> Self {
+        Self { insecure, ..self }
+    }
+}
+
+impl<'a> PushBlob<'a> {
+    /// Creates a blob that no repository is known to have, from a provider that did not verify it.
+    pub fn new(descriptor: &'a Descriptor, provider: &'a dyn Provider) -> Self {
+        Self { descriptor, provider, origins: &[], is_verified: false }
+    }
+
+    /// Sets the repositories that are said to have it.
+    #[must_use]
+    pub fn with_origins(self, origins: &'a [Origin]) -> Self {
+        Self { origins, ..self }
+    }
+
+    /// Sets whether the provider verified it when it took it in.
+    #[must_use]
+    pub fn with_verified(self, is_verified: bool) -> Self {
+        Self { is_verified, ..self }
+    }
 }

@@ -94,6 +94,7 @@ pub trait BlobWriter: Write + Send {
 
 /// A blob in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BlobInfo {
     /// Its digest.
     pub digest: Digest,
@@ -105,6 +106,7 @@ pub struct BlobInfo {
 
 /// Metadata of a blob, given by its writer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BlobMeta {
     /// Blobs that must be kept as long as this one, such as those listed by a manifest.
     pub references: Vec<Digest>,
@@ -116,7 +118,38 @@ pub struct BlobMeta {
     pub origins: Vec<Origin>,
 }
 
+impl BlobInfo {
+    /// Creates a blob with its metadata.
+    pub fn new(digest: Digest, size: u64, meta: BlobMeta) -> Self {
+        Self { digest, size, meta }
+    }
+}
+
 impl BlobMeta {
+    /// Sets the blobs that must be kept as long as this one.
+    #[must_use]
+    pub fn with_references(self, references: Vec<Digest>) -> Self {
+        Self { references, ..self }
+    }
+
+    /// Sets the digest of the uncompressed tar stream of a layer.
+    #[must_use]
+    pub fn with_diff_id(self, diff_id: Option<Digest>) -> Self {
+        Self { diff_id, ..self }
+    }
+
+    /// Sets the encoders that built a layer.
+    #[must_use]
+    pub fn with_made(self, made: Vec<Made>) -> Self {
+        Self { made, ..self }
+    }
+
+    /// Sets the repositories that have it.
+    #[must_use]
+    pub fn with_origins(self, origins: Vec<Origin>) -> Self {
+        Self { origins, ..self }
+    }
+
     /// Adds everything from `other` that is missing here.
     pub fn merge(&mut self, other: Self) {
         extend(&mut self.references, other.references);

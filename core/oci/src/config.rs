@@ -42,7 +42,7 @@ pub struct History {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// Whether it created no layer.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, deserialize_with = "json::null_is_empty", skip_serializing_if = "std::ops::Not::not")]
     pub empty_layer: bool,
     /// Unknown fields, preserved.
     #[serde(flatten)]
@@ -53,7 +53,8 @@ pub struct History {
 struct RootFs {
     #[serde(rename = "type")]
     kind: String,
-    diff_ids: Option<Vec<Digest>>,
+    #[serde(default, deserialize_with = "json::null_is_empty")]
+    diff_ids: Vec<Digest>,
 }
 
 impl ImageConfig {
@@ -122,12 +123,12 @@ impl ImageConfig {
     /// # Errors
     /// `rootfs` is malformed.
     pub fn diff_ids(&self) -> Result<Vec<Digest>> {
-        Ok(self.get::<RootFs>("rootfs")?.and_then(|rootfs| rootfs.diff_ids).unwrap_or_default())
+        Ok(self.get::<RootFs>("rootfs")?.map(|rootfs| rootfs.diff_ids).unwrap_or_default())
     }
 
     /// Replaces the digests of the uncompressed layers.
     pub fn set_diff_ids(&mut self, diff_ids: Vec<Digest>) {
-        self.set("rootfs", &RootFs { kind: "layers".to_owned(), diff_ids: Some(diff_ids) });
+        self.set("rootfs", &RootFs { kind: "layers".to_owned(), diff_ids });
     }
 
     /// Returns the history of the image.
@@ -310,5 +311,20 @@ mod tests {
         assert_eq!(message(r#"{"architecture":"amd64","os":""}"#), "invalid image config: missing os");
         assert!(ImageConfig::parse(b"null").is_err());
         assert!(ImageConfig::parse(b"[]").is_err());
+    }
+
+    #[test]
+    fn null_is_as_good_as_absent() {
+        let text = r#"{"architecture":"arm","os":"linux","variant":null,"os.version":null,"os.features":null,"created":null,"config":null,"rootfs":{"type":"layers","diff_ids":null},"history":[{"created":null,"empty_layer":null}]}"#;
+        let config = ImageConfig::parse(text.as_bytes()).unwrap();
+        assert_eq!(config.platform().unwrap(), Platform { variant: None, ..Platform::new("linux", "arm", Some("x")) });
+        assert_eq!((config.diff_ids().unwrap(), config.created().unwrap()), (Vec::new(), None));
+        assert_eq!(config.history().unwrap(), [History::default()]);
+        assert_eq!(config.run_config().unwrap().get::<Vec<String>>("Env").unwrap(), None);
+        assert_eq!(config.to_bytes().unwrap(), text.as_bytes());
+        for text in [r#"{"history":null}"#, r#"{"rootfs":null}"#] {
+            let config = ImageConfig::parse(text.as_bytes()).unwrap();
+            assert_eq!((config.history().unwrap(), config.diff_ids().unwrap()), (Vec::new(), Vec::new()), "{text}");
+        }
     }
 }

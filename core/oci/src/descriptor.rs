@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, MediaType, Platform};
+use crate::json::null_is_empty;
 
 /// A reference to a blob (image-spec, descriptor.md), in Go's field order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,10 +18,10 @@ pub struct Descriptor {
     /// Its size in bytes.
     pub size: u64,
     /// URLs from which the blob can be downloaded.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// Annotations of this reference.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// The blob itself in base64, if it is small.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,6 +56,12 @@ impl Descriptor {
     /// Creates a reference to `bytes`.
     pub fn of(media_type: MediaType, bytes: &[u8]) -> Self {
         Self::new(media_type, Digest::of(bytes), bytes.len() as u64)
+    }
+
+    /// Returns whether the blob is a layer that only its publisher distributes, at its URLs (image-spec, layer.md,
+    /// "Non-Distributable Layers"). It is not pushed, and an image without it is complete.
+    pub fn is_foreign(&self) -> bool {
+        self.media_type.is_not_distributable() && !self.urls.is_empty()
     }
 
     /// Returns the same reference with the annotation `key` set to `value`.

@@ -1,4 +1,4 @@
-//! The one JSON writer for documents that are hashed.
+//! The one JSON writer for documents that are hashed, and what their readers share.
 //!
 //! Writes what Go's `encoding/json` writes, because that is what every peer hashes: `<`, `>`, `&`,
 //! U+2028 and U+2029 escaped, maps sorted by key (by the types that use [`BTreeMap`]), no newline at
@@ -8,7 +8,7 @@
 
 use std::io;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 use crate::error::{Error, Result};
@@ -27,6 +27,14 @@ pub fn compact<T: Serialize>(document: &T) -> Result<Vec<u8>> {
 /// As [`compact`].
 pub fn indented<T: Serialize>(document: &T) -> Result<Vec<u8>> {
     write(document, GoFormatter(PrettyFormatter::with_indent(b"  ")))
+}
+
+/// Reads `null` as an empty list, map or number: Go's tools write it for a slice or map that was never set.
+///
+/// # Errors
+/// Anything else that is not a `T`.
+pub fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 fn write<T: Serialize, F: Formatter>(document: &T, formatter: F) -> Result<Vec<u8>> {

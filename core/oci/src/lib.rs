@@ -16,7 +16,7 @@ pub use config::{History, ImageConfig, RunConfig, parse_time};
 pub use descriptor::Descriptor;
 pub use digest::{Digest, DigestAlgorithm, Hasher};
 pub use error::{Context, Error, ErrorKind, Result};
-pub use manifest::{Index, Manifest, parse_index, parse_manifest};
+pub use manifest::{Index, Manifest, parse_index, parse_layout_index, parse_manifest};
 pub use media_type::MediaType;
 pub use platform::Platform;
 pub use reference::ImageName;

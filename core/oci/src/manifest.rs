@@ -7,12 +7,14 @@ use serde_json::{Map, Value};
 
 use super::{Descriptor, MediaType};
 use crate::error::{Error, Result};
+use crate::json::null_is_empty;
 
 /// An image manifest (image-spec, manifest.md), in Go's field order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
-    /// Always 2.
+    /// Always 2; 0 in one that was read and has none.
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub schema_version: u32,
     /// Its own media type; required by Docker, optional for OCI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,7 +31,7 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Facts about the image.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// Unknown fields, preserved.
     #[serde(flatten)]
@@ -56,7 +58,8 @@ impl Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Index {
-    /// Always 2.
+    /// Always 2; 0 in one that was read and has none.
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub schema_version: u32,
     /// Its own media type; required by Docker, optional for OCI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,7 +74,7 @@ pub struct Index {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Facts about the image.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// Unknown fields, preserved.
     #[serde(flatten)]
@@ -91,11 +94,6 @@ impl Index {
             unknown: Map::new(),
         }
     }
-}
-
-/// BuildKit writes `"layers": null` for an image without layers.
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Descriptor>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Reads the manifest that `descriptor` references from its verified bytes.
@@ -126,6 +124,21 @@ pub fn parse_index(descriptor: &Descriptor, bytes: &[u8]) -> Result<Index> {
     Ok(index)
 }
 
+/// Reads the `index.json` of a layout. Some tools leave out its `schemaVersion`, which is taken to be 2: unlike an
+/// index that is known by its digest, the file is rewritten when the layout changes.
+///
+/// # Errors
+/// Not JSON, not an index, or of another version.
+pub fn parse_layout_index(bytes: &[u8]) -> Result<Index> {
+    let mut index: Index = serde_json::from_slice(bytes)
+        .map_err(|error| Error::input("`index.json` is not an image index").with_source(error))?;
+    if index.schema_version == 0 {
+        index.schema_version = 2;
+    }
+    check_version(index.schema_version).map_err(|reason| Error::input(format!("`index.json` {reason}")))?;
+    Ok(index)
+}
+
 fn parse<T: serde::de::DeserializeOwned>(what: &str, descriptor: &Descriptor, bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes)
         .map_err(|error| Error::input(format!("cannot read {what} {}", descriptor.digest)).with_source(error))
@@ -140,8 +153,8 @@ fn check(
     forbidden: &[&str],
 ) -> Result<()> {
     let refuse = |reason: String| Err(Error::input(format!("{what} {} {reason}", descriptor.digest)));
-    if schema_version != 2 {
-        return refuse(format!("has schemaVersion {schema_version}, expected 2"));
+    if let Err(reason) = check_version(schema_version) {
+        return refuse(reason);
     }
     if let Some(own) = media_type.filter(|own| **own != descriptor.media_type) {
         return refuse(format!("says it is `{own}`, but is referenced as `{}`", descriptor.media_type));
@@ -150,6 +163,14 @@ fn check(
         return refuse(format!("has `{key}`, which makes it both an index and a manifest"));
     }
     Ok(())
+}
+
+fn check_version(schema_version: u32) -> Result<(), String> {
+    match schema_version {
+        2 => Ok(()),
+        0 => Err("has no schemaVersion, expected 2".to_owned()),
+        other => Err(format!("has schemaVersion {other}, expected 2")),
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +195,43 @@ mod tests {
         );
         let manifest: Manifest = serde_json::from_str(&text).unwrap();
         assert_eq!(String::from_utf8(json::compact(&manifest).unwrap()).unwrap(), text);
+    }
+
+    #[test]
+    fn null_is_an_empty_list_or_map_in_every_document() {
+        let full = format!(
+            r#"{{"mediaType":"a","digest":"{EMPTY}","size":2,"urls":null,"annotations":null,"platform":{{"architecture":"arm64","os":"linux","os.features":null}}}}"#
+        );
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"config":{full},"layers":null,"subject":null,"annotations":null,"artifactType":null}}"#
+        );
+        let plain = format!(
+            r#"{{"mediaType":"a","digest":"{EMPTY}","size":2,"platform":{{"architecture":"arm64","os":"linux"}}}}"#
+        );
+        let written: Manifest = serde_json::from_str(&manifest).unwrap();
+        let expected = format!(r#"{{"schemaVersion":2,"config":{plain},"layers":[]}}"#);
+        assert_eq!(String::from_utf8(json::compact(&written).unwrap()).unwrap(), expected);
+        let index = r#"{"schemaVersion":2,"manifests":null,"annotations":null,"later":null}"#;
+        let written: Index = serde_json::from_str(index).unwrap();
+        let expected = r#"{"schemaVersion":2,"manifests":[],"later":null}"#;
+        assert_eq!(String::from_utf8(json::compact(&written).unwrap()).unwrap(), expected);
+        for missing in [r#"{"schemaVersion":2}"#, r#"{"schemaVersion":2,"manifests":{}}"#] {
+            assert!(serde_json::from_str::<Index>(missing).is_err(), "{missing}");
+        }
+    }
+
+    #[test]
+    fn the_version_may_be_missing_from_the_index_of_a_layout_alone() {
+        for text in [r#"{"manifests":[]}"#, r#"{"schemaVersion":null,"manifests":[]}"#] {
+            let index = parse_layout_index(text.as_bytes()).unwrap();
+            assert_eq!(json::compact(&index).unwrap(), br#"{"schemaVersion":2,"manifests":[]}"#, "{text}");
+            let descriptor = Descriptor::of(MediaType::INDEX, text.as_bytes());
+            let error = parse_index(&descriptor, text.as_bytes()).unwrap_err();
+            let expected = format!("index {} has no schemaVersion, expected 2", descriptor.digest);
+            assert_eq!(error.message(), expected, "{text}");
+        }
+        let other = parse_layout_index(br#"{"schemaVersion":1,"manifests":[]}"#).unwrap_err();
+        assert_eq!(other.message(), "`index.json` has schemaVersion 1, expected 2");
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub struct MediaType(Cow<'static, str>);
 
 const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+const OCI_FOREIGN_LAYER: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar";
+const DOCKER_FOREIGN_LAYER: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar";
 
 impl MediaType {
     /// An OCI image manifest.
@@ -41,10 +43,14 @@ impl MediaType {
     /// Returns OCI's equivalent of a Docker type; any other type unchanged.
     #[must_use]
     pub fn to_oci(&self) -> Self {
-        if self.0.contains("vnd.docker.image.rootfs")
-            && let Some(algorithm) = self.layer_compression()
+        if let Some(algorithm) = self.layer_compression()
+            && self.0.starts_with("application/vnd.docker.")
         {
-            return Self::layer(algorithm);
+            let oci = Self::layer(algorithm);
+            return match self.is_not_distributable() {
+                true => Self(oci.0.replace(OCI_LAYER, OCI_FOREIGN_LAYER).into()),
+                false => oci,
+            };
         }
         match self {
             twin if *twin == Self::DOCKER_MANIFEST => Self::MANIFEST,
@@ -57,10 +63,12 @@ impl MediaType {
     /// Returns Docker's equivalent of an OCI type; any other type unchanged.
     #[must_use]
     pub fn to_docker(&self) -> Self {
-        if let Some(suffix) = self.0.strip_prefix(OCI_LAYER)
-            && self.layer_compression().is_some()
-        {
-            return Self(format!("{DOCKER_LAYER}{}", suffix.replace('+', ".")).into());
+        for (oci, docker) in [(OCI_LAYER, DOCKER_LAYER), (OCI_FOREIGN_LAYER, DOCKER_FOREIGN_LAYER)] {
+            if let Some(suffix) = self.0.strip_prefix(oci)
+                && self.layer_compression().is_some()
+            {
+                return Self(format!("{docker}{}", suffix.replace('+', ".")).into());
+            }
         }
         match self {
             twin if *twin == Self::MANIFEST => Self::DOCKER_MANIFEST,
@@ -112,10 +120,10 @@ impl MediaType {
         let name = self.as_str();
         let suffix = name
             .strip_prefix(OCI_LAYER)
-            .or_else(|| name.strip_prefix("application/vnd.oci.image.layer.nondistributable.v1.tar"))
+            .or_else(|| name.strip_prefix(OCI_FOREIGN_LAYER))
             .map(|suffix| suffix.replace('+', "."))
             .or_else(|| name.strip_prefix(DOCKER_LAYER).map(Into::into))
-            .or_else(|| name.strip_prefix("application/vnd.docker.image.rootfs.foreign.diff.tar").map(Into::into))?;
+            .or_else(|| name.strip_prefix(DOCKER_FOREIGN_LAYER).map(Into::into))?;
         match suffix.as_str() {
             "" => Some(Algorithm::Uncompressed),
             ".gzip" => Some(Algorithm::Gzip),
@@ -148,6 +156,12 @@ mod tests {
             let docker = oci.to_docker();
             assert!(docker.as_str().starts_with("application/vnd.docker."), "{docker}");
             assert_eq!((docker.to_oci(), docker.layer_compression()), (oci.clone(), oci.layer_compression()));
+        }
+        for suffix in ["", "+gzip", "+zstd"] {
+            let oci = MediaType::from(format!("application/vnd.oci.image.layer.nondistributable.v1.tar{suffix}"));
+            let docker = oci.to_docker();
+            let expected = format!("application/vnd.docker.image.rootfs.foreign.diff.tar{}", suffix.replace('+', "."));
+            assert_eq!((docker.as_str(), docker.to_oci()), (expected.as_str(), oci));
         }
         let other = MediaType::from("application/vnd.in-toto+json".to_owned());
         assert_eq!(other.to_docker(), other);

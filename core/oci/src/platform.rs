@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use oci_spec::image::{Arch, Os};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::json::null_is_empty;
 
 /// Operating system and processor, as `linux/arm64/v8` (image-spec, image-index.md, "platform").
 ///
@@ -22,7 +22,12 @@ pub struct Platform {
     #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
     /// Features that the operating system must have, for Windows.
-    #[serde(rename = "os.features", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "os.features",
+        default,
+        deserialize_with = "null_is_empty",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub os_features: Vec<String>,
     /// The variant of the processor, such as `v7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,12 +133,15 @@ impl Platform {
 impl FromStr for Platform {
     type Err = Error;
 
+    /// Reads any platform that is well-formed, as containerd does: `wasi/wasm` is none of Go's. What is one slip of the
+    /// keyboard away from a common word is an error.
     fn from_str(text: &str) -> Result<Self, Error> {
         let invalid = |reason: &str| {
             Error::option(format!("platform `{}`: {reason}", text.escape_debug()))
                 .with_hint("a platform is OS/ARCH or OS/ARCH/VARIANT, such as linux/amd64 or linux/arm/v7")
         };
-        let parts: Vec<&str> = text.split('/').collect();
+        let lower = text.to_ascii_lowercase();
+        let parts: Vec<&str> = lower.split('/').collect();
         if parts.iter().any(|part| part.is_empty() || !part.bytes().all(is_platform_byte)) {
             return Err(invalid("not of the form OS/ARCH"));
         }
@@ -143,13 +151,65 @@ impl FromStr for Platform {
             _ => return Err(invalid("not of the form OS/ARCH")),
         };
         let platform = Self::new(os, architecture, variant);
-        if matches!(Os::from(platform.os.as_str()), Os::Other(_)) {
-            return Err(invalid(&format!("unknown operating system `{os}`")));
-        }
-        if matches!(Arch::from(platform.architecture.as_str()), Arch::Other(_)) {
-            return Err(invalid(&format!("unknown architecture `{architecture}`")));
+        for (what, word, own, known) in [
+            ("operating system", os, &platform.os, &OPERATING_SYSTEMS[..]),
+            ("architecture", architecture, &platform.architecture, &ARCHITECTURES[..]),
+        ] {
+            if !known.contains(&own.as_str())
+                && let Some(meant) = known.iter().find(|known| is_slip(own, known))
+            {
+                return Err(invalid(&format!("unknown {what} `{word}`")).with_hint(format!("did you mean `{meant}`?")));
+            }
         }
         Ok(platform)
+    }
+}
+
+/// Go's words for what images run on, as far as people write them.
+const OPERATING_SYSTEMS: [&str; 15] = [
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "wasip1",
+    "windows",
+];
+const ARCHITECTURES: [&str; 18] = [
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv",
+    "riscv64", "s390", "s390x", "sparc64", "wasm", "wasm32",
+];
+
+/// Returns whether `word` is `known` with one letter more, less or changed, or with two neighbours swapped. Words that differ
+/// in a digit are names of their own, such as `wasip1` and `wasip2`, and so are short ones, such as `arc` and `arm`.
+fn is_slip(word: &str, known: &str) -> bool {
+    if word.len().min(known.len()) < 4 {
+        return false;
+    }
+    let (mut one, mut other) = (word.as_bytes(), known.as_bytes());
+    while let ([first, rest @ ..], [also, others @ ..]) = (one, other)
+        && first == also
+    {
+        (one, other) = (rest, others);
+    }
+    while let ([rest @ .., last], [others @ .., also]) = (one, other)
+        && last == also
+    {
+        (one, other) = (rest, others);
+    }
+    match (one, other) {
+        ([letter], []) | ([], [letter]) => letter.is_ascii_alphabetic(),
+        ([letter], [also]) => letter.is_ascii_alphabetic() && also.is_ascii_alphabetic(),
+        ([a, b], [c, d]) => (a, b) == (d, c),
+        _ => false,
     }
 }
 
@@ -181,6 +241,7 @@ mod tests {
             ("linux/arm/6", "linux/arm/v6"),
             ("linux/armel", "linux/arm/v6"),
             ("windows/amd64", "windows/amd64"),
+            ("Linux/AMD64", "linux/amd64"),
         ] {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), expected, "{text}");
         }
@@ -247,8 +308,45 @@ mod tests {
     }
 
     #[test]
+    fn platforms_that_go_does_not_know_are_platforms() {
+        for text in [
+            "wasi/wasm",
+            "wasip2/wasm",
+            "linux/loongarch64",
+            "linux/riscv32",
+            "linux/sw_64",
+            "haiku/x86_64-v3",
+            "unikraft/arm64",
+            "linux/arc",
+            "qemu/amd64",
+        ] {
+            let platform = text.parse::<Platform>().unwrap();
+            assert_eq!(platform.to_string(), text);
+            assert_eq!(platform.rank(&platform), Some(0), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_slip_of_the_keyboard_is_no_platform() {
+        for (text, reason, meant) in [
+            ("linux/amd46", "unknown architecture `amd46`", "amd64"),
+            ("linus/amd64", "unknown operating system `linus`", "linux"),
+            ("linux/riscv46", "unknown architecture `riscv46`", "riscv64"),
+            ("linx/arm/v7", "unknown operating system `linx`", "linux"),
+            ("windowss/amd64", "unknown operating system `windowss`", "windows"),
+            ("linux/mipsel", "unknown architecture `mipsel`", "mipsle"),
+        ] {
+            let error = text.parse::<Platform>().unwrap_err();
+            assert_eq!(error.message(), format!("platform `{text}`: {reason}"));
+            assert_eq!(error.hint(), Some(format!("did you mean `{meant}`?").as_str()), "{text}");
+        }
+    }
+
+    #[test]
     fn refuses_what_is_no_platform() {
-        for text in ["", "linux", "linux/", "/amd64", "linux/amd64/v1/x", "linux/amd46", "linus/amd64", "a b/amd64"] {
+        for text in
+            ["", "linux", "linux/", "/amd64", "linux/amd64/v1/x", "wasi//wasm", "a b/amd64", "linux/amd64\u{e9}"]
+        {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
     }

@@ -10,6 +10,7 @@ use crate::result::Artifact;
 
 /// What goes on top of an image.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Edits {
     /// A configuration whose fields replace those of the image, except for its layers.
     pub config: Option<ImageConfig>,
@@ -21,6 +22,7 @@ pub struct Edits {
 
 /// Changes to what a container runs, as the instructions of a Dockerfile make them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RunEdits {
     /// Variables; one that is there is replaced in its place.
     pub env: Vec<(String, String)>,

@@ -4,7 +4,7 @@ use longshore_content::{Verified, Work};
 use longshore_oci::{Context, Descriptor, Digest, Error, ImageConfig, MediaType, Platform, Result};
 use serde::Serialize;
 
-use super::{Graph, GraphEntry};
+use super::{Graph, GraphEntry, is_absent};
 use crate::archive::{EntryKind, Reader};
 use crate::compression::decoder;
 use crate::result::Existing;
@@ -24,6 +24,7 @@ pub enum Detail {
 
 /// The parts of an image.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Inspection {
     /// Its root.
     pub root: Descriptor,
@@ -36,6 +37,7 @@ pub struct Inspection {
 
 /// A manifest of an image.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct InspectedManifest {
     /// The manifest.
     pub digest: Digest,
@@ -54,6 +56,7 @@ pub struct InspectedManifest {
 /// A layer of an image.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct InspectedLayer {
     /// The blob.
     pub digest: Digest,
@@ -64,7 +67,8 @@ pub struct InspectedLayer {
     /// The digest of its uncompressed tar stream, as the configuration says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff_id: Option<Digest>,
-    /// Its contents; `None` if they were not requested, or if it is not a tar archive.
+    /// What it contains; `None` if that was not asked for, for what is no tar archive, and for a layer that
+    /// may not be distributed and is missing.
     #[serde(flatten)]
     pub contents: Option<InspectedContents>,
 }
@@ -82,6 +86,7 @@ pub struct InspectedContents {
 
 /// A file in a layer.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct InspectedFile {
     /// Its path.
     pub path: String,
@@ -126,7 +131,7 @@ impl Inspector<'_> {
     fn layer(&self, layer: &Descriptor, diff_id: Option<Digest>, is_image: bool) -> Result<InspectedLayer> {
         let is_tar = is_image && layer.media_type.layer_compression().is_some();
         let contents = match self.detail {
-            Detail::Files if is_tar => {
+            Detail::Files if is_tar && !is_absent(layer, self.existing.provider.as_ref())? => {
                 let contents = self.contents(layer);
                 Some(contents.attempt(|| format!("cannot read layer {}", layer.digest))?)
             }

@@ -108,7 +108,8 @@ fn kept(layer: &Layer) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
 fn media_type(source: &BlobSource) -> Result<MediaType> {
     let Descriptor { media_type, digest, .. } = &source.descriptor;
     let twin = media_type.to_oci();
-    if twin == *media_type {
+    // What may not be distributed may be missing.
+    if twin == *media_type || media_type.is_not_distributable() {
         return Ok(twin);
     }
     let blob = source.provider.open(digest, 0);

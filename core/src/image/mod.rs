@@ -2,6 +2,7 @@
 
 mod config;
 mod existing;
+mod foreign;
 mod graph;
 mod inspect;
 mod layers;
@@ -27,6 +28,7 @@ use longshore_oci::{
 };
 
 pub use existing::take_apart;
+pub use foreign::{is_absent, say_left_out};
 pub use graph::{Graph, GraphBlob, GraphBlobs, GraphEntries, GraphEntry, GraphLimits, best_platform};
 pub use inspect::{Detail, InspectedContents, InspectedFile, InspectedLayer, InspectedManifest, Inspection, inspect};
 pub use named::{NamedImage, assemble_all, assemble_all_to};
@@ -49,6 +51,7 @@ use layers::PreparedLayer;
 
 /// An image whose blobs are all ready to be copied.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct AssembledImage<'a> {
     /// Its root: a manifest or an index.
     pub root: Descriptor,
@@ -56,7 +59,8 @@ pub struct AssembledImage<'a> {
     pub config: Option<Digest>,
     /// Referrers that are copied with it.
     pub referrers: Vec<Descriptor>,
-    /// Every blob, each once, children before parents.
+    /// Every blob, each once, children before parents, without layers that may not be distributed and that its
+    /// provider lacks.
     pub blobs: Vec<ImageBlob<'a>>,
     /// Missing manifests listed by one of its indexes. A destination that allows it skips them.
     pub missing: Vec<Descriptor>,
@@ -93,6 +97,7 @@ impl Provider for AssembledImage<'_> {
 
 /// A blob and its provider.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ImageBlob<'a> {
     /// The blob.
     pub descriptor: Descriptor,
@@ -199,7 +204,8 @@ pub fn assemble_to<'a>(
             (assembly.index(manifests)?, None)
         }
     };
-    Ok(AssembledImage { root, config, referrers: Vec::new(), blobs: assembly.blobs, missing: Vec::new() })
+    let blobs = foreign::leave_out(assembly.blobs, &cx.work().progress)?;
+    Ok(AssembledImage { root, config, referrers: Vec::new(), blobs, missing: Vec::new() })
 }
 
 struct Assembly<'a, 'o> {
@@ -249,7 +255,7 @@ impl<'a> Assembly<'a, '_> {
         let store = || -> Result<()> {
             let mut writer = self.cx.store().ingest(None)?;
             writer.write_all(bytes)?;
-            writer.commit(BlobMeta { references: references.clone(), ..BlobMeta::default() }).map(drop)
+            writer.commit(BlobMeta::default().with_references(references.clone())).map(drop)
         };
         let stored = store();
         stored.attempt(|| format!("cannot store {}", descriptor.media_type))?;

@@ -8,6 +8,7 @@ use crate::result::BuildResult;
 
 /// An image that is ready to be copied, and its names.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct NamedImage<'a> {
     /// The image.
     pub image: AssembledImage<'a>,
@@ -15,7 +16,12 @@ pub struct NamedImage<'a> {
     pub names: Vec<ImageName>,
 }
 
-impl NamedImage<'_> {
+impl<'a> NamedImage<'a> {
+    /// Creates an image and its names.
+    pub fn new(image: AssembledImage<'a>, names: Vec<ImageName>) -> Self {
+        Self { image, names }
+    }
+
     /// Returns its entry in a response.
     pub fn exported(&self) -> ExportedImage {
         ExportedImage {

@@ -31,7 +31,8 @@ impl Options for ImageOptions {
         visitor.option("compression", "Compression of new layers", "gzip", &mut self.compression)?;
         visitor.option(
             "compression-level",
-            "Compression level: 0 to 12 for gzip, 1 to 22 for zstd",
+            "Compression level: 0 to 12 for gzip, 1 to 22 for zstd; from level 10, zstd takes up to 72 MiB of memory \
+             per job",
             "6 for gzip, 3 for zstd",
             &mut self.compression_level,
         )?;
@@ -89,7 +90,17 @@ impl ImageOptions {
         matches!(self.name, Some(Names::Given(_) | Names::Own))
     }
 
-    /// Returns the explicitly given names; none for `*` and `*?`.
+    /// Returns whether uncompressed layers were asked for.
+    pub(super) fn wants_plain(&self) -> bool {
+        self.compression == Some(Algorithm::Uncompressed)
+    }
+
+    /// Returns whether the option `name` is unset.
+    pub fn is_nameless(&self) -> bool {
+        self.name.is_none()
+    }
+
+    /// Returns the names that were written; none for `*` and `*?`.
     pub fn given_names(&self) -> &[ImageName] {
         match &self.name {
             Some(Names::Given(names)) => names,

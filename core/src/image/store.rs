@@ -20,7 +20,7 @@ fn store_one(blob: &ImageBlob<'_>, store: &dyn ContentStore, work: &Work) -> Res
     work.check()?;
     let descriptor = &blob.descriptor;
     let origins = blob.provider.provider().origins(&descriptor.digest)?;
-    let meta = BlobMeta { references: blob.references.clone(), origins, ..BlobMeta::default() };
+    let meta = BlobMeta::default().with_references(blob.references.clone()).with_origins(origins);
     let present = store.info(&descriptor.digest)?;
     if let Some(present) = present {
         if present.size != descriptor.size {

@@ -12,6 +12,7 @@ use crate::result::{Artifact, Built, Existing, Image, ImageContent};
 
 /// The layers of an image for one platform.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ImageLayers {
     /// The digest of its configuration.
     pub config: Digest,

@@ -3,7 +3,7 @@
 use longshore_content::Work;
 use longshore_oci::{Error, Result};
 
-use super::{AssembledImage, BlobProvider, Graph, GraphBlob, ImageBlob};
+use super::{AssembledImage, BlobProvider, Graph, GraphBlob, ImageBlob, foreign};
 use crate::result::Existing;
 
 /// Returns an existing image with all its blobs, to be copied unchanged. Only manifests and indexes are read.
@@ -27,7 +27,7 @@ pub fn verbatim(existing: &Existing, work: &Work) -> Result<AssembledImage<'stat
         root: root.clone(),
         config,
         referrers: existing.referrers.clone(),
-        blobs: found.blobs.into_iter().map(blob).collect(),
+        blobs: foreign::leave_out(found.blobs.into_iter().map(blob).collect(), &work.progress)?,
         missing: found.missing,
     })
 }

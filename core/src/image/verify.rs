@@ -6,19 +6,22 @@ use std::io;
 use longshore_content::{Hashing, Provider, Task, Verified, Work, copy};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Hasher, ImageConfig, Manifest, MediaType, Result};
 
-use super::{Graph, GraphBlobs};
+use super::{Graph, GraphBlobs, is_absent};
 use crate::archive::Reader;
 use crate::compression::{Algorithm, decoder};
 use crate::result::Existing;
 
 /// The result of [`verify`].
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Verification {
     /// All problems, one line each.
     pub problems: Vec<String>,
     /// Missing manifests listed by an index. This is not a problem by itself: tools that copy one platform of
     /// several skip the others.
     pub missing: Vec<Descriptor>,
+    /// Layers that may not be distributed and that are missing: they stay where their URLs say.
+    pub left_out: Vec<Descriptor>,
 }
 
 /// Reads an image and its referrers completely; returns all problems.
@@ -32,7 +35,8 @@ pub struct Verification {
 pub fn verify(existing: &Existing, work: &Work) -> Result<Verification> {
     let graph = Graph::of(existing, work);
     let provider = existing.provider.as_ref();
-    let mut verifier = Verifier { graph: &graph, provider, work, tars: HashMap::new(), problems: Vec::new() };
+    let mut verifier =
+        Verifier { graph: &graph, provider, work, tars: HashMap::new(), left_out: Vec::new(), problems: Vec::new() };
     let GraphBlobs { blobs, missing } = graph.walk_noting(&mut |error| verifier.add(error))?;
     for blob in blobs.iter().filter(|blob| blob.descriptor.media_type.is_manifest()) {
         verifier.manifest(&blob.descriptor)?;
@@ -40,7 +44,7 @@ pub fn verify(existing: &Existing, work: &Work) -> Result<Verification> {
     for blob in &blobs {
         verifier.blob(&blob.descriptor)?;
     }
-    Ok(Verification { problems: verifier.problems, missing })
+    Ok(Verification { problems: verifier.problems, missing, left_out: verifier.left_out })
 }
 
 struct Verifier<'a> {
@@ -49,6 +53,7 @@ struct Verifier<'a> {
     work: &'a Work,
     /// Layers that are tar archives, with the diffIDs that configurations give them.
     tars: HashMap<Digest, Vec<Digest>>,
+    left_out: Vec<Descriptor>,
     problems: Vec<String>,
 }
 
@@ -99,6 +104,10 @@ impl Verifier<'_> {
 
     fn blob(&mut self, descriptor: &Descriptor) -> Result<()> {
         if self.graph.was_tried(descriptor) {
+            return Ok(());
+        }
+        if is_absent(descriptor, self.provider).unwrap_or_default() {
+            self.left_out.push(descriptor.clone());
             return Ok(());
         }
         let checked = match self.tars.get(&descriptor.digest) {

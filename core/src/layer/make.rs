@@ -108,7 +108,7 @@ impl Workshop<'_> {
     fn describe(self, made: &[MadeLayer]) -> Result<()> {
         for MadeLayer { variant, diff_id, descriptor, newest } in made {
             let made = vec![Made { encoder: variant.encoder(), newest: *newest }];
-            let meta = BlobMeta { diff_id: Some(diff_id.clone()), made, ..BlobMeta::default() };
+            let meta = BlobMeta::default().with_diff_id(Some(diff_id.clone())).with_made(made);
             self.store.update(&descriptor.digest, meta)?;
         }
         Ok(())

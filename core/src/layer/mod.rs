@@ -30,6 +30,7 @@ use crate::tree::Patterns;
 
 /// One layer of an image, not yet read.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Layer {
     /// Where its bytes come from.
     pub source: LayerSource,
@@ -50,6 +51,7 @@ pub enum LayerSource {
 
 /// A directory that becomes a layer: everything below it, without the directory itself.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct DirSource {
     /// The directory.
     pub path: PathBuf,
@@ -73,6 +75,7 @@ pub enum Whiteouts {
 
 /// A tar archive that becomes a layer: verbatim unless a rule changes it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct TarSource {
     /// The archive.
     pub stream: Arc<dyn TarStream>,
@@ -119,6 +122,7 @@ pub trait TarStream: Send + Sync + fmt::Debug {
 
 /// A blob seen in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SeenBlob {
     /// The blob.
     pub digest: Digest,
@@ -128,6 +132,7 @@ pub struct SeenBlob {
 
 /// A layer that exists as a blob.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct BlobSource {
     /// The blob.
     pub descriptor: Descriptor,
@@ -139,6 +144,7 @@ pub struct BlobSource {
 
 /// Changes between a source and its layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rules {
     /// The user and group of every file.
     pub owner: Option<(u32, u32)>,
@@ -150,7 +156,25 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Returns the destination that a user wrote as an absolute path.
+    /// Sets the user and group that own every file.
+    #[must_use]
+    pub fn with_owner(self, owner: Option<(u32, u32)>) -> Self {
+        Self { owner, ..self }
+    }
+
+    /// Sets the files that are left out.
+    #[must_use]
+    pub fn with_excludes(self, excludes: Patterns) -> Self {
+        Self { excludes, ..self }
+    }
+
+    /// Sets the directory in the image, as [`parse_destination`](Self::parse_destination) returns it.
+    #[must_use]
+    pub fn with_destination(self, destination: Vec<u8>) -> Self {
+        Self { destination, ..self }
+    }
+
+    /// Parses a destination, an absolute path.
     ///
     /// # Errors
     /// A path that is not absolute or has a `..`.
@@ -177,7 +201,58 @@ impl Rules {
     }
 }
 
+impl DirSource {
+    /// Creates a source from a directory without whiteouts.
+    pub fn new(path: impl Into<PathBuf>, rules: Rules) -> Self {
+        Self { path: path.into(), whiteouts: Whiteouts::Plain, rules }
+    }
+
+    /// Sets how the directory says that a file of a lower layer is deleted.
+    #[must_use]
+    pub fn with_whiteouts(self, whiteouts: Whiteouts) -> Self {
+        Self { whiteouts, ..self }
+    }
+}
+
+impl TarSource {
+    /// Creates a source from an archive of unknown diffID and size.
+    pub fn new(stream: Arc<dyn TarStream>, rules: Rules) -> Self {
+        Self { stream, diff_id: None, size: None, rules }
+    }
+
+    /// Sets the digest of the uncompressed archive.
+    #[must_use]
+    pub fn with_diff_id(self, diff_id: Option<Digest>) -> Self {
+        Self { diff_id, ..self }
+    }
+
+    /// Sets the size of the uncompressed archive in bytes.
+    #[must_use]
+    pub fn with_size(self, size: Option<u64>) -> Self {
+        Self { size, ..self }
+    }
+}
+
+impl BlobSource {
+    /// Creates a source from a blob and the digest of its uncompressed tar stream.
+    pub fn new(descriptor: Descriptor, diff_id: Digest, provider: Arc<dyn Provider>) -> Self {
+        Self { descriptor, diff_id, provider }
+    }
+}
+
+impl SeenBlob {
+    /// Creates a blob and where it was seen.
+    pub fn new(digest: Digest, origin: Origin) -> Self {
+        Self { digest, origin }
+    }
+}
+
 impl Layer {
+    /// Creates a layer with its history entry.
+    pub fn new(source: LayerSource, history: History) -> Self {
+        Self { source, history }
+    }
+
     /// Returns its name for display: a path, an archive or a digest.
     pub fn name(&self) -> String {
         match &self.source {

@@ -87,6 +87,6 @@ impl BlobWriter for Passing<'_> {
 
     fn commit(self: Box<Self>, meta: BlobMeta) -> Result<BlobInfo> {
         self.out.flush()?;
-        Ok(BlobInfo { digest: self.hasher.finish(), size: self.size, meta })
+        Ok(BlobInfo::new(self.hasher.finish(), self.size, meta))
     }
 }

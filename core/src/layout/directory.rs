@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use longshore_content::{MadeDirectories, ScratchDirectory, ScratchFile, copy, remove_leftovers, sync_directory};
-use longshore_oci::{Context, Descriptor, Digest, Error, Index, MANIFEST_LIMIT, Result, json};
+use longshore_oci::{Context, Descriptor, Digest, Error, Index, MANIFEST_LIMIT, Result, json, parse_layout_index};
 
 use super::lock::IndexLock;
 use super::{OCI_LAYOUT, names};
@@ -124,8 +124,7 @@ impl LayoutDirectory {
             return Err(Error::input(message));
         }
         let bytes = fs::read(&path).attempt(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Error::input(format!("{} is not an image index", path.display())).with_source(error))
+        parse_layout_index(&bytes).attempt(|| format!("cannot use {}", path.display()))
     }
 
     /// Fails if an existing layout cannot be written to: another version, an unreadable index, or something

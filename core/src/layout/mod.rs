@@ -10,7 +10,7 @@ mod read;
 
 pub use archive::LayoutArchive;
 pub use directory::{LayoutDirectory, StagedLayout};
-pub use names::{ListedImage, entries, listed, merge};
+pub use names::{ListedImage, entries, listed, merge, valid_names};
 pub use read::LayoutSource;
 
 /// The content of the file `oci-layout`.

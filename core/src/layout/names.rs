@@ -1,6 +1,7 @@
 //! The index of a layout: the names of its images.
 
 use indexmap::IndexMap;
+use longshore_content::Progress;
 use longshore_oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Digest, ImageName, Index};
 
 use crate::image::NamedImage;
@@ -67,6 +68,19 @@ pub fn listed(index: &Index, wanted: impl Fn(&Descriptor) -> bool) -> Vec<Listed
         image.referrers = index.manifests.iter().filter(is_about).map(unnamed).collect();
     }
     images.into_values().collect()
+}
+
+/// Returns the valid names among `texts`, each once. Invalid ones are skipped with a warning.
+pub fn valid_names(texts: &[String], progress: &Progress) -> Vec<ImageName> {
+    let mut names: Vec<ImageName> = Vec::new();
+    for text in texts {
+        match text.parse::<ImageName>() {
+            Ok(name) if names.contains(&name) => {}
+            Ok(name) => names.push(name),
+            Err(error) => progress.warn(format!("left out a name of the source: {}", error.message())),
+        }
+    }
+    names
 }
 
 /// Returns the name of an entry: a full name, or only a tag.

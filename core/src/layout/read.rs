@@ -5,13 +5,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_content::Provider;
+use longshore_content::{Progress, Provider};
 use longshore_oci::{
     ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Context, Descriptor, Digest, Error, ErrorKind, ImageName, Index,
-    MANIFEST_LIMIT, Result,
+    MANIFEST_LIMIT, Result, parse_layout_index,
 };
 
-use super::names::{ListedImage, listed};
+use super::names::{ListedImage, listed, valid_names};
 use crate::archive::TarFile;
 use crate::result::{Existing, Image, ImageContent};
 
@@ -25,7 +25,7 @@ pub struct LayoutSource {
 #[derive(Debug)]
 enum Place {
     Directory(PathBuf),
-    Archive(TarFile),
+    Archive(Arc<TarFile>),
 }
 
 impl LayoutSource {
@@ -41,8 +41,8 @@ impl LayoutSource {
     ///
     /// # Errors
     /// Not a layout of version 1.0.0.
-    pub fn archive(tar: TarFile) -> Result<Self> {
-        Self::open(Place::Archive(tar))
+    pub fn archive(tar: impl Into<Arc<TarFile>>) -> Result<Self> {
+        Self::open(Place::Archive(tar.into()))
     }
 
     fn open(place: Place) -> Result<Self> {
@@ -52,18 +52,17 @@ impl LayoutSource {
         })?;
         super::check_version(&layout)?;
         let index = place.document("index.json")?;
-        let index = serde_json::from_slice(&index)
-            .map_err(|error| Error::input("`index.json` is not an image index").with_source(error))?;
-        Ok(Self { place, index })
+        Ok(Self { place, index: parse_layout_index(&index)? })
     }
 
     /// Returns the images of the layout, or those that `reference` names: a tag, a full name or a digest.
     ///
-    /// An image with several names is one image. What refers to an image comes with it.
+    /// An image with several names is one image. What refers to an image comes with it. Names that are not valid are left
+    /// out with a warning.
     ///
     /// # Errors
-    /// A reference that names nothing, or different images.
-    pub fn images(self, reference: Option<&str>) -> Result<Vec<Image>> {
+    /// A reference that names nothing, or different images; a layout without an image.
+    pub fn images(self, reference: Option<&str>, progress: &Progress) -> Result<Vec<Image>> {
         let source = Arc::new(self);
         let images = listed(&source.index, |entry| reference.is_none_or(|reference| is_named(entry, reference)));
         if let Some(reference) = reference
@@ -71,15 +70,12 @@ impl LayoutSource {
         {
             return Err(source.not_one(reference, images.len()));
         }
+        if images.is_empty() {
+            return Err(Error::input("there is no image in it"));
+        }
         let image = |ListedImage { root, names, referrers, .. }: ListedImage| {
             let existing = Existing { root, referrers, provider: source.clone() };
-            let mut image = Image::new(ImageContent::Existing(existing));
-            for name in names.iter().filter_map(|name| name.parse::<ImageName>().ok()) {
-                if !image.names.contains(&name) {
-                    image.names.push(name);
-                }
-            }
-            image
+            Image { names: valid_names(&names, progress), ..Image::new(ImageContent::Existing(existing)) }
         };
         Ok(images.into_iter().map(image).collect())
     }
@@ -102,8 +98,9 @@ impl LayoutSource {
                 .unwrap_or_else(|| entry.digest.to_string())
         };
         let known: Vec<String> = self.index.manifests.iter().map(known).collect();
+        let known = if known.is_empty() { "no image".to_owned() } else { known.join(", ") };
         Error::new(ErrorKind::NotFound, format!("`{reference}` is not in the layout"))
-            .with_hint(format!("it has {}", known.join(", ")))
+            .with_hint(format!("it has {known}"))
     }
 }
 

@@ -134,7 +134,7 @@ impl dyn Visitor + '_ {
         default: impl Into<Cow<'static, str>>,
         place: &mut Option<T>,
     ) -> Result<()> {
-        let info = OptionInfo { key: key.into(), help: help.into(), syntax: T::syntax(), default: default.into() };
+        let info = OptionInfo::new(key, help, T::syntax(), default);
         self.visit(info, place)
     }
 
@@ -149,7 +149,7 @@ impl dyn Visitor + '_ {
         default: impl Into<Cow<'static, str>>,
         place: &mut Family<Q, T>,
     ) -> Result<()> {
-        let info = OptionInfo { key: pattern.into(), help: help.into(), syntax: T::syntax(), default: default.into() };
+        let info = OptionInfo::new(pattern, help, T::syntax(), default);
         self.visit_family(info, place)
     }
 }
@@ -172,6 +172,7 @@ impl<T: Value> Place for Option<T> {
 
 /// What people and other programs are told about an option.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct OptionInfo {
     /// Its key.
     pub key: Cow<'static, str>,
@@ -181,6 +182,18 @@ pub struct OptionInfo {
     pub syntax: Cow<'static, str>,
     /// What happens when it is unset.
     pub default: Cow<'static, str>,
+}
+
+impl OptionInfo {
+    /// Creates the description of an option.
+    pub fn new(
+        key: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
+        syntax: impl Into<Cow<'static, str>>,
+        default: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { key: key.into(), help: help.into(), syntax: syntax.into(), default: default.into() }
+    }
 }
 
 /// Reads `attrs` into the options of `type=<kind>`.

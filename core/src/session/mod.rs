@@ -1,5 +1,6 @@
 //! Session: what a program drives. Resolve before the build, export after it.
 
+mod mistyped;
 mod run;
 mod sources;
 mod targets;
@@ -17,7 +18,9 @@ use crate::output::OutputSpec;
 use crate::result::BuildResult;
 use targets::Target;
 
+pub use mistyped::check_parent;
 pub use run::ExportFailure;
+pub use targets::check_stdout;
 
 /// What a program drives: [`resolve`](Self::resolve) before the build, where every bad option and
 /// destination fails, and [`ResolvedSession::export`] after it. The store is opened in between, by the program, which
@@ -83,6 +86,7 @@ impl<'a> Session<'a> {
             outputs.push(ResolvedOutput { kind: spec.kind.clone(), instance, target });
         }
         targets::check_together(outputs.iter().map(|output| &output.target))?;
+        targets::check_parents(outputs.iter().map(|output| &output.target))?;
         let Self { pusher, work, .. } = self;
         Ok(ResolvedSession { outputs, pusher, work })
     }
@@ -105,6 +109,7 @@ struct ResolvedOutput {
 
 /// What an output would write.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Plan {
     /// The type of its exporter.
     pub kind: String,
@@ -119,6 +124,11 @@ impl ResolvedSession {
     /// [`Store::Images`].
     pub fn needs_image_store(&self) -> bool {
         self.image_output().is_some()
+    }
+
+    /// Returns whether an output goes to standard output.
+    pub fn writes_to_stdout(&self) -> bool {
+        self.outputs.iter().any(|output| matches!(output.target, Target::Stdout))
     }
 
     /// Checks that the outputs can go to `store`, which [`export`](Self::export) does as well: a program that

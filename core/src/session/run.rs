@@ -13,6 +13,7 @@ use crate::result::BuildResult;
 
 /// A run that failed, and what was visible by then.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ExportFailure {
     /// The first error, in the order of the outputs.
     pub error: Error,

@@ -9,9 +9,10 @@ use longshore_content::ImageStore;
 use longshore_oci::{Context, Error, ErrorKind, Result};
 use rustix::fs::{Access, FileType, OFlags, access, fcntl_getfl, fstat, makedev};
 
+use super::mistyped::check_parent;
 use crate::layout::LayoutDirectory;
 use crate::output::Dest;
-use crate::sink::{Destination, FileSink, Output};
+use crate::sink::{Destination, FileSink, Output, follow};
 
 /// Where an output goes.
 #[derive(Debug, Clone)]
@@ -44,9 +45,7 @@ impl Target {
                     .with_hint("add dest=FILE, or dest=- for standard output"))
             }
             (Destination::File | Destination::NamedFile, None | Some(Dest::Stdout)) if !is_stdout_open() => {
-                let message = format!("type={kind}: standard output is closed, or /dev/null");
-                let error = Error::new(ErrorKind::Unavailable, message);
-                Err(error.with_hint("redirect standard output to a file or a pipe, or add dest=FILE"))
+                check_stdout().attempt(|| format!("cannot write type={kind}")).map(|()| Self::Stdout)
             }
             (Destination::File | Destination::NamedFile, None | Some(Dest::Stdout)) if io::stdout().is_terminal() => {
                 Err(refuse("an archive is not written to a terminal".to_owned()).with_hint("add dest=FILE"))
@@ -149,6 +148,27 @@ pub(super) fn check_together<'a>(targets: impl Iterator<Item = &'a Target>) -> R
     Ok(())
 }
 
+/// Refuses a destination around which directories would have to be made, unless another output makes them.
+pub(super) fn check_parents<'a>(targets: impl Iterator<Item = &'a Target> + Clone) -> Result<()> {
+    let is_made = |path: &Path| {
+        let is_parent = |target: &Target| match target {
+            Target::Layout(made) | Target::Directory(made) => made == parent(path),
+            _ => false,
+        };
+        targets.clone().any(is_parent)
+    };
+    for target in targets.clone() {
+        match target {
+            Target::File(path) if path.is_symlink() && !path.exists() => check_parent(&follow(path))?,
+            Target::File(path) | Target::Layout(path) | Target::Directory(path) if !is_made(path) => {
+                check_parent(path)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// What is wrong with two outputs, if they cannot both be: layouts are made to be shared, and nothing
 /// else is.
 fn conflict(before: &Target, target: &Target) -> Option<String> {
@@ -204,6 +224,18 @@ fn check_writable(existing: &Path, destination: &Path) -> Result<()> {
     })
 }
 
+/// Fails if what is written to standard output is lost: it was closed when this process began.
+///
+/// # Errors
+/// [`Unavailable`](ErrorKind::Unavailable), if so.
+pub fn check_stdout() -> Result<()> {
+    if is_stdout_open() {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Unavailable, "standard output is closed, or /dev/null");
+    Err(error.with_hint("redirect standard output to a file or a pipe, or name a file"))
+}
+
 /// Whether standard output was open for writing when this process began. In place of one that is closed, the
 /// runtime opens `/dev/null` for reading and writing, where a shell opens it for writing alone.
 fn is_stdout_open() -> bool {
@@ -218,12 +250,12 @@ fn is_stdout_open() -> bool {
     }
 }
 
-fn parent(path: &Path) -> &Path {
+pub(super) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The nearest directory above `path`, or `path` itself, that exists.
-fn existing(path: &Path) -> PathBuf {
+pub(super) fn existing(path: &Path) -> PathBuf {
     path.ancestors()
         .find(|above| above.exists())
         .filter(|above| !above.as_os_str().is_empty())

@@ -100,23 +100,16 @@ impl EmbeddedStore {
         let references = rows(transaction, "SELECT child FROM edges WHERE parent = ?1 ORDER BY rowid", &key, |row| {
             row.get::<_, String>(0)
         })?;
-        let meta = BlobMeta {
-            references: references.iter().map(|text| parse(text)).collect::<Result<_>>()?,
-            diff_id: diff_id.map(|text| parse(&text)).transpose()?,
-            made: rows(
-                transaction,
-                "SELECT encoder, newest FROM made WHERE digest = ?1 ORDER BY rowid",
-                &key,
-                |row| Ok(Made { encoder: row.get(0)?, newest: row.get(1)? }),
-            )?,
-            origins: rows(
-                transaction,
-                "SELECT registry, repository FROM origins WHERE digest = ?1 ORDER BY rowid",
-                &key,
-                |row| Ok(Origin { registry: row.get(0)?, repository: row.get(1)? }),
-            )?,
-        };
-        Ok(Some(BlobInfo { digest: digest.clone(), size, meta }))
+        let references = references.iter().map(|text| parse(text)).collect::<Result<_>>()?;
+        let made = "SELECT encoder, newest FROM made WHERE digest = ?1 ORDER BY rowid";
+        let made = rows(transaction, made, &key, |row| Ok(Made { encoder: row.get(0)?, newest: row.get(1)? }))?;
+        let origins = "SELECT registry, repository FROM origins WHERE digest = ?1 ORDER BY rowid";
+        let origins =
+            rows(transaction, origins, &key, |row| Ok(Origin { registry: row.get(0)?, repository: row.get(1)? }))?;
+        let diff_id = diff_id.map(|text| parse(&text)).transpose()?;
+        let meta = BlobMeta::default().with_references(references).with_diff_id(diff_id);
+        let meta = meta.with_made(made).with_origins(origins);
+        Ok(Some(BlobInfo::new(digest.clone(), size, meta)))
     }
 
     fn commit(&self, file: IngestFile, meta: &BlobMeta) -> Result<BlobInfo> {

@@ -90,7 +90,7 @@ fn find(transaction: &Transaction<'_>, name: &ImageName) -> Result<Option<Stored
         rows(transaction, select, &name.to_string(), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
     let image = |(root, referrers): &(String, String)| -> Result<StoredImage> {
         let root: Descriptor = serde_json::from_str(root).map_err(damaged)?;
-        Ok(StoredImage { root, referrers: serde_json::from_str(referrers).map_err(damaged)? })
+        Ok(StoredImage::new(root, serde_json::from_str(referrers).map_err(damaged)?))
     };
     found.first().map(image).transpose()
 }

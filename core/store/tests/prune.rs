@@ -21,7 +21,7 @@ fn open(root: &Path) -> EmbeddedStore {
 
 fn put(store: &dyn ContentStore, content: &str, references: &[&Digest]) -> Digest {
     let references = references.iter().map(|digest| (*digest).clone()).collect();
-    put_with(store, content, BlobMeta { references, ..BlobMeta::default() }).digest
+    put_with(store, content, BlobMeta::default().with_references(references)).digest
 }
 
 fn put_with(store: &dyn ContentStore, content: &str, meta: BlobMeta) -> BlobInfo {
@@ -36,7 +36,7 @@ fn name(text: &str) -> ImageName {
 
 fn tag(store: &dyn ImageStore, text: &str, root: &Digest) {
     let root = Descriptor::new(MediaType::MANIFEST, root.clone(), 1);
-    store.tag(&[(name(text), StoredImage { root, referrers: Vec::new() })]).unwrap();
+    store.tag(&[(name(text), StoredImage::new(root, Vec::new()))]).unwrap();
 }
 
 /// An image of three blobs; answers its root.
@@ -84,7 +84,7 @@ fn referrers_stay_as_long_as_the_name() {
     let store = open(place.path());
     let descriptor = |digest: Digest| Descriptor::new(MediaType::MANIFEST, digest, 1);
     let (root, referrer) = (image(&store, "image"), image(&store, "signature"));
-    let stored = StoredImage { root: descriptor(root), referrers: vec![descriptor(referrer)] };
+    let stored = StoredImage::new(descriptor(root), vec![descriptor(referrer)]);
     store.tag(&[(name("app:1"), stored)]).unwrap();
     assert_eq!(prune(&store).blobs, []);
     store.untag(&[name("app:1")]).unwrap();
@@ -185,7 +185,7 @@ fn made_layers_stay_up_to_a_size_those_used_last_first() {
     let make = |content: &str| {
         let made = vec![Made { encoder: "gzip".to_owned(), newest: None }];
         let diff_id = Some(Digest::of(content.as_bytes()));
-        put_with(&store, content, BlobMeta { made, diff_id, ..BlobMeta::default() }).digest
+        put_with(&store, content, BlobMeta::default().with_made(made).with_diff_id(diff_id)).digest
     };
     let old = make("the old one, 25 bytes....");
     put(&store, "foreign", &[]);

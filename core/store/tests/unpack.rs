@@ -239,7 +239,7 @@ fn snapshots_stay_as_long_as_their_image() {
     unpack_snapshots(&layers, view.snapshots().unwrap(), &Work::default()).unwrap();
     store.keep(&config, &chain[1]).unwrap();
     let name = "app:1".parse().unwrap();
-    view.tag(&[(name, longshore_core::content::StoredImage { root, referrers: Vec::new() })]).unwrap();
+    view.tag(&[(name, longshore_core::content::StoredImage::new(root, Vec::new()))]).unwrap();
     drop(view);
     let kept = store.prune(&PruneOptions::default()).unwrap();
     assert_eq!((kept.snapshots.count, count(), store.usage().unwrap().snapshots.bytes), (0, 2, 3));

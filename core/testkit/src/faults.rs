@@ -169,7 +169,7 @@ impl Exporter for FailingExporter {
     fn info(&self) -> ExporterInfo {
         let summary = "Nothing: it fails, so that tests see what the other outputs do then";
         let options = describe(&mut FailingOptions::default());
-        ExporterInfo { kind: KIND.into(), summary: summary.into(), options }
+        ExporterInfo::new(KIND, summary, options)
     }
 
     fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {

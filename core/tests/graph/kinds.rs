@@ -42,7 +42,7 @@ fn image(store: &MemoryStore, what: &str) -> Descriptor {
 }
 
 fn existing(store: MemoryStore, root: Descriptor) -> Existing {
-    Existing { root, referrers: Vec::new(), provider: Arc::new(store) }
+    Existing::new(root, Arc::new(store))
 }
 
 fn index(store: MemoryStore, manifests: &[Descriptor]) -> Existing {
@@ -93,7 +93,8 @@ fn layers_that_are_no_tar_archives_are_blobs() {
             broken.put(MediaType::CONFIG, b"");
             let changed = put(&broken, media_type, b"NEITHER a tar archive nor compressed");
             let lie = Descriptor { digest: layer.digest.clone(), ..changed };
-            let whole = Existing { provider: Arc::new(Replaced(whole.provider, lie.clone())), ..whole };
+            let lying = Arc::new(Replaced(whole.provider.clone(), lie.clone()));
+            let whole = whole.with_provider(lying);
             let found = problems(&whole);
             assert!(found.len() == 1 && found[0].contains(&lie.digest.to_string()), "{media_type}: {found:?}");
         }
@@ -233,7 +234,7 @@ fn unknown_things_in_an_index_are_not_inspected_but_verified_and_copied() {
     let copied = verbatim(&image, &Work::default()).unwrap().blobs;
     assert!(copied.iter().any(|blob| blob.descriptor == unknown), "{copied:?}");
     let replaced = Arc::new(Replaced(image.provider.clone(), unknown.clone()));
-    let found = problems(&Existing { provider: replaced, ..image });
+    let found = problems(&image.with_provider(replaced));
     assert!(found.len() == 1 && found[0].contains(&unknown.digest.to_string()), "{found:?}");
 }
 

@@ -26,8 +26,8 @@ impl Provider for Counting {
 }
 
 fn counted(existing: Existing) -> (Existing, Arc<Counting>) {
-    let counting = Arc::new(Counting { inner: existing.provider, opened: Mutex::default() });
-    (Existing { provider: counting.clone(), ..existing }, counting)
+    let counting = Arc::new(Counting { inner: existing.provider.clone(), opened: Mutex::default() });
+    (existing.with_provider(counting.clone()), counting)
 }
 
 impl Counting {
@@ -90,7 +90,7 @@ fn nested(levels: usize, times: usize) -> Existing {
         let index = Index::new(vec![root; times]);
         root = store.put(MediaType::INDEX, &json::indented(&index).unwrap());
     }
-    Existing { root, referrers: Vec::new(), provider: Arc::new(store) }
+    Existing::new(root, Arc::new(store))
 }
 
 /// `inspect` visited an index as often as it was listed: 20^10 times.

@@ -13,6 +13,11 @@ pub(crate) fn archive<'a>(
     sink: FileSink,
     cx: &'a ExportContext<'a>,
 ) -> Result<Box<dyn Staged + 'a>> {
+    if options.image()?.is_nameless() {
+        let brings = result.images.iter().any(|image| !image.names.is_empty());
+        let or_all = if brings { ", or name=* for the names that it brings" } else { "" };
+        cx.work().progress.warn_once("docker: no name", || format!("the image has no name; add name=NAME{or_all}"));
+    }
     let (bundle, exported) = match options.format() {
         Format::Combined => combined(result, options, cx)?,
         Format::Legacy => legacy::bundle(result, options, cx)?,

@@ -34,7 +34,7 @@ pub(crate) fn check_platforms(result: &BuildResult, options: &DockerOptions) -> 
     Ok(())
 }
 
-fn item(NamedImage { image, names }: &NamedImage<'_>, options: &DockerOptions, work: &Work) -> Result<Item> {
+fn item(NamedImage { image, names, .. }: &NamedImage<'_>, options: &DockerOptions, work: &Work) -> Result<Item> {
     let graph = image.graph(work);
     let root = &image.root;
     let wanted = options.platform();

@@ -54,9 +54,9 @@ fn names_are_as_docker_shows_them() {
 #[test]
 fn names_by_digest_are_no_tags() {
     let digest = Digest::of(b"x");
-    let image = |names: &[&str]| Image {
-        names: names.iter().map(|name| format!("{name}@{digest}").parse().unwrap()).collect(),
-        ..sample::image(1, 2)
+    let image = |names: &[&str]| {
+        let names = names.iter().map(|name| format!("{name}@{digest}").parse().unwrap());
+        sample::image(1, 2).with_names(names.collect())
     };
     for names in [&["app"][..], &["app:1"], &["app", "ghcr.io/a/b:2"]] {
         assert_eq!(manifest(vec![image(names)], ",name=*")[0]["RepoTags"], Value::Null, "{names:?}");
@@ -126,7 +126,7 @@ fn wrong_types_sizes_and_digests_are_told_apart() {
         (missing, ErrorKind::NotFound, "is not in the store"),
     ];
     for (image, kind, expected) in cases {
-        let existing = Existing { root: image, referrers: Vec::new(), provider: provider.clone() };
+        let existing = Existing::new(image, provider.clone());
         let error = export(vec![Image::new(ImageContent::Existing(existing))], &dest, "").unwrap_err();
         let mut text = error.to_string();
         let mut source = std::error::Error::source(&error);

@@ -191,7 +191,7 @@ fn a_foreign_layer_says_where_it_is() {
     let config = store.put(MediaType::CONFIG, config.to_string().as_bytes());
     let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer]});
     let root: Descriptor = store.put(MediaType::MANIFEST, manifest.to_string().as_bytes());
-    let existing = Existing { root, referrers: Vec::new(), provider: Arc::new(store) };
+    let existing = Existing::new(root, Arc::new(store));
     let archive = Archive::of(vec![Image::new(ImageContent::Existing(existing))], "");
     let source = &archive.items[0]["LayerSources"][diff_id.to_string()];
     assert_eq!(source["urls"], json!(["https://example.com/layer"]));

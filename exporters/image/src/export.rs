@@ -36,8 +36,8 @@ pub(crate) fn stage<'a>(
         if names.is_empty() {
             cx.work().progress.warn(format!("{} has no name: the next prune removes it", root.digest));
         }
-        exported.push(ExportedImage { names: names.iter().map(ToString::to_string).collect(), ..named.exported() });
-        let stored = StoredImage { root: root.clone(), referrers: named.image.referrers.clone() };
+        exported.push(named.exported().with_names(names.iter().map(ToString::to_string).collect()));
+        let stored = StoredImage::new(root.clone(), named.image.referrers.clone());
         all_names.extend(names.into_iter().map(|name| (name, stored.clone())));
     }
     let tags = push.map(|push| push.send(&images)).transpose()?;
@@ -61,7 +61,7 @@ fn unpack(image: &AssembledImage<'_>, store: &Arc<dyn ImageStore>, cx: &ExportCo
             .with_hint("leave out unpack")
     })?;
     let provider: Arc<dyn Provider> = store.clone();
-    let existing = Existing { root: image.root.clone(), referrers: Vec::new(), provider };
+    let existing = Existing::new(image.root.clone(), provider);
     let layers = match image::layers_for(&existing, &Platform::host(), cx.work()) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             cx.work().progress.warn(format!("{}: not unpacked: {}", image.root.digest, error.with_causes()));
@@ -100,6 +100,6 @@ impl Staged for StagedNames<'_> {
                 _ => error,
             })?;
         }
-        Ok(Response { kind: ImageExporter::KIND.to_owned(), destination: None, images: self.images })
+        Ok(Response::new(ImageExporter::KIND.to_owned(), None, self.images))
     }
 }

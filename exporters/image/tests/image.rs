@@ -14,7 +14,7 @@ fn export_to(store: &Arc<MemoryStore>, output: &str, images: Vec<Image>) -> Resu
     let registry = ExporterRegistry::default().with(ImageExporter);
     let session = Session::new(&registry);
     let spec = OutputSpec::parse(output).unwrap().unwrap();
-    let result = BuildResult { images, epoch: None };
+    let result = BuildResult::new(images);
     Ok(session.resolve(&[spec])?.export(&result, Store::Images(store.clone()))?.remove(0))
 }
 
@@ -45,7 +45,7 @@ fn an_image_gets_the_names_that_the_options_say() {
     ] {
         let store = Arc::new(MemoryStore::default());
         let names_of_image = ["example.com/own:1", "example.com/own:2"].map(|name| name.parse().unwrap());
-        let image = Image { names: names_of_image.to_vec(), ..sample::image(1, 2) };
+        let image = sample::image(1, 2).with_names(names_of_image.to_vec());
         let response =
             export_to(&store, &["type=image", options].join(if options.is_empty() { "" } else { "," }), vec![image])
                 .unwrap();

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use longshore_core::archive::{Entry, Writer};
-use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream, Whiteouts};
+use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream};
 use longshore_core::oci::{History, ImageConfig, Platform};
 use longshore_core::options::Attrs;
 use longshore_core::{
@@ -35,11 +35,9 @@ const TIME: u32 = 1_700_000_000;
 /// A destination that cannot be written, and whatever fails later.
 pub fn build_and_export(dest: &Path) -> Result<Vec<Response>> {
     let registry = ExporterRegistry::default().with(OciExporter);
-    let spec = OutputSpec {
-        kind: "oci".to_owned(),
-        dest: Some(Dest::Path(dest.to_owned())),
-        attrs: Attrs::from_iter([("name", "example.com/hello:1"), ("compression", "zstd")]),
-    };
+    let spec = OutputSpec::new("oci")
+        .with_dest(Some(Dest::Path(dest.to_owned())))
+        .with_attrs(Attrs::from_iter([("name", "example.com/hello:1"), ("compression", "zstd")]));
     let session = Session::new(&registry).with_work(Work::default().with_progress(Progress::new(Arc::new(Lines))));
     // Before the build: whatever is wrong with the outputs fails here.
     let resolved = session.resolve(&[spec])?;
@@ -56,15 +54,14 @@ fn build(directory: &Path) -> Result<BuildResult> {
     fs::set_permissions(&program, PermissionsExt::from_mode(0o755))?;
     File::open(&program)?.set_modified(UNIX_EPOCH + Duration::from_secs(TIME.into()))?;
     // Below /opt/bin of the image, and owned by root whoever builds.
-    let rules = Rules { owner: Some((0, 0)), destination: b"opt/bin".to_vec(), ..Rules::default() };
-    let directory = DirSource { path: directory.to_owned(), whiteouts: Whiteouts::Plain, rules };
+    let rules = Rules::default().with_owner(Some((0, 0))).with_destination(b"opt/bin".to_vec());
+    let directory = DirSource::new(directory.to_owned(), rules);
 
     let greeting = b"hello from a build tool\n";
     let mut tar = Writer::new(Vec::new());
     let entry = Entry { mtime: TIME.into(), ..Entry::file("etc/greeting", 0o644, greeting.len() as u64) };
     tar.append(&entry, &mut &greeting[..])?;
-    let archive =
-        TarSource { stream: Arc::new(Memory(tar.finish()?)), diff_id: None, size: None, rules: Rules::default() };
+    let archive = TarSource::new(Arc::new(Memory(tar.finish()?)), Rules::default());
 
     let mut config = ImageConfig::new(&Platform::new("linux", "amd64", None));
     let mut run = config.run_config()?;
@@ -73,12 +70,12 @@ fn build(directory: &Path) -> Result<BuildResult> {
     let layers =
         vec![layer("copy hello", LayerSource::Dir(directory)), layer("write greeting", LayerSource::Tar(archive))];
     let image = Image::new(ImageContent::Built(Built::Single(Artifact::new(layers, config))));
-    Ok(BuildResult { images: vec![image], epoch: Some(TIME.to_string().parse()?) })
+    Ok(BuildResult::new(vec![image]).with_epoch(Some(TIME.to_string().parse()?)))
 }
 
 fn layer(step: &str, source: LayerSource) -> Arc<Layer> {
     let history = History { created_by: Some(step.to_owned()), ..History::default() };
-    Arc::new(Layer { source, history })
+    Arc::new(Layer::new(source, history))
 }
 
 /// An archive in memory. It may be opened more than once.

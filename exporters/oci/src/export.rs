@@ -49,6 +49,6 @@ impl Staged for StagedDirectory {
 
     fn publish(self: Box<Self>) -> Result<Response> {
         let destination = Some(self.staged.publish(self.entries)?.display().to_string());
-        Ok(Response { kind: OciExporter::KIND.to_owned(), destination, images: self.images })
+        Ok(Response::new(OciExporter::KIND.to_owned(), destination, self.images))
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use longshore_core::compression::Algorithm;
 use longshore_core::content::MemoryStore;
+use longshore_core::layout::LayoutSource;
 use longshore_core::oci::{
     ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Digest, Index, Manifest, MediaType, Platform, json,
 };
@@ -81,7 +82,7 @@ fn a_variant_that_only_the_index_names_stays_there() {
     let v6 = Some("linux/arm/v6".parse::<Platform>().unwrap());
     let root = Index::new(vec![Descriptor { platform: v6.clone(), ..manifest }]);
     let root = store.put(MediaType::INDEX, &json::indented(&root).unwrap());
-    let existing = Existing { root, referrers: Vec::new(), provider: Arc::new(store) };
+    let existing = Existing::new(root, Arc::new(store));
     let directory = tempfile::tempdir().unwrap();
     let image = Image::new(ImageContent::Existing(existing));
     export(vec![image], directory.path(), "tar=false,compression=zstd,force-compression=true");
@@ -228,4 +229,39 @@ fn several_directories_in_one_run() {
     let outputs = [output("a", "app:1"), output("a", "app:2"), output("b", "app:1")];
     try_export(&sample::result(vec![sample::image(1, 1)]), &outputs).unwrap();
     assert_eq!((entries(&root.path().join("a")).len(), entries(&root.path().join("b")).len()), (2, 1));
+}
+
+/// Tools leave out what the index of a layout says of itself, or write `null` for a list that is empty.
+#[test]
+fn an_index_without_a_version_or_a_list_is_read_and_completed() {
+    let root = tempfile::tempdir().unwrap();
+    let layout = root.path();
+    export(vec![sample::image(1, 1)], layout, "tar=false,name=app:1");
+    let own = index(layout).manifests.remove(0);
+    let listed = json::compact(&own).unwrap();
+    let listed = String::from_utf8(listed).unwrap();
+    let annotated = listed.replacen('{', r#"{"urls":null,"#, 1);
+    for (text, before) in [
+        (format!(r#"{{"manifests":[{listed}]}}"#), 1),
+        (format!(r#"{{"schemaVersion":null,"mediaType":null,"annotations":null,"manifests":[{annotated}]}}"#), 1),
+        (r#"{"schemaVersion":2,"manifests":null}"#.to_owned(), 0),
+        (r#"{"manifests":null,"annotations":null}"#.to_owned(), 0),
+    ] {
+        fs::write(layout.join("index.json"), &text).unwrap();
+        let images = LayoutSource::directory(layout).unwrap();
+        assert_eq!(images.index().manifests, vec![own.clone(); before], "{text}");
+        export(vec![sample::image(2, 1)], layout, "tar=false,name=app:2");
+        let written = index(layout);
+        assert_eq!((written.schema_version, written.manifests.len()), (2, before + 1), "{text}");
+        assert_eq!(written.manifests[..before], vec![own.clone(); before], "{text}");
+        validate::layout_dir(layout).unwrap();
+    }
+    fs::write(layout.join("index.json"), r#"{"schemaVersion":3,"manifests":[]}"#).unwrap();
+    let error = try_export(
+        &sample::result(vec![sample::image(2, 1)]),
+        &[format!("type=oci,tar=false,dest={}", layout.display())],
+    );
+    let path = layout.join("index.json");
+    let expected = format!("cannot use {}: `index.json` has schemaVersion 3, expected 2", path.display());
+    assert!(error.unwrap_err().with_causes().ends_with(&expected), "{expected}");
 }

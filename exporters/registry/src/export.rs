@@ -15,7 +15,7 @@ pub(crate) fn push<'a>(
     let tags = push.send(&images)?;
     let exported = images.iter().map(|named| {
         let names = options.push.pushed_names(&named.names, &named.image.root.digest)?;
-        Ok(ExportedImage { names: names.iter().map(ToString::to_string).collect(), ..named.exported() })
+        Ok(named.exported().with_names(names.iter().map(ToString::to_string).collect()))
     });
     Ok(Box::new(StagedTags { tags, images: exported.collect::<Result<_>>()? }))
 }
@@ -32,6 +32,6 @@ impl Staged for StagedTags<'_> {
 
     fn publish(self: Box<Self>) -> Result<Response> {
         self.tags.publish()?;
-        Ok(Response { kind: RegistryExporter::KIND.to_owned(), destination: None, images: self.images })
+        Ok(Response::new(RegistryExporter::KIND.to_owned(), None, self.images))
     }
 }

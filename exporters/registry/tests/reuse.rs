@@ -47,13 +47,10 @@ fn push(registry: &Registry, output: &str, blobs: Vec<SeenBlob>) -> Result<Pushe
     let mut bytes = Vec::new();
     large.open().unwrap().read_to_end(&mut bytes).unwrap();
     let tar = CountingTar::new(Arc::new(large));
-    let source = TarSource {
-        stream: Arc::new(Seen { tar: tar.clone(), blobs }),
-        diff_id: Some(Digest::of(&bytes)),
-        size: Some(bytes.len() as u64),
-        rules: Rules::default(),
-    };
-    let layer = Arc::new(Layer { source: LayerSource::Tar(source), history: History::default() });
+    let source = TarSource::new(Arc::new(Seen { tar: tar.clone(), blobs }), Rules::default())
+        .with_diff_id(Some(Digest::of(&bytes)))
+        .with_size(Some(bytes.len() as u64));
+    let layer = Arc::new(Layer::new(LayerSource::Tar(source), History::default()));
     let result = sample::result(vec![sample::image_of(vec![layer])]);
     let exporters = ExporterRegistry::default().with(RegistryExporter);
     let pusher = Arc::new(Client::new(ClientOptions::default()).pusher());
@@ -66,10 +63,7 @@ fn push(registry: &Registry, output: &str, blobs: Vec<SeenBlob>) -> Result<Pushe
 }
 
 fn seen(registry: &str, repository: &str, digest: &Digest) -> SeenBlob {
-    SeenBlob {
-        digest: digest.clone(),
-        origin: Origin { registry: registry.to_owned(), repository: repository.to_owned() },
-    }
+    SeenBlob::new(digest.clone(), Origin { registry: registry.to_owned(), repository: repository.to_owned() })
 }
 
 #[test]
@@ -133,13 +127,10 @@ fn a_layer_of_several_images_is_streamed_once() {
     let mut bytes = Vec::new();
     tar.open().unwrap().read_to_end(&mut bytes).unwrap();
     let layer = || {
-        let source = TarSource {
-            stream: tar.clone(),
-            diff_id: Some(Digest::of(&bytes)),
-            size: Some(bytes.len() as u64),
-            rules: Rules::default(),
-        };
-        Arc::new(Layer { source: LayerSource::Tar(source), history: History::default() })
+        let source = TarSource::new(tar.clone(), Rules::default())
+            .with_diff_id(Some(Digest::of(&bytes)))
+            .with_size(Some(bytes.len() as u64));
+        Arc::new(Layer::new(LayerSource::Tar(source), History::default()))
     };
     let mut images =
         [vec![layer()], vec![layer(), sample::tar_layer(1, sample::TarOptions::default())]].map(sample::image_of);

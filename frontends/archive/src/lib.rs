@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod described;
 mod docker;
 mod import;
 mod source;

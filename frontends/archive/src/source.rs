@@ -3,14 +3,18 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use longshore_core::archive::TarFile;
+use longshore_core::content::Progress;
 use longshore_core::layout::LayoutSource;
+use longshore_core::oci::MANIFEST_LIMIT;
 use longshore_core::options::{NoOptions, parse_of_source};
 use longshore_core::{
     Context, Error, Frontend, FrontendContext, FrontendInstance, Image, Result, SchemeInfo, Source, split_reference,
 };
 
+use crate::described::{self, items};
 use crate::docker::DockerArchive;
 
 /// The frontend of `oci:DIR`, `oci-archive:FILE` and `docker-archive:FILE`.
@@ -44,23 +48,46 @@ struct Archive {
 }
 
 impl FrontendInstance for Archive {
-    fn build(&self, _: &FrontendContext<'_>) -> Result<Vec<Image>> {
+    fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
         let (path, reference) = split_reference(&self.value);
+        let progress = &cx.work().progress;
         let images = match self.scheme.as_str() {
-            "oci" => LayoutSource::directory(Path::new(path)).and_then(|layout| layout.images(reference)),
-            "oci-archive" => open(path).and_then(LayoutSource::archive).and_then(|layout| layout.images(reference)),
-            _ => open(path).and_then(|tar| docker(tar, reference)),
+            "oci" => LayoutSource::directory(Path::new(path)).and_then(|layout| layout.images(reference, progress)),
+            "oci-archive" => open(path).and_then(|tar| layout(tar, reference, progress)),
+            _ => open(path).and_then(|tar| docker(tar, reference, progress)),
         };
         images.attempt(|| format!("cannot read {}:{path}", self.scheme))
     }
 }
 
-/// A tarball: by its layout if it has one, else by Docker's manifest.
-fn docker(tar: TarFile, reference: Option<&str>) -> Result<Vec<Image>> {
-    if tar.contains("oci-layout") {
-        return LayoutSource::archive(tar)?.images(reference);
+/// A layout in an archive.
+fn layout(tar: TarFile, reference: Option<&str>, progress: &Progress) -> Result<Vec<Image>> {
+    let tar = Arc::new(tar);
+    let layout = LayoutSource::archive(tar.clone())?;
+    if is_hollow(&layout, &tar)? {
+        return Err(Error::input("the layout lacks images or layers that its `manifest.json` has")
+            .with_hint("read it as docker-archive:FILE"));
     }
-    DockerArchive::open(tar)?.images(reference)
+    layout.images(reference, progress)
+}
+
+/// A tarball: by its layout if it has a whole one, else by Docker's manifest.
+fn docker(tar: TarFile, reference: Option<&str>, progress: &Progress) -> Result<Vec<Image>> {
+    let tar = Arc::new(tar);
+    if tar.contains("oci-layout") {
+        let layout = LayoutSource::archive(tar.clone())?;
+        if !is_hollow(&layout, &tar)? {
+            return layout.images(reference, progress);
+        }
+    }
+    DockerArchive::open(tar)?.images(reference, progress)
+}
+
+fn is_hollow(layout: &LayoutSource, tar: &TarFile) -> Result<bool> {
+    described::is_hollow(layout.index(), layout, || match tar.contains("manifest.json") {
+        true => items(&tar.document("manifest.json", MANIFEST_LIMIT)?).map(Some),
+        false => Ok(None),
+    })
 }
 
 fn open(path: &str) -> Result<TarFile> {

@@ -5,6 +5,9 @@
 #[path = "import/refused.rs"]
 mod refused;
 
+#[path = "import/readers.rs"]
+mod readers;
+
 use std::io::Read;
 
 use longshore_core::archive::{Entry, EntryKind, Writer};
@@ -80,7 +83,7 @@ fn names(imported: &[Imported]) -> Vec<String> {
 /// Everything that the store has of an image is whole.
 fn assert_whole(store: &std::sync::Arc<MemoryStore>, imported: &Imported) {
     let image = &imported.image;
-    let existing = Existing { root: image.root.clone(), referrers: image.referrers.clone(), provider: store.clone() };
+    let existing = Existing::new(image.root.clone(), store.clone()).with_referrers(image.referrers.clone());
     let found = verify(&existing, &Work::default()).unwrap();
     assert_eq!(found.problems, [""; 0]);
     for blob in Graph::at(&image.root, store.as_ref(), &Work::default()).walk().unwrap().blobs {
@@ -109,7 +112,7 @@ fn layouts_of_every_kind_keep_their_digests_and_names() {
             let store = std::sync::Arc::new(MemoryStore::default());
             // A pipe gives as little as it wants.
             let pipe = Trickle(archive);
-            let imported = import_from(store.as_ref(), pipe, Some("ignored")).unwrap();
+            let imported = import_from(store.as_ref(), pipe, None).unwrap();
             assert_eq!(names(&imported), ["example.com/app:1", "example.com/app:latest"]);
             for imported in &imported {
                 assert_eq!(imported.image.root, image.root, "{options:?}");
@@ -152,6 +155,8 @@ fn names_are_made_of_tags_and_digests() {
     let files = layout(&[&one, &two], entries(false));
     let by_digest = format!("docker.io/library/app@{}", one.root.digest);
     assert_eq!(names(&import(&store, &files, Some("app")).unwrap()), [&by_digest, "docker.io/library/app:v2"]);
+    let single = layout(&[&two], vec![two.root.clone().annotated(TAG, "v2")]);
+    assert_eq!(names(&import(&store, &single, Some("other")).unwrap()), ["docker.io/library/other:latest"]);
     let error = import(&MemoryStore::default(), &files, None).unwrap_err();
     assert_eq!((error.kind(), error.hint()), (ErrorKind::InvalidInput, Some("add --name NAME")));
     let error = import(&MemoryStore::default(), &files, Some("app:1")).unwrap_err();
@@ -188,7 +193,7 @@ fn platforms_that_are_not_there_are_recorded() {
     assert_eq!(missing, absent.iter().collect::<Vec<_>>());
     assert!(imported[0].missing.iter().all(|missing| missing.platform.is_some()));
     assert_whole(&store, &imported[0]);
-    let existing = Existing { root: image.root.clone(), referrers: Vec::new(), provider: store.clone() };
+    let existing = Existing::new(image.root.clone(), store.clone());
     let found = verify(&existing, &Work::default()).unwrap();
     assert_eq!((found.problems.len(), found.missing.len()), (0, 2));
     assert_eq!(take_apart(&existing, &Work::default()).unwrap().artifacts().len(), 1);
@@ -244,8 +249,7 @@ fn tarballs_of_docker_save() {
         let imported = import_from(store.as_ref(), &with_links(&files, &links)[..], None).unwrap();
         assert_eq!(names(&imported), ["docker.io/library/app:1", "example.com/app:2"]);
         assert_whole(&store, &imported[0]);
-        let existing =
-            Existing { root: imported[0].image.root.clone(), referrers: Vec::new(), provider: store.clone() };
+        let existing = Existing::new(imported[0].image.root.clone(), store.clone());
         let built = take_apart(&existing, &Work::default()).unwrap();
         assert_eq!(built.artifacts()[0].config.diff_ids().unwrap(), diff_ids);
         assert_eq!(store.info(&Digest::of(b"1.0")).unwrap(), None, "what only repeats is not stored");
@@ -279,4 +283,23 @@ fn a_graph_of_many_paths_is_walked_once() {
     let mut all = layout(&[&image], vec![below.annotated(NAME, "app:1")]);
     all.extend(files);
     assert_eq!(import(&MemoryStore::default(), &all, None).unwrap().len(), 1);
+}
+
+/// What `index.json` of an archive does not say about itself is what it must say.
+#[test]
+fn an_index_without_a_version_is_imported() {
+    let image = existing(4, &ExistingOptions { platforms: 2, ..ExistingOptions::default() });
+    let files = layout(&[&image], vec![image.root.clone().annotated(NAME, "app:1")]);
+    let bare = replaced(&files, "index.json", |content| {
+        let mut index: serde_json::Value = serde_json::from_slice(content).unwrap();
+        index.as_object_mut().unwrap().remove("schemaVersion").unwrap();
+        index["manifests"][0]["urls"] = json!(null);
+        index["annotations"] = json!(null);
+        index.to_string().into_bytes()
+    });
+    let store = std::sync::Arc::new(MemoryStore::default());
+    let imported = import(store.as_ref(), &bare, None).unwrap();
+    assert_eq!(names(&imported), ["docker.io/library/app:1"]);
+    assert_eq!(imported[0].image.root.digest, image.root.digest);
+    assert_whole(&store, &imported[0]);
 }

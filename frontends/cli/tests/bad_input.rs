@@ -111,9 +111,9 @@ const CASES: &[Case] = &[
          which is exported\nhint: write it elsewhere, or into a directory that --exclude skips\n",
     ),
     (
-        &["scratch", "--layer", ".:/all", "-o", "type=oci,dest=new/layout,tar=false"],
+        &["scratch", "--layer", ".:/all", "-o", "type=oci,dest=tree/layout,tar=false"],
         2,
-        "error: cannot export to type=oci,dest=new/layout\n  caused by: new/layout is inside .",
+        "error: cannot export to type=oci,dest=tree/layout\n  caused by: tree/layout is written inside of .",
     ),
     (
         &["linux/arm64=rootfs:tree", "--platform", "linux/amd64", "-o", "type=oci,dest=out.tar"],

@@ -92,7 +92,7 @@ fn image_store() {
             unreachable!("the sample exists")
         };
         store(&verbatim(&existing, &Work::default()).unwrap(), &images, &Work::default()).unwrap();
-        let image = StoredImage { root: existing.root, referrers: existing.referrers };
+        let image = StoredImage::new(existing.root, existing.referrers);
         images.tag(&[("app:1".parse().unwrap(), image)]).unwrap();
         Arc::new(images)
     };

@@ -7,7 +7,7 @@ mod run;
 use std::process::{Child, Stdio};
 
 use longshore_testkit::validate;
-use run::Workdir;
+use run::{Workdir, heeding};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A run that is certain to be half-way: it reads a pipe that ends when we say so.
@@ -20,8 +20,7 @@ impl HalfWay {
     fn start(work: &Workdir, outputs: &[&str]) -> Self {
         let mut arguments = vec!["export", "rootfs:tree", "--progress=quiet"];
         outputs.iter().for_each(|output| arguments.extend(["-o", output]));
-        let mut command = work.command(&arguments);
-        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let child = heeding(&work.command(&arguments)).stderr(Stdio::piped()).spawn().unwrap();
         // The run waits to write its archive to the pipe; its layers are made by then.
         let pipe = std::fs::File::open(work.path("pipe")).unwrap();
         Self { child, pipe }
@@ -107,7 +106,7 @@ fn a_standard_error_that_nobody_reads_does_not_make_deaf() {
         work.write(&format!("layers/{number}/file"), number.to_string());
         command.args(["--layer", &format!("layers/{number}")]);
     }
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = heeding(&command).stderr(Stdio::piped()).spawn().unwrap();
     // Until it waits for the pipe: nothing more happens.
     let state = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
     let mut before = String::new();
@@ -146,7 +145,7 @@ fn a_signal_during_slow_compression_leaves_nothing() {
     work.write("tree/file", text);
     let output = "type=image,name=slow:1,compression=zstd,compression-level=15";
     let arguments = ["export", "rootfs:tree", "--jobs=1", "--progress=quiet", "-o", output];
-    let mut child = work.command(&arguments).spawn().unwrap();
+    let mut child = heeding(&work.command(&arguments)).spawn().unwrap();
     let entries = |name: &str| std::fs::read_dir(work.store().join(name)).map_or(0, Iterator::count);
     while entries("ingest") == 0 {
         std::thread::sleep(std::time::Duration::from_millis(20));

@@ -32,5 +32,6 @@ mod registry {
     mod referrers;
     mod tls;
     mod tokens;
+    mod uncompressed;
     mod warm;
 }

@@ -153,7 +153,7 @@ impl TarStream for StoredLayer {
         // Docker appends. What is not the name of a repository helps nobody.
         let seen = list.into_iter().rev().filter_map(|Seen { digest, source_repository }| {
             let origin = Origin::of(&source_repository.parse::<ImageName>().ok()?);
-            Some(SeenBlob { digest, origin })
+            Some(SeenBlob::new(digest, origin))
         });
         Ok(seen.collect())
     }

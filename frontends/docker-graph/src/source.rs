@@ -128,10 +128,10 @@ impl Opener<'_> {
         if layers.iter().any(|layer| layer.diff_id().is_none()) {
             self.cx.work().progress.warn(format!("image {id}: layers are rebuilt, so its ID changes"));
         }
-        let artifact = Artifact { base: Some(config.clone()), ..Artifact::new(layers, config) };
+        let artifact = Artifact::new(layers, config.clone()).with_base(config);
         // The manifest that a digest names is not kept, and the one that is made has another digest.
         let names = names.into_iter().filter(|name| name.digest().is_none()).collect();
-        let mut image = Image { names, ..Image::new(ImageContent::Built(Built::Single(artifact))) };
+        let mut image = Image::new(ImageContent::Built(Built::Single(artifact))).with_names(names);
         match self.root.parent(&id) {
             Ok(None) => {}
             Ok(Some(parent)) => {
@@ -161,15 +161,13 @@ impl Opener<'_> {
         }
         let stored = StoredLayer::find(&self.root, chain_id, diff_id, below)?;
         let source = match stored.size(&self.cx.work().cancel)? {
-            Some(size) => LayerSource::Tar(TarSource {
-                stream: Arc::new(stored),
-                diff_id: Some(diff_id.clone()),
-                size: Some(size),
-                rules: Rules::default(),
+            Some(size) => LayerSource::Tar({
+                let source = TarSource::new(Arc::new(stored), Rules::default());
+                source.with_diff_id(Some(diff_id.clone())).with_size(Some(size))
             }),
             None => LayerSource::Dir(self.made_anew(&stored)?),
         };
-        let layer = Arc::new(Layer { source, history: History::default() });
+        let layer = Arc::new(Layer::new(source, History::default()));
         Ok(known().entry(chain_id.clone()).or_insert(layer).clone())
     }
 
@@ -186,7 +184,7 @@ impl Opener<'_> {
             return Err(missing("its files have owners of a user namespace, which an image must not have"));
         }
         let excludes = Patterns::new(self.root.driver.own_files())?;
-        let rules = Rules { excludes, ..Rules::default() };
-        Ok(DirSource { path: stored.files()?.path().to_owned(), whiteouts, rules })
+        let rules = Rules::default().with_excludes(excludes);
+        Ok(DirSource::new(stored.files()?.path().to_owned(), rules).with_whiteouts(whiteouts))
     }
 }

@@ -72,8 +72,8 @@ impl FrontendInstance for Remote {
         let reference = name.digest().or_else(|| name.tag()).unwrap_or("latest");
         let root = repository.resolve(reference).map_err(|error| error.context(format!("cannot read {name}")))?;
         let referrers = if self.referrers { referrers(&repository, &root, cx.work())? } else { Vec::new() };
-        let existing = Existing { root, referrers, provider: Arc::new(repository) };
-        Ok(vec![Image { names: vec![name.clone()], ..Image::new(ImageContent::Existing(existing)) }])
+        let existing = Existing::new(root, Arc::new(repository)).with_referrers(referrers);
+        Ok(vec![Image::new(ImageContent::Existing(existing)).with_names(vec![name.clone()])])
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use longshore_core::archive::Reader;
 use longshore_core::compression::decoder;
-use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream, Whiteouts};
+use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream};
 use longshore_core::oci::History;
 use longshore_core::tree::Patterns;
 use longshore_core::{Context, Error, Progress, Result};
@@ -50,9 +50,9 @@ pub(crate) fn directory(
     fs::read_dir(path).attempt(|| format!("cannot read {}", path.display()))?;
     let mut excludes = dockerignore(path, progress)?;
     excludes.extend(options.excludes());
-    let rules = Rules { owner: options.owner(), excludes, destination };
-    let source = DirSource { path: path.to_owned(), whiteouts: Whiteouts::Plain, rules };
-    Ok(Layer { source: LayerSource::Dir(source), history: history(step) })
+    let rules = Rules::default().with_owner(options.owner()).with_excludes(excludes).with_destination(destination);
+    let source = DirSource::new(path.to_owned(), rules);
+    Ok(Layer::new(LayerSource::Dir(source), history(step)))
 }
 
 fn archive(path: &Path, step: String, destination: Vec<u8>, options: &LayerOptions) -> Result<Layer> {
@@ -60,9 +60,10 @@ fn archive(path: &Path, step: String, destination: Vec<u8>, options: &LayerOptio
     let first = || -> Result<()> { Reader::new(decoder(stream.open()?)?.1).next_entry().map(drop) };
     let readable = first();
     readable.attempt(|| format!("layer {} is neither a directory nor a tar archive", path.display()))?;
-    let rules = Rules { owner: options.owner(), excludes: options.excludes(), destination };
-    let source = TarSource { stream: Arc::new(stream), diff_id: None, size: None, rules };
-    Ok(Layer { source: LayerSource::Tar(source), history: history(step) })
+    let rules =
+        Rules::default().with_owner(options.owner()).with_excludes(options.excludes()).with_destination(destination);
+    let source = TarSource::new(Arc::new(stream), rules);
+    Ok(Layer::new(LayerSource::Tar(source), history(step)))
 }
 
 fn history(step: String) -> History {

@@ -54,13 +54,13 @@ impl FrontendInstance for Named {
         let store = cx.images().attempt(|| format!("cannot read image:{reference}"))?;
         // The images hold what they consist of as long as they are used.
         let store = store.lease_images()?;
-        let open = |Found { names, image: StoredImage { root, referrers } }| {
+        let open = |Found { names, image: StoredImage { root, referrers, .. } }| {
             for descriptor in [&root].into_iter().chain(&referrers) {
                 let message = || format!("image {reference}: blob {} is missing", descriptor.digest);
                 store.info(&descriptor.digest)?.ok_or_else(|| Error::new(ErrorKind::NotFound, message()))?;
             }
-            let existing = Existing { root, referrers, provider: store.clone() };
-            Ok(Image { names, ..Image::new(ImageContent::Existing(existing)) })
+            let existing = Existing::new(root, store.clone()).with_referrers(referrers);
+            Ok(Image::new(ImageContent::Existing(existing)).with_names(names))
         };
         find(store.as_ref(), reference, self.all_tags)?.into_iter().map(open).collect()
     }

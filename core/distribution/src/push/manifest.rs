@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use longshore_content::{Delivery, Work};
+use longshore_oci::json::null_is_empty;
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, MANIFEST_LIMIT, Result};
 use serde::Deserialize;
 use ureq::http::Method;
@@ -112,7 +113,9 @@ pub(super) fn send(
 #[serde(default)]
 struct Parts {
     config: Option<Descriptor>,
+    #[serde(deserialize_with = "null_is_empty")]
     layers: Vec<Descriptor>,
+    #[serde(deserialize_with = "null_is_empty")]
     manifests: Vec<Descriptor>,
 }
 

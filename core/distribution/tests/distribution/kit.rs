@@ -87,7 +87,7 @@ impl Kit {
     /// Pushes a blob that these repositories are said to have.
     pub fn push_to(&self, session: &Arc<dyn PushSession>, bytes: &[u8], origins: &[Origin]) -> Result<Delivery> {
         let descriptor = &self.store.put(layer(), bytes);
-        session.blob(&PushBlob { descriptor, provider: &self.store, origins, is_verified: true }, &self.work())
+        session.blob(&PushBlob::new(descriptor, &self.store).with_origins(origins).with_verified(true), &self.work())
     }
 
     /// Pushes a blob from anywhere into the repository of most tests.
@@ -98,7 +98,7 @@ impl Kit {
         provider: &dyn Provider,
         is_verified: bool,
     ) -> Result<Delivery> {
-        let blob = PushBlob { descriptor, provider, origins: &[], is_verified };
+        let blob = PushBlob::new(descriptor, provider).with_verified(is_verified);
         self.session(host, REPOSITORY).blob(&blob, &self.work())
     }
 

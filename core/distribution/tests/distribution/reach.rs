@@ -110,9 +110,9 @@ fn port(registry: &Registry) -> u16 {
 /// Pushes to a registry that is said to be at `address`.
 fn push_at(kit: &Kit, address: &str, registry: &Registry, bytes: &[u8]) -> Result<Delivery> {
     let host = format!("{address}:{}", port(registry));
-    let session = kit.pusher.repository(&name(&host, REPOSITORY), RegistryOptions { insecure: true })?;
+    let session = kit.pusher.repository(&name(&host, REPOSITORY), RegistryOptions::default().with_insecure(true))?;
     let descriptor = &kit.store.put(layer(), bytes);
-    session.blob(&PushBlob { descriptor, provider: &kit.store, origins: &[], is_verified: true }, &kit.work())
+    session.blob(&PushBlob::new(descriptor, &kit.store).with_verified(true), &kit.work())
 }
 
 /// The host of this registry under which its uploads are.

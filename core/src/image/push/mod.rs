@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use longshore_content::{Origin, PushSession, check_name, for_each};
-use longshore_oci::{Context, Descriptor, Error, ErrorKind, ImageName, Result};
+use longshore_oci::{Algorithm, Context, Descriptor, Digest, Error, ErrorKind, ImageName, Result};
 
 pub use options::PushOptions;
 pub use tags::PushedTags;
@@ -29,6 +29,8 @@ pub struct Push<'a> {
     repositories: IndexMap<Origin, Repository>,
     /// What can be done with layers while they are built.
     run: Run,
+    /// Whether uncompressed layers were requested.
+    wants_plain: bool,
 }
 
 /// A repository and the images pushed to it.
@@ -67,7 +69,7 @@ impl<'a> Push<'a> {
             }
         }
         let run = options.run(image, result, cx.run())?;
-        let push = Self { cx, options, repositories, run };
+        let push = Self { cx, options, repositories, run, wants_plain: image.wants_plain() };
         push.check()?;
         Ok(push)
     }
@@ -91,6 +93,27 @@ impl<'a> Push<'a> {
         assemble_all_to(result, image, self.cx, outlet)
     }
 
+    /// Warns about layers pushed uncompressed without a request.
+    fn warn_of_plain(&self, images: &[NamedImage<'a>]) {
+        let blobs = images.iter().flat_map(|named| &named.image.blobs).map(|blob| &blob.descriptor);
+        let is_plain = |blob: &&Descriptor| blob.media_type.layer_compression() == Some(Algorithm::Uncompressed);
+        let plain: IndexMap<&Digest, u64> =
+            blobs.filter(is_plain).filter(|blob| !blob.is_foreign()).map(|blob| (&blob.digest, blob.size)).collect();
+        if plain.is_empty() {
+            return;
+        }
+        let bytes = plain.values().fold(0, |sum: u64, size| sum.saturating_add(*size));
+        let (what, them) = match plain.len() {
+            1 => ("1 layer is".to_owned(), "it"),
+            count => (format!("{count} layers are"), "them"),
+        };
+        self.cx.work().progress.warn_once("push of uncompressed layers", || {
+            format!(
+                "{what} pushed uncompressed ({bytes} bytes): compression=gzip,force-compression=true compresses {them}"
+            )
+        });
+    }
+
     /// Pushes everything except the tags.
     ///
     /// # Errors
@@ -101,6 +124,9 @@ impl<'a> Push<'a> {
             if let Some(missing) = image.missing.first() {
                 return Err(incomplete(&image.root, missing));
             }
+        }
+        if !self.wants_plain {
+            self.warn_of_plain(images);
         }
         send::send(&self, images)?;
         PushedTags::new(self, images)

@@ -147,6 +147,6 @@ impl PushOptions {
     }
 
     pub(super) fn registry(&self) -> RegistryOptions {
-        RegistryOptions { insecure: self.insecure.unwrap_or(false) }
+        RegistryOptions::default().with_insecure(self.insecure.unwrap_or(false))
     }
 }

@@ -7,7 +7,7 @@ use longshore_content::{BlobMeta, Cancel, Origin, Provider, PushBlob, for_each, 
 use longshore_oci::{Context, Descriptor, Digest, ErrorKind, MANIFEST_LIMIT, Result};
 
 use super::{Push, Repository};
-use crate::image::{ImageBlob, NamedImage};
+use crate::image::{ImageBlob, NamedImage, say_left_out};
 
 /// A blob, and the repositories of one registry that need it. The first one is sent it, the others can
 /// mount it from there.
@@ -93,9 +93,8 @@ fn is_manifest(blob: &ImageBlob<'_>) -> bool {
 fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> {
     let ImageBlob { descriptor, provider, .. } = blob;
     let work = push.cx.work();
-    if descriptor.media_type.is_not_distributable() && !descriptor.urls.is_empty() {
-        let task = work.progress.task(format!("push {}", descriptor.digest), Some(descriptor.size));
-        task.skipped("non-distributable: left at its URLs");
+    if descriptor.is_foreign() {
+        say_left_out(descriptor, "push", &work.progress);
         return Ok(());
     }
     let store = push.cx.store();
@@ -109,7 +108,7 @@ fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> 
     };
     for repository in to {
         let origin = repository.session.origin();
-        let blob = PushBlob { descriptor, provider, origins: &origins, is_verified };
+        let blob = PushBlob::new(descriptor, provider).with_origins(&origins).with_verified(is_verified);
         repository.attempt(repository.session.blob(&blob, work))?;
         if !origins.contains(&origin) {
             origins.push(origin);
@@ -122,7 +121,7 @@ fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> 
 fn learn(push: &Push<'_>, descriptor: &Descriptor, known: Option<Vec<Origin>>, origins: &[Origin]) -> Result<()> {
     match known {
         Some(known) if origins.iter().any(|origin| !known.contains(origin)) => {
-            let meta = BlobMeta { origins: origins.to_vec(), ..BlobMeta::default() };
+            let meta = BlobMeta::default().with_origins(origins.to_vec());
             match push.cx.store().update(&descriptor.digest, meta) {
                 // It was removed meanwhile.
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

@@ -55,7 +55,7 @@ pub(crate) fn layer_of(tar: &[u8], algorithm: Algorithm) -> BlobSource {
     let encoding = Encoding::new(algorithm, None).unwrap();
     let blob = tar.chunks(1 << 20).flat_map(|block| encoding.encode(block).unwrap()).collect::<Vec<u8>>();
     let descriptor = store.put(MediaType::layer(algorithm), &blob);
-    BlobSource { descriptor, diff_id: Digest::of(tar), provider: Arc::new(store) }
+    BlobSource::new(descriptor, Digest::of(tar), Arc::new(store))
 }
 
 pub(crate) fn layers(stack: &[Vec<Item>]) -> Vec<BlobSource> {

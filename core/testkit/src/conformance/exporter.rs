@@ -281,7 +281,7 @@ fn a_corrupt_blob_leaves_nothing(case: &ExporterCase<'_>) {
     for digest in digests {
         for fault in [Fault::Flipped, Fault::Cut, Fault::Longer, Fault::Missing] {
             let provider = FaultyProvider::new(existing.provider.clone(), digest.clone(), fault);
-            let image = Image::new(ImageContent::Existing(Existing { provider, ..existing.clone() }));
+            let image = Image::new(ImageContent::Existing(existing.clone().with_provider(provider)));
             let trial = Trial::new(case);
             let error = trial.fail(&[trial.spec()], &named(vec![image]), Manner::default());
             let expected = if fault == Fault::Missing { ErrorKind::NotFound } else { ErrorKind::Corrupt };

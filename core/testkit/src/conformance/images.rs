@@ -40,7 +40,7 @@ fn name(text: &str) -> ImageName {
 }
 
 fn stored(store: &dyn ImageStore, content: &str) -> StoredImage {
-    StoredImage { root: put(store, content), referrers: Vec::new() }
+    StoredImage::new(put(store, content), Vec::new())
 }
 
 fn put(store: &dyn ImageStore, content: &str) -> Descriptor {
@@ -51,7 +51,7 @@ fn put(store: &dyn ImageStore, content: &str) -> Descriptor {
 }
 
 fn missing() -> StoredImage {
-    StoredImage { root: Descriptor::of(MediaType::MANIFEST, b"never stored"), referrers: Vec::new() }
+    StoredImage::new(Descriptor::of(MediaType::MANIFEST, b"never stored"), Vec::new())
 }
 
 fn names(store: &dyn ImageStore) -> Vec<String> {
@@ -75,7 +75,7 @@ fn an_image_keeps_what_its_descriptors_say(store: &dyn ImageStore) {
     let mut root = put(store, "root").annotated("example", "a \u{1f980} <&>");
     root.unknown.insert("later".to_owned(), serde_json::json!({"b": 1, "a": [2]}));
     let referrers = vec![put(store, "signature"), put(store, "sbom")];
-    let image = StoredImage { root, referrers };
+    let image = StoredImage::new(root, referrers);
     store.tag(&[(name("app:1"), image.clone())]).expect("tag");
     assert_eq!(store.image(&name("app:1")).expect("image"), Some(image));
 }
@@ -97,7 +97,7 @@ fn a_name_moves_and_says_from_where(store: &dyn ImageStore) {
 }
 
 fn a_name_without_content_is_refused(store: &dyn ImageStore) {
-    let without_referrer = StoredImage { referrers: vec![missing().root], ..stored(store, "one") };
+    let without_referrer = StoredImage::new(stored(store, "one").root, vec![missing().root]);
     for image in [missing(), without_referrer] {
         let error = store.tag(&[(name("app:1"), image)]).expect_err("tag");
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");

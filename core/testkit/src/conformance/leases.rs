@@ -41,7 +41,7 @@ pub const LEASE_CASES: &[(&str, LeaseCheck)] = &[
 
 fn put(store: &dyn ContentStore, content: &str, references: &[&Digest]) -> Digest {
     let references = references.iter().map(|digest| (*digest).clone()).collect();
-    put_with(store, content, BlobMeta { references, ..BlobMeta::default() })
+    put_with(store, content, BlobMeta::default().with_references(references))
 }
 
 fn put_with(store: &dyn ContentStore, content: &str, meta: BlobMeta) -> Digest {
@@ -80,7 +80,7 @@ fn what_is_found_through_a_view_stays(store: &dyn ImageStore, collect: &dyn Fn()
     let diff_id = Digest::of(b"uncompressed");
     let made = vec![Made { encoder: "gzip 6".to_owned(), newest: None }];
     let (found, updated) = (put(store, "found", &[]), put(store, "updated", &[]));
-    let layer = put_with(store, "layer", BlobMeta { diff_id: Some(diff_id.clone()), made, ..BlobMeta::default() });
+    let layer = put_with(store, "layer", BlobMeta::default().with_diff_id(Some(diff_id.clone())).with_made(made));
     let view = store.lease().expect("lease");
     assert!(view.info(&found).expect("info").is_some());
     view.update(&updated, BlobMeta::default()).expect("update");
@@ -143,7 +143,7 @@ fn a_name_takes_over_what_a_view_held(store: &dyn ImageStore, collect: &dyn Fn()
     let view = store.lease_images().expect("lease");
     let layer = put(view.as_ref(), "layer", &[]);
     let root = put(view.as_ref(), "manifest", &[&layer]);
-    let image = StoredImage { root: Descriptor::new(MediaType::MANIFEST, root.clone(), 8), referrers: Vec::new() };
+    let image = StoredImage::new(Descriptor::new(MediaType::MANIFEST, root.clone(), 8), Vec::new());
     let name = "app:1".parse().expect("a name");
     view.tag(&[(name, image.clone())]).expect("tag");
     drop(view);

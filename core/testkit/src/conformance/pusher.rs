@@ -66,7 +66,7 @@ fn layer(bytes: &[u8]) -> (Descriptor, MemoryStore) {
 
 fn push(session: &dyn PushSession, bytes: &[u8], origins: &[Origin]) -> Result<Delivery> {
     let (descriptor, store) = layer(bytes);
-    let blob = PushBlob { descriptor: &descriptor, provider: &store, origins, is_verified: true };
+    let blob = PushBlob::new(&descriptor, &store).with_origins(origins).with_verified(true);
     session.blob(&blob, &Work::default())
 }
 
@@ -164,7 +164,7 @@ fn a_blob_that_is_not_what_it_says_is_refused(pusher: &dyn Pusher) {
     let store = Arc::new(store);
     for fault in [Fault::Flipped, Fault::Cut, Fault::Longer, Fault::Missing] {
         let provider = FaultyProvider::new(store.clone(), descriptor.digest.clone(), fault);
-        let blob = PushBlob { descriptor: &descriptor, provider: provider.as_ref(), origins: &[], is_verified: false };
+        let blob = PushBlob::new(&descriptor, provider.as_ref());
         let error = session.blob(&blob, &Work::default()).expect_err("push");
         let expected = if fault == Fault::Missing { ErrorKind::NotFound } else { ErrorKind::Corrupt };
         assert_eq!(error.kind(), expected, "{fault:?}: {}", error.with_causes());
@@ -339,7 +339,7 @@ fn a_cancelled_run_sends_nothing(pusher: &dyn Pusher) {
     let work = Work::default();
     work.cancel.cancel();
     let (descriptor, store) = layer(b"a layer");
-    let blob = PushBlob { descriptor: &descriptor, provider: &store, origins: &[], is_verified: true };
+    let blob = PushBlob::new(&descriptor, &store).with_verified(true);
     let make = |out: &mut (dyn Write + Send)| Ok(out.write_all(b"a layer").map(|()| descriptor.clone())?);
     let errors = [
         session.blob(&blob, &work).map(drop),

@@ -48,7 +48,7 @@ pub fn existing(seed: u64, options: &ExistingOptions) -> Image {
         put(&store, media_type, json!({ "manifests": manifests }))
     };
     let referrers = if options.referrer { vec![referrer(&store, &root)] } else { Vec::new() };
-    Image::new(ImageContent::Existing(Existing { root, referrers, provider: Arc::new(store) }))
+    Image::new(ImageContent::Existing(Existing::new(root, Arc::new(store)).with_referrers(referrers)))
 }
 
 fn manifest(store: &MemoryStore, seed: u64, platform_at: usize, options: &ExistingOptions) -> Descriptor {

@@ -14,7 +14,7 @@ use super::{TarOptions, tar_layer};
 /// the first delete files of it.
 pub fn image(seed: u64, layers: usize) -> Image {
     let layers = (0..layers).map(|at| tar_layer(layer_seed(seed, at), options(at)));
-    Image { names: vec![name(seed)], ..image_of(layers.collect()) }
+    image_of(layers.collect()).with_names(vec![name(seed)])
 }
 
 /// An image for `linux/amd64` of any layers, without a name.
@@ -31,12 +31,12 @@ pub fn multi_platform(seed: u64, platforms: usize) -> Image {
         (platform(at), Artifact::new(vec![shared.clone(), own], config(&platform(at))))
     };
     let artifacts: IndexMap<Platform, Artifact> = (0..platforms).map(artifact).collect();
-    Image { names: vec![name(seed)], ..Image::new(ImageContent::Built(Built::Platforms(artifacts))) }
+    Image::new(ImageContent::Built(Built::Platforms(artifacts))).with_names(vec![name(seed)])
 }
 
 /// A result of `images`, without an epoch.
 pub fn result(images: Vec<Image>) -> BuildResult {
-    BuildResult { images, epoch: None }
+    BuildResult::new(images)
 }
 
 /// What the layer at a place of an image has.

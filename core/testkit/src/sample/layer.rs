@@ -48,10 +48,7 @@ pub fn large_layer(seed: u64, bytes: u64) -> Arc<Layer> {
 /// A layer of any archive.
 pub fn layer_of(stream: Arc<dyn TarStream>) -> Arc<Layer> {
     let history = History { created_by: Some(format!("COPY {} /", stream.name())), ..History::default() };
-    Arc::new(Layer {
-        source: LayerSource::Tar(TarSource { stream, diff_id: None, size: None, rules: Rules::default() }),
-        history,
-    })
+    Arc::new(Layer::new(LayerSource::Tar(TarSource::new(stream, Rules::default())), history))
 }
 
 /// An archive with every kind of file that a layer may have: long names and names that are no UTF-8,

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_core::compose::{Edits, RunEdits, compose};
-use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, Whiteouts};
+use longshore_core::compose::{Edits, compose};
+use longshore_core::layer::{DirSource, Layer, LayerSource, Rules};
 use longshore_core::oci::{History, ImageConfig, Platform};
 use longshore_core::options::{NoOptions, Options, Visitor, parse_of_source};
 use longshore_core::{
@@ -21,8 +21,8 @@ struct Tree(PathBuf);
 impl FrontendInstance for Tree {
     fn build(&self, _: &FrontendContext<'_>) -> Result<Vec<Image>> {
         fs::read_dir(&self.0).attempt(|| format!("cannot read {}", self.0.display()))?;
-        let source = DirSource { path: self.0.clone(), whiteouts: Whiteouts::Plain, rules: Rules::default() };
-        let layer = Layer { source: LayerSource::Dir(source), history: History::default() };
+        let source = DirSource::new(self.0.clone(), Rules::default());
+        let layer = Layer::new(LayerSource::Dir(source), History::default());
         let config = ImageConfig::new(&Platform::host());
         Ok(vec![Image::new(ImageContent::Built(Built::Single(Artifact::new(vec![Arc::new(layer)], config))))])
     }
@@ -76,9 +76,9 @@ impl FrontendInstance for From {
     fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
         let text = fs::read_to_string(&self.path).attempt(|| format!("cannot read {}", self.path.display()))?;
         let images = cx.open(&Source::parse(text.trim())?)?;
-        let label = ("from".to_owned(), self.label.clone());
-        let run = RunEdits { labels: vec![label].into_iter().collect(), ..RunEdits::default() };
-        compose(vec![(None, images)], &[], &Edits { run, ..Edits::default() }, cx.work())
+        let mut edits = Edits::default();
+        edits.run.labels.insert("from".to_owned(), self.label.clone());
+        compose(vec![(None, images)], &[], &edits, cx.work())
     }
 }
 

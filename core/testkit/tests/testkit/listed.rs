@@ -58,7 +58,7 @@ impl Values {
 
 impl Exporter for ListedExporter {
     fn info(&self) -> ExporterInfo {
-        ExporterInfo { options: describe(&mut self.values()), ..self.info.clone() }
+        ExporterInfo::new(self.info.kind.clone(), self.info.summary.clone(), describe(&mut self.values()))
     }
 
     fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {

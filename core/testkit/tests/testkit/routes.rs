@@ -166,7 +166,7 @@ impl Staged for Nothing {
     }
 
     fn publish(self: Box<Self>) -> Result<Response> {
-        Ok(Response { kind: WatchingExporter::KIND.to_owned(), destination: None, images: Vec::new() })
+        Ok(Response::new(WatchingExporter::KIND.to_owned(), None, Vec::new()))
     }
 }
 
@@ -174,7 +174,9 @@ fn random_layer(random: &mut Random) -> Arc<Layer> {
     let tar = sample::tar_bytes(random.number(), TarOptions::default());
     let name = if random.below(2) == 0 { "a layer" } else { "a layer that was seen" };
     let stream: Arc<dyn TarStream> = Arc::new(MemoryTar::new(name, tar.clone()));
-    let known = |diff_id, size| LayerSource::Tar(TarSource { stream, diff_id, size, rules: Rules::default() });
+    let known = |diff_id, size| {
+        LayerSource::Tar(TarSource::new(stream, Rules::default()).with_diff_id(diff_id).with_size(size))
+    };
     let source = match random.below(5) {
         0 => known(None, None),
         1 => known(Some(Digest::of(&tar)), None),
@@ -184,10 +186,10 @@ fn random_layer(random: &mut Random) -> Arc<Layer> {
             let blob = Encoding::new(algorithm, None).unwrap().encode(&tar).unwrap();
             let store = MemoryStore::default();
             let descriptor = store.put(MediaType::layer(algorithm), &blob);
-            LayerSource::Blob(BlobSource { descriptor, diff_id: Digest::of(&tar), provider: Arc::new(store) })
+            LayerSource::Blob(BlobSource::new(descriptor, Digest::of(&tar), Arc::new(store)))
         }
     };
-    Arc::new(Layer { source, history: longshore_core::oci::History::default() })
+    Arc::new(Layer::new(source, longshore_core::oci::History::default()))
 }
 
 fn random_spec(random: &mut Random) -> OutputSpec {
@@ -201,7 +203,7 @@ fn random_spec(random: &mut Random) -> OutputSpec {
     pick("force-compression", &["true", "false"]);
     pick("streams", &["true"]);
     pick("reuses", &["true"]);
-    OutputSpec { kind: WatchingExporter::KIND.to_owned(), dest: None, attrs }
+    OutputSpec::new(WatchingExporter::KIND.to_owned()).with_dest(None).with_attrs(attrs)
 }
 
 #[test]

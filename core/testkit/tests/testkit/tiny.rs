@@ -59,7 +59,7 @@ impl ExporterInstance for TinyOptions {
         let mut named = Vec::new();
         for image in &result.images {
             let names = image.names.clone();
-            named.push(NamedImage { image: assemble(image, result, &self.image, cx)?, names });
+            named.push(NamedImage::new(assemble(image, result, &self.image, cx)?, names));
         }
         let all_entries = entries(&named, None);
         let images = named.iter().map(NamedImage::exported).collect();
@@ -106,7 +106,7 @@ impl Staged for StagedTiny<'_> {
                 Some(path)
             }
         };
-        Ok(Response { kind: self.kind, destination, images: self.images })
+        Ok(Response::new(self.kind, destination, self.images))
     }
 }
 
@@ -116,7 +116,7 @@ pub(crate) struct HastyExporter;
 
 impl Exporter for HastyExporter {
     fn info(&self) -> ExporterInfo {
-        ExporterInfo { kind: "hasty".into(), summary: "Too early.".into(), options: Vec::new() }
+        ExporterInfo::new("hasty", "Too early.", Vec::new())
     }
 
     fn resolve(&self, _: &Attrs) -> Result<Box<dyn ExporterInstance>> {
@@ -161,6 +161,6 @@ impl Staged for StagedHasty {
     }
 
     fn publish(self: Box<Self>) -> Result<Response> {
-        Ok(Response { kind: "hasty".to_owned(), destination: Some(self.0), images: Vec::new() })
+        Ok(Response::new("hasty".to_owned(), Some(self.0), Vec::new()))
     }
 }

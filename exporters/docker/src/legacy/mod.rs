@@ -38,7 +38,7 @@ pub(crate) fn bundle<'a>(
     for ((named, image), artifact) in assembled.into_iter().zip(&result.images).zip(&artifacts) {
         let (image, config) = save(&named, image, artifact)?;
         let names = named.names.iter().map(ToString::to_string).collect();
-        exported.push(ExportedImage { names, config: Some(config.digest.clone()), root: config });
+        exported.push(ExportedImage::new(names, config.clone(), Some(config.digest)));
         saved.push(image);
         layers.extend(named.image.blobs.into_iter().map(|blob| (blob.descriptor.digest.clone(), blob)));
     }
@@ -73,11 +73,10 @@ fn narrow(
     let artifact = |image: &Image| image::artifact_for(image, &options.platform(), cx.work());
     let artifacts: Vec<Artifact> = result.images.iter().map(artifact).collect::<Result<_>>()?;
     artifacts.iter().try_for_each(check_artifact)?;
-    let images = result.images.iter().zip(&artifacts).map(|(image, artifact)| Image {
-        names: image.names.clone(),
-        ..Image::new(ImageContent::Built(Built::Single(artifact.clone())))
+    let images = result.images.iter().zip(&artifacts).map(|(image, artifact)| {
+        Image::new(ImageContent::Built(Built::Single(artifact.clone()))).with_names(image.names.clone())
     });
-    Ok((BuildResult { images: images.collect(), epoch: result.epoch }, artifacts))
+    Ok((BuildResult::new(images.collect()).with_epoch(result.epoch), artifacts))
 }
 
 /// Returns the saved parts of an image, and its configuration.

@@ -8,7 +8,7 @@ use longshore_core::{Context, Error, Result};
 use super::layout::Arriving;
 use super::receive::{Received, ReceivedFile};
 use super::{Arrived, Import};
-use crate::docker::{Item, MadeManifest, items};
+use crate::described::{Item, MadeManifest, items};
 
 /// The images that `manifest.json` describes. Each gets a manifest, which Docker's format lacks.
 pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Vec<Arrived>> {
@@ -32,18 +32,19 @@ fn image(item: &Item, received: &Received, import: &Import<'_>) -> Result<Arrive
     }
     let mut writer = import.store.ingest(None)?;
     writer.write_all(&bytes)?;
-    writer.commit(BlobMeta { references, ..BlobMeta::default() })?;
-    let image = StoredImage { root, referrers: Vec::new() };
-    let names = item.repo_tags.clone().unwrap_or_default();
+    writer.commit(BlobMeta::default().with_references(references))?;
+    let image = StoredImage::new(root, Vec::new());
+    let names = item.repo_tags.clone();
     Ok(Arrived { image, names, tags: Vec::new(), missing: Vec::new() })
 }
 
 /// A layer of the tarball. One that is not compressed is its own tar stream.
 fn layer(file: &ReceivedFile, diff_id: &Digest) -> Result<Descriptor> {
-    let ReceivedFile { digest, size, algorithm } = file;
-    let is_plain = *algorithm == longshore_core::compression::Algorithm::Uncompressed;
+    let ReceivedFile { digest, size, .. } = file;
+    let algorithm = file.algorithm()?;
+    let is_plain = algorithm == longshore_core::compression::Algorithm::Uncompressed;
     if is_plain && digest != diff_id {
         return Err(Error::corrupt(format!("it has the diffID {digest}, its config says {diff_id}")));
     }
-    Ok(Descriptor::new(MediaType::layer(*algorithm), digest.clone(), *size))
+    Ok(Descriptor::new(MediaType::layer(algorithm), digest.clone(), *size))
 }

@@ -5,20 +5,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use longshore_core::content::{BlobMeta, Provider, StoredImage};
-use longshore_core::image::{Graph, GraphBlob, store, verbatim};
+use longshore_core::image::{Graph, GraphBlob, say_left_out, store, verbatim};
 use longshore_core::layout::{LayoutSource, ListedImage, listed};
-use longshore_core::oci::{Descriptor, Digest, Index};
+use longshore_core::oci::{Descriptor, Digest, parse_layout_index};
 use longshore_core::{Context, Error, ErrorKind, Existing, Result};
 
 use super::receive::{Received, ingest_anew};
 use super::{Arrived, Import};
+use crate::described::{is_hollow, items};
 
-/// The images of a layout that was received.
-pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Vec<Arrived>> {
+/// The images of a layout that was received; `None` for one that lacks what `manifest.json` has.
+pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Option<Vec<Arrived>>> {
     longshore_core::layout::check_version(received.document("oci-layout")?)?;
-    let index: Index = serde_json::from_slice(received.document("index.json")?)
-        .map_err(|error| Error::input("`index.json` is not an image index").with_source(error))?;
-    listed(&index, |_| true).into_iter().map(|image| arrived(image, received, import)).collect()
+    let index = parse_layout_index(received.document("index.json")?)?;
+    let described = || received.optional("manifest.json").map(items).transpose();
+    if is_hollow(&index, &Arriving { received, import }, described)? {
+        return Ok(None);
+    }
+    listed(&index, |_| true).into_iter().map(|image| arrived(image, received, import)).collect::<Result<_>>().map(Some)
 }
 
 /// Stores the documents of an image after what they refer to, and fails if something is missing.
@@ -32,7 +36,7 @@ fn arrived(image: ListedImage, received: &Received, import: &Import<'_>) -> Resu
         missing.extend(graph.missing);
     }
     let ListedImage { root, referrers, names, tags } = image;
-    Ok(Arrived { image: StoredImage { root, referrers }, names, tags, missing })
+    Ok(Arrived { image: StoredImage::new(root, referrers), names, tags, missing })
 }
 
 fn not_in_archive(error: Error) -> Error {
@@ -55,7 +59,7 @@ impl Arriving<'_> {
     pub(super) fn store(&self, blob: &GraphBlob) -> Result<()> {
         let GraphBlob { descriptor: Descriptor { digest, size, .. }, references } = blob;
         let store = self.import.store;
-        let meta = BlobMeta { references: references.clone(), ..BlobMeta::default() };
+        let meta = BlobMeta::default().with_references(references.clone());
         let found = match (store.info(digest)?, self.received.kept(digest)) {
             (Some(info), _) => {
                 if !references.iter().all(|child| info.meta.references.contains(child)) {
@@ -68,6 +72,10 @@ impl Arriving<'_> {
                 let mut writer = ingest_anew(store, Some(&expected))?;
                 writer.write_all(bytes)?;
                 writer.commit(meta)?.size
+            }
+            (None, None) if blob.descriptor.is_foreign() => {
+                say_left_out(&blob.descriptor, "import", &self.import.work.progress);
+                return Ok(());
             }
             (None, None) => {
                 return Err(Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the archive")));
@@ -93,10 +101,10 @@ pub(super) fn directory(path: &Path, import: &Import<'_>) -> Result<Vec<Arrived>
     let source = Arc::new(LayoutSource::directory(path)?);
     let copied = listed(source.index(), |_| true).into_iter().map(|image| {
         let ListedImage { root, referrers, names, tags } = image;
-        let existing = Existing { root: root.clone(), referrers: referrers.clone(), provider: source.clone() };
+        let existing = Existing::new(root.clone(), source.clone()).with_referrers(referrers.clone());
         let assembled = verbatim(&existing, import.work)?;
         store(&assembled, import.store, import.work)?;
-        Ok(Arrived { image: StoredImage { root, referrers }, names, tags, missing: assembled.missing })
+        Ok(Arrived { image: StoredImage::new(root, referrers), names, tags, missing: assembled.missing })
     });
     copied.collect()
 }

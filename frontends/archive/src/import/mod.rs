@@ -63,9 +63,11 @@ impl Import<'_> {
         let store = self.store.lease_images()?;
         let import = Import { store: store.as_ref(), ..*self };
         let received = Received::read(input, &import)?;
-        let arrived =
-            if received.is_layout() { layout::images(&received, &import) } else { docker::images(&received, &import) };
-        import.name_all(arrived?)
+        let arrived = match received.is_layout() {
+            true => layout::images(&received, &import)?,
+            false => None,
+        };
+        import.name_all(arrived.map_or_else(|| docker::images(&received, &import), Ok)?)
     }
 
     /// Imports the OCI layout in a directory.
@@ -85,7 +87,7 @@ impl Import<'_> {
         let is_only = arrived.len() == 1;
         let mut imported = Vec::new();
         for Arrived { image, names, tags, missing } in arrived {
-            for name in names::resolve(self.name, &names, &tags, &image.root.digest, is_only)? {
+            for name in names::resolve(self.name, &names, &tags, &image.root.digest, is_only, &self.work.progress)? {
                 imported.push(Imported { name, image: image.clone(), moved: None, missing: missing.clone() });
             }
         }

@@ -1,12 +1,15 @@
 //! What imported images are called, as containerd's importer calls them.
 
+use longshore_core::content::Progress;
+use longshore_core::layout::valid_names;
 use longshore_core::oci::{Digest, ImageName};
 use longshore_core::{Context, Error, Result};
 
 /// What the user called the images of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImportName {
-    /// A name without a tag, for all images: each gets the tag that the archive gives it, or its digest.
+    /// A name without a tag. A single image gets it with the tag `latest`, as a name without a tag means everywhere;
+    /// of several images, each without a full name gets it with the tag that the archive gives it, or its digest.
     Base(String),
     /// A name with a tag or digest, for the only image.
     Exact(ImageName),
@@ -22,25 +25,33 @@ impl std::str::FromStr for ImportName {
     }
 }
 
-/// The names of an image that the archive calls `names` and `tags`.
+/// The names of an image that the archive calls `names` and `tags`. Names that are none are left out with a warning.
 pub(super) fn resolve(
     given: Option<&ImportName>,
     names: &[String],
     tags: &[String],
     digest: &Digest,
     is_only: bool,
+    progress: &Progress,
 ) -> Result<Vec<ImageName>> {
     let parse = |text: String| text.parse::<ImageName>().map_err(|error| Error::input(error.message().to_owned()));
-    let resolved: Result<Vec<ImageName>> = match given {
-        Some(ImportName::Exact(name)) if is_only => Ok(vec![name.clone()]),
+    match given {
+        Some(ImportName::Exact(name)) if is_only => return Ok(vec![name.clone()]),
+        Some(ImportName::Base(name)) if is_only => return parse(name.clone()).map(|name| vec![name]),
         Some(ImportName::Exact(name)) => {
             return Err(Error::input(format!("`{name}` cannot be the name of several images"))
                 .with_hint("leave out the tag: each image gets that of the archive"));
         }
-        _ if !names.is_empty() => names.iter().cloned().map(parse).collect(),
-        Some(ImportName::Base(base)) if tags.is_empty() => Ok(vec![parse(format!("{base}@{digest}"))?]),
+        _ => {}
+    }
+    let names = valid_names(names, progress);
+    if !names.is_empty() {
+        return Ok(names);
+    }
+    let resolved: Result<Vec<ImageName>> = match given {
+        Some(ImportName::Base(base)) if tags.is_empty() => parse(format!("{base}@{digest}")).map(|name| vec![name]),
         Some(ImportName::Base(base)) => tags.iter().map(|tag| parse(format!("{base}:{tag}"))).collect(),
-        None => {
+        _ => {
             let what = match tags {
                 [] => "no name".to_owned(),
                 tags => format!("no name, only the tag {}", tags.join(", ").escape_debug()),
@@ -48,15 +59,13 @@ pub(super) fn resolve(
             return Err(Error::input(format!("image {digest} has {what}")).with_hint("add --name NAME"));
         }
     };
-    let mut resolved = resolved.attempt(|| format!("cannot name image {digest}"))?;
-    let mut seen = Vec::new();
-    resolved.retain(|name| {
-        !seen.contains(name) && {
-            seen.push(name.clone());
-            true
+    let mut names = Vec::new();
+    for name in resolved.attempt(|| format!("cannot name image {digest}"))? {
+        if !names.contains(&name) {
+            names.push(name);
         }
-    });
-    Ok(resolved)
+    }
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -66,7 +75,8 @@ mod tests {
     fn named(given: Option<&str>, names: &[&str], tags: &[&str], is_only: bool) -> Result<Vec<String>> {
         let given = given.map(|text| text.parse().unwrap());
         let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        let names = resolve(given.as_ref(), &owned(names), &owned(tags), &Digest::of(b""), is_only)?;
+        let names =
+            resolve(given.as_ref(), &owned(names), &owned(tags), &Digest::of(b""), is_only, &Progress::silent())?;
         Ok(names.iter().map(ToString::to_string).collect())
     }
 
@@ -74,20 +84,25 @@ mod tests {
     fn names_of_the_archive_and_of_the_user() {
         let digest = Digest::of(b"");
         let by_digest = format!("docker.io/library/app@{digest}");
-        for (given, names, tags, expected) in [
+        for (given, names, tags, is_only, expected) in [
             (
                 None,
                 &["example.com/a:1", "example.com/a:1", "example.com/a:2"][..],
                 &[][..],
+                true,
                 &["example.com/a:1", "example.com/a:2"][..],
             ),
-            (Some("app"), &["example.com/a:1"], &["x"], &["example.com/a:1"]),
-            (Some("app"), &[], &["v1", "v2"], &["docker.io/library/app:v1", "docker.io/library/app:v2"]),
-            (Some("app"), &[], &[], &[&by_digest]),
-            (Some("localhost:5000/app"), &[], &["v1"], &["localhost:5000/app:v1"]),
-            (Some("app:2"), &["example.com/a:1"], &["v1"], &["docker.io/library/app:2"]),
+            (Some("app"), &["example.com/a:1"], &["x"], false, &["example.com/a:1"]),
+            (Some("app"), &[], &["v1", "v2", "v1"], false, &["docker.io/library/app:v1", "docker.io/library/app:v2"]),
+            (Some("app"), &[], &[], false, &[&by_digest]),
+            (Some("localhost:5000/app"), &[], &["v1"], false, &["localhost:5000/app:v1"]),
+            // Of a single image, a name without a tag is `latest`, as everywhere.
+            (Some("app"), &["example.com/a:1", "example.com/a:2"], &[], true, &["docker.io/library/app:latest"]),
+            (Some("app"), &[], &["v1"], true, &["docker.io/library/app:latest"]),
+            (Some("localhost:5000/app"), &[], &[], true, &["localhost:5000/app:latest"]),
+            (Some("app:2"), &["example.com/a:1"], &["v1"], true, &["docker.io/library/app:2"]),
         ] {
-            assert_eq!(named(given, names, tags, true).unwrap(), expected, "{given:?} {names:?} {tags:?}");
+            assert_eq!(named(given, names, tags, is_only).unwrap(), expected, "{given:?} {names:?} {tags:?}");
         }
     }
 
@@ -97,8 +112,8 @@ mod tests {
             (None, &[][..], &["v1"][..], true, "only the tag v1"),
             (None, &[], &[], true, "no name"),
             (Some("app:1"), &[], &["v1"], false, "several images"),
-            (None, &["UPPER"], &[], true, "cannot name image"),
-            (Some("app"), &[], &["a b"], true, "cannot name image"),
+            (None, &["UPPER", "<none>:<none>"], &[], true, "no name"),
+            (Some("app"), &[], &["a b"], false, "cannot name image"),
         ] {
             let error = named(given, names, tags, is_only).unwrap_err();
             assert!(error.with_causes().contains(expected), "{expected}: {error}");

@@ -58,7 +58,18 @@ pub(super) struct Received {
 pub(super) struct ReceivedFile {
     pub(super) digest: Digest,
     pub(super) size: u64,
-    pub(super) algorithm: Algorithm,
+    /// Its first bytes.
+    start: Vec<u8>,
+}
+
+impl ReceivedFile {
+    /// How it is compressed.
+    ///
+    /// # Errors
+    /// As [`detect`]. A file that no image refers to may be anything.
+    pub(super) fn algorithm(&self) -> Result<Algorithm> {
+        detect(&self.start)
+    }
 }
 
 impl Received {
@@ -76,8 +87,8 @@ impl Received {
                     received.links.insert(path, target);
                 } else if DOCUMENTS.contains(&&path[..]) {
                     received.documents.insert(path, document(&entry, &mut reader)?);
-                } else if entry.kind == EntryKind::File && !is_idle(&path) {
-                    let expected = blob(&path, &entry)?;
+                } else if entry.kind == EntryKind::File {
+                    let expected = blob(&path, &entry);
                     if received.may_keep(&entry) {
                         received.keep(path, expected.as_ref(), &entry, &mut reader)?;
                         continue;
@@ -105,7 +116,7 @@ impl Received {
     /// The path of an entry, which must not stand twice: readers would disagree which of them counts.
     fn new_path(&mut self, entry: &Entry) -> Result<Vec<u8>> {
         let path = entry_path(entry)?;
-        if entry.kind == EntryKind::Directory {
+        if !matches!(entry.kind, EntryKind::File | EntryKind::HardLink | EntryKind::Symlink) {
             return Ok(path);
         }
         if !self.seen.insert(path.clone()) {
@@ -146,8 +157,8 @@ impl Received {
             }
             None => hasher.finish(),
         };
-        let algorithm = detect(&bytes[..bytes.len().min(START)])?;
-        self.files.insert(path, ReceivedFile { digest: digest.clone(), size: entry.size, algorithm });
+        let start = bytes[..bytes.len().min(START)].to_vec();
+        self.files.insert(path, ReceivedFile { digest: digest.clone(), size: entry.size, start });
         self.kept_bytes += entry.size;
         self.kept.insert(digest, bytes);
         Ok(())
@@ -162,8 +173,7 @@ impl Received {
         let Writing { path, start, thread } = writing;
         let stored = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let (digest, size) = stored.attempt(|| format!("cannot import `{}`", text(&path)))?;
-        let algorithm = detect(&start)?;
-        self.files.insert(path, ReceivedFile { digest, size, algorithm });
+        self.files.insert(path, ReceivedFile { digest, size, start });
         Ok(())
     }
 
@@ -184,8 +194,12 @@ impl Received {
 
     /// One of the documents at the top.
     pub(super) fn document(&self, name: &str) -> Result<&[u8]> {
-        let missing = || Error::input(format!("no {name} found"));
-        self.documents.get(name.as_bytes()).map(Vec::as_slice).ok_or_else(missing)
+        self.optional(name).ok_or_else(|| Error::input(format!("no {name} found")))
+    }
+
+    /// One of the documents at the top, if the archive has it.
+    pub(super) fn optional(&self, name: &str) -> Option<&[u8]> {
+        self.documents.get(name.as_bytes()).map(Vec::as_slice)
     }
 
     /// The file at `path`, or where links lead from there.
@@ -308,21 +322,13 @@ fn ended() -> Error {
     Error::cancelled()
 }
 
-/// What the path of a file says that it is; `None` for a path that is not a digest's.
-fn blob(path: &[u8], entry: &Entry) -> Result<Option<Descriptor>> {
-    let Some(name) = path.strip_prefix(b"blobs/") else { return Ok(None) };
-    let name = String::from_utf8_lossy(name);
-    let unexpected = || format!("unexpected blob name `{}`", entry.display());
-    let digest = name.split_once('/').filter(|(_, hex)| !hex.contains('/'));
-    let (algorithm, hex) = digest.ok_or_else(|| Error::input(unexpected()))?;
-    let digest: Digest = format!("{algorithm}:{hex}").parse().attempt(unexpected)?;
-    Ok(Some(Descriptor::new(MediaType::from("application/octet-stream".to_owned()), digest, entry.size)))
-}
-
-/// Files of Docker's tarballs that repeat what `manifest.json` says, in an older way.
-fn is_idle(path: &[u8]) -> bool {
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    path == b"repositories" || name == b"VERSION" || name == b"json"
+/// What the path of a file says that it is; `None` for a path that is not that of a blob: Docker's layers, and what
+/// archivers and desktops leave among the blobs.
+fn blob(path: &[u8], entry: &Entry) -> Option<Descriptor> {
+    let name = std::str::from_utf8(path.strip_prefix(b"blobs/")?).ok()?;
+    let (algorithm, hex) = name.split_once('/')?;
+    let digest: Digest = format!("{algorithm}:{hex}").parse().ok()?;
+    Some(Descriptor::new(MediaType::from("application/octet-stream".to_owned()), digest, entry.size))
 }
 
 fn document(entry: &Entry, reader: &mut impl Read) -> Result<Vec<u8>> {

@@ -19,17 +19,12 @@ fn what_is_not_an_archive_of_images_is_refused() {
     let good = layout(&[&image], vec![image.root.clone().annotated(NAME, "app:1")]);
     let layer = Graph::at(&image.root, image.provider.as_ref(), &Work::default()).walk().unwrap().blobs[1].clone();
     let layer = layer.descriptor.digest.layout_path();
-    let md5 = format!("blobs/md5/{}", "a".repeat(32));
     let big = vec![b' '; (4 << 20) + 1];
     let (docker, _, _) = docker(false);
     let cases: Vec<(&str, Files)> = vec![
         ("duplicated index.json", with(&good, &[("./index.json", b"{}")])),
         ("no index.json found", without(&good, "index.json")),
         ("neither index.json nor manifest.json found", vec![("file".to_owned(), b"x".to_vec())]),
-        ("unexpected blob name `blobs/x`", with(&good, &[("blobs/x", b"")])),
-        ("unexpected blob name `blobs/sha256/a/b`", with(&good, &[("blobs/sha256/a/b", b"")])),
-        ("`sha256:abc` is not a digest", with(&good, &[("blobs/sha256/abc", b"")])),
-        ("unsupported algorithm", with(&good, &[(&md5, b"")])),
         ("has the digest", replaced(&good, &layer, |content| content.iter().map(|byte| byte ^ 1).collect())),
         ("has the digest", replaced(&good, &layer, |content| content[1..].to_vec())),
         ("is not in the archive", without(&good, &layer)),
@@ -49,7 +44,7 @@ fn what_is_not_an_archive_of_images_is_refused() {
         ),
         ("is outside the archive", with(&good, &[("../x", b"")])),
         (
-            "cannot name image",
+            "has no name",
             replaced(&good, "index.json", |content| {
                 String::from_utf8(content.to_vec()).unwrap().replace("app:1", "UPPER").into_bytes()
             }),

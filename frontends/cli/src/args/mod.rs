@@ -73,8 +73,8 @@ pub(crate) struct ImportArgs {
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
 
-    /// NAME:TAG names the only image, overriding its name in the archive. NAME alone names images without a
-    /// full name: NAME with the tag from the archive, or NAME@DIGEST
+    /// Name a single image, whatever the archive calls it; NAME alone is NAME:latest. Of several images, NAME
+    /// names those without a full name: NAME:TAG with the tag that the archive gives them, or NAME@DIGEST
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 

@@ -24,22 +24,24 @@ pub(super) fn edits(args: &ExportArgs, flags: &[Flag], progress: &Progress) -> R
     });
     let name = || args.config.config.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let config = config.transpose().attempt(|| format!("cannot read config {}", name()))?;
-    Ok(Edits { config, run: run_edits(&args.config)?, layers })
+    let mut edits = Edits::default();
+    (edits.config, edits.run, edits.layers) = (config, run_edits(&args.config)?, layers);
+    Ok(edits)
 }
 
 fn run_edits(args: &ConfigArgs) -> Result<RunEdits> {
     let pairs = |flag: &str, texts: &[String]| texts.iter().map(|text| pair(flag, text)).collect::<Result<Vec<_>>>();
-    Ok(RunEdits {
-        env: pairs("env", &args.env)?,
-        entrypoint: args.entrypoint.as_deref().map(|text| words("entrypoint", text)).transpose()?,
-        cmd: args.cmd.as_deref().map(|text| words("cmd", text)).transpose()?,
-        workdir: args.workdir.as_deref().map(|text| absolute("workdir", text)).transpose()?,
-        user: args.user.clone(),
-        labels: pairs("label", &args.labels)?.into_iter().collect(),
-        expose: args.expose.iter().map(|text| port(text)).collect::<Result<_>>()?,
-        volumes: args.volumes.iter().map(|text| absolute("volume", text)).collect::<Result<_>>()?,
-        stop_signal: args.stop_signal.as_deref().map(signal).transpose()?,
-    })
+    let mut run = RunEdits::default();
+    run.env = pairs("env", &args.env)?;
+    run.entrypoint = args.entrypoint.as_deref().map(|text| words("entrypoint", text)).transpose()?;
+    run.cmd = args.cmd.as_deref().map(|text| words("cmd", text)).transpose()?;
+    run.workdir = args.workdir.as_deref().map(|text| absolute("workdir", text)).transpose()?;
+    run.user = args.user.clone();
+    run.labels = pairs("label", &args.labels)?.into_iter().collect();
+    run.expose = args.expose.iter().map(|text| port(text)).collect::<Result<_>>()?;
+    run.volumes = args.volumes.iter().map(|text| absolute("volume", text)).collect::<Result<_>>()?;
+    run.stop_signal = args.stop_signal.as_deref().map(signal).transpose()?;
+    Ok(run)
 }
 
 /// Returns the flags that are options of sources, and of layers.

@@ -12,7 +12,7 @@ use longshore_core::{
 
 use longshore_distribution::Client;
 
-use super::{edits, sources, work, written};
+use super::{edits, meant, sources, work, written};
 use crate::args::ExportArgs;
 use crate::store_root::StoreRoot;
 
@@ -24,17 +24,18 @@ pub(crate) fn export(
     client: &Client,
 ) -> Result<()> {
     let (display, work) = work::begin(args.progress, args.jobs)?;
-    let specs = outputs(&args.outputs)?;
+    let specs = outputs(&args.outputs, exporters)?;
     let flags = edits::flags(args);
     let sources = sources::resolve(&args.sources, &flags, !args.layers.is_empty(), frontends)?;
     let pusher = Arc::new(client.pusher().with_jobs(args.push_jobs));
     let session = Session::new(exporters).with_pusher(pusher).with_work(work.clone());
     let resolved = session.resolve(&specs)?;
+    written::check_paths(args, &resolved)?;
     let store = needed_store(args, &resolved, root)?;
     let cx = sources::context(frontends, root, &work);
     let edits = edits::edits(args, &flags, &work.progress)?;
     let images = compose(sources::build(&sources, &cx)?, &args.platforms, &edits, &work)?;
-    let result = BuildResult { images, epoch: source_date_epoch()? };
+    let result = BuildResult::new(images).with_epoch(source_date_epoch()?);
     written::check(args, &result)?;
     if args.dry_run {
         display.finish();
@@ -53,8 +54,18 @@ pub(crate) fn export(
     Ok(())
 }
 
-fn outputs(texts: &[String]) -> Result<Vec<OutputSpec>, Error> {
-    texts.iter().filter_map(|text| OutputSpec::parse(text).transpose()).collect()
+fn outputs(texts: &[String], exporters: &ExporterRegistry) -> Result<Vec<OutputSpec>, Error> {
+    let mut specs = Vec::new();
+    for text in texts {
+        let Some(spec) = OutputSpec::parse(text)? else { continue };
+        // The type that a path alone stands for is no word that anyone typed.
+        if !text.starts_with("type=") && spec.attrs.iter().next().is_none() && exporters.get(&spec.kind).is_err() {
+            let error = Error::option(format!("invalid output: `{}` has no type", text.escape_debug()));
+            return Err(error.with_hint(format!("write {}", meant::output(text, exporters))));
+        }
+        specs.push(spec);
+    }
+    Ok(specs)
 }
 
 /// Returns the store of a run that cannot do without one: it is opened before anything is built.

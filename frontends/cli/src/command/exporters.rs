@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anyhow::Result;
-use longshore_core::options::OptionInfo;
-use longshore_core::{ExporterInfo, ExporterRegistry, FrontendRegistry, SchemeInfo};
+use longshore_core::options::{Attrs, OptionInfo};
+use longshore_core::{Destination, ExporterInfo, ExporterRegistry, FrontendRegistry, SchemeInfo};
 
 use crate::args::{ExportersArgs, SourcesArgs};
 
 pub(crate) fn exporters(args: &ExportersArgs, exporters: &ExporterRegistry) -> Result<()> {
     let infos: Vec<ExporterInfo> = match &args.kind {
-        Some(kind) => vec![exporters.get(kind)?.info()],
-        None => exporters.infos().collect(),
+        Some(kind) => vec![with_dest(exporters.get(kind)?.info(), exporters)],
+        None => infos(exporters),
     };
     print(&match args.json {
         true => serde_json::to_string_pretty(&infos)? + "\n",
@@ -22,6 +22,26 @@ pub(crate) fn exporters(args: &ExportersArgs, exporters: &ExporterRegistry) -> R
             infos.iter().map(entry).collect()
         }
     })
+}
+
+fn infos(exporters: &ExporterRegistry) -> Vec<ExporterInfo> {
+    exporters.infos().map(|info| with_dest(info, exporters)).collect()
+}
+
+/// Adds `dest`, which the host reads, where a type takes one.
+fn with_dest(mut info: ExporterInfo, exporters: &ExporterRegistry) -> ExporterInfo {
+    let destination = exporters.resolve(&info.kind, &Attrs::default()).map(|instance| instance.destination());
+    let (syntax, help, default) = match destination {
+        Ok(Destination::File) => ("PATH|-", "Where to write; `-` is standard output", "standard output"),
+        Ok(Destination::NamedFile) => ("PATH|-", "Where to write; `-` is standard output", "none, it has to be given"),
+        Ok(Destination::Layout | Destination::Directory) => {
+            ("PATH", "Directory to write into", "none, it has to be given")
+        }
+        Ok(Destination::None | Destination::ImageStore) | Err(_) => return info,
+    };
+    let dest = OptionInfo::new("dest", help, syntax, default);
+    info.options.insert(0, dest);
+    info
 }
 
 pub(crate) fn sources(args: &SourcesArgs, frontends: &FrontendRegistry) -> Result<()> {
@@ -53,9 +73,9 @@ fn listing(title: &str, summary: &str, options: &[OptionInfo]) -> String {
 pub(crate) fn exporters_page(exporters: &ExporterRegistry) -> String {
     let mut page = "# Exporters\n\nGenerated from the exporters' declarations; a test fails when this page is \
         stale. `longshore exporters` prints the same.\n\nAn output is one CSV record: `-o type=TYPE,KEY=VALUE,…`. Quote a value that contains a comma together with its key: \
-        `\"name=a,b\"`. Every type with a file or directory takes `dest=PATH`; `dest=-` is standard output.\n"
+        `\"name=a,b\"`. The directory around `dest` has to exist.\n"
         .to_owned();
-    for info in exporters.infos() {
+    for info in infos(exporters) {
         let _ = write!(page, "\n## type={}\n\n{}.\n{}", info.kind, info.summary, table(&info.options));
     }
     page

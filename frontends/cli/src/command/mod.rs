@@ -8,6 +8,7 @@ mod exporters;
 mod images;
 mod import;
 mod inspect;
+mod meant;
 mod prune;
 mod rm;
 mod save;

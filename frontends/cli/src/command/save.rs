@@ -9,7 +9,7 @@ use longshore_core::oci::Digest;
 use longshore_core::options::Attrs;
 use longshore_core::{
     BuildResult, Dest, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendInstance, FrontendRegistry, Image,
-    ImageContent, OutputSpec, Session, Source, Store,
+    ImageContent, OutputSpec, Session, Source, Store, check_parent,
 };
 use rustix::fs::Mode;
 
@@ -31,6 +31,9 @@ pub(crate) fn save(
         let error = Error::option("an archive is not written to a terminal");
         return Err(error.with_hint("add -o FILE, or redirect standard output").into());
     }
+    if let Dest::Path(path) = dest(args) {
+        check_parent(&path)?;
+    }
     let (display, work) = work::begin(args.progress, None)?;
     // As docker save does: whoever may read an image need not be everybody.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
@@ -43,7 +46,7 @@ pub(crate) fn save(
     // Layers that are made for this archive are not for the image store.
     let session = Session::new(exporters).with_work(work.clone());
     let resolved = session.resolve(&[output(args, &images)])?;
-    let responses = resolved.export(&BuildResult { images, epoch: None }, Store::Spool);
+    let responses = resolved.export(&BuildResult::new(images), Store::Spool);
     display.finish();
     display.summary(&responses.map_err(|failure| failure.error)?);
     Ok(())
@@ -106,5 +109,5 @@ fn output(args: &SaveArgs, images: &[Image]) -> OutputSpec {
     if let Some(platform) = &args.platform {
         attrs.insert("platform", platform.to_string(), None);
     }
-    OutputSpec { kind: "docker".to_owned(), dest: Some(dest(args)), attrs }
+    OutputSpec::new("docker".to_owned()).with_dest(Some(dest(args))).with_attrs(attrs)
 }

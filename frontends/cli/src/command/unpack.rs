@@ -7,7 +7,7 @@ use longshore_core::content::Mount;
 use longshore_core::image::{ImageLayers, layers_for};
 use longshore_core::oci::Platform;
 use longshore_core::unpack::{mount, mount_options, unpack as unpack_to, unpack_image};
-use longshore_core::{Context, Error, ErrorKind, FrontendRegistry, Work};
+use longshore_core::{Context, Error, ErrorKind, FrontendRegistry, Work, check_parent};
 
 use super::{inspect, work};
 use crate::args::UnpackArgs;
@@ -17,6 +17,9 @@ pub(crate) fn unpack(args: &UnpackArgs, root: &StoreRoot, frontends: &FrontendRe
     let (display, work) = work::begin(args.progress, args.jobs)?;
     if let Some(to) = args.mount.as_ref().filter(|to| !to.is_dir()) {
         return Err(Error::option(format!("cannot mount on {}: it is not a directory", to.display())).into());
+    }
+    if let Some(to) = args.to.as_ref().filter(|to| !to.exists()) {
+        check_parent(to)?;
     }
     let layers = layers(args, root, frontends, &work)?;
     if let Some(to) = &args.to {

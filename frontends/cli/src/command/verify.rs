@@ -22,6 +22,9 @@ pub(crate) fn verify(args: &VerifyArgs, root: &StoreRoot, frontends: &FrontendRe
         for missing in &found.missing {
             writeln!(out, "{}", inspect::not_there(missing))?;
         }
+        for layer in &found.left_out {
+            writeln!(out, "{}", inspect::not_there(layer))?;
+        }
         for problem in &found.problems {
             writeln!(out, "{problem}")?;
         }

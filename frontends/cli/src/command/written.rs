@@ -1,17 +1,42 @@
 //! Files for programs: `--metadata-file` and `--iidfile`.
 
-use longshore_core::{BuildResult, Context, Error, ExportedImage, FileSink, Response, Result};
+use std::io::{self, Write};
+use std::path::Path;
+
+use longshore_core::{
+    BuildResult, Context, Error, ExportedImage, FileSink, ResolvedSession, Response, Result, check_parent, check_stdout,
+};
 use serde_json::{Map, Value, json};
 
 use crate::args::ExportArgs;
 
-/// Fails before anything is exported if the files cannot be what was asked for.
-pub(super) fn check(args: &ExportArgs, result: &BuildResult) -> Result<()> {
-    for path in [&args.metadata_file, &args.iidfile].into_iter().flatten() {
-        if path.is_dir() {
+/// Fails before anything is built if the files cannot be written where they were asked for.
+pub(super) fn check_paths(args: &ExportArgs, resolved: &ResolvedSession) -> Result<()> {
+    let mut on_stdout = Vec::from_iter(resolved.writes_to_stdout().then_some("an output"));
+    for (flag, path) in [("--metadata-file", &args.metadata_file), ("--iidfile", &args.iidfile)] {
+        let Some(path) = path else { continue };
+        if is_stdout(path) {
+            on_stdout.push(flag);
+        } else if path.is_dir() {
             return Err(Error::option(format!("{} is a directory, not a file to write", path.display())));
+        } else {
+            check_parent(path).attempt(|| format!("cannot use {flag}"))?;
         }
     }
+    match on_stdout[..] {
+        [] | ["an output"] => Ok(()),
+        [flag] => check_stdout().attempt(|| format!("cannot use {flag}")),
+        _ => Err(Error::option(format!("{} write to standard output", on_stdout.join(" and ")))
+            .with_hint("give each its own file")),
+    }
+}
+
+fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Fails before anything is exported if the files cannot say what was asked for.
+pub(super) fn check(args: &ExportArgs, result: &BuildResult) -> Result<()> {
     if args.iidfile.is_some() && result.images.len() != 1 {
         return Err(Error::option(format!("--iidfile: there are {} images", result.images.len()))
             .with_hint("--metadata-file has the digests of each"));
@@ -32,7 +57,12 @@ pub(super) fn write_files(args: &ExportArgs, responses: &[Response]) -> Result<(
     Ok(())
 }
 
-fn write(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if is_stdout(path) {
+        let mut out = io::stdout().lock();
+        let written = out.write_all(bytes).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+        return written.attempt(|| "cannot write to standard output".to_owned());
+    }
     let filled = FileSink::path(path)?.fill(|out| Ok(out.write_all(bytes)?));
     filled.and_then(|filled| filled.publish()).attempt(|| format!("cannot write {}", path.display()))?;
     Ok(())

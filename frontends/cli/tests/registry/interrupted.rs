@@ -9,10 +9,11 @@ use longshore_testkit::sample::Random;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::machine::Machine;
+use crate::run::heeding;
 
 /// Sends a signal once `is_time` says so of a line of standard error. The exit code.
 fn interrupted(machine: &Machine, arguments: &[&str], signal: Signal, is_time: impl Fn(&str) -> bool) -> Option<i32> {
-    let mut command = machine.command(arguments);
+    let mut command = heeding(&machine.command(arguments));
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let is_found = lines.any(|line| is_time(&line));
@@ -32,14 +33,14 @@ fn stopped(child: &mut Child, signal: Signal) -> Option<i32> {
 
 #[test]
 fn a_wait_that_a_registry_asked_for_is_shown_and_ends_with_an_interrupt() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let registry = Registry::start();
         registry.fail(Rule::on("*", "/blobs/").status(429).header("Retry-After", "100").times(u32::MAX));
         let machine = Machine::new();
         let output = format!("type=registry,name={}/app:1", registry.host());
         let arguments = ["export", "rootfs:tree", "--progress=plain", "-o", &output];
         let is_wait = |line: &str| line.starts_with("warning: ") && line.contains("429") && line.contains("in 100 s");
-        assert_eq!(interrupted(&machine, &arguments, signal, is_wait), Some(130));
+        assert_eq!(interrupted(&machine, &arguments, signal, is_wait), Some(code));
         assert!(registry.tags("app").is_empty());
     }
 }
@@ -63,7 +64,7 @@ fn an_upload_that_stalls_ends_with_an_interrupt() {
     let machine = Machine::new();
     machine.work.write("big/file", Random::new(1).bytes(16 << 20));
     let output = format!("type=registry,name={}/app:1", registry.host());
-    let mut command = machine.command(&["export", "rootfs:big", "--progress=quiet", "-o", &output]);
+    let mut command = heeding(&machine.command(&["export", "rootfs:big", "--progress=quiet", "-o", &output]));
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let is_stalled = || registry.requests().iter().any(|request| request.method == "PUT");
     let until = Instant::now() + Duration::from_secs(60);

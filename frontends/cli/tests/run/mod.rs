@@ -76,6 +76,23 @@ impl Workdir {
     }
 }
 
+/// The command as a shell in the foreground starts it: a background job, as the tests may be one, ignores signals.
+pub fn heeding(command: &Command) -> Command {
+    let mut heeding = Command::new("env");
+    heeding.arg("--default-signal=HUP,INT,TERM").arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => heeding.env(key, value),
+            None => heeding.env_remove(key),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        heeding.current_dir(directory);
+    }
+    heeding.stdin(Stdio::null());
+    heeding
+}
+
 impl From<Output> for Ran {
     fn from(output: Output) -> Self {
         Self {

@@ -108,7 +108,7 @@ fn an_epoch_does_not_change_an_image_that_is_there() {
         // Before and after what the configuration says.
         for epoch in ["1000000000", "1900000000"] {
             let images = data.open(":app:1").unwrap();
-            let result = BuildResult { images, epoch: Some(epoch.parse().unwrap()) };
+            let result = BuildResult::new(images).with_epoch(Some(epoch.parse().unwrap()));
             let exported = export_result(&result, directory.path(), options, Store::Spool);
             exported.unwrap();
             let created = validated(directory.path());
@@ -164,7 +164,7 @@ fn inspecting_reads_no_file() {
         let config = store.put(MediaType::CONFIG, &image.config);
         let manifest = Manifest::new(config, descriptors);
         let root = store.put(MediaType::MANIFEST, &json::indented(&manifest).unwrap());
-        let whole = Existing { root: root.clone(), referrers: Vec::new(), provider: Arc::new(store) };
+        let whole = Existing::new(root.clone(), Arc::new(store));
         assert_eq!(existing.root.digest, root.digest);
         assert_eq!(told(&found), told(&inspect(&whole, Detail::Files, &Work::default()).unwrap()), "{driver:?}");
         assert!(told(&found).iter().all(|(size, files, content, biggest)| {

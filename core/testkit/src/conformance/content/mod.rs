@@ -129,18 +129,17 @@ fn dropping_a_writer_discards(store: &dyn ContentStore) {
 fn committing_twice_is_one_blob_and_merges(store: &dyn ContentStore) {
     let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
     let origin = Origin { registry: "registry.example".to_owned(), repository: "a/b".to_owned() };
-    let meta = |references: &[&Digest]| BlobMeta {
-        references: references.iter().map(|digest| (*digest).clone()).collect(),
-        ..BlobMeta::default()
+    let meta = |references: &[&Digest]| {
+        BlobMeta::default().with_references(references.iter().map(|digest| (*digest).clone()).collect())
     };
     let first = put(store, None, b"twice", meta(&[&a]));
     assert_eq!(first.meta, meta(&[&a]));
-    let again = BlobMeta { origins: vec![origin.clone()], ..meta(&[&a, &b]) };
+    let again = meta(&[&a, &b]).with_origins(vec![origin.clone()]);
     let second = put(store, None, b"twice", again.clone());
     assert_eq!((&second.digest, second.size, &second.meta), (&first.digest, first.size, &again));
     let expected = descriptor(b"twice");
-    let third = put(store, Some(&expected), b"twice", BlobMeta { diff_id: Some(a.clone()), ..BlobMeta::default() });
-    let all = BlobMeta { diff_id: Some(a), ..again };
+    let third = put(store, Some(&expected), b"twice", BlobMeta::default().with_diff_id(Some(a.clone())));
+    let all = again.with_diff_id(Some(a));
     assert_eq!(third.meta, all, "a writer that says nothing takes nothing away");
     assert_eq!(store.info(&first.digest).expect("info").map(|info| info.meta), Some(all));
     assert_eq!(get(store, &first.digest, 0), b"twice");
@@ -237,27 +236,27 @@ fn what_is_not_there_is_not_found(store: &dyn ContentStore) {
 
 fn update_merges(store: &dyn ContentStore) {
     let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-    let digest = put(store, None, b"updated", BlobMeta { references: vec![a.clone()], ..BlobMeta::default() }).digest;
+    let digest = put(store, None, b"updated", BlobMeta::default().with_references(vec![a.clone()])).digest;
     let origin = Origin { registry: "registry.example".to_owned(), repository: "c".to_owned() };
     let said = [
-        BlobMeta { diff_id: Some(b.clone()), ..BlobMeta::default() },
-        BlobMeta { references: vec![b.clone(), a.clone()], ..BlobMeta::default() },
-        BlobMeta { origins: vec![origin.clone()], ..BlobMeta::default() },
-        BlobMeta { origins: vec![origin.clone()], ..BlobMeta::default() },
+        BlobMeta::default().with_diff_id(Some(b.clone())),
+        BlobMeta::default().with_references(vec![b.clone(), a.clone()]),
+        BlobMeta::default().with_origins(vec![origin.clone()]),
+        BlobMeta::default().with_origins(vec![origin.clone()]),
         BlobMeta::default(),
     ];
     for meta in said {
         store.update(&digest, meta).expect("update");
     }
     let expected =
-        BlobMeta { references: vec![a, b.clone()], diff_id: Some(b), made: Vec::new(), origins: vec![origin] };
+        BlobMeta::default().with_references(vec![a, b.clone()]).with_diff_id(Some(b)).with_origins(vec![origin]);
     assert_eq!(store.info(&digest).expect("info").map(|info| info.meta), Some(expected));
     assert_eq!(get(store, &digest, 0), b"updated");
 }
 
 fn made(diff_id: &Digest, encoders: &[(&str, Option<i64>)]) -> BlobMeta {
     let made = encoders.iter().map(|(encoder, newest)| Made { encoder: (*encoder).to_owned(), newest: *newest });
-    BlobMeta { diff_id: Some(diff_id.clone()), made: made.collect(), ..BlobMeta::default() }
+    BlobMeta::default().with_diff_id(Some(diff_id.clone())).with_made(made.collect())
 }
 
 fn what_was_made_is_found(store: &dyn ContentStore) {
@@ -280,7 +279,7 @@ fn what_was_made_is_found(store: &dyn ContentStore) {
 /// Or what a store holds would decide what an image consists of.
 fn what_came_from_elsewhere_was_not_made(store: &dyn ContentStore) {
     let diff_id = Digest::of(b"one");
-    put(store, None, b"foreign", BlobMeta { diff_id: Some(diff_id.clone()), ..BlobMeta::default() });
+    put(store, None, b"foreign", BlobMeta::default().with_diff_id(Some(diff_id.clone())));
     assert_eq!(store.made(&diff_id, "gzip 6").expect("made"), None);
 }
 

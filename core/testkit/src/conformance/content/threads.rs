@@ -36,7 +36,7 @@ fn together(work: impl Fn(usize) + Sync) {
 pub(super) fn many_threads_write_one_blob(store: &dyn ContentStore) {
     let bytes = Random::new(7).bytes(300_000);
     together(|number| {
-        let meta = BlobMeta { references: vec![Digest::of(&[number as u8])], ..BlobMeta::default() };
+        let meta = BlobMeta::default().with_references(vec![Digest::of(&[number as u8])]);
         let info = put(store, None, &bytes, meta);
         assert!(get(store, &info.digest, 0) == bytes, "visible at once");
     });

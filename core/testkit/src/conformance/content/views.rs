@@ -24,7 +24,7 @@ pub(super) fn a_view_is_the_store(store: &dyn ContentStore) {
     let info = writer.commit(BlobMeta::default()).expect("commit");
     assert_eq!(store.info(&info.digest).expect("info"), Some(info.clone()));
     let references = vec![before.digest];
-    view.update(&info.digest, BlobMeta { references: references.clone(), ..BlobMeta::default() }).expect("update");
+    view.update(&info.digest, BlobMeta::default().with_references(references.clone())).expect("update");
     drop(view);
     let found = store.info(&info.digest).expect("info").expect("a blob that was written through a view");
     assert_eq!(found.meta.references, references);

@@ -41,7 +41,7 @@ pub(super) fn build(index: &[Node]) -> (Existing, Vec<(&'static str, Digest)>) {
     let store = MemoryStore::default();
     let mut configs = Vec::new();
     let root = put_index(&store, index, &mut configs);
-    (Existing { root, referrers: Vec::new(), provider: Arc::new(store) }, configs)
+    (Existing::new(root, Arc::new(store)), configs)
 }
 
 type Configs = Vec<(&'static str, Digest)>;

@@ -1,0 +1,50 @@
+//! Paths that were probably mistyped: what would be made for them surprises more than an error.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use longshore_oci::{Error, Result};
+
+use super::targets::{existing, parent};
+use crate::options::nearest;
+
+/// Names of directories that are looked at for what was meant.
+const CANDIDATES: usize = 10_000;
+
+/// Fails if a new file or directory at `path` would need a new directory around it, or if the shell left a `~` in it as
+/// it is.
+///
+/// # Errors
+/// [`InvalidOption`](crate::ErrorKind::InvalidOption), with the nearest path that can be written as the hint.
+pub fn check_parent(path: &Path) -> Result<()> {
+    let refuse = |reason: String| Error::option(format!("cannot write {}: {reason}", path.display()));
+    if path.components().next() == Some(Component::Normal("~".as_ref())) {
+        let home = Path::new("$HOME").join(path.strip_prefix("~").unwrap_or(path));
+        return Err(refuse("`~` is not your home directory here: the shell left it as it is".to_owned())
+            .with_hint(format!("write {}", home.display())));
+    }
+    let directory = parent(path);
+    match directory.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let hint = match meant(path, directory) {
+                Some(meant) => format!("did you mean {}?", meant.display()),
+                None => format!("make it first: mkdir -p {}", directory.display()),
+            };
+            Err(refuse(format!("directory {} does not exist", directory.display())).with_hint(hint))
+        }
+        // What else is wrong with it, its own checks say.
+        _ => Ok(()),
+    }
+}
+
+/// Returns the path in a directory that exists and is called nearly as the missing one.
+fn meant(path: &Path, directory: &Path) -> Option<PathBuf> {
+    let found = existing(directory);
+    let above = if directory.starts_with(&found) { found.as_path() } else { Path::new("") };
+    let mut missing = directory.strip_prefix(above).ok()?.components();
+    let first = missing.next()?.as_os_str().to_str()?;
+    let names = found.read_dir().ok()?.take(CANDIDATES).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let names: Vec<String> = names.filter(|name| above.join(name).is_dir()).collect();
+    let meant = above.join(nearest(first, names.iter().map(String::as_str))?).join(missing.as_path());
+    meant.is_dir().then(|| meant.join(path.file_name().unwrap_or_default()))
+}

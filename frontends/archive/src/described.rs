@@ -1,0 +1,166 @@
+//! `manifest.json`, as Docker describes the images of a tarball, and what it has that a layout beside it lacks.
+
+use std::collections::HashSet;
+
+use longshore_core::content::{Progress, Provider, read};
+use longshore_core::layout::valid_names;
+use longshore_core::oci::{
+    Descriptor, Digest, ImageConfig, ImageName, Index, MANIFEST_LIMIT, Manifest, MediaType, json, parse_manifest,
+};
+use longshore_core::{Context, Error, Result};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// An image in `manifest.json`. What else Docker writes there says nothing new.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) config: String,
+    pub(crate) repo_tags: Vec<String>,
+    layers: Vec<String>,
+}
+
+/// A manifest that was made for an image, as Docker's format has none.
+pub(crate) struct MadeManifest {
+    pub(crate) root: Descriptor,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) config: Digest,
+    /// Its configuration and its layers.
+    pub(crate) references: Vec<Digest>,
+}
+
+/// Reads `manifest.json`.
+///
+/// # Errors
+/// Not a list of images, with the place of the image and the field that is wrong.
+pub(crate) fn items(manifest: &[u8]) -> Result<Vec<Item>> {
+    let items: Option<Vec<&RawValue>> = serde_json::from_slice(manifest)
+        .map_err(|error| Error::input("`manifest.json` is not a list of images").with_source(error))?;
+    let items = items.ok_or_else(|| Error::input("`manifest.json` is `null`"))?;
+    let read = |(at, item): (usize, &&RawValue)| {
+        item_of(item).attempt(|| format!("cannot read image {} of `manifest.json`", at + 1))
+    };
+    items.iter().enumerate().map(read).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Fields {
+    config: Option<Value>,
+    repo_tags: Option<Value>,
+    layers: Option<Value>,
+}
+
+fn item_of(item: &RawValue) -> Result<Item> {
+    let fields: Fields =
+        serde_json::from_str(item.get()).map_err(|error| Error::input("it is malformed").with_source(error))?;
+    let config = field(fields.config, "Config", "a string")?;
+    Ok(Item {
+        config: config.ok_or_else(|| Error::input("it has no `Config`"))?,
+        repo_tags: field(fields.repo_tags, "RepoTags", "a list of strings")?.unwrap_or_default(),
+        layers: field(fields.layers, "Layers", "a list of strings")?.unwrap_or_default(),
+    })
+}
+
+/// A field that may be missing or `null`.
+fn field<T: DeserializeOwned>(value: Option<Value>, key: &str, kind: &str) -> Result<Option<T>> {
+    let parse = |value| serde_json::from_value(value).map_err(|error| not_of_kind(key, kind).with_source(error));
+    value.map(parse).transpose()
+}
+
+fn not_of_kind(key: &str, kind: &str) -> Error {
+    Error::input(format!("`{key}` is not {kind}"))
+}
+
+impl Item {
+    /// The tags that are names. Others are left out with a warning: they name nothing that can be referred to.
+    pub(crate) fn names(&self, progress: &Progress) -> Vec<ImageName> {
+        valid_names(&self.repo_tags, progress)
+    }
+
+    /// Makes the manifest of an image with this configuration; `layer` finds the layer at a path, which
+    /// must turn out to have a diffID.
+    pub(crate) fn manifest(
+        &self,
+        config: &[u8],
+        mut layer: impl FnMut(&str, &Digest) -> Result<Descriptor>,
+    ) -> Result<MadeManifest> {
+        let parsed = ImageConfig::parse(config).attempt(|| format!("cannot read config `{}`", self.config))?;
+        let diff_ids = parsed.diff_ids()?;
+        if diff_ids.len() != self.layers.len() {
+            let (layers, listed) = (self.layers.len(), diff_ids.len());
+            let message = format!("config `{}` lists {listed} layers, `manifest.json` {layers}", self.config);
+            return Err(Error::input(message));
+        }
+        let layers = self.layers.iter().zip(&diff_ids);
+        let layers =
+            layers.map(|(path, diff_id)| layer(path, diff_id).attempt(|| format!("cannot read layer `{path}`")));
+        let layers: Vec<Descriptor> = layers.collect::<Result<_>>()?;
+        let config = Descriptor::of(MediaType::CONFIG, config);
+        if self.claimed().is_some_and(|claimed| claimed != config.digest) {
+            return Err(Error::corrupt(format!("config `{}` has the digest {}", self.config, config.digest)));
+        }
+        let references = [&config].into_iter().chain(&layers).map(|blob| blob.digest.clone()).collect();
+        let bytes = json::indented(&Manifest::new(config.clone(), layers))?;
+        Ok(MadeManifest { root: Descriptor::of(MediaType::MANIFEST, &bytes), bytes, config: config.digest, references })
+    }
+
+    /// The digest that the path of the configuration claims: it is the image ID.
+    fn claimed(&self) -> Option<Digest> {
+        let name = self.config.rsplit('/').next().unwrap_or(&self.config).trim_end_matches(".json");
+        format!("sha256:{name}").parse().ok()
+    }
+}
+
+/// Whether `manifest.json` has images or layers that the layout beside it lacks. Docker 25.0 wrote such tarballs: the
+/// index of their layout lists no image, or a manifest no layers.
+///
+/// # Errors
+/// Those of `items`, which reads `manifest.json`; `None` where there is none.
+pub(crate) fn is_hollow(
+    index: &Index,
+    provider: &dyn Provider,
+    items: impl FnOnce() -> Result<Option<Vec<Item>>>,
+) -> Result<bool> {
+    let mut seen = HashSet::new();
+    let manifests = index.manifests.iter().filter(|entry| entry.media_type.is_manifest() && seen.insert(&entry.digest));
+    // What cannot be read is an error of the layout, where that is used.
+    let read = |entry| read(provider, entry, MANIFEST_LIMIT).and_then(|bytes| parse_manifest(entry, &bytes)).ok();
+    let bare = manifests.filter_map(read).filter(|manifest| manifest.layers.is_empty());
+    let bare: HashSet<Digest> = bare.map(|manifest| manifest.config.digest).collect();
+    if !index.manifests.is_empty() && bare.is_empty() {
+        return Ok(false);
+    }
+    let Some(items) = items()? else { return Ok(false) };
+    let has_layers =
+        |item: &Item| !item.layers.is_empty() && item.claimed().is_some_and(|config| bare.contains(&config));
+    Ok(index.manifests.is_empty() || items.iter().any(has_layers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_of_another_type_is_named_with_its_image() {
+        let good = r#"{"Config":"a","RepoTags":null,"Layers":null}"#;
+        assert_eq!(items(format!("[{good}]").as_bytes()).unwrap()[0].layers, Vec::<String>::new());
+        for (item, expected) in [
+            (r#"{"Config":"a","RepoTags":"app:1"}"#, "`RepoTags` is not a list of strings"),
+            (r#"{"Config":"a","RepoTags":[1]}"#, "`RepoTags` is not a list of strings"),
+            (r#"{"Config":"a","RepoTags":{"app":"1"}}"#, "`RepoTags` is not a list of strings"),
+            (r#"{"Config":"a","Layers":"x.tar"}"#, "`Layers` is not a list of strings"),
+            (r#"{"Config":["a"]}"#, "`Config` is not a string"),
+            (r#"{"Layers":[]}"#, "it has no `Config`"),
+            (r#"{"Config":null}"#, "it has no `Config`"),
+            (r#"{"Config":"a","Config":"b"}"#, "it is malformed"),
+            (r#""a.json""#, "it is malformed"),
+        ] {
+            let error = items(format!("[{good}, {item}]").as_bytes()).unwrap_err();
+            let expected = format!("cannot read image 2 of `manifest.json`: {expected}");
+            assert!(error.with_causes().starts_with(&expected), "{item}: {}", error.with_causes());
+        }
+        assert_eq!(items(br#"{"Config":"a"}"#).unwrap_err().message(), "`manifest.json` is not a list of images");
+    }
+}

@@ -1,0 +1,219 @@
+//! `import` reads a pipe and `docker-archive:` a file: both accept the same archives and find the same images.
+
+use std::sync::{Arc, Mutex};
+
+use longshore_core::content::{Event, MemoryStore, Progress, ProgressSink};
+use longshore_core::image::take_apart;
+use longshore_core::oci::{Descriptor, Digest, ImageConfig, Index, Manifest, MediaType, Platform, json};
+use longshore_core::{FrontendContext, FrontendRegistry, ImageContent, Result, Source, Work};
+use longshore_frontend_archive::{ArchiveFrontend, Import, Imported};
+use longshore_testkit::sample::{ExistingOptions, TarOptions, tar_bytes};
+
+use super::{Files, NAME, docker, existing, layout, replaced, tar, with, with_links, without};
+
+#[derive(Debug, Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl ProgressSink for Warnings {
+    fn send(&self, event: Event) {
+        if let Event::Warning { message } = event {
+            self.0.lock().unwrap().push(message);
+        }
+    }
+}
+
+/// The roots of the images that were read, their names, and the warnings.
+type Read = (Vec<Digest>, Vec<String>, Vec<String>);
+
+fn watched() -> (Arc<Warnings>, Work) {
+    let warnings = Arc::new(Warnings::default());
+    (warnings.clone(), Work::default().with_progress(Progress::new(warnings)))
+}
+
+fn imported(archive: &[u8]) -> Result<Read> {
+    let (warnings, work) = watched();
+    let imported = Import { store: &MemoryStore::default(), name: None, work: &work }.archive(archive)?;
+    let mut roots: Vec<Digest> = imported.iter().map(|imported| imported.image.root.digest.clone()).collect();
+    roots.dedup();
+    let names = imported.iter().map(|imported: &Imported| imported.name.to_string()).collect();
+    Ok((roots, names, warnings.0.lock().unwrap().clone()))
+}
+
+fn exported(scheme: &str, archive: &[u8]) -> Result<Read> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.tar");
+    std::fs::write(&path, archive).unwrap();
+    let (warnings, work) = watched();
+    let frontends = FrontendRegistry::default().with(ArchiveFrontend);
+    let source = Source::new(scheme, path.to_str().unwrap());
+    let images = frontends.resolve(&source)?.build(&FrontendContext::new(&frontends, work.clone()))?;
+    let names = images.iter().flat_map(|image| &image.names).map(ToString::to_string).collect();
+    let root = |content| match content {
+        ImageContent::Existing(existing) => {
+            take_apart(&existing, &Work::default()).unwrap();
+            existing.root.digest
+        }
+        ImageContent::Built(_) => unreachable!("the images of an archive exist"),
+    };
+    let roots = images.into_iter().map(|image| root(image.content)).collect();
+    Ok((roots, names, warnings.0.lock().unwrap().clone()))
+}
+
+fn both(archive: &[u8]) -> [Result<Read>; 2] {
+    [imported(archive), exported("docker-archive", archive)]
+}
+
+/// What archivers, desktops and version control leave in an archive. Some begin as layers in other formats do.
+#[test]
+fn odd_files_are_ignored_by_both_readers() {
+    let image = existing(1, &ExistingOptions::default());
+    let new = layout(&[&image], vec![image.root.clone().annotated(NAME, "app:1")]);
+    let (mut old, links, _) = docker(false);
+    old.retain(|(path, _)| path != "repositories");
+    let large = vec![b'B'; (1 << 20) + 1];
+    let upper = format!("blobs/sha256/{}", "A".repeat(64));
+    let beside = format!("{}.tar.gz", image.root.digest.layout_path());
+    let odd: [(&str, &[u8]); 14] = [
+        ("blobs/sha256/._0", b"\0\x05\x16\x07"),
+        ("blobs/sha256/.gitkeep", b""),
+        (".DS_Store", b"\0\0\0\x01Bud1"),
+        ("blobs/Thumbs.db", b"x"),
+        ("blobs/sha256/a/b", b"x"),
+        ("blobs/md5/00000000000000000000000000000000", b"x"),
+        ("blobs/sha256", b"a file in place of a directory"),
+        (&upper, b"x"),
+        (&beside, b"\x1f\x8b"),
+        ("README.xz", b"\xfd7zXZ\0"),
+        ("notes.bz2", b"BZh9"),
+        ("large.bz2", &[b"BZh9", &large[..]].concat()),
+        ("blobs/sha256/large.tar.gz", &large),
+        ("VERSION", b"1.0"),
+    ];
+    for good in [tar(&new), with_links(&old, &links)] {
+        let [expected, also] = both(&good).map(Result::unwrap);
+        assert_eq!(expected, also);
+        for (path, content) in odd {
+            let odd = tar(&vec![(path.to_owned(), content.to_vec())]);
+            // An archive ends in two empty blocks.
+            let archive = [&odd[..odd.len() - 1024], &good].concat();
+            for found in both(&archive) {
+                assert_eq!(found.unwrap_or_else(|error| panic!("{path}: {}", error.with_causes())), expected, "{path}");
+            }
+        }
+    }
+}
+
+/// A tarball of Docker 25 without its index, and the manifest that its layout should have.
+fn docker_25() -> (Files, Manifest) {
+    let layer = tar_bytes(3, TarOptions::default());
+    let mut config = ImageConfig::new(&Platform::new("linux", "s390x", None));
+    config.set_diff_ids(vec![Digest::of(&layer); 2]);
+    let config = config.to_bytes().unwrap();
+    let descriptor = Descriptor::of(MediaType::layer(longshore_core::compression::Algorithm::Uncompressed), &layer);
+    let manifest = Manifest::new(Descriptor::of(MediaType::CONFIG, &config), vec![descriptor; 2]);
+    let [config_path, layer_path] = [&config, &layer].map(|bytes| Digest::of(bytes).layout_path());
+    let described = serde_json::json!([{
+        "Config": config_path, "RepoTags": ["example.com/app:25"], "Layers": [layer_path, layer_path],
+    }]);
+    let files = vec![
+        (config_path, config),
+        (layer_path, layer),
+        ("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()),
+        ("manifest.json".to_owned(), described.to_string().into_bytes()),
+    ];
+    (files, manifest)
+}
+
+/// Adds an index that lists `manifest`.
+fn listing(files: &Files, manifest: &[u8]) -> Files {
+    let entry = Descriptor::of(MediaType::MANIFEST, manifest).annotated(NAME, "example.com/app:25");
+    let index = json::compact(&Index::new(vec![entry.clone()])).unwrap();
+    with(files, &[(&entry.digest.layout_path(), manifest), ("index.json", &index)])
+}
+
+#[test]
+fn a_layout_that_lacks_what_manifest_json_has_does_not_count() {
+    let (files, manifest) = docker_25();
+    // The manifest that is made is the one that Docker should have written.
+    let expected =
+        (vec![Digest::of(&json::indented(&manifest).unwrap())], vec!["example.com/app:25".to_owned()], vec![]);
+    let bare = Manifest { layers: Vec::new(), ..manifest.clone() };
+    let bare = json::compact(&bare).unwrap();
+    let null = String::from_utf8(bare.clone()).unwrap().replace(r#""layers":[]"#, r#""layers":null"#).into_bytes();
+    let lacking = [
+        with(&files, &[("index.json", br#"{"schemaVersion":2,"manifests":null}"#)]),
+        with(&files, &[("index.json", br#"{"schemaVersion":2,"manifests":[]}"#)]),
+        listing(&files, &bare),
+        listing(&files, &null),
+    ];
+    for files in &lacking {
+        for found in both(&tar(files)) {
+            assert_eq!(found.unwrap(), expected);
+        }
+        let error = exported("oci-archive", &tar(files)).unwrap_err();
+        assert_eq!(error.hint(), Some("read it as docker-archive:FILE"), "{}", error.with_causes());
+    }
+    // A layout that is whole counts, whatever `manifest.json` is.
+    let whole = listing(&files, &json::compact(&manifest).unwrap());
+    let root = vec![Digest::of(&json::compact(&manifest).unwrap())];
+    for broken in
+        [whole.clone(), replaced(&whole, "manifest.json", |_| b"{".to_vec()), without(&whole, "manifest.json")]
+    {
+        assert!(both(&tar(&broken)).map(Result::unwrap).iter().all(|found| found.0 == root));
+    }
+    // Without layers in both, it is an image without layers.
+    let scratch = json::compact(&Manifest::new(Descriptor::of(MediaType::CONFIG, b"{}"), Vec::new())).unwrap();
+    let described = format!(r#"[{{"Config":"{}","RepoTags":[],"Layers":null}}]"#, Digest::of(b"{}").layout_path());
+    let files = with(&listing(&files, &scratch), &[(&Digest::of(b"{}").layout_path(), b"{}")]);
+    let files = replaced(&files, "manifest.json", |_| described.clone().into_bytes());
+    assert_eq!(imported(&tar(&files)).unwrap().0, [Digest::of(&scratch)]);
+}
+
+#[test]
+fn an_archive_without_an_image_is_an_error_of_both_readers() {
+    let (files, _) = docker_25();
+    let empty = with(&files, &[("index.json", br#"{"schemaVersion":2,"manifests":[]}"#)]);
+    let (old, _, _) = docker(false);
+    for archive in [
+        without(&empty, "manifest.json"),
+        replaced(&empty, "manifest.json", |_| b"[]".to_vec()),
+        replaced(&old, "manifest.json", |_| b"[]".to_vec()),
+    ] {
+        for read in both(&tar(&archive)) {
+            let error = read.unwrap_err().with_causes();
+            assert!(error.ends_with("there is no image in it"), "{error}");
+        }
+    }
+    let error = exported("oci-archive", &tar(&without(&empty, "manifest.json"))).unwrap_err().with_causes();
+    assert!(error.ends_with("there is no image in it"), "{error}");
+}
+
+#[test]
+fn tags_that_are_no_names_are_left_out() {
+    let (old, links, _) = docker(true);
+    for (tags, kept) in [
+        (&["<none>:<none>", "app:1"][..], &["docker.io/library/app:1"][..]),
+        (&["App:1", "app:v 1", "example.com/app:2", "example.com/app:2"], &["example.com/app:2"]),
+        (&["", "example.com/x@sha256:1", "y:3"], &["docker.io/library/y:3"]),
+    ] {
+        let tagged = replaced(&old, "manifest.json", |content| {
+            let mut items: serde_json::Value = serde_json::from_slice(content).unwrap();
+            items[0]["RepoTags"] = tags.iter().copied().collect();
+            items.to_string().into_bytes()
+        });
+        for found in both(&with_links(&tagged, &links)) {
+            let (_, names, warnings) = found.unwrap();
+            assert_eq!(names, kept);
+            let unique: std::collections::BTreeSet<_> = tags.iter().collect();
+            assert_eq!(warnings.len(), unique.len() - 1, "{warnings:?}");
+            assert!(warnings.iter().all(|warning| warning.starts_with("left out a name of the source: ")));
+        }
+    }
+    let image = existing(1, &ExistingOptions::default());
+    let annotated = ["APP:1", "app:2"].map(|name| image.root.clone().annotated(NAME, name)).to_vec();
+    for found in both(&tar(&layout(&[&image], annotated))) {
+        let (roots, names, warnings) = found.unwrap();
+        assert_eq!((roots, names), (vec![image.root.digest.clone()], vec!["docker.io/library/app:2".to_owned()]));
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+    }
+}
