@@ -1,4 +1,4 @@
-//! The grammar of `--output`: what buildx takes, without what it gets silently wrong.
+//! The grammar of `--output`: buildx's, but strict.
 
 use std::path::PathBuf;
 
@@ -8,19 +8,19 @@ use crate::options::{Attrs, record};
 
 const NOUN: &str = "output";
 
-/// One output as it was asked for.
+/// One requested output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputSpec {
     /// Its type.
     pub kind: String,
-    /// Where it goes, if that was said.
+    /// Its destination, if given.
     pub dest: Option<Dest>,
     /// All other options.
     pub attrs: Attrs,
 }
 
-/// Where an output goes.
+/// The destination of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dest {
     /// `-`.
@@ -47,7 +47,7 @@ impl OutputSpec {
         Self { attrs, ..self }
     }
 
-    /// Reads one `--output`; `None` for `type=cacheonly`, which asks for nothing.
+    /// Reads one `--output`; `None` for `type=cacheonly`, which writes nothing.
     ///
     /// One CSV record of `key=value` fields, as Go's `encoding/csv` reads it. Keys are trimmed and
     /// lower-cased, but what follows `annotation….` keeps its case. One field that does not begin

@@ -1,4 +1,4 @@
-//! What a build made: what a frontend hands over and every exporter takes.
+//! Build results: the output of frontends and the input of exporters.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use longshore_oci::{Descriptor, ImageConfig, ImageName, Platform};
 use crate::epoch::Epoch;
 use crate::layer::Layer;
 
-/// What a build made: images, in order.
+/// The result of a build: images, in order.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct BuildResult {
     /// The images.
     pub images: Vec<Image>,
-    /// The time that stands in for the clock, where an output does not say otherwise.
+    /// The time used in place of the clock, unless an output overrides it.
     pub epoch: Option<Epoch>,
 }
 
@@ -28,42 +28,40 @@ pub struct Image {
     pub names: Vec<ImageName>,
     /// What it is.
     pub content: ImageContent,
-    /// Facts for exporters that core does not interpret.
+    /// Metadata for exporters, not interpreted by core.
     pub metadata: IndexMap<String, Vec<u8>>,
 }
 
-/// The key in [`Image::metadata`] of the ID of the image that an image was built on, as Docker notes it:
-/// `sha256:…`.
+/// The key in [`Image::metadata`] of the ID of the parent image, as recorded by Docker: `sha256:…`.
 pub const DOCKER_PARENT: &str = "docker.parent";
 
-/// What an image is: made now, or there already.
+/// The content of an image: built or existing.
 #[derive(Debug, Clone)]
 pub enum ImageContent {
-    /// Layers and a configuration, of which core makes the image.
+    /// Layers and a configuration, from which core builds the image.
     Built(Built),
-    /// A graph that exists. It passes through verbatim.
+    /// An existing graph. It passes through verbatim.
     Existing(Existing),
 }
 
-/// An image that is being made. A platform map cannot be missing: there is one, or none is needed.
+/// An image to build. A platform map cannot be missing: it is either present or not needed.
 #[derive(Debug, Clone)]
 pub enum Built {
     /// One platform: a manifest.
     Single(Artifact),
-    /// A map of platforms, even of one: an index of manifests, in this order.
+    /// A map of platforms, even with a single one: an index of manifests, in this order.
     Platforms(IndexMap<Platform, Artifact>),
 }
 
-/// What one platform's image consists of.
+/// The parts of one platform's image.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Artifact {
     /// Its layers, the base first.
     pub layers: Vec<Arc<Layer>>,
-    /// Its configuration. Core fills in the layers, the history of those that it does not list, and
-    /// when the image was made.
+    /// Its configuration. Core fills in the layers, their missing history, and the creation time.
     pub config: ImageConfig,
-    /// The configuration of the image that it builds on: its history is left alone.
+    /// The configuration of the base image, whose history is kept unchanged.
     pub base: Option<ImageConfig>,
     /// Annotations of its manifest.
     pub annotations: BTreeMap<String, String>,
@@ -77,7 +75,7 @@ pub struct Existing {
     pub root: Descriptor,
     /// Referrers that are kept with it, such as signatures and SBOMs.
     pub referrers: Vec<Descriptor>,
-    /// Who has its blobs.
+    /// The provider of its blobs.
     pub provider: Arc<dyn Provider>,
 }
 
@@ -113,7 +111,7 @@ impl Existing {
         Self { root, referrers: Vec::new(), provider }
     }
 
-    /// Sets the manifests that travel with it.
+    /// Sets its referrers.
     #[must_use]
     pub fn with_referrers(self, referrers: Vec<Descriptor>) -> Self {
         Self { referrers, ..self }
@@ -142,13 +140,13 @@ impl Artifact {
         Self { layers, config, base: None, annotations: BTreeMap::new() }
     }
 
-    /// Sets the configuration of the image that it builds on.
+    /// Sets the configuration of the base image.
     #[must_use]
     pub fn with_base(self, base: ImageConfig) -> Self {
         Self { base: Some(base), ..self }
     }
 
-    /// Returns whether it is the image that it builds on, with nothing on top.
+    /// Returns whether it is its base image, unchanged.
     pub(crate) fn is_untouched(&self) -> bool {
         let listed = self.config.diff_ids().unwrap_or_default();
         let same_layers = listed.iter().map(Some).eq(self.layers.iter().map(|layer| layer.diff_id()));

@@ -352,7 +352,7 @@ pub(crate) fn location(response: &Response) -> Result<Url> {
     response.url.join(response.header("location").ok_or_else(missing)?)
 }
 
-/// Nobody may lead us out of TLS.
+/// Fails for a redirect from TLS to plain HTTP.
 fn check_downgrade(from: &Url, to: &Url) -> Result<()> {
     if from.is_secure && !to.is_secure {
         let message = format!("{} leads to {to}, which does not use TLS", from.authority);

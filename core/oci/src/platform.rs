@@ -188,8 +188,9 @@ const ARCHITECTURES: [&str; 18] = [
     "riscv64", "s390", "s390x", "sparc64", "wasm", "wasm32",
 ];
 
-/// Returns whether `word` is `known` with one letter more, less or changed, or with two neighbours swapped. Words that differ
-/// in a digit are names of their own, such as `wasip1` and `wasip2`, and so are short ones, such as `arc` and `arm`.
+/// Returns whether `word` is `known` with one letter more, less or changed, or with two neighbours swapped. Words
+/// that differ in a digit are names of their own, such as `wasip1` and `wasip2`, and so are short ones, such as
+/// `arc` and `arm`.
 fn is_slip(word: &str, known: &str) -> bool {
     if word.len().min(known.len()) < 4 {
         return false;

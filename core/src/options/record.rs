@@ -1,4 +1,4 @@
-//! One CSV record: how outputs and sources are written.
+//! One CSV record: the syntax of outputs and sources.
 
 use longshore_oci::{Error, Result};
 

@@ -1,4 +1,4 @@
-//! Types of values: each knows its syntax and how to read it.
+//! Value types: each has its syntax and parser.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ pub trait Value: Sized {
     /// Returns the syntax of values, such as `true|false`.
     fn syntax() -> Cow<'static, str>;
 
-    /// Reads what was written.
+    /// Parses a value.
     ///
     /// # Errors
     /// An error whose message says what was expected and what was found.

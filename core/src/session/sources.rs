@@ -1,4 +1,4 @@
-//! Directories that are exported, checked against what is written.
+//! Exported directories, checked against the destinations.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,8 +16,7 @@ use crate::layer::{DirSource, Layer, LayerSource};
 use crate::result::{Artifact, BuildResult, Built, ImageContent};
 use crate::tree::Patterns;
 
-/// Refuses an output that would be written into a directory that is exported: what is in it would depend
-/// on how far the output has come.
+/// Refuses an output inside an exported directory, whose contents would depend on the progress of the output.
 pub(super) fn check_outside(result: &BuildResult, target: &Target) -> Result<()> {
     let Some(place) = target.scratch() else { return Ok(()) };
     for source in directories(result) {
@@ -32,8 +31,8 @@ pub(super) fn check_outside(result: &BuildResult, target: &Target) -> Result<()>
     Ok(())
 }
 
-/// Returns `result` without the store of the run in its directories: the store grows while they are read, and an
-/// image that holds it would grow with each run.
+/// Returns `result` without the store of the run in its directories: the store grows while they are read, and
+/// an image that contains it would grow with each run.
 pub(super) fn without_store<'r>(
     result: &'r BuildResult,
     store: &Store,

@@ -57,7 +57,7 @@ impl Collector for EmbeddedStore {
 
 impl EmbeddedStore {
     /// Forgets the blobs that nothing reaches, in one transaction: whoever looks for one of them
-    /// afterwards does not find it. A dry run only answers which.
+    /// afterwards does not find it. A dry run only returns them.
     fn forget(&self, options: &PruneOptions, pruned: &mut Pruned) -> Result<HashSet<Digest>> {
         let directory = self.root().join("leases");
         let forget = |transaction: &Transaction<'_>| {

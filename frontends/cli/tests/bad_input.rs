@@ -113,7 +113,7 @@ const CASES: &[Case] = &[
     (
         &["scratch", "--layer", ".:/all", "-o", "type=oci,dest=tree/layout,tar=false"],
         2,
-        "error: cannot export to type=oci,dest=tree/layout\n  caused by: tree/layout is written inside of .",
+        "error: cannot export to type=oci,dest=tree/layout\n  caused by: tree/layout is inside .",
     ),
     (
         &["linux/arm64=rootfs:tree", "--platform", "linux/amd64", "-o", "type=oci,dest=out.tar"],

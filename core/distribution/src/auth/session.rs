@@ -1,4 +1,4 @@
-//! How one registry is convinced: the way that it asked for, and the tokens that we have.
+//! Authorization for one registry: the requested scheme, and cached tokens.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -22,7 +22,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How often a running helper is looked at.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What a helper answers with when it has nothing.
+/// The output of a helper without a matching credential.
 const NOT_FOUND: &str = "credentials not found in native keychain";
 
 /// Asks `docker-credential-NAME` for the credential of a server; `None` if it has none.

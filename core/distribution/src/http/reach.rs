@@ -1,4 +1,4 @@
-//! Which addresses a registry may lead to: with redirects, places of uploads and token servers.
+//! Which addresses a registry may lead to: with redirects, upload locations and token servers.
 //!
 //! What counts is the address that is connected to, and not the name: a name may have any address, and another one
 //! the next time.

@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Failure;
 
-/// How often, and after what wait, a request is tried again.
+/// The retry policy: attempts and waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Attempts in a row that may bring no progress.

@@ -47,8 +47,8 @@ pub(crate) struct ExportArgs {
     #[arg(long = "platform", help_heading = "Run", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platforms: Vec<Platform>,
 
-    /// Number of compression threads [default: one per CPU]. Memory is about 64 MiB, and for each thread 16 MiB, or up to
-    /// 72 MiB with zstd from level 10
+    /// Number of compression threads [default: one per CPU]. Memory is about 64 MiB, and for each thread 16 MiB, or
+    /// up to 72 MiB with zstd from level 10
     #[arg(long, help_heading = "Run", value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
 
