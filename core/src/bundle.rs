@@ -52,7 +52,7 @@ impl<'a> Bundle<'a> {
     /// Writes the archive, one member after another.
     ///
     /// # Errors
-    /// A blob that is not what its descriptor says: then what was written must not be used. Those of `out`.
+    /// A blob that does not match its descriptor: then the written bytes must not be used. Errors of `out`.
     pub(crate) fn write(&self, out: &mut dyn Write, work: &Work) -> Result<()> {
         let mut tar = Writer::new(out);
         for Member { entry, content } in &self.members {

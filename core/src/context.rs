@@ -1,4 +1,4 @@
-//! What passes between a run and its exports: what they need, what they are lent, what they wrote.
+//! The interface between a run and its exports: needs, context and responses.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::layer::{Layer, LayerSet, LayerStream, MadeLayer, Variant, WantedLayers, Workshop};
 
-/// What an output needs of a result: the layers that it will ask for, each in a variant. A run unites the
-/// needs of its outputs, and reads each layer once.
+/// The layers that an output will request, each in a variant. A run merges the needs of its outputs, and reads
+/// each layer once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Needs {
@@ -17,75 +17,75 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Adds a layer, which it will ask for with [`ExportContext::layer`] or [`ExportContext::layer_stream`].
+    /// Adds a layer, to be requested with [`ExportContext::layer`] or [`ExportContext::layer_stream`].
     #[must_use]
     pub fn with_layer(mut self, layer: &Arc<Layer>, variant: Variant) -> Self {
         self.layers.add(layer, variant);
         self
     }
 
-    /// Adds the layers of existing images, which are not known before the images are taken apart.
+    /// Adds the layers of existing images, which are unknown until the images are taken apart.
     #[must_use]
     pub fn with_existing(mut self, variant: Variant) -> Self {
         self.layers.add_found(variant);
         self
     }
 
-    /// Adds what another output, or another part of this one, needs.
+    /// Adds the needs of another output, or of another part of this one.
     pub fn unite(&mut self, other: Self) {
         self.layers.unite(other.layers);
     }
 
-    /// Whether no layer has to be made.
+    /// Returns whether no layer has to be built.
     pub fn is_empty(&self) -> bool {
         self.layers.is_empty()
     }
 
-    /// Whether `variant` of `layer` is among them.
+    /// Returns whether `variant` of `layer` is among them.
     pub fn contains(&self, layer: &Arc<Layer>, variant: Variant) -> bool {
         self.layers.contains(layer, variant)
     }
 }
 
-/// What is known of a run before it reads a layer, and what an output can do with layers besides taking
-/// them from the store. Together with the layer and the options it decides the
+/// What is known about a run before a layer is read, and what an output can do with layers besides taking them
+/// from the store. Together with the layer and the options it decides the
 /// [`Route`](crate::image::Route) of each layer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Run {
-    /// Whether no other output of the run needs layers, so that none has to be kept for it.
+    /// Whether no other output of the run needs layers, so that none has to be stored.
     pub is_alone: bool,
-    /// Whether this output takes layers while they are made.
+    /// Whether this output takes layers while they are built.
     pub streams: bool,
-    /// Whether this output may find layers where it writes to.
+    /// Whether this output may find layers at its destination.
     pub reuses: bool,
 }
 
 impl Run {
-    /// A run in which no other output needs layers.
+    /// Creates a run in which no other output needs layers.
     pub fn alone() -> Self {
         Self { is_alone: true, ..Self::default() }
     }
 
-    /// A run in which others need layers, too.
+    /// Creates a run in which other outputs need layers, too.
     pub fn shared() -> Self {
         Self::default()
     }
 
-    /// Takes layers while they are made.
+    /// Sets whether this output takes layers while they are built.
     #[must_use]
     pub fn with_streams(self, streams: bool) -> Self {
         Self { streams, ..self }
     }
 
-    /// Looks for layers where they are written to.
+    /// Sets whether this output looks for layers at its destination.
     #[must_use]
     pub fn with_reuse(self, reuses: bool) -> Self {
         Self { reuses, ..self }
     }
 }
 
-/// What the host lends to an export.
+/// The resources that the host lends to an export.
 #[derive(Debug)]
 pub struct ExportContext<'a> {
     pub(crate) store: &'a dyn ContentStore,
@@ -95,26 +95,27 @@ pub struct ExportContext<'a> {
 }
 
 impl ExportContext<'_> {
-    /// Where blobs are made and found.
+    /// Returns the store of the run.
     pub fn store(&self) -> &dyn ContentStore {
         self.store
     }
 
-    /// Who takes images to registries.
+    /// Returns the registry client.
     ///
     /// # Errors
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) in a program that has nobody who does.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) in a program without one.
     pub fn pusher(&self) -> Result<&dyn Pusher> {
         self.pusher.ok_or_else(|| Error::new(ErrorKind::Unsupported, "this program cannot push to registries"))
     }
 
-    /// What to report to, what says when to stop, and what may be used.
+    /// Returns the progress, cancellation and budget of the run.
     pub fn work(&self) -> &Work {
         &self.work
     }
 
-    /// A layer in the store, in a variant that [`ExporterInstance::needs`](crate::ExporterInstance::needs)
-    /// named: made now, or by another output that this call waits for.
+    /// Returns a layer in the store, in a variant listed by
+    /// [`ExporterInstance::needs`](crate::ExporterInstance::needs): built now, or by another output that this
+    /// call waits for.
     ///
     /// # Errors
     /// A layer that cannot be read or stored.
@@ -122,11 +123,11 @@ impl ExportContext<'_> {
         self.layers.get(layer, variant, self.workshop())
     }
 
-    /// A layer that is made while it is sent, and not stored: only where no other output needs it, and it
-    /// was not made before. `None` where [`layer`](Self::layer) has to do.
+    /// Returns a layer that is built while it is consumed, and not stored: only if no other output needs it,
+    /// and it was not built before. `None` if [`layer`](Self::layer) must be used.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Errors of the store.
     pub fn layer_stream<'l>(&'l self, layer: &'l Layer, variant: Variant) -> Result<Option<LayerStream<'l>>> {
         if !self.layers.is_for_one_output() || self.workshop().is_made(layer, variant)? {
             return Ok(None);
@@ -134,7 +135,7 @@ impl ExportContext<'_> {
         Ok(Some(LayerStream::new(layer, variant, self.workshop())))
     }
 
-    /// What is known of the run: whether this output is the only one that needs layers.
+    /// Returns the run: whether this output is the only one that needs layers.
     pub fn run(&self) -> Run {
         if self.layers.is_for_one_output() { Run::alone() } else { Run::shared() }
     }
@@ -144,10 +145,10 @@ impl ExportContext<'_> {
     }
 }
 
-/// The order in which outputs are published: what can fail half-way first, what others act on last.
+/// The order in which outputs are published: outputs that can fail half-way first, outputs that others act on last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Turn {
-    /// Bytes into a stream, which cannot be taken back.
+    /// Bytes written to a stream, which cannot be undone.
     Stream,
     /// Files and names on this machine.
     Local,
@@ -155,17 +156,17 @@ pub enum Turn {
     Remote,
 }
 
-/// What one output wrote.
+/// The report of one output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Response {
     /// The type of its exporter.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Where it is, if it is a file or a directory.
+    /// Its path, if it is a file or a directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
-    /// The images in it, in the order of the result.
+    /// Its images, in the order of the result.
     pub images: Vec<ExportedImage>,
 }
 
@@ -173,24 +174,24 @@ pub struct Response {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ExportedImage {
-    /// The names that it got.
+    /// Its names.
     pub names: Vec<String>,
-    /// Its root: a manifest or an index; its configuration, where the format has no manifests.
+    /// Its root: a manifest or an index; its configuration, if the format has no manifests.
     pub root: Descriptor,
-    /// The digest of its configuration, where it is for one platform.
+    /// The digest of its configuration, if it has a single platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Digest>,
 }
 
 impl Response {
-    /// A response of the exporter with this type.
+    /// Creates a response of the exporter with this type.
     pub fn new(kind: impl Into<String>, destination: Option<String>, images: Vec<ExportedImage>) -> Self {
         Self { kind: kind.into(), destination, images }
     }
 }
 
 impl ExportedImage {
-    /// An image as it was written.
+    /// Creates an image as it was written.
     pub fn new(names: Vec<String>, root: Descriptor, config: Option<Digest>) -> Self {
         Self { names, root, config }
     }

@@ -1,4 +1,4 @@
-//! `SOURCE_DATE_EPOCH`: the time that stands in for the clock.
+//! `SOURCE_DATE_EPOCH`: the time used in place of the clock.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use crate::options::Value;
 pub struct Epoch(Timestamp);
 
 impl Epoch {
-    /// The time.
+    /// Returns the time.
     pub fn time(self) -> Timestamp {
         self.0
     }
@@ -29,8 +29,7 @@ impl FromStr for Epoch {
     }
 }
 
-/// What an output says about its epoch: a time, or with an empty value that there is none, whatever
-/// the result says.
+/// The epoch option of an output: a time, or, if empty, no epoch regardless of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EpochOption(pub Option<Epoch>);
 

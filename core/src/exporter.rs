@@ -1,4 +1,4 @@
-//! Exporters: the contract that every kind of output keeps.
+//! Exporters: the contract of every kind of output.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,30 +13,30 @@ use crate::sink::{Destination, Filled, Output};
 
 /// A kind of output, such as `type=oci`.
 pub trait Exporter: Send + Sync {
-    /// Its type, summary and options: what help, the reference page and plugins say about it.
+    /// Returns its type, summary and options, for help, the reference page and plugins.
     fn info(&self) -> ExporterInfo;
 
     /// Checks the options of one output.
     ///
-    /// It does no I/O, so that a bad option fails before the build. It may be called any number of
-    /// times; outputs of one type share nothing.
+    /// It does no I/O, so that a bad option fails before the build. It may be called any number of times;
+    /// outputs of the same type share nothing.
     ///
     /// # Errors
-    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for an unknown key, a bad value, or options
-    /// that exclude each other.
+    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for an unknown key, a bad value, or options that
+    /// contradict each other.
     fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>>;
 }
 
-/// An exporter whose type and options are known when it is compiled. It is an [`Exporter`], and its options,
-/// once checked, are all that one output consists of.
+/// An exporter whose type and options are known at compile time. It implements [`Exporter`], and its checked
+/// options are the instance of one output.
 ///
 /// An exporter that learns its type or its options at run time implements [`Exporter`] itself.
 pub trait ExporterType: Send + Sync {
     /// The name in `type=…`.
     const KIND: &'static str;
-    /// What it writes, in one line.
+    /// A one-line summary of its output.
     const SUMMARY: &'static str;
-    /// The options, which are an output once they are read and checked.
+    /// The options, which are the instance of an output once parsed and checked.
     type Instance: Options + Default + ExporterInstance + 'static;
 }
 
@@ -53,21 +53,21 @@ impl<T: ExporterType> Exporter for T {
     }
 }
 
-/// What people and other programs are told about an exporter.
+/// The description of an exporter, for help and other programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExporterInfo {
     /// The name in `type=…`.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
-    /// What it writes, in one line.
+    /// A one-line summary of its output.
     pub summary: Cow<'static, str>,
     /// Its options, in the order of the reference page.
     pub options: Vec<OptionInfo>,
 }
 
 impl ExporterInfo {
-    /// What is told about an exporter with this type.
+    /// Creates the description of an exporter.
     pub fn new(
         kind: impl Into<Cow<'static, str>>,
         summary: impl Into<Cow<'static, str>>,
@@ -77,37 +77,37 @@ impl ExporterInfo {
     }
 }
 
-/// One output of one build, with its options checked.
+/// One output of one build, with checked options.
 ///
-/// The methods are called in their order here. An instance never changes: what an export derives it
-/// keeps in the [`Staged`].
+/// The methods are called in the order given here. An instance never changes: state derived by an export lives
+/// in its [`Staged`].
 pub trait ExporterInstance: Send + Sync {
-    /// What the host must open for it, as its options say.
+    /// Returns what the host must open for it, according to its options.
     fn destination(&self) -> Destination;
 
-    /// What it will ask `run` for, and whether its options fit `result`. It reads no layer. It may be called
-    /// more than once, as the answer may decide whether it is alone.
+    /// Returns the layers that it will request in `run`, and checks that its options fit `result`. It reads no
+    /// layer. It may be called more than once, as the result may decide whether this output is alone.
     ///
     /// # Errors
-    /// Options that do not fit, such as one name for several images.
+    /// Options that do not fit `result`, such as one name for several images.
     fn needs(&self, result: &BuildResult, run: Run) -> Result<Needs>;
 
-    /// What [`export`](Self::export) would write in `run`, one line per thing, for `--dry-run`. It reads no
-    /// layer.
+    /// Describes what [`export`](Self::export) would write in `run`, one line per item, for `--dry-run`. It
+    /// reads no layer.
     ///
     /// # Errors
     /// As [`needs`](Self::needs).
     fn plan(&self, result: &BuildResult, run: Run) -> Result<Vec<String>>;
 
-    /// Makes, verifies and transfers everything, and shows nothing: files stay under temporary names,
+    /// Builds, verifies and transfers everything without making it visible: files stay under temporary names,
     /// and no name, tag or index entry changes before [`Staged::publish`]. A stream is written when it is
-    /// published, and breaks off where a source fails then.
+    /// published, and is cut off if a source fails then.
     ///
-    /// Exports of one build run at the same time. `output` is of the kind that
-    /// [`destination`](Self::destination) asked for.
+    /// Exports of one build run concurrently. `output` is of the kind returned by
+    /// [`destination`](Self::destination).
     ///
     /// # Errors
-    /// Whatever went wrong. The siblings are cancelled, and nothing of any output is visible.
+    /// Any failure. The other exports are cancelled, and nothing of any output is visible.
     fn export<'a>(
         &'a self,
         result: &'a BuildResult,
@@ -118,14 +118,14 @@ pub trait ExporterInstance: Send + Sync {
 
 /// An export that is complete but not visible. Dropping it discards it.
 pub trait Staged: Send {
-    /// When it is its turn: see [`Turn`].
+    /// Returns when it is published: see [`Turn`].
     fn turn(&self) -> Turn;
 
     /// Makes it visible, in one step: a rename, an index entry, a tag. It is called once, after every
     /// export of the build has succeeded.
     ///
     /// # Errors
-    /// What the medium says. Outputs that were published before stay so.
+    /// I/O errors. Outputs published before stay published.
     fn publish(self: Box<Self>) -> Result<Response>;
 }
 
@@ -142,7 +142,7 @@ impl fmt::Debug for dyn ExporterInstance {
 }
 
 impl<'a> Filled<'a> {
-    /// The export of an exporter of type `kind` that is this file, with `images` in it.
+    /// Returns this file as the staged export of an exporter of type `kind`, containing `images`.
     pub fn staged(self, kind: impl Into<String>, images: Vec<ExportedImage>) -> Box<dyn Staged + 'a> {
         Box::new(StagedFile { filled: self, kind: kind.into(), images })
     }

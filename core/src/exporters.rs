@@ -1,4 +1,4 @@
-//! What a program offers: its exporters, by type.
+//! The exporters of a program, by type.
 
 use indexmap::IndexMap;
 use longshore_oci::{Error, Result};
@@ -6,7 +6,7 @@ use longshore_oci::{Error, Result};
 use crate::exporter::{Exporter, ExporterInfo, ExporterInstance};
 use crate::options::{Attrs, nearest};
 
-/// The exporters that a program offers, in the order in which it added them.
+/// The exporters of a program, in the order in which they were added.
 #[derive(Debug, Default)]
 pub struct ExporterRegistry(IndexMap<String, Box<dyn Exporter>>);
 
@@ -14,7 +14,7 @@ impl ExporterRegistry {
     /// Adds an exporter.
     ///
     /// # Panics
-    /// If its type is taken, which is a mistake in the program.
+    /// If its type is already registered, which is a bug in the program.
     #[must_use]
     pub fn with(mut self, exporter: impl Exporter + 'static) -> Self {
         let kind = exporter.info().kind.into_owned();
@@ -23,23 +23,23 @@ impl ExporterRegistry {
         self
     }
 
-    /// What each exporter says about itself.
+    /// Returns the description of each exporter.
     pub fn infos(&self) -> impl Iterator<Item = ExporterInfo> {
         self.0.values().map(|exporter| exporter.info())
     }
 
-    /// The exporter of a type.
+    /// Returns the exporter of a type.
     ///
     /// # Errors
-    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for a type that is not offered, with the nearest one.
+    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for an unknown type, with the nearest one as the hint.
     pub fn get(&self, kind: &str) -> Result<&dyn Exporter> {
         self.0.get(kind).map(AsRef::as_ref).ok_or_else(|| {
             let known = || self.0.keys().map(String::as_str);
             let hint = nearest(kind, known()).map_or_else(
-                || format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+                || format!("available exporters: {}", known().collect::<Vec<_>>().join(", ")),
                 |near| format!("did you mean `{near}`?"),
             );
-            Error::option(format!("there is no exporter `{}`", kind.escape_debug())).with_hint(hint)
+            Error::option(format!("unknown exporter `{}`", kind.escape_debug())).with_hint(hint)
         })
     }
 

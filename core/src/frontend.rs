@@ -1,4 +1,4 @@
-//! Frontends: what was built, from where it is.
+//! Frontends: from sources to build results.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,12 +14,12 @@ use crate::options::{OptionInfo, Options, describe, nearest};
 use crate::result::Image;
 use crate::source::Source;
 
-/// How deep sources may open other sources: far beyond any build, and far from the end of the stack.
+/// Maximum nesting of sources: far more than any build needs, and far from exhausting the stack.
 const DEPTH: usize = 16;
 
 /// A kind of source, such as `rootfs:DIR`.
 pub trait Frontend: Send + Sync {
-    /// Returns the schemes that it reads, with their options: what help and the reference page say.
+    /// Returns the schemes that it reads, with their options, for help and the reference page.
     fn schemes(&self) -> Vec<SchemeInfo>;
 
     /// Checks the value and the options of a source.
@@ -29,21 +29,21 @@ pub trait Frontend: Send + Sync {
     /// [`parse_of_source`]: crate::options::parse_of_source
     ///
     /// # Errors
-    /// [`InvalidOption`](ErrorKind::InvalidOption) for a value that cannot be, an unknown option or a bad value
-    /// of one.
+    /// [`InvalidOption`](ErrorKind::InvalidOption) for an invalid value, an unknown option or a bad option
+    /// value.
     fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>>;
 }
 
-/// One source with its options checked.
+/// One source with checked options.
 pub trait FrontendInstance: Send + Sync {
     /// Returns the images of the source.
     ///
-    /// It looks at what is there, so that a missing source fails immediately, but it reads no layer: layers are
-    /// described by where they are, and read when an exporter needs them. Calling it again gives the same
-    /// images, if the source is the same.
+    /// It checks that the source exists, so that a missing source fails immediately, but it reads no layer:
+    /// layers are described by location, and read when an exporter needs them. Calling it again returns the
+    /// same images, if the source is unchanged.
     ///
     /// # Errors
-    /// A source that is missing, or is not what its scheme says.
+    /// A source that is missing, or does not fit its scheme.
     fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>>;
 }
 
@@ -53,15 +53,15 @@ impl fmt::Debug for dyn FrontendInstance {
     }
 }
 
-/// What people and other programs are told about a scheme.
+/// The description of a scheme, for help and other programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SchemeInfo {
     /// The word before the colon.
     pub scheme: Cow<'static, str>,
-    /// How a source is written, such as `rootfs:DIR`.
+    /// The syntax of a source, such as `rootfs:DIR`.
     pub syntax: Cow<'static, str>,
-    /// What it is, in one line.
+    /// A one-line summary.
     pub summary: Cow<'static, str>,
     /// Its options, in the order of the reference page.
     pub options: Vec<OptionInfo>,
@@ -71,7 +71,7 @@ pub struct SchemeInfo {
 }
 
 impl SchemeInfo {
-    /// A scheme with the given options.
+    /// Creates a scheme with the given options.
     pub fn new(
         scheme: impl Into<Cow<'static, str>>,
         syntax: impl Into<Cow<'static, str>>,
@@ -88,7 +88,7 @@ impl SchemeInfo {
         Self { selects: true, ..self }
     }
 
-    /// Whether the scheme has the option `key`.
+    /// Returns whether the scheme has the option `key`.
     pub fn has_option(&self, key: &str) -> bool {
         self.options.iter().any(|option| option.key == key)
     }
@@ -97,7 +97,7 @@ impl SchemeInfo {
 /// Opens the image store of a run when a source first asks for it; `None` if the run has none.
 pub type OpenImages = dyn Fn() -> Result<Option<Arc<dyn ImageStore>>> + Send + Sync;
 
-/// What the host lends to a frontend.
+/// The resources that the host lends to a frontend.
 #[derive(Clone)]
 pub struct FrontendContext<'a> {
     frontends: &'a FrontendRegistry,
@@ -107,19 +107,19 @@ pub struct FrontendContext<'a> {
 }
 
 impl<'a> FrontendContext<'a> {
-    /// A context with no image store, in which a frontend can open the sources that `frontends` read.
+    /// Creates a context without an image store, in which a frontend can open sources of `frontends`.
     pub fn new(frontends: &'a FrontendRegistry, work: Work) -> Self {
         Self { frontends, images: Arc::new(|| Ok(None)), work, depth: 0 }
     }
 
-    /// Reads images in the store that `open` opens. It is called when a source names an image in the store, and
-    /// may be called several times.
+    /// Uses the image store returned by `open`, which is called when a source names an image in the store,
+    /// possibly several times.
     #[must_use]
     pub fn with_images(self, open: impl Fn() -> Result<Option<Arc<dyn ImageStore>>> + Send + Sync + 'static) -> Self {
         Self { images: Arc::new(open), ..self }
     }
 
-    /// What to report to, what says when to stop, and what may be used.
+    /// Returns the progress, cancellation and budget of the run.
     pub fn work(&self) -> &Work {
         &self.work
     }
@@ -127,24 +127,24 @@ impl<'a> FrontendContext<'a> {
     /// Opens the image store of the run.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) if the run has no image store; those of opening it.
+    /// [`NotFound`](ErrorKind::NotFound) if the run has no image store; errors of opening it.
     pub fn images(&self) -> Result<Arc<dyn ImageStore>> {
         (self.images)()?.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no image store yet"))
     }
 
-    /// Opens another source, as a Dockerfile's `FROM` needs: its images, as its own frontend builds them.
+    /// Opens another source, as for a Dockerfile's `FROM`, and returns its images, built by its own frontend.
     ///
     /// # Errors
-    /// As [`FrontendRegistry::resolve`] and [`FrontendInstance::build`]; sources within sources beyond 16.
+    /// As [`FrontendRegistry::resolve`] and [`FrontendInstance::build`]; sources nested deeper than 16.
     pub fn open(&self, source: &Source) -> Result<Vec<Image>> {
         if self.depth == DEPTH {
-            let message = format!("sources open other sources deeper than the limit of {DEPTH}");
+            let message = format!("sources are nested deeper than the limit of {DEPTH}");
             return Err(Error::input(message).with_hint("check whether a source refers to itself"));
         }
         let inner = Self { depth: self.depth + 1, ..self.clone() };
         let instance = self.frontends.resolve(source)?;
         let images = instance.build(&inner);
-        // Of sources within sources the outermost is the one that the user knows.
+        // Of nested sources, the user knows the outermost one.
         match self.depth {
             0 => images.attempt(|| format!("cannot open {}:{}", source.scheme, source.value.escape_debug())),
             _ => images,
@@ -158,7 +158,7 @@ impl fmt::Debug for FrontendContext<'_> {
     }
 }
 
-/// The frontends that a program offers, by scheme.
+/// The frontends of a program, by scheme.
 #[derive(Default)]
 pub struct FrontendRegistry {
     frontends: Vec<Box<dyn Frontend>>,
@@ -169,7 +169,7 @@ impl FrontendRegistry {
     /// Adds a frontend.
     ///
     /// # Panics
-    /// If a scheme of it is taken, which is a mistake in the program.
+    /// If one of its schemes is already registered, which is a bug in the program.
     #[must_use]
     pub fn with(mut self, frontend: impl Frontend + 'static) -> Self {
         for info in frontend.schemes() {
@@ -180,15 +180,15 @@ impl FrontendRegistry {
         self
     }
 
-    /// Returns what each scheme is, in the order in which the frontends were added.
+    /// Returns the description of each scheme, in the order in which the frontends were added.
     pub fn infos(&self) -> Vec<SchemeInfo> {
         self.frontends.iter().flat_map(|frontend| frontend.schemes()).collect()
     }
 
-    /// Returns what `scheme` is.
+    /// Returns the description of `scheme`.
     ///
     /// # Errors
-    /// A scheme that no frontend reads, with the nearest one.
+    /// An unknown scheme, with the nearest one as the hint.
     pub fn info(&self, scheme: &str) -> Result<SchemeInfo> {
         self.infos().into_iter().find(|info| info.scheme == scheme).ok_or_else(|| self.unknown(scheme))
     }
@@ -198,16 +198,16 @@ impl FrontendRegistry {
             Some(near) => format!("did you mean `{near}:`?"),
             None => {
                 let syntaxes: Vec<_> = self.infos().into_iter().map(|info| info.syntax).collect();
-                format!("a source is one of {}", syntaxes.join(", "))
+                format!("available sources: {}", syntaxes.join(", "))
             }
         };
-        Error::option(format!("there is no source `{}`", scheme.escape_debug())).with_hint(hint)
+        Error::option(format!("unknown source `{}`", scheme.escape_debug())).with_hint(hint)
     }
 
     /// Checks a source with the frontend of its scheme.
     ///
     /// # Errors
-    /// A scheme that no frontend reads, with the nearest one; and as [`Frontend::resolve`].
+    /// An unknown scheme, with the nearest one as the hint; and as [`Frontend::resolve`].
     pub fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
         let frontend = self.schemes.get(&source.scheme).and_then(|at| self.frontends.get(*at));
         let instance = frontend.ok_or_else(|| self.unknown(&source.scheme))?.resolve(source)?;

@@ -1,4 +1,4 @@
-//! The grammar of `--output`: what buildx takes, without what it gets silently wrong.
+//! The grammar of `--output`: buildx's, but strict.
 
 use std::path::PathBuf;
 
@@ -8,19 +8,19 @@ use crate::options::{Attrs, record};
 
 const NOUN: &str = "output";
 
-/// One output as it was asked for.
+/// One requested output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutputSpec {
     /// Its type.
     pub kind: String,
-    /// Where it goes, if that was said.
+    /// Its destination, if given.
     pub dest: Option<Dest>,
     /// All other options.
     pub attrs: Attrs,
 }
 
-/// Where an output goes.
+/// The destination of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dest {
     /// `-`.
@@ -30,7 +30,7 @@ pub enum Dest {
 }
 
 impl OutputSpec {
-    /// An output without a destination and options.
+    /// Creates an output without a destination and options.
     pub fn new(kind: impl Into<String>) -> Self {
         Self { kind: kind.into(), dest: None, attrs: Attrs::default() }
     }
@@ -47,7 +47,7 @@ impl OutputSpec {
         Self { attrs, ..self }
     }
 
-    /// Reads one `--output`; `None` for `type=cacheonly`, which asks for nothing.
+    /// Reads one `--output`; `None` for `type=cacheonly`, which writes nothing.
     ///
     /// One CSV record of `key=value` fields, as Go's `encoding/csv` reads it. Keys are trimmed and
     /// lower-cased, but what follows `annotation….` keeps its case. One field that does not begin
@@ -64,7 +64,7 @@ impl OutputSpec {
     ///
     /// # Errors
     /// [`InvalidOption`](crate::ErrorKind::InvalidOption) with the column: a record that is not CSV, a
-    /// field without `=`, a key that stands twice, no type.
+    /// field without `=`, a key that is given twice, no type.
     pub fn parse(text: &str) -> Result<Option<Self>> {
         let fields = record::record(NOUN, text)?;
         if let [field] = &fields[..]

@@ -1,4 +1,4 @@
-//! What a build made: what a frontend hands over and every exporter takes.
+//! Build results: the output of frontends and the input of exporters.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use longshore_oci::{Descriptor, ImageConfig, ImageName, Platform};
 use crate::epoch::Epoch;
 use crate::layer::Layer;
 
-/// What a build made: images, in order.
+/// The result of a build: images, in order.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct BuildResult {
     /// The images.
     pub images: Vec<Image>,
-    /// The time that stands in for the clock, where an output does not say otherwise.
+    /// The time used in place of the clock, unless an output overrides it.
     pub epoch: Option<Epoch>,
 }
 
@@ -28,61 +28,59 @@ pub struct Image {
     pub names: Vec<ImageName>,
     /// What it is.
     pub content: ImageContent,
-    /// Facts for exporters that core does not interpret.
+    /// Metadata for exporters, not interpreted by core.
     pub metadata: IndexMap<String, Vec<u8>>,
 }
 
-/// The key in [`Image::metadata`] of the ID of the image that an image was built on, as Docker notes it:
-/// `sha256:…`.
+/// The key in [`Image::metadata`] of the ID of the parent image, as recorded by Docker: `sha256:…`.
 pub const DOCKER_PARENT: &str = "docker.parent";
 
-/// What an image is: made now, or there already.
+/// The content of an image: built or existing.
 #[derive(Debug, Clone)]
 pub enum ImageContent {
-    /// Layers and a configuration, of which core makes the image.
+    /// Layers and a configuration, from which core builds the image.
     Built(Built),
-    /// A graph that exists. It passes through verbatim.
+    /// An existing graph. It passes through verbatim.
     Existing(Existing),
 }
 
-/// An image that is being made. A platform map cannot be missing: there is one, or none is needed.
+/// An image to build. A platform map cannot be missing: it is either present or not needed.
 #[derive(Debug, Clone)]
 pub enum Built {
     /// One platform: a manifest.
     Single(Artifact),
-    /// A map of platforms, even of one: an index of manifests, in this order.
+    /// A map of platforms, even with a single one: an index of manifests, in this order.
     Platforms(IndexMap<Platform, Artifact>),
 }
 
-/// What one platform's image consists of.
+/// The parts of one platform's image.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Artifact {
     /// Its layers, the base first.
     pub layers: Vec<Arc<Layer>>,
-    /// Its configuration. Core fills in the layers, the history of those that it does not list, and
-    /// when the image was made.
+    /// Its configuration. Core fills in the layers, their missing history, and the creation time.
     pub config: ImageConfig,
-    /// The configuration of the image that it builds on: its history is left alone.
+    /// The configuration of the base image, whose history is kept unchanged.
     pub base: Option<ImageConfig>,
     /// Annotations of its manifest.
     pub annotations: BTreeMap<String, String>,
 }
 
-/// An image that exists: a manifest, an index, or any other graph of descriptors.
+/// An existing image: a manifest, an index, or any other graph of descriptors.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Existing {
     /// Its root.
     pub root: Descriptor,
-    /// Manifests about it that travel with it: signatures, SBOMs.
+    /// Referrers that are kept with it, such as signatures and SBOMs.
     pub referrers: Vec<Descriptor>,
-    /// Who has its blobs.
+    /// The provider of its blobs.
     pub provider: Arc<dyn Provider>,
 }
 
 impl BuildResult {
-    /// A result of `images`, without an epoch.
+    /// Creates a result of `images`, without an epoch.
     pub fn new(images: Vec<Image>) -> Self {
         Self { images, epoch: None }
     }
@@ -95,7 +93,7 @@ impl BuildResult {
 }
 
 impl Image {
-    /// An image without names.
+    /// Creates an image without names.
     pub fn new(content: ImageContent) -> Self {
         Self { names: Vec::new(), content, metadata: IndexMap::new() }
     }
@@ -108,12 +106,12 @@ impl Image {
 }
 
 impl Existing {
-    /// An image without referrers.
+    /// Creates an image without referrers.
     pub fn new(root: Descriptor, provider: Arc<dyn Provider>) -> Self {
         Self { root, referrers: Vec::new(), provider }
     }
 
-    /// Sets the manifests that travel with it.
+    /// Sets its referrers.
     #[must_use]
     pub fn with_referrers(self, referrers: Vec<Descriptor>) -> Self {
         Self { referrers, ..self }
@@ -127,7 +125,7 @@ impl Existing {
 }
 
 impl Built {
-    /// Its platforms' artifacts, in order.
+    /// Returns its platforms' artifacts, in order.
     pub fn artifacts(&self) -> Vec<&Artifact> {
         match self {
             Self::Single(artifact) => vec![artifact],
@@ -137,18 +135,18 @@ impl Built {
 }
 
 impl Artifact {
-    /// An image of `layers` that builds on no other.
+    /// Creates an image of `layers` without a base.
     pub fn new(layers: Vec<Arc<Layer>>, config: ImageConfig) -> Self {
         Self { layers, config, base: None, annotations: BTreeMap::new() }
     }
 
-    /// Sets the configuration of the image that it builds on.
+    /// Sets the configuration of the base image.
     #[must_use]
     pub fn with_base(self, base: ImageConfig) -> Self {
         Self { base: Some(base), ..self }
     }
 
-    /// Whether it is the image that it builds on, with nothing on top.
+    /// Returns whether it is its base image, unchanged.
     pub(crate) fn is_untouched(&self) -> bool {
         let listed = self.config.diff_ids().unwrap_or_default();
         let same_layers = listed.iter().map(Some).eq(self.layers.iter().map(|layer| layer.diff_id()));

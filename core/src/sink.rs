@@ -1,4 +1,4 @@
-//! Destinations: the host opens them, so that every exporter treats them alike.
+//! Destinations, opened by the host in the same way for all exporters.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -11,26 +11,26 @@ use longshore_oci::{Context, Error, ErrorKind, Result};
 use crate::bundle::Bundle;
 use crate::context::Turn;
 
-/// What an output writes to.
+/// The kind of destination of an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "lowercase")]
 pub enum Destination {
-    /// Nothing that the host opens, such as a registry.
+    /// Not opened by the host, such as a registry.
     None,
     /// The names of the image store.
     #[strum(serialize = "image store")]
     ImageStore,
-    /// A file or a stream: standard output, where nothing else is said.
+    /// A file or a stream; standard output by default.
     File,
-    /// A file or a stream that has to be named, as standard output would surprise.
+    /// A file or a stream that must be given explicitly, as standard output would be surprising.
     NamedFile,
-    /// A directory in which several runs and tools put images.
+    /// A directory shared by several runs and tools.
     Layout,
     /// A directory of files.
     Directory,
 }
 
-/// What the host opened for an export.
+/// The destination opened by the host for an export.
 #[derive(Debug)]
 pub enum Output {
     /// Nothing.
@@ -46,8 +46,8 @@ pub enum Output {
 }
 
 impl Output {
-    /// The error of an exporter of type `kind` that was given another output than it asked for, which
-    /// is a mistake of the host.
+    /// Returns the error of an exporter of type `kind` that was given a different output than requested, which
+    /// is a bug in the host.
     pub fn unexpected(&self, kind: &str) -> Error {
         let what = match self {
             Self::None => "none",
@@ -60,7 +60,7 @@ impl Output {
     }
 }
 
-/// A file that is replaced at once, or a stream.
+/// A file that is replaced atomically, or a stream.
 #[derive(Debug)]
 pub struct FileSink(Target);
 
@@ -69,7 +69,7 @@ enum Target {
     /// Written under a temporary name beside it.
     Regular(PathBuf),
     Stdout,
-    /// A pipe or a device, which is opened when it is its turn.
+    /// A pipe or a device, opened when the output is published.
     Special(PathBuf),
 }
 
@@ -90,25 +90,25 @@ impl FileSink {
         Self(Target::Stdout)
     }
 
-    /// The file at `path`, which need not exist; a pipe or a device is written as it is. A symbolic
-    /// link is followed: what it points to is replaced, not the link.
+    /// Returns the file at `path`, which need not exist; a pipe or a device is written directly. A symbolic
+    /// link is followed: its target is replaced, not the link.
     ///
     /// # Errors
-    /// Those of looking at it.
+    /// I/O errors.
     pub fn path(path: &Path) -> Result<Self> {
         match path.metadata() {
             Ok(metadata) if metadata.is_file() => Ok(Self(Target::Regular(follow(path)))),
             Ok(_) => Ok(Self(Target::Special(path.to_owned()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self(Target::Regular(follow(path)))),
-            Err(error) => Err(error).attempt(|| format!("cannot look at {}", path.display())),
+            Err(error) => Err(error).attempt(|| format!("cannot access {}", path.display())),
         }
     }
 
-    /// Writes the whole content: now, to a temporary file beside a regular destination; when it is
-    /// published, to a stream.
+    /// Writes the whole content: immediately, to a temporary file beside a regular destination; on publication,
+    /// to a stream.
     ///
     /// # Errors
-    /// Those of `fill` and of the medium; then nothing remains.
+    /// Errors of `fill`, and I/O errors; then nothing remains.
     pub fn fill<'a>(self, fill: impl FnOnce(&mut dyn Write) -> Result<()> + Send + 'a) -> Result<Filled<'a>> {
         match self.0 {
             Target::Regular(destination) => fill_file(destination, |file| write(file, fill)),
@@ -119,7 +119,7 @@ impl FileSink {
     /// As [`fill`](Self::fill), with the bytes of `bundle`.
     ///
     /// # Errors
-    /// A blob that is not what its descriptor says, and those of the medium; then nothing remains.
+    /// A blob that is different from its descriptor, and I/O errors; then nothing remains.
     pub fn fill_with<'a>(self, bundle: Bundle<'a>, work: &'a Work) -> Result<Filled<'a>> {
         match self.0 {
             Target::Regular(destination) => fill_file(destination, |file| bundle.write_to_file(file, work)),
@@ -138,7 +138,7 @@ fn fill_file<'a>(destination: PathBuf, fill: impl FnOnce(&File) -> Result<()>) -
     Ok(Filled(State::Written { file, destination, parents }))
 }
 
-/// Where a path leads, also if nothing is there yet. Loops were found by whoever looked at it before.
+/// Returns the target of a path, which need not exist yet. Loops were detected before.
 pub(crate) fn follow(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     while let Ok(target) = path.read_link() {
@@ -155,7 +155,7 @@ fn write(to: impl Write, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Res
 }
 
 impl Filled<'_> {
-    /// When it is its turn to be published.
+    /// Returns when it is published.
     pub fn turn(&self) -> Turn {
         match self.0 {
             State::Written { .. } => Turn::Local,
@@ -163,10 +163,10 @@ impl Filled<'_> {
         }
     }
 
-    /// Makes the content visible, and answers where; `None` for standard output.
+    /// Makes the content visible, and returns where; `None` for standard output.
     ///
     /// # Errors
-    /// Those of the medium, and for a stream those of writing the content.
+    /// I/O errors, and for a stream those of writing the content.
     pub fn publish(self) -> Result<Option<PathBuf>> {
         let (target, fill) = match self.0 {
             State::Written { file, destination, parents } => {

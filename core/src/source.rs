@@ -6,14 +6,14 @@ use longshore_oci::{Error, Platform, Result};
 
 use crate::options::{Attrs, record};
 
-/// One source as it was asked for: `[PLATFORM=]SCHEME[:VALUE][,KEY=VALUE…]`.
+/// One requested source: `[PLATFORM=]SCHEME[:VALUE][,KEY=VALUE…]`.
 ///
-/// A source is one CSV record, as an output is: its first field says what is read, the others are options.
+/// A source is one CSV record, like an output: its first field is the source, the others are options.
 /// A field that contains a comma is quoted as a whole, with its quotes doubled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Source {
-    /// The platform that the result is for, if it was given.
+    /// The platform of the result, if given.
     pub platform: Option<Platform>,
     /// The word before the first colon.
     pub scheme: String,
@@ -24,7 +24,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Makes a source with no platform and no options.
+    /// Creates a source without a platform and options.
     pub fn new(scheme: impl Into<String>, value: impl Into<String>) -> Self {
         Self { platform: None, scheme: scheme.into(), value: value.into(), attrs: Attrs::default() }
     }

@@ -166,7 +166,7 @@ fn an_inode_says_which_layer_it_is_of_and_whether_it_has_links() {
 #[test]
 fn entries_that_cannot_be_applied_are_named() {
     let cases = [
-        ("../x", "outside of the archive"),
+        ("../x", "outside the archive"),
         ("a/.wh.", "whiteout of nothing"),
         ("b = missing", "`missing`, which is missing"),
         ("b = d", "which is a directory"),

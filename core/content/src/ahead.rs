@@ -1,4 +1,4 @@
-//! Reading on a thread of its own, so that hashing or decompressing overlaps with what is done with it.
+//! Reading on a separate thread, so that hashing or decompressing overlaps with the consumer's work.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -6,16 +6,16 @@ use std::thread;
 
 use longshore_oci::Result;
 
-/// Bytes that are handed over at once, and how many such blocks may wait.
+/// Bytes per block that is handed over, and how many blocks may be queued.
 const BLOCK: usize = 512 << 10;
 const WAITING: usize = 4;
 
-/// Gives `work` a reader whose bytes are those of `input`, which is read ahead on another thread.
+/// Calls `work` with a reader of the bytes of `input`, which is read ahead on another thread.
 ///
-/// An error of `input` arrives where it was: after the bytes before it.
+/// An error of `input` is returned at its position: after the bytes before it.
 ///
 /// # Errors
-/// Those of `work`.
+/// Errors of `work`.
 pub fn read_ahead<T>(input: impl Read + Send, work: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
     thread::scope(|scope| {
         let (blocks, filled) = sync_channel(WAITING);
@@ -25,7 +25,7 @@ pub fn read_ahead<T>(input: impl Read + Send, work: impl FnOnce(&mut dyn Read) -
     })
 }
 
-/// Reads until the end, an error, or until nobody takes the blocks any more.
+/// Reads until the end, an error, or until the receiver of the blocks is dropped.
 fn fill(mut input: impl Read, blocks: &SyncSender<io::Result<Vec<u8>>>, empty: &Receiver<Vec<u8>>) {
     loop {
         let mut block = empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK));
@@ -39,7 +39,7 @@ fn fill(mut input: impl Read, blocks: &SyncSender<io::Result<Vec<u8>>>, empty: &
             Ok(_) if ended => return,
             Ok(_) => {}
             Err(error) => {
-                // Whoever is gone does not want to know.
+                // A dropped receiver needs no result.
                 let _ = blocks.send(Err(error));
                 return;
             }

@@ -1,4 +1,4 @@
-//! What a run may use at once: threads for leaf work, and bytes in flight.
+//! The resources of a run: threads for leaf work, and bytes in flight.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,15 +12,15 @@ use parking_lot::{Condvar, Mutex};
 use crate::cancel::Cancel;
 use crate::capacity::{Capacity, Permit};
 
-/// Bytes in flight for each thread of the pool: two blocks of a layer to work on, two that wait.
+/// Bytes in flight per thread of the pool: two layer blocks being processed, two queued.
 const BYTES_PER_JOB: u64 = 16 << 20;
 
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A pool of threads for leaf work, and a budget of bytes. Clones share both.
 ///
-/// Leaf work never waits for other work: it compresses or hashes a block that is there. So the pool
-/// cannot deadlock, however many drivers feed it.
+/// Leaf work never waits for other work: it compresses or hashes a block in memory. So the pool cannot
+/// deadlock, however many drivers feed it.
 #[derive(Clone)]
 pub struct Budget(Arc<Shared>);
 
@@ -28,7 +28,7 @@ struct Shared {
     jobs: NonZeroUsize,
     bytes: Capacity,
     queue: Arc<Queue>,
-    /// Begun when there is work for the first time.
+    /// Started on the first use.
     threads: OnceLock<Vec<JoinHandle<()>>>,
 }
 
@@ -45,18 +45,18 @@ struct QueueState {
 }
 
 impl Budget {
-    /// A pool of `jobs` threads, with bytes in proportion.
+    /// Creates a pool of `jobs` threads, with a proportional byte budget.
     pub fn new(jobs: NonZeroUsize) -> Self {
         let bytes = Capacity::new(BYTES_PER_JOB.saturating_mul(jobs.get() as u64));
         Self(Arc::new(Shared { jobs, bytes, queue: Arc::default(), threads: OnceLock::new() }))
     }
 
-    /// As many threads as this machine has processors for us.
+    /// Creates a pool with one thread per CPU available to this process.
     pub fn for_this_machine() -> Self {
         Self::new(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
     }
 
-    /// The number of threads of the pool.
+    /// Returns the number of threads of the pool.
     pub fn jobs(&self) -> NonZeroUsize {
         self.0.jobs
     }
@@ -65,21 +65,21 @@ impl Budget {
     pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.push(Box::new(move || {
-            // Nobody waits for the result of a cancelled run.
+            // A cancelled run drops the receiver.
             let _ = sender.send(work());
         }));
         receiver
     }
 
-    /// Runs leaf work that stops to matter when `cancel` is set. The receiver gets
-    /// [`Cancelled`](longshore_oci::ErrorKind::Cancelled) then, without a wait for work that has begun; work
-    /// that has not is dropped. It is disconnected if `work` panics.
+    /// Runs leaf work that is abandoned when `cancel` is set. The receiver then gets
+    /// [`Cancelled`](longshore_oci::ErrorKind::Cancelled) without waiting for work that has started; work that
+    /// has not is dropped. It is disconnected if `work` panics.
     pub fn run_until<T: Send + 'static>(
         &self,
         cancel: &Cancel,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> mpsc::Receiver<Result<T>> {
-        // The first of the two results counts, and there is room for no other.
+        // The first of the two results counts; the channel has room for only one.
         let (sender, receiver) = mpsc::sync_channel(1);
         let early = sender.clone();
         let guard = cancel.on_cancel(move || {
@@ -105,8 +105,8 @@ impl Budget {
         self.0.queue.push(job);
     }
 
-    /// Waits until `bytes` are free, and holds them until the permit is dropped. More than the whole
-    /// budget counts as the whole budget.
+    /// Waits until `bytes` are available, and holds them until the permit is dropped. A larger amount than the
+    /// whole budget is capped to it.
     ///
     /// # Errors
     /// [`Cancelled`](longshore_oci::ErrorKind::Cancelled), without further delay.
@@ -122,7 +122,7 @@ impl Drop for Shared {
         // The last one to hold the budget may be leaf work of a run that failed: a block that is dropped.
         let own = std::thread::current().id();
         for thread in self.threads.take().unwrap_or_default().into_iter().filter(|thread| thread.thread().id() != own) {
-            // A panic of leaf work was seen by whoever waited for its result.
+            // A panic of leaf work was reported to the receiver of its result.
             let _ = thread.join();
         }
     }

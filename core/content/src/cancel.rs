@@ -1,4 +1,4 @@
-//! Cancellation: a flag that wakes whoever waits.
+//! Cancellation: a flag that wakes waiting threads.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,10 +8,10 @@ use std::sync::{Arc, Weak};
 use longshore_oci::{Error, Result};
 use parking_lot::{Mutex, MutexGuard};
 
-/// Asks a run to stop. Clones are the same flag.
+/// Asks a run to stop. Clones share the flag.
 ///
-/// Work checks it between blocks; what blocks elsewhere (a socket, a lock, a child) registers a
-/// callback that wakes it.
+/// Work checks it between blocks; code that blocks elsewhere (a socket, a lock, a child) registers a callback
+/// that wakes it.
 ///
 /// ```
 /// use longshore_content::Cancel;
@@ -30,7 +30,7 @@ pub struct Cancel(Arc<State>);
 struct State {
     cancelled: AtomicBool,
     waiting: Mutex<Waiting>,
-    /// What a child also obeys, and what keeps it listening.
+    /// The parent that a child also obeys, and the guard that keeps it registered.
     parent: Option<(Cancel, Guard)>,
 }
 
@@ -40,26 +40,26 @@ struct Waiting {
     callbacks: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
 }
 
-/// Takes its callback back when dropped.
+/// Unregisters its callback when dropped.
 #[must_use = "the callback is taken back when this is dropped"]
 #[derive(Default)]
 pub struct Guard(Option<(Cancel, u64)>);
 
 impl Cancel {
-    /// Asks to stop, and runs the callbacks on this thread. Again is the same as once.
+    /// Asks to stop, and runs the callbacks on this thread. Further calls do nothing.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
         let callbacks = std::mem::take(&mut self.waiting().callbacks);
         callbacks.into_values().for_each(|callback| callback());
     }
 
-    /// Whether someone asked to stop.
+    /// Returns whether cancellation was requested.
     pub fn is_cancelled(&self) -> bool {
         let by_parent = || self.0.parent.as_ref().is_some_and(|(parent, _)| parent.is_cancelled());
         self.0.cancelled.load(Ordering::SeqCst) || by_parent()
     }
 
-    /// Fails if someone asked to stop.
+    /// Fails if cancellation was requested.
     ///
     /// # Errors
     /// [`Cancelled`](longshore_oci::ErrorKind::Cancelled).
@@ -67,8 +67,8 @@ impl Cancel {
         if self.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
     }
 
-    /// Runs `callback` when someone asks to stop, now if that has happened, unless the guard is
-    /// dropped before.
+    /// Runs `callback` on cancellation, immediately if it was already requested, unless the guard is dropped
+    /// before.
     pub fn on_cancel(&self, callback: impl FnOnce() + Send + 'static) -> Guard {
         let mut waiting = self.waiting();
         if self.is_cancelled() {
@@ -82,7 +82,7 @@ impl Cancel {
         Guard(Some((self.clone(), key)))
     }
 
-    /// A flag that this one sets too, for a part of the run that may be stopped alone.
+    /// Creates a flag that this one also sets, for a part of the run that can be stopped separately.
     pub fn child(&self) -> Self {
         Self(Arc::new_cyclic(|child: &Weak<State>| {
             let child = child.clone();

@@ -1,4 +1,4 @@
-//! Capacity: a limited amount that is held for a while, and waited for where it is used up.
+//! Capacity: a limited amount that is acquired and released, with waiting when it is exhausted.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::cancel::Cancel;
 
-/// A limited amount of anything: bytes in flight, or transfers at the same time. Clones share it.
+/// A limited amount: bytes in flight, or concurrent transfers. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Capacity(Arc<Shared>);
 
@@ -18,7 +18,7 @@ struct Shared {
     freed: Condvar,
 }
 
-/// An amount that is held until this is dropped.
+/// An acquired amount, released on drop.
 #[derive(Debug)]
 #[must_use = "the amount is free again once this is dropped"]
 pub struct Permit {
@@ -27,13 +27,13 @@ pub struct Permit {
 }
 
 impl Capacity {
-    /// Creates a capacity of `limit`, none of which is held.
+    /// Creates a capacity of `limit`, all of it available.
     pub fn new(limit: u64) -> Self {
         Self(Arc::new(Shared { limit, used: Mutex::default(), freed: Condvar::new() }))
     }
 
-    /// Waits until `amount` is free, and holds it until the permit is dropped. More than the limit counts as
-    /// the limit.
+    /// Waits until `amount` is available, and holds it until the permit is dropped. A larger amount is capped
+    /// to the limit.
     ///
     /// # Errors
     /// [`Cancelled`](longshore_oci::ErrorKind::Cancelled), without further delay.

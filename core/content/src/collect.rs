@@ -1,71 +1,71 @@
-//! Collection: removing what neither a name nor a lease needs, and measuring what is stored.
+//! Collection: removal of content that no name and no lease needs, and measurement of stored content.
 
 use longshore_oci::{Digest, Result};
 use serde::Serialize;
 
 use crate::files::Amount;
 
-/// Stores that are collected on request.
+/// A store that is garbage collected on request.
 ///
 /// Other processes may use the store at the same time.
 pub trait Collector {
-    /// Removes what neither a name nor a live lease reaches, and what dead processes left behind.
+    /// Removes content reachable from no name and no live lease, and leftovers of dead processes.
     ///
     /// # Errors
-    /// Those of the medium. What was removed by then stays removed.
+    /// I/O errors. Content removed before the error stays removed.
     fn prune(&self, options: &PruneOptions) -> Result<Pruned>;
 
     /// Measures what the store holds.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn usage(&self) -> Result<Usage>;
 }
 
 /// What [`Collector::prune`] keeps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PruneOptions {
-    /// Bytes of layers that were made here that may stay although nothing refers to them.
+    /// Maximum bytes of unreferenced layers built here that are kept.
     pub keep: u64,
-    /// Only says what would be removed.
+    /// Only report what would be removed.
     pub dry_run: bool,
 }
 
-/// What was removed, or would be.
+/// The result of [`Collector::prune`]: what was removed, or would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Blobs, with their sizes in bytes, by digest.
     pub blobs: Vec<(Digest, u64)>,
-    /// What writers left that died half-way.
+    /// Leftovers of writers that died half-way.
     pub leftovers: Amount,
     /// Snapshots, with the size of their files.
     pub snapshots: Amount,
-    /// Layers that nothing refers to and that stay, as [`PruneOptions::keep`] says.
+    /// Unreferenced layers kept because of [`PruneOptions::keep`].
     pub kept: Amount,
 }
 
 impl Pruned {
-    /// Returns the bytes of everything that was removed.
+    /// Returns the total bytes removed.
     pub fn bytes(&self) -> u64 {
         let rest = [self.leftovers.bytes, self.snapshots.bytes];
         self.blobs.iter().map(|(_, size)| *size).chain(rest).fold(0, u64::saturating_add)
     }
 }
 
-/// How much a store holds. Each blob counts once, in the first line that it belongs to.
+/// Disk usage of a store. Each blob counts once, in the first field that applies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
-    /// What names reach.
+    /// Content reachable from names.
     pub images: Amount,
-    /// What only leases reach, of runs that work now or that died since the last collection.
+    /// Content reachable only from leases, of running processes or of ones that died since the last collection.
     pub in_use: Amount,
-    /// Layers that were made here and that nothing reaches: `prune --keep-storage` keeps some.
+    /// Unreachable layers built here, of which `prune --keep-storage` keeps some.
     pub made: Amount,
-    /// What else nothing reaches.
+    /// Other unreachable content.
     pub unused: Amount,
-    /// Snapshots, whatever needs them: their number, and the size of their files.
+    /// All snapshots: their number, and the size of their files.
     pub snapshots: Amount,
-    /// What writers left that died half-way.
+    /// Leftovers of writers that died half-way.
     pub leftovers: Amount,
 }
 

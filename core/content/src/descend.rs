@@ -1,4 +1,4 @@
-//! What is below a directory, however deep: a few descriptors and no long path are enough.
+//! Directory trees of any depth, walked with a few descriptors and without long paths.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -24,7 +24,7 @@ struct Below<'a> {
 /// Returns the bytes of the files below a directory, each counted once.
 ///
 /// # Errors
-/// Those of the medium; a directory that is moved meanwhile.
+/// I/O errors; a directory that is moved meanwhile.
 pub fn size_below(root: &Path) -> io::Result<u64> {
     let mut size = 0;
     descend(root, &mut |below| {
@@ -47,10 +47,10 @@ fn descend(root: &Path, visit: &mut dyn FnMut(Below<'_>) -> io::Result<()>) -> i
 }
 
 /// Removes a file, or a directory with everything below it, even where the owner may not write or read.
-/// What vanishes meanwhile is no error.
+/// Files that vanish meanwhile are no error.
 ///
 /// # Errors
-/// Those of the medium.
+/// I/O errors.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
     let name = CString::new(path.as_os_str().as_bytes())?;
     match open_to_remove(CWD, &name) {

@@ -26,10 +26,10 @@ struct Inner {
 }
 
 impl DirectoryStore {
-    /// Opens the store in `root`, which is made if it is not there.
+    /// Opens the store in `root`, which is created if missing.
     ///
     /// # Errors
-    /// Those of making directories.
+    /// I/O errors.
     pub fn open(root: impl Into<PathBuf>, durability: Durability) -> Result<Self> {
         Ok(Self(Arc::new(Inner { files: BlobFiles::open(root, durability)?, known: Mutex::default() })))
     }

@@ -1,18 +1,18 @@
-//! Entries of directories: whether one still names a file, and whether it is on the medium.
+//! Directory entries: whether one still names a file, and syncing them to disk.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Whether `path` still names the open file.
+/// Returns whether `path` still names the open file.
 pub fn is_still(file: &File, path: &Path) -> bool {
     let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
     let (open, named) = (file.metadata().map(identity), fs::symlink_metadata(path).map(identity));
     matches!((open, named), (Ok(open), Ok(named)) if open == named)
 }
 
-/// Makes the names in a directory survive a loss of power.
+/// Syncs a directory, so that the names in it survive a power loss.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }

@@ -1,7 +1,6 @@
-//! Blobs as files: `blobs/<algorithm>/<hex>`, and `ingest` for those on their way.
+//! Blobs as files: `blobs/<algorithm>/<hex>`, and `ingest` for incomplete ones.
 //!
-//! What every store on disk shares. Which blobs are visible, and what is known of them, is the
-//! store's own matter.
+//! Shared by all stores on disk. Each store decides itself which blobs are visible, and keeps their metadata.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -15,15 +14,15 @@ use crate::live::LiveFile;
 use crate::provider::not_found;
 use crate::store::{BlobInfo, BlobMeta, BlobWriter, check_expected};
 
-/// The directories of blobs, one an algorithm.
+/// The directories of blobs, one per algorithm.
 const ALGORITHMS: [&str; 2] = ["sha256", "sha512"];
 
-/// Whether blobs survive a loss of power.
+/// Whether blobs survive a power loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// A committed blob and its name are on the medium.
+    /// A committed blob and its name are synced to disk.
     Durable,
-    /// The directory is thrown away after the run, so nothing waits for the medium.
+    /// The directory is removed after the run, so nothing is synced.
     Scratch,
 }
 
@@ -44,7 +43,7 @@ pub struct Amount {
 }
 
 impl Amount {
-    /// Adds a file. Sums stop at the largest number: a sparse file may say any size.
+    /// Adds a file. Sums saturate: a sparse file may have any size.
     pub fn add(&mut self, bytes: u64) {
         self.count = self.count.saturating_add(1);
         self.bytes = self.bytes.saturating_add(bytes);
@@ -52,32 +51,32 @@ impl Amount {
 }
 
 impl BlobFiles {
-    /// Opens the directory `root`, which is made if it is not there.
+    /// Opens the directory `root`, which is created if missing.
     ///
     /// # Errors
-    /// Those of making directories.
+    /// I/O errors.
     pub fn open(root: impl Into<PathBuf>, durability: Durability) -> Result<Self> {
         let root = root.into();
         let is_new = !root.join("ingest").exists();
         for directory in
             ALGORITHMS.map(|algorithm| root.join("blobs").join(algorithm)).iter().chain([&root.join("ingest")])
         {
-            fs::create_dir_all(directory).attempt(|| format!("cannot make {}", directory.display()))?;
+            fs::create_dir_all(directory).attempt(|| format!("cannot create {}", directory.display()))?;
         }
         if is_new && durability == Durability::Durable {
             for directory in [root.join("blobs"), root.clone()] {
-                sync_directory(&directory).attempt(|| format!("cannot make {}", directory.display()))?;
+                sync_directory(&directory).attempt(|| format!("cannot create {}", directory.display()))?;
             }
         }
         Ok(Self { root, durability })
     }
 
-    /// Uses the directory `root` as it is, to read what is there.
+    /// Uses the existing directory `root`, for reading.
     pub fn existing(root: impl Into<PathBuf>, durability: Durability) -> Self {
         Self { root: root.into(), durability }
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -86,16 +85,16 @@ impl BlobFiles {
         self.root.join(digest.layout_path())
     }
 
-    /// The size of a blob's file in bytes; `None` if there is none.
+    /// Returns the size of a blob's file in bytes; `None` if it is missing.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn size(&self, digest: &Digest) -> Result<Option<u64>> {
         let path = self.path(digest);
         match fs::metadata(&path) {
             Ok(metadata) => Ok(Some(metadata.len())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).attempt(|| format!("cannot look at {}", path.display())),
+            Err(error) => Err(error).attempt(|| format!("cannot access {}", path.display())),
         }
     }
 
@@ -113,10 +112,10 @@ impl BlobFiles {
         Ok(file)
     }
 
-    /// Every blob that has a file, with its size. Files that are called something else are passed over.
+    /// Returns every blob that has a file, with its size. Other files are ignored.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn list(&self) -> Result<Vec<(Digest, u64)>> {
         let mut found = Vec::new();
         for algorithm in ALGORITHMS {
@@ -125,7 +124,7 @@ impl BlobFiles {
                 let entry = entry?;
                 let name = entry.file_name();
                 let digest = name.to_str().and_then(|hex| format!("{algorithm}:{hex}").parse().ok());
-                // What went in the meantime is not there.
+                // What went in the meantime is missing.
                 if let (Some(digest), Ok(metadata)) = (digest, entry.metadata()) {
                     found.push((digest, metadata.len()));
                 }
@@ -134,10 +133,10 @@ impl BlobFiles {
         Ok(found)
     }
 
-    /// Removes a blob's file, if there is one.
+    /// Removes a blob's file, if any.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn remove(&self, digest: &Digest) -> Result<()> {
         let path = self.path(digest);
         match fs::remove_file(&path) {
@@ -148,10 +147,10 @@ impl BlobFiles {
         }
     }
 
-    /// What writers left behind that are no longer there; removed if `remove` says so.
+    /// Returns the leftovers of dead writers, and removes them if `remove` is true.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn leftovers(&self, remove: bool) -> Result<Amount> {
         let directory = self.root.join("ingest");
         let mut found = Amount::default();
@@ -165,10 +164,10 @@ impl BlobFiles {
         Ok(found)
     }
 
-    /// Starts the file of a blob, or continues the one that an earlier writer of the same blob left.
+    /// Starts the file of a blob, or continues a file left by an earlier writer of the same blob.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn ingest(&self, expected: Option<&Descriptor>) -> Result<IngestFile> {
         let directory = self.root.join("ingest");
         let resumable = expected.map(|expected| LiveFile::open(directory.join(expected.digest.hex())));
@@ -186,22 +185,22 @@ impl BlobFiles {
         Ok(ingest)
     }
 
-    /// In a durable store, waits until what was written is on the medium.
+    /// In a durable store, syncs the written bytes to disk.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn finish(&self, ingest: &IngestFile) -> Result<()> {
         let is_durable = self.durability == Durability::Durable;
         let finished = if is_durable { ingest.file.file().sync_all() } else { Ok(()) };
         finished.attempt(|| format!("cannot store {}", ingest.file.path().display()))
     }
 
-    /// Makes what was written the file of its blob, in place of one that may be there.
+    /// Renames the written file to its blob's name, replacing an existing one.
     ///
-    /// [`finish`](Self::finish) comes first: it waits for the medium, so that this is short.
+    /// [`finish`](Self::finish) comes first: it syncs, so that this call is short.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn place(&self, ingest: IngestFile, digest: &Digest) -> Result<()> {
         let to = self.path(digest);
         let IngestFile { file, .. } = ingest;
@@ -220,7 +219,7 @@ impl BlobFiles {
     }
 }
 
-/// The file of a blob on its way, locked. It goes when it is dropped, unless it was placed or kept.
+/// The locked file of an incomplete blob. It is removed on drop, unless it was placed or kept.
 #[derive(Debug)]
 pub struct IngestFile {
     file: LiveFile,
@@ -230,19 +229,19 @@ pub struct IngestFile {
 }
 
 impl IngestFile {
-    /// Bytes that are there.
+    /// Returns the number of bytes present.
     pub fn offset(&self) -> u64 {
         self.size
     }
 
-    /// Leaves the bytes for another [`BlobFiles::ingest`] of the same blob, if it is known which.
+    /// Keeps the bytes for another [`BlobFiles::ingest`] of the same blob, if its digest is known.
     pub fn suspend(self) {
         if self.expected.is_some() {
             drop(self.file.keep());
         }
     }
 
-    /// Checks what was written against what was expected; answers its digest and size.
+    /// Checks the written bytes against the expected descriptor; returns their digest and size.
     ///
     /// # Errors
     /// [`Corrupt`](longshore_oci::ErrorKind::Corrupt) if it is something else.
@@ -252,7 +251,7 @@ impl IngestFile {
         Ok((digest, self.size))
     }
 
-    /// Forgets what an earlier attempt left, as it cannot be the start of what is expected.
+    /// Discards the bytes of an earlier attempt, which cannot be the start of the expected blob.
     fn start_over(&mut self) -> Result<()> {
         self.file.file().set_len(0).attempt(|| format!("cannot empty {}", self.file.path().display()))?;
         self.hasher = self.expected.as_ref().map_or_else(Hasher::sha256, |e| Hasher::new(e.digest.algorithm()));
@@ -262,7 +261,7 @@ impl IngestFile {
 }
 
 impl IngestFile {
-    /// Returns a writer of the blob, which `commit` makes visible and describes.
+    /// Returns a writer of the blob; `commit` makes it visible and stores its metadata.
     pub fn writer<'a>(
         self,
         commit: impl FnOnce(Self, BlobMeta) -> Result<BlobInfo> + Send + 'a,

@@ -8,47 +8,47 @@ use crate::collect::Collector;
 use crate::snapshots::Snapshots;
 use crate::store::ContentStore;
 
-/// Names of images, and their content in the same store.
+/// A store of image names, and of their content.
 ///
-/// - A name keeps all that is reachable from its image, by the references that
-///   [`BlobMeta`](crate::BlobMeta) says.
+/// - A name keeps everything reachable from its image, by the references in
+///   [`BlobMeta`](crate::BlobMeta).
 /// - Any number of threads and, for a store on disk, processes may change names at once; each change is
 ///   made as a whole or not at all.
 pub trait ImageStore: ContentStore {
-    /// The image that is called `name`; `None` if there is none.
+    /// Returns the image named `name`; `None` if it does not exist.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn image(&self, name: &ImageName) -> Result<Option<StoredImage>>;
 
-    /// All images, by their full names in order.
+    /// Returns all images, sorted by full name.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn images(&self) -> Result<Vec<(ImageName, StoredImage)>>;
 
-    /// Points each name at its image, all at once; answers what each pointed to before.
+    /// Points all names at their images, atomically; returns what each pointed to before.
     ///
     /// # Errors
     /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for an image whose root or referrers are not in the store;
     /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption) for a name with the digest of another image.
     fn tag(&self, images: &[(ImageName, StoredImage)]) -> Result<Vec<Option<StoredImage>>>;
 
-    /// Takes names away, all at once; answers what each pointed to. The content stays until it is
+    /// Removes names, atomically; returns what each pointed to. The content stays until it is
     /// collected.
     ///
     /// # Errors
-    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a name that is not there; then none is taken away.
+    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a name that does not exist; then none is removed.
     fn untag(&self, names: &[ImageName]) -> Result<Vec<StoredImage>>;
 
     /// Returns a view of the store, as [`lease`](ContentStore::lease) does, with its names. Snapshots that are found
-    /// or committed through the view are held as blobs are. Finding a name holds nothing: look for its root.
+    /// or committed through the view are held as blobs are. Finding a name holds nothing: look up its root.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn lease_images(&self) -> Result<Arc<dyn ImageStore>>;
 
-    /// The snapshots of images in this store, if it has any.
+    /// Returns the snapshots of images in this store, if it has any.
     fn snapshots(&self) -> Option<&dyn Snapshots> {
         None
     }
@@ -59,7 +59,7 @@ pub trait ImageStore: ContentStore {
     }
 }
 
-/// Fails if a name says that it is for another image.
+/// Fails if a name has the digest of another image.
 ///
 /// # Errors
 /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption) for a name with another digest than the root's.
@@ -78,12 +78,12 @@ pub fn check_name(name: &ImageName, root: &Descriptor) -> Result<()> {
 pub struct StoredImage {
     /// The root: a manifest or an index.
     pub root: Descriptor,
-    /// Manifests about it that travel with it: signatures, SBOMs.
+    /// Referrers that are kept with it, such as signatures and SBOMs.
     pub referrers: Vec<Descriptor>,
 }
 
 impl StoredImage {
-    /// An image by its root and the manifests that travel with it.
+    /// Creates an image from its root and referrers.
     pub fn new(root: Descriptor, referrers: Vec<Descriptor>) -> Self {
         Self { root, referrers }
     }

@@ -1,7 +1,6 @@
-//! Files that say by their lock that their process lives.
+//! Files whose lock shows that their process is alive.
 //!
-//! The kernel drops the lock when a process dies, however it dies, so what it left can be told from
-//! what is in use.
+//! The kernel releases the lock when a process dies for any reason, which tells leftovers from files in use.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -13,7 +12,7 @@ use longshore_oci::{Context, Error, Result};
 
 use crate::entry::is_still;
 
-/// A file that is locked as long as this value lives, and then goes.
+/// A file that is locked as long as this value lives, and removed on drop.
 #[derive(Debug)]
 pub struct LiveFile {
     /// Empty once it is kept.
@@ -22,16 +21,16 @@ pub struct LiveFile {
 }
 
 impl LiveFile {
-    /// Makes a file in `directory` with a name of its own that begins with `prefix`.
+    /// Creates a file in `directory` with a unique name that begins with `prefix`.
     ///
     /// # Errors
-    /// Those of making it.
+    /// I/O errors.
     pub fn create(directory: &Path, prefix: &str) -> Result<Self> {
         loop {
             let file = tempfile::Builder::new().prefix(prefix).tempfile_in(directory);
-            let file = file.attempt(|| format!("cannot make a file in {}", directory.display()))?;
+            let file = file.attempt(|| format!("cannot create a file in {}", directory.display()))?;
             let (file, path) = file.into_parts();
-            // A collector may have taken it for left over before it was locked.
+            // A collector may have removed it as a leftover before it was locked.
             if file.try_lock().is_ok() && is_still(&file, &path) {
                 let path = path.keep().map_err(|error| Error::from(error.error))?;
                 return Ok(Self { path, file: Arc::new(file) });
@@ -39,7 +38,7 @@ impl LiveFile {
         }
     }
 
-    /// Opens the file at `path` to be appended to, and locks it; `None` if another one has it.
+    /// Opens the file at `path` for appending, and locks it; `None` if another process holds the lock.
     ///
     /// # Errors
     /// Those of opening it.
@@ -58,7 +57,7 @@ impl LiveFile {
         Ok(None)
     }
 
-    /// Locks what a process left that is gone; `None` if it lives, or nothing is there.
+    /// Locks the leftover file of a dead process; `None` if the process is alive or the file is missing.
     pub fn abandoned(path: &Path) -> Option<Self> {
         let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
         let file = OpenOptions::new().read(true).custom_flags(nofollow).open(path).ok()?;
@@ -66,17 +65,17 @@ impl LiveFile {
         is_ours.then(|| Self { path: path.to_owned(), file: Arc::new(file) })
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file.
+    /// Returns the file.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Leaves it as it is. The lock ends with the file that is answered.
+    /// Keeps the file. The lock is released with the returned file.
     pub fn keep(mut self) -> Arc<File> {
         self.path = PathBuf::new();
         self.file.clone()
@@ -86,7 +85,7 @@ impl LiveFile {
 impl Drop for LiveFile {
     fn drop(&mut self) {
         if !self.path.as_os_str().is_empty() {
-            // What cannot be removed now is found abandoned later.
+            // A file that cannot be removed now is found abandoned later.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -1,4 +1,4 @@
-//! A store in memory, for tests and for images that are small by nature.
+//! A store in memory, for tests and small images.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Cursor, Read, Write};
@@ -11,7 +11,7 @@ use crate::images::{ImageStore, StoredImage, check_name};
 use crate::provider::{Origin, Provider, not_found};
 use crate::store::{BlobInfo, BlobMeta, BlobWriter, ContentStore, check_expected};
 
-/// A store in memory, which collects nothing. Clones are the same store.
+/// A store in memory, without garbage collection. Clones share the store.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore(Arc<Inner>);
 

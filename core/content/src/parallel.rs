@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 
 use crate::cancel::Cancel;
 
-/// Runs `work` on each item, in their order, on up to `threads` threads. The first failure cancels what
-/// is under way.
+/// Runs `work` on each item, started in order, on up to `threads` threads. The first failure cancels the
+/// others.
 ///
 /// # Errors
-/// That failure; not those of items that were only cancelled because of it.
+/// That failure, not the cancellations that it caused.
 pub fn for_each<T: Send>(
     items: Vec<T>,
     threads: usize,
@@ -37,7 +37,7 @@ pub fn for_each<T: Send>(
             threads.into_iter().map(|t| join(t).unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
         }),
     };
-    // What was cancelled because of another one's error says nothing new.
+    // An item cancelled because of another error adds nothing.
     results.sort_by_key(|result| result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Cancelled));
     results.into_iter().collect()
 }

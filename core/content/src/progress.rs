@@ -8,21 +8,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-/// Something that happened. Byte counts are of the bytes that the task names, not of bytes written.
+/// A progress event. Byte counts refer to the bytes named by the task, not to bytes written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
     /// A task began.
     Started {
-        /// Its number, which is not used again in this run.
+        /// Its number, unique in this run.
         task: u64,
         /// What it does, such as `layer rootfs:/srv/tree`.
         name: String,
-        /// The bytes it will work through, if known.
+        /// Total bytes to process, if known.
         total: Option<u64>,
     },
-    /// A task worked through further bytes.
+    /// A task processed more bytes.
     Advanced {
         /// Its number.
         task: u64,
@@ -33,10 +33,10 @@ pub enum Event {
     Finished {
         /// Its number.
         task: u64,
-        /// What came of it, or that it did not come to an end.
+        /// Its outcome.
         outcome: Outcome,
     },
-    /// Something that the user should know and that stops nothing.
+    /// A warning for the user; the run continues.
     Warning {
         /// One line.
         message: String,
@@ -47,21 +47,21 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It is done; what came of it, such as a digest.
+    /// Done, with its result, such as a digest.
     Done(String),
-    /// It found its result there already.
+    /// Skipped, as its result already existed.
     Skipped(String),
-    /// It was dropped before it was done: an error, or a cancelled run.
+    /// Dropped before it was done: an error, or a cancelled run.
     Failed,
 }
 
-/// Takes events. It is called from many threads and should return at once.
+/// A receiver of events. It is called from many threads and should return immediately.
 pub trait ProgressSink: Send + Sync {
     /// Takes one event.
     fn send(&self, event: Event);
 }
 
-/// Hands out tasks. Clones report to the same sink.
+/// Creates tasks. Clones report to the same sink.
 #[derive(Clone)]
 pub struct Progress {
     sink: Arc<dyn ProgressSink>,
@@ -76,7 +76,7 @@ impl Progress {
         Self { sink, next: Arc::default(), warned: Arc::default() }
     }
 
-    /// Reports to nobody.
+    /// Creates a progress without a sink.
     pub fn silent() -> Self {
         struct Silent;
         impl ProgressSink for Silent {
@@ -85,19 +85,19 @@ impl Progress {
         Self::new(Arc::new(Silent))
     }
 
-    /// Begins a task that works through `total` bytes, if that is known.
+    /// Begins a task of `total` bytes, if known.
     pub fn task(&self, name: impl Into<String>, total: Option<u64>) -> Task {
         let task = self.next.fetch_add(1, Ordering::Relaxed);
         self.sink.send(Event::Started { task, name: name.into(), total });
         Task { sink: self.sink.clone(), task, ended: false }
     }
 
-    /// Tells the user something that stops nothing.
+    /// Shows a warning to the user.
     pub fn warn(&self, message: impl Into<String>) {
         self.sink.send(Event::Warning { message: message.into() });
     }
 
-    /// Gives a warning unless one of the same `kind` was given before, by any clone.
+    /// Shows a warning unless one of the same `kind` was shown before, by any clone.
     pub fn warn_once(&self, kind: &str, message: impl FnOnce() -> String) {
         if self.warned.lock().insert(kind.to_owned()) {
             self.warn(message());
@@ -117,7 +117,7 @@ impl fmt::Debug for Progress {
     }
 }
 
-/// A task under way. Dropping it reports that it failed, so no error path can forget to.
+/// A running task. Dropping it reports a failure, so no error path can forget to.
 #[must_use = "a task that is dropped has failed"]
 pub struct Task {
     sink: Arc<dyn ProgressSink>,
@@ -126,17 +126,17 @@ pub struct Task {
 }
 
 impl Task {
-    /// Reports that `bytes` more are worked through.
+    /// Reports that `bytes` more were processed.
     pub fn advance(&self, bytes: u64) {
         self.sink.send(Event::Advanced { task: self.task, bytes });
     }
 
-    /// Ends the task with what came of it.
+    /// Ends the task with its result.
     pub fn done(self, result: impl Into<String>) {
         self.end(Outcome::Done(result.into()));
     }
 
-    /// Ends the task whose result was there already.
+    /// Ends the task, whose result already existed.
     pub fn skipped(self, reason: impl Into<String>) {
         self.end(Outcome::Skipped(reason.into()));
     }

@@ -1,25 +1,25 @@
-//! Providers: who can give the bytes of blobs.
+//! Providers: sources of the bytes of blobs.
 
 use std::fmt;
 use std::io::Read;
 
 use longshore_oci::{Digest, Error, ErrorKind, ImageName, Result};
 
-/// Who can give the bytes of blobs: a store, a registry, an archive.
+/// A source of the bytes of blobs: a store, a registry, an archive.
 ///
-/// - The bytes are as they are found: whoever reads checks them, with [`read`](crate::read), [`copy`](crate::copy) or
+/// - The bytes are unverified: the reader checks them, with [`read`](crate::read), [`copy`](crate::copy) or
 ///   [`Verified`](crate::Verified).
-/// - It may be called from many threads at once.
+/// - It may be called from many threads concurrently.
 pub trait Provider: Send + Sync + fmt::Debug {
-    /// Opens a blob at byte `from`. One request; a reader that fails half-way is opened again from
-    /// where it was.
+    /// Opens a blob at byte `from`, with a single request; a reader that fails half-way is reopened at its
+    /// position.
     ///
     /// # Errors
-    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a blob that is not there.
+    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a missing blob.
     fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>>;
 
-    /// The blob, which is an uncompressed tar archive, with anything in place of the content of files, where that
-    /// is quicker to read. It is as long, and cannot be checked.
+    /// Returns the blob, an uncompressed tar archive, with arbitrary bytes in place of file contents, if that
+    /// is quicker to read. It has the same length, and cannot be verified.
     ///
     /// # Errors
     /// Those of opening it. `None` is not an error.
@@ -28,10 +28,10 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// Repositories that are known to have the blob: another one of the same registry can mount it.
+    /// Returns repositories known to have the blob: another repository of the same registry can mount it.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn origins(&self, digest: &Digest) -> Result<Vec<Origin>> {
         let _ = digest;
         Ok(Vec::new())
@@ -48,7 +48,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Where images of this name are.
+    /// Returns the repository of images with this name.
     pub fn of(name: &ImageName) -> Self {
         Self { registry: name.registry().to_owned(), repository: name.repository().to_owned() }
     }
@@ -60,7 +60,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The error for a blob that is not there.
+/// Returns the error for a missing blob.
 pub fn not_found(digest: &Digest) -> Error {
     Error::new(ErrorKind::NotFound, format!("blob {digest} is not in the store"))
 }

@@ -1,4 +1,4 @@
-//! Pushing: the contract between exporters and who talks to registries.
+//! Pushing: the contract between exporters and registry clients.
 
 use std::fmt;
 use std::io::Write;
@@ -10,124 +10,123 @@ use longshore_oci::{Descriptor, Digest, ImageName, Result};
 use crate::provider::{Origin, Provider};
 use crate::work::Work;
 
-/// Who takes images to registries. The host lends one to a run, and all outputs share it: what one of
-/// them sent, another one finds.
+/// A registry client for pushes. The host lends one to a run, and all outputs share it, including what was
+/// already sent.
 pub trait Pusher: Send + Sync + fmt::Debug {
-    /// The repository of `name`. No request is made before something is pushed.
+    /// Returns a session for the repository of `name`. No request is made before something is pushed.
     ///
     /// # Errors
-    /// Settings of the registry that cannot be read: certificates, credentials.
+    /// Unreadable settings of the registry: certificates, credentials.
     fn repository(&self, name: &ImageName, options: RegistryOptions) -> Result<Arc<dyn PushSession>>;
 }
 
-/// How a registry is talked to, as an output said.
+/// Connection options of a registry, set by an output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegistryOptions {
-    /// Whether certificates are not checked and plain HTTP will do.
+    /// Whether to skip certificate checks and to accept plain HTTP.
     pub insecure: bool,
 }
 
-/// A repository that is pushed to.
+/// A repository to push to.
 ///
 /// - Each call waits, retries and resumes until it is done, has failed for good, or is cancelled.
-/// - It may be called from many threads at once. Two calls for one blob send it once.
+/// - It may be called from many threads concurrently. Two calls for one blob upload it once.
 /// - Nothing is visible under a tag before [`tag`](Self::tag).
 pub trait PushSession: Send + Sync + fmt::Debug {
-    /// Where it is.
+    /// Returns its path.
     fn origin(&self) -> Origin;
 
-    /// Blobs that the registry is sent at the same time.
+    /// Returns the number of concurrent uploads to the registry.
     fn jobs(&self) -> NonZeroUsize;
 
-    /// What can be read back, reporting to `work` and stopped by it.
+    /// Returns a provider for reading back blobs, reporting to `work` and cancelled by it.
     fn provider(&self, work: &Work) -> Arc<dyn Provider>;
 
-    /// Asks whether there is anybody who would take a push: before layers are read, as far as that can be
-    /// known then.
+    /// Checks whether the registry would accept a push, as far as that can be known before layers are read.
     ///
     /// # Errors
-    /// A registry that is out of reach or refuses who asks.
+    /// A registry that is unreachable or denies access.
     fn check(&self, work: &Work) -> Result<()>;
 
     /// Makes sure that the repository has a blob: found, mounted from another repository, or sent.
     ///
     /// # Errors
-    /// A registry that refuses or is out of reach; a blob that is not what its descriptor says.
+    /// A registry that refuses or is unreachable; a blob that does not match its descriptor.
     fn blob(&self, blob: &PushBlob<'_>, work: &Work) -> Result<Delivery>;
 
-    /// Makes sure that the repository has a blob that it has already, or that can be mounted from one of
-    /// `origins`; answers its size in bytes. `None` if that cannot be: then nothing was sent.
+    /// Makes sure that the repository has a blob that already exists there, or can be mounted from one of
+    /// `origins`; returns its size in bytes. `None` if neither is possible: then nothing was sent.
     ///
     /// # Errors
     /// As [`blob`](Self::blob).
     fn reuse(&self, digest: &Digest, origins: &[Origin], work: &Work) -> Result<Option<u64>>;
 
-    /// Sends a blob while it is made. `make` writes it and answers what it wrote; it is called again,
-    /// and writes the same, when a connection breaks.
+    /// Uploads a blob while it is built. `make` writes it and returns its descriptor; it is called again, and
+    /// must write the same bytes, when a connection breaks.
     ///
-    /// `None` if the registry takes only blobs whose size is known: then nothing was sent.
+    /// Returns `None` if the registry accepts only blobs of known size: then nothing was sent.
     ///
     /// # Errors
-    /// Those of `make`, and as [`blob`](Self::blob).
+    /// Errors of `make`, and as [`blob`](Self::blob).
     fn stream(&self, name: &str, make: &MakeBlob<'_>, work: &Work) -> Result<Option<Descriptor>>;
 
-    /// Puts a manifest or an index under its digest. What it refers to comes first. In a repository that was sent nothing
-    /// by this run, one that exists is left alone.
+    /// Pushes a manifest or an index by digest, after everything it refers to. In a repository to which this
+    /// run sent nothing, an existing one is left alone.
     ///
     /// # Errors
     /// As [`blob`](Self::blob).
     fn manifest(&self, descriptor: &Descriptor, bytes: &[u8], work: &Work) -> Result<Delivery>;
 
-    /// Says what a tag will point to, before anything is visible.
+    /// Reserves a tag for a manifest or an index, before anything is visible.
     ///
     /// # Errors
-    /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption) if another output of the run wants it to point
-    /// elsewhere.
+    /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption) if another output of the run reserved it for
+    /// something else.
     fn reserve(&self, tag: &str, descriptor: &Descriptor) -> Result<()>;
 
-    /// Points a tag at a manifest or an index; a tag that points there already is left alone.
+    /// Points a tag at a manifest or an index; a tag that is up to date is left alone.
     ///
     /// # Errors
     /// As [`blob`](Self::blob).
     fn tag(&self, tag: &str, descriptor: &Descriptor, bytes: &[u8], work: &Work) -> Result<Delivery>;
 
-    /// Lists manifests that were put and refer to others where the registry does not do so itself: under
-    /// the tag that stands for the subject (distribution-spec 1.1, "Referrers Tag Schema").
+    /// Lists pushed referrers for a registry without the referrers API: under the fallback tag of the subject
+    /// (distribution-spec 1.1, "Referrers Tag Schema").
     ///
     /// # Errors
     /// As [`blob`](Self::blob).
     fn list_referrers(&self, work: &Work) -> Result<()>;
 }
 
-/// Writes a blob, and answers what it wrote.
+/// Writes a blob, and returns its descriptor.
 pub type MakeBlob<'a> = dyn Fn(&mut (dyn Write + Send)) -> Result<Descriptor> + Sync + 'a;
 
-/// A blob that is pushed.
+/// A blob to push.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct PushBlob<'a> {
     /// The blob.
     pub descriptor: &'a Descriptor,
-    /// Who has it.
+    /// Its provider.
     pub provider: &'a dyn Provider,
-    /// Repositories that are said to have it.
+    /// Repositories reported to have it.
     pub origins: &'a [Origin],
-    /// Whether the provider verified it when it took it in. Then it is not hashed once more on its way: the
-    /// registry checks it against the digest that closes the upload.
+    /// Whether the provider verified the blob when it was stored. Then it is not hashed again during the
+    /// upload: the registry checks it against the digest that closes the upload.
     pub is_verified: bool,
 }
 
-/// How something came into a repository.
+/// How a blob or manifest got into a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// It was there.
+    /// It already existed.
     Present,
-    /// It was in this repository of the same registry.
+    /// It was mounted from this repository of the same registry.
     Mounted(String),
-    /// It was sent, and continued so many times after a connection broke.
+    /// It was uploaded.
     Sent {
-        /// How many times it was continued.
+        /// How many times the upload was resumed.
         resumed: u32,
     },
 }
@@ -141,7 +140,7 @@ impl RegistryOptions {
 }
 
 impl<'a> PushBlob<'a> {
-    /// A blob that no repository is known to have, from a provider that did not verify it.
+    /// Creates a blob that no repository is known to have, from a provider that did not verify it.
     pub fn new(descriptor: &'a Descriptor, provider: &'a dyn Provider) -> Self {
         Self { descriptor, provider, origins: &[], is_verified: false }
     }

@@ -1,7 +1,7 @@
-//! Temporary files and directories beside a destination, which no crash can leave behind for good.
+//! Temporary files and directories beside a destination, which are cleaned up even after a crash.
 //!
-//! Each is locked by the process that made it. The kernel drops the lock when that process dies, so
-//! the next run beside the same destination can tell what is left over, and removes it.
+//! Each is locked by the process that created it. The kernel releases the lock when that process dies, so the
+//! next run beside the same destination detects leftovers and removes them.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -15,20 +15,20 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::descend::remove_tree;
 use crate::entry::{is_still, sync_directory};
 
-/// What every temporary name begins with.
+/// The prefix of every temporary name.
 pub const SCRATCH_PREFIX: &str = ".longshore-tmp-";
 
 /// Removes every temporary file and directory of this process.
 ///
-/// For programs that are about to exit without ending their threads, as after a signal; a write that
-/// is under way fails. Whatever is missed is left to the next run beside the same destination.
+/// For programs about to exit without joining their threads, as after a signal; a write in progress fails.
+/// Missed files are left to the next run beside the same destination.
 pub fn discard_scratch() {
     for path in std::mem::take(&mut *present()) {
         let _ = remove_tree(&path);
     }
 }
 
-/// What there is to discard.
+/// Returns the registered temporary paths.
 fn present() -> MutexGuard<'static, Vec<PathBuf>> {
     static PRESENT: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
     PRESENT.lock()
@@ -51,23 +51,23 @@ impl Drop for Listed {
     }
 }
 
-/// Directories that were made for a destination, which go again if nothing was put into them.
+/// Directories created for a destination, which are removed again if they stay empty.
 #[derive(Debug, Default)]
 pub struct MadeDirectories(Vec<PathBuf>);
 
 impl MadeDirectories {
-    /// Makes `directory` and what is missing above it, and waits until their names are on the medium.
+    /// Creates `directory` and its missing parents, and syncs their names to disk.
     ///
     /// # Errors
-    /// Those of making them.
+    /// I/O errors.
     pub fn make(directory: &Path) -> Result<Self> {
         Self::make_with_mode(directory, 0o777)
     }
 
-    /// As [`make`](Self::make), with this mode, of which the umask takes bits away.
+    /// As [`make`](Self::make), with this mode, subject to the umask.
     ///
     /// # Errors
-    /// Those of making them.
+    /// I/O errors.
     pub fn make_with_mode(directory: &Path, mode: u32) -> Result<Self> {
         let missing = directory.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
         let missing = Self(missing.map(Path::to_path_buf).collect());
@@ -78,11 +78,11 @@ impl MadeDirectories {
             }
             Ok(())
         };
-        make().attempt(|| format!("cannot make {}", directory.display()))?;
+        make().attempt(|| format!("cannot create {}", directory.display()))?;
         Ok(missing)
     }
 
-    /// Leaves them, even if nothing was put into them.
+    /// Keeps them, even if they are empty.
     pub fn keep(mut self) {
         self.0.clear();
     }
@@ -91,13 +91,13 @@ impl MadeDirectories {
 impl Drop for MadeDirectories {
     fn drop(&mut self) {
         for directory in &self.0 {
-            // That it is not empty is how it is known to be used.
+            // A directory in use is not empty, so it cannot be removed.
             let _ = fs::remove_dir(directory);
         }
     }
 }
 
-/// A temporary file that replaces a destination, or goes.
+/// A temporary file that replaces a destination, or is removed.
 #[derive(Debug)]
 pub struct ScratchFile {
     file: tempfile::NamedTempFile,
@@ -106,31 +106,31 @@ pub struct ScratchFile {
 }
 
 impl ScratchFile {
-    /// Makes a file in `directory`, which it must be able to be renamed within.
+    /// Creates a file in `directory`, within which it will be renamed.
     ///
     /// # Errors
-    /// Those of making it.
+    /// I/O errors.
     pub fn new_in(directory: &Path) -> Result<Self> {
         remove_leftovers(directory);
-        // As any new file, it has the permissions that the umask leaves.
+        // Permissions of a new file: subject to the umask.
         let open = |path: &Path| {
             let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o666).open(path)?;
             lock(file, path)
         };
         let file = tempfile::Builder::new().prefix(SCRATCH_PREFIX).make_in(directory, open);
-        let file = file.attempt(|| format!("cannot make a file in {}", directory.display()))?;
+        let file = file.attempt(|| format!("cannot create a file in {}", directory.display()))?;
         Ok(Self { listed: Listed::new(file.path()), file })
     }
 
-    /// The file.
+    /// Returns the file.
     pub fn file(&mut self) -> &mut File {
         self.file.as_file_mut()
     }
 
-    /// Replaces `destination`, once everything is on the medium. An existing file keeps its mode.
+    /// Syncs the file and replaces `destination`. An existing file keeps its mode.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     pub fn persist(self, destination: &Path) -> Result<()> {
         let persist = || -> io::Result<()> {
             if let Ok(existing) = fs::metadata(destination) {
@@ -144,7 +144,7 @@ impl ScratchFile {
     }
 }
 
-/// A temporary directory that goes with everything in it, or with its process.
+/// A temporary directory, removed with its contents on drop, or after its process dies.
 #[derive(Debug)]
 pub struct ScratchDirectory {
     /// Empty once it has another name.
@@ -163,10 +163,10 @@ impl Drop for ScratchDirectory {
 }
 
 impl ScratchDirectory {
-    /// Makes a directory in `parent`, and removes those that dead processes left there.
+    /// Creates a directory in `parent`, and removes leftovers of dead processes there.
     ///
     /// # Errors
-    /// Those of making it.
+    /// I/O errors.
     pub fn new_in(parent: &Path) -> Result<Self> {
         remove_leftovers(parent);
         let make = || -> io::Result<Self> {
@@ -179,32 +179,31 @@ impl ScratchDirectory {
                         let path = directory.keep();
                         return Ok(Self { held: (lock, Listed::new(&path)), path });
                     }
-                    // A collector took it for left over before it was locked.
+                    // A collector removed it as a leftover before it was locked.
                     Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => {}
                     Err(error) => return Err(error),
                 }
             }
         };
-        make().attempt(|| format!("cannot make a directory in {}", parent.display()))
+        make().attempt(|| format!("cannot create a directory in {}", parent.display()))
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Renames it to `destination`, which is missing and in the same directory, once everything in it is on the
-    /// medium.
+    /// Syncs its contents and renames it to `destination`, which must be missing and in the same directory.
     ///
     /// # Errors
-    /// Those of the medium; something that is at `destination` by now.
+    /// I/O errors; an existing `destination`.
     pub fn persist(self, destination: &Path) -> Result<()> {
         let flushed = File::open(&self.path).and_then(|root| Ok(rustix::fs::syncfs(root)?));
-        flushed.attempt(|| format!("cannot make {}", destination.display()))?;
+        flushed.attempt(|| format!("cannot create {}", destination.display()))?;
         self.persist_flushed(destination)
     }
 
-    /// As [`persist`](Self::persist), of a directory in which the caller has flushed every file and directory.
+    /// As [`persist`](Self::persist), for a directory whose contents the caller has synced.
     ///
     /// # Errors
     /// As [`persist`](Self::persist).
@@ -215,7 +214,7 @@ impl ScratchDirectory {
             self.path = PathBuf::new();
             sync_directory(parent(destination))
         };
-        persist().attempt(|| format!("cannot make {}", destination.display()))
+        persist().attempt(|| format!("cannot create {}", destination.display()))
     }
 }
 
@@ -230,12 +229,12 @@ fn lock(file: File, path: &Path) -> io::Result<File> {
     if is_still(&file, path) { Ok(file) } else { Err(io::ErrorKind::AlreadyExists.into()) }
 }
 
-/// Whether a name is that of a temporary file or directory of ours.
+/// Returns whether a name is that of one of Longshore's temporary files or directories.
 pub fn is_scratch(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(SCRATCH_PREFIX.as_bytes())
 }
 
-/// Removes the temporary files and directories that dead processes left in `directory`. Those that cannot be
+/// Removes leftover temporary files and directories of dead processes in `directory`. Those that cannot be
 /// removed stay.
 pub fn remove_leftovers(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };

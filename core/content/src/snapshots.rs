@@ -1,47 +1,47 @@
-//! Snapshots: what each layer changed, known by its chain ID, and how they are mounted.
+//! Snapshots: the changes of each layer, identified by chain ID, and their mounts.
 
 use std::path::{Path, PathBuf};
 
 use longshore_oci::{Digest, Result};
 
-/// What each layer of an image changed, ready to be mounted over those below it.
+/// The changes of each layer of an image, ready to be mounted on top of its lower layers.
 ///
-/// - A snapshot is known by its chain ID (image-spec, config.md, "Layer ChainID"): what it holds depends on
+/// - A snapshot is identified by chain ID (image-spec, config.md, "Layer ChainID"): its contents depend on
 ///   the layers below it.
-/// - It exists as a whole and on top of all snapshots below it, or not at all, and it never changes.
-/// - What root makes and what an ordinary user makes are different snapshots: owners, devices and the
+/// - A snapshot exists completely, with all snapshots below it, or not at all, and never changes.
+/// - Snapshots created by root and by an ordinary user are different: owners, devices and the
 ///   attributes of overlayfs differ.
 pub trait Snapshots: Send + Sync {
     /// Returns the mount that shows a snapshot and those below it; `None` if one of them does not exist. Nothing is
     /// mounted.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn mount(&self, chain_id: &Digest) -> Result<Option<Mount>>;
 
-    /// Starts to make snapshots on the file system where they will be.
+    /// Starts creating snapshots, on the file system of the store.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn prepare(&self) -> Result<Box<dyn SnapshotWriter + '_>>;
 
-    /// Keeps a snapshot, and those below it, as long as the blob `config` is kept.
+    /// Keeps a snapshot, and the snapshots below it, as long as the blob `config` is kept.
     ///
     /// # Errors
-    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a blob that is not there.
+    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a missing blob.
     fn keep(&self, config: &Digest, chain_id: &Digest) -> Result<()>;
 }
 
-/// A place in which snapshots are made. Dropping it discards what was not committed.
+/// A place to create snapshots. Dropping it discards everything uncommitted.
 pub trait SnapshotWriter {
-    /// A directory that is empty at first, and nobody else's.
+    /// Returns a directory, initially empty and for exclusive use.
     fn path(&self) -> &Path;
 
-    /// Makes `directory`, which is in [`path`](Self::path) and may be moved away, the snapshot of `chain_id` on top of
-    /// `parent`. If the snapshot exists already, nothing changes.
+    /// Commits `directory`, which is in [`path`](Self::path) and may be moved away, as the snapshot of
+    /// `chain_id` on top of `parent`. If the snapshot exists already, nothing changes.
     ///
     /// # Errors
-    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a parent that does not exist. Errors of the medium.
+    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a parent that does not exist; I/O errors.
     fn commit(&mut self, directory: &Path, chain_id: &Digest, parent: Option<&Digest>) -> Result<()>;
 }
 
@@ -63,7 +63,7 @@ pub struct Mount {
 pub enum MountKind {
     /// The one directory itself.
     Bind,
-    /// overlayfs: the directories over each other, the first one on top.
+    /// overlayfs: the stacked directories, the top first.
     Overlay,
 }
 
@@ -86,7 +86,7 @@ impl Mount {
     }
 }
 
-/// Whether this process is root in the first user namespace (user_namespaces(7)).
+/// Returns whether this process is root in the first user namespace (user_namespaces(7)).
 pub fn is_root() -> bool {
     let maps_all = || {
         let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
@@ -95,7 +95,7 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root() && maps_all()
 }
 
-/// The chain IDs of layers with these diffIDs, the base first.
+/// Returns the chain IDs of layers with these diffIDs, the base first.
 pub fn chain_ids<'a>(diff_ids: impl IntoIterator<Item = &'a Digest>) -> Vec<Digest> {
     let mut chain: Vec<Digest> = Vec::new();
     for diff_id in diff_ids {

@@ -8,7 +8,7 @@ use crate::directory::DirectoryStore;
 use crate::files::Durability;
 use crate::scratch::ScratchDirectory;
 
-/// A content store for one run, which goes with the run.
+/// A content store for one run, removed with the run.
 #[derive(Debug)]
 pub struct Spool {
     /// The store.
@@ -18,10 +18,10 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// A store in a temporary directory in `parent`.
+    /// Creates a store in a temporary directory in `parent`.
     ///
     /// # Errors
-    /// Those of making it.
+    /// I/O errors.
     pub fn new_in(parent: &Path) -> Result<Self> {
         let directory = ScratchDirectory::new_in(parent)?;
         let store = DirectoryStore::open(directory.path(), Durability::Scratch)?;

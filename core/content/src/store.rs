@@ -10,41 +10,41 @@ use crate::provider::{Origin, Provider};
 
 /// Immutable blobs, addressed by their digest.
 ///
-/// - A blob is visible, complete and verified, or it is not there.
-/// - A nil error means that the content is stored under its digest, not that this call stored it.
-/// - Any number of threads and, for a store on disk, processes may write the same blob at once.
+/// - A blob is visible, complete and verified, or it does not exist.
+/// - `Ok` means that the content is stored under its digest, not that this call stored it.
+/// - Any number of threads and, for a store on disk, processes may write the same blob concurrently.
 pub trait ContentStore: Provider {
-    /// What is known of a blob; `None` if it is not there.
+    /// Returns the size and metadata of a blob; `None` if it does not exist.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn info(&self, digest: &Digest) -> Result<Option<BlobInfo>>;
 
-    /// The blob that an encoder made of the layer with `diff_id`, if it is there.
+    /// Returns the blob built by an encoder from the layer with `diff_id`, if it exists.
     ///
-    /// Only what a writer said it [made](Made) counts, never a blob that came from elsewhere: what a
-    /// store holds must not decide what an image consists of.
+    /// Only blobs that a writer declared as [made](Made) count, never foreign blobs: the contents of a store
+    /// must not decide the contents of an image.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn made(&self, diff_id: &Digest, encoder: &str) -> Result<Option<BlobInfo>>;
 
-    /// Starts to write a blob, which appears on [`BlobWriter::commit`].
+    /// Starts writing a blob, which becomes visible on [`BlobWriter::commit`].
     ///
-    /// With `expected`, bytes that an earlier writer of that blob left behind are kept: continue from
-    /// [`BlobWriter::offset`]. What `expected` says is checked on commit.
+    /// With `expected`, bytes left by an earlier writer of that blob are kept: continue from
+    /// [`BlobWriter::offset`]. `expected` is checked on commit.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn ingest(&self, expected: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>>;
 
-    /// Adds to what is known of a blob that is there.
+    /// Adds to the metadata of an existing blob.
     ///
     /// # Errors
-    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a blob that is not there.
+    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a missing blob.
     fn update(&self, digest: &Digest, meta: BlobMeta) -> Result<()>;
 
-    /// Returns a view of the store that holds what is found or written through it.
+    /// Returns a view of the store that holds (protects from collection) content found or written through it.
     ///
     /// - What [`info`](Self::info) and [`made`](Self::made) find through the view, and what is committed or updated
     ///   through it, is not collected before the view is dropped, nor is anything that it refers to. Opening a
@@ -54,10 +54,10 @@ pub trait ContentStore: Provider {
     /// - In everything else a view is the store. It outlives the value that it was taken from, and a view of a view
     ///   holds what goes through it alone.
     ///
-    /// A store that collects nothing, or cannot be written to, returns itself.
+    /// A store without garbage collection, or one that cannot be written to, returns itself.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn lease(&self) -> Result<Arc<dyn ContentStore>>;
 
     /// Returns the directory on this machine in which the store keeps everything; `None` for a store without one.
@@ -72,27 +72,27 @@ pub trait ContentStore: Provider {
     }
 }
 
-/// A blob on its way into a store. Dropping it discards what was written.
+/// A blob being written to a store. Dropping it discards the written bytes.
 pub trait BlobWriter: Write + Send {
-    /// How many bytes are there: 0 for a new blob, more when an earlier attempt is continued.
+    /// Returns the number of bytes present: 0 for a new blob, more when an earlier attempt is continued.
     fn offset(&self) -> u64;
 
-    /// Leaves the bytes for a later [`ContentStore::ingest`] of the same blob instead of discarding
-    /// them. A store may discard them all the same.
+    /// Keeps the bytes for a later [`ContentStore::ingest`] of the same blob instead of discarding them. A
+    /// store may still discard them.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn suspend(self: Box<Self>) -> Result<()>;
 
-    /// Makes the blob visible under its digest. If it is there already nothing is written, but `meta`
-    /// is merged into what is known of it.
+    /// Makes the blob visible under its digest. If it already exists nothing is written, but `meta` is merged
+    /// into its metadata.
     ///
     /// # Errors
-    /// [`Corrupt`](longshore_oci::ErrorKind::Corrupt) if it is not what was expected; nothing is visible then.
+    /// [`Corrupt`](longshore_oci::ErrorKind::Corrupt) if it differs from the expected blob; then nothing is visible.
     fn commit(self: Box<Self>, meta: BlobMeta) -> Result<BlobInfo>;
 }
 
-/// What is known of a blob in a store.
+/// A blob in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlobInfo {
@@ -100,33 +100,33 @@ pub struct BlobInfo {
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// What was said about it, by all who wrote it.
+    /// The merged metadata of all its writers.
     pub meta: BlobMeta,
 }
 
-/// What a writer says about a blob.
+/// Metadata of a blob, given by its writer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlobMeta {
-    /// Blobs that must live as long as it does: what a manifest lists.
+    /// Blobs that must be kept as long as this one, such as those listed by a manifest.
     pub references: Vec<Digest>,
     /// For a layer, the digest of its uncompressed tar stream.
     pub diff_id: Option<Digest>,
-    /// For a layer that was made here, what made it. Two levels may give the same bytes.
+    /// For a layer built here, the encoders that built it. Two levels may give the same bytes.
     pub made: Vec<Made>,
-    /// Repositories that have it, for mounts between repositories.
+    /// Repositories that have it, for cross-repository mounts.
     pub origins: Vec<Origin>,
 }
 
 impl BlobInfo {
-    /// A blob of which its store knows this.
+    /// Creates a blob with its metadata.
     pub fn new(digest: Digest, size: u64, meta: BlobMeta) -> Self {
         Self { digest, size, meta }
     }
 }
 
 impl BlobMeta {
-    /// Sets the blobs that must live as long as it does.
+    /// Sets the blobs that must be kept as long as this one.
     #[must_use]
     pub fn with_references(self, references: Vec<Digest>) -> Self {
         Self { references, ..self }
@@ -138,7 +138,7 @@ impl BlobMeta {
         Self { diff_id, ..self }
     }
 
-    /// Sets what made a layer.
+    /// Sets the encoders that built a layer.
     #[must_use]
     pub fn with_made(self, made: Vec<Made>) -> Self {
         Self { made, ..self }
@@ -150,7 +150,7 @@ impl BlobMeta {
         Self { origins, ..self }
     }
 
-    /// Adds what `other` says and this does not.
+    /// Adds everything from `other` that is missing here.
     pub fn merge(&mut self, other: Self) {
         extend(&mut self.references, other.references);
         extend(&mut self.made, other.made);
@@ -160,7 +160,7 @@ impl BlobMeta {
 }
 
 impl BlobMeta {
-    /// Whether `encoder` made it of the layer with `diff_id`.
+    /// Returns whether `encoder` built it from the layer with `diff_id`.
     pub fn is_made(&self, diff_id: &Digest, encoder: &str) -> bool {
         self.diff_id.as_ref() == Some(diff_id) && self.made.iter().any(|made| made.encoder == encoder)
     }
@@ -174,17 +174,17 @@ fn extend<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {
     }
 }
 
-/// What made a layer of its uncompressed tar stream.
+/// The encoder that built a layer from its uncompressed tar stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Made {
-    /// The encoder, its version and its parameters: all that decides the bytes, as in
+    /// The encoder, its version and its parameters: everything that determines the bytes, as in
     /// `Encoding::encoder` of longshore-core.
     pub encoder: String,
-    /// The newest time of the files in it, in seconds since 1970; `None` if it has no files.
+    /// The newest modification time of its files, in seconds since 1970; `None` if it has no files.
     pub newest: Option<i64>,
 }
 
-/// Fails if a blob is not what its writer expected.
+/// Fails if a blob differs from the one that its writer expected.
 pub(crate) fn check_expected(expected: Option<&Descriptor>, digest: &Digest, size: u64) -> Result<()> {
     match expected {
         Some(expected) if expected.size != size => {

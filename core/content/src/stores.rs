@@ -12,14 +12,14 @@ use crate::images::ImageStore;
 
 /// A kind of image store, such as directories.
 pub trait StoreKind: Send + Sync {
-    /// Its scheme, and how its stores are addressed.
+    /// Returns its scheme, and the syntax of its addresses.
     fn info(&self) -> StoreInfo;
 
     /// Opens the store at `value`, which is created if it does not exist.
     ///
     /// # Errors
-    /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption) for a value that cannot be a store, or holds something
-    /// else; nothing is written then. Errors of the medium.
+    /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption) for a value that cannot be a store, or has
+    /// other contents; then nothing is written. I/O errors.
     fn open(&self, value: &OsStr) -> Result<Arc<dyn ImageStore>>;
 
     /// Opens the store at `value`; `None` if it does not exist. Nothing is created.
@@ -29,18 +29,18 @@ pub trait StoreKind: Send + Sync {
     fn open_existing(&self, value: &OsStr) -> Result<Option<Arc<dyn ImageStore>>>;
 }
 
-/// What people are told about a kind of store.
+/// The description of a kind of store, for help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreInfo {
     /// The word before the colon.
     pub scheme: Cow<'static, str>,
-    /// How a store is addressed, such as `dir:PATH`.
+    /// The syntax of a store's address, such as `dir:PATH`.
     pub syntax: Cow<'static, str>,
-    /// What it is, in one line.
+    /// A one-line summary.
     pub summary: Cow<'static, str>,
 }
 
-/// The kinds of stores that a program offers. An address is `SCHEME:VALUE`, or a path, which is a value of the kind that
+/// The store kinds of a program. An address is `SCHEME:VALUE`, or a path, which is a value of the kind that
 /// was added first.
 #[derive(Default)]
 pub struct StoreRegistry(Vec<Box<dyn StoreKind>>);
@@ -49,7 +49,7 @@ impl StoreRegistry {
     /// Adds a kind of store.
     ///
     /// # Panics
-    /// If its scheme is taken, which is a mistake in the program.
+    /// If its scheme is already registered, which is a bug in the program.
     #[must_use]
     pub fn with(mut self, kind: impl StoreKind + 'static) -> Self {
         let scheme = kind.info().scheme;
@@ -81,7 +81,7 @@ impl StoreRegistry {
         kind.open_existing(value)
     }
 
-    /// What stands before a colon is a scheme, unless a slash comes first.
+    /// Text before a colon is a scheme, unless a slash comes first.
     fn find<'a>(&self, address: &'a OsStr) -> Result<(&dyn StoreKind, &'a OsStr)> {
         let bytes = address.as_bytes();
         let known = || self.infos().map(|info| info.syntax.into_owned()).collect::<Vec<_>>().join(", ");
@@ -94,8 +94,8 @@ impl StoreRegistry {
         match self.0.iter().find(|kind| *kind.info().scheme == *scheme) {
             Some(kind) => Ok((kind.as_ref(), value)),
             None => {
-                let message = format!("there is no kind of image store called `{}`", scheme.display());
-                let path = format!("a directory of that name is written ./{}", address.display());
+                let message = format!("unknown kind of image store `{}`", scheme.display());
+                let path = format!("for a directory of that name, write ./{}", address.display());
                 Err(Error::option(message).with_hint(format!("a store is a path or {}; {path}", known())))
             }
         }
@@ -152,9 +152,9 @@ mod tests {
         for (address, scheme) in [("foo:/x", "foo"), ("Dir:a", "Dir"), (":a", ""), ("a:b", "a")] {
             let error = stores.open(OsStr::new(address)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidOption);
-            assert_eq!(error.message(), format!("there is no kind of image store called `{scheme}`"));
+            assert_eq!(error.message(), format!("unknown kind of image store `{scheme}`"));
             let hint =
-                format!("a store is a path or dir:VALUE, other:VALUE; a directory of that name is written ./{address}");
+                format!("a store is a path or dir:VALUE, other:VALUE; for a directory of that name, write ./{address}");
             assert_eq!(error.hint(), Some(hint.as_str()));
         }
         let none = StoreRegistry::default().open(OsStr::new("a")).unwrap_err();

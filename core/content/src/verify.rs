@@ -1,4 +1,4 @@
-//! Reading blobs so that nothing enters or leaves unverified.
+//! Verified reading and copying of blobs.
 
 use std::io::{self, Read, Write};
 
@@ -9,9 +9,9 @@ use crate::progress::Task;
 use crate::provider::Provider;
 use crate::store::BlobWriter;
 
-/// Reads a blob and fails, at its end at the latest, if it is not what its descriptor says.
+/// A reader of a blob that fails, at its end at the latest, if the blob does not match its descriptor.
 ///
-/// It never yields more bytes than the descriptor says, so what is written from it cannot grow.
+/// It never yields more bytes than the descriptor's size.
 #[derive(Debug)]
 pub struct Verified<'a, R> {
     inner: R,
@@ -62,10 +62,10 @@ impl<R: Read> Read for Verified<'_, R> {
     }
 }
 
-/// Reads a whole blob of at most `limit` bytes, verified: manifests and configurations.
+/// Reads and verifies a whole blob of at most `limit` bytes, such as a manifest or configuration.
 ///
 /// # Errors
-/// A larger one, one that is not what `descriptor` says, and those of the provider.
+/// A larger blob, one that does not match `descriptor`, and errors of the provider.
 pub fn read(provider: &dyn Provider, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>> {
     let Descriptor { digest, size, media_type, .. } = descriptor;
     if *size > limit {
@@ -80,7 +80,7 @@ pub fn read(provider: &dyn Provider, descriptor: &Descriptor, limit: u64) -> Res
 /// Copies a blob to `to` and verifies it on the way; `task` advances by its bytes.
 ///
 /// # Errors
-/// A blob that is not what `descriptor` says: then `to` holds bytes that must not be used.
+/// A blob that does not match `descriptor`: then the bytes in `to` must not be used.
 pub fn copy(
     provider: &dyn Provider,
     descriptor: &Descriptor,
@@ -92,11 +92,10 @@ pub fn copy(
     copy_from(from, descriptor, to, cancel, task)
 }
 
-/// Copies a blob to a writer that expects it, and so verifies it itself; from where an earlier attempt
-/// ended.
+/// Copies a blob to a writer that expects and therefore verifies it, continuing an earlier attempt.
 ///
 /// # Errors
-/// Those of the provider and of the writer. A blob that is not what `descriptor` says cannot be committed.
+/// Errors of the provider and of the writer. A blob that does not match `descriptor` cannot be committed.
 pub fn copy_to_writer(
     provider: &dyn Provider,
     descriptor: &Descriptor,
@@ -133,7 +132,7 @@ fn copy_from(
     }
 }
 
-/// Hashes what is read, until someone asks to stop.
+/// Hashes the bytes read, until cancelled.
 #[derive(Debug)]
 pub struct Hashing<'a, R> {
     /// What is read.

@@ -1,4 +1,4 @@
-//! Work: what every call of a run reports to, obeys and may use.
+//! Work: the progress, cancellation and budget of every call of a run.
 
 use std::num::NonZeroUsize;
 
@@ -8,7 +8,7 @@ use crate::budget::Budget;
 use crate::cancel::Cancel;
 use crate::progress::Progress;
 
-/// What every call of a run reports to, obeys and may use. Clones share all three.
+/// The progress, cancellation and budget of every call of a run. Clones share all three.
 ///
 /// ```
 /// use longshore_content::{Cancel, Work};
@@ -21,9 +21,9 @@ use crate::progress::Progress;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Work {
-    /// Where to report what is under way.
+    /// Receives progress reports.
     pub progress: Progress,
-    /// What says when to stop; it is checked between blocks.
+    /// Cancels the work; checked between blocks.
     pub cancel: Cancel,
     /// Threads for leaf work, and bytes in flight.
     pub budget: Budget,
@@ -36,30 +36,30 @@ impl Work {
         Self { progress, ..self }
     }
 
-    /// Stops when `cancel` says so.
+    /// Uses `cancel` for cancellation.
     #[must_use]
     pub fn with_cancel(self, cancel: Cancel) -> Self {
         Self { cancel, ..self }
     }
 
-    /// Uses these threads and bytes.
+    /// Uses `budget` for threads and bytes in flight.
     #[must_use]
     pub fn with_budget(self, budget: Budget) -> Self {
         Self { budget, ..self }
     }
 
-    /// A part of this work that can be stopped alone.
+    /// Returns a part of this work that can be cancelled separately.
     #[must_use]
     pub fn child(&self) -> Self {
         self.clone().with_cancel(self.cancel.child())
     }
 
-    /// How many things may be worked on at the same time.
+    /// Returns the number of concurrent jobs.
     pub fn jobs(&self) -> NonZeroUsize {
         self.budget.jobs()
     }
 
-    /// Fails if someone asked to stop.
+    /// Fails if cancellation was requested.
     ///
     /// # Errors
     /// [`Cancelled`](longshore_oci::ErrorKind::Cancelled).

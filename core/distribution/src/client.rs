@@ -10,7 +10,7 @@ use crate::pull::PullRepository;
 use crate::push::RunPusher;
 use crate::registry::Registries;
 
-/// Talks to registries with the settings of this machine: credentials, certificates, mirrors, proxies.
+/// A registry client with the settings of this machine: credentials, certificates, mirrors, proxies.
 ///
 /// Clones share connections and tokens, so a program needs one.
 #[derive(Debug, Clone)]
@@ -19,16 +19,16 @@ pub struct Client {
     options: ClientOptions,
 }
 
-/// How a client behaves.
+/// Client options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientOptions {
-    /// Blobs that a run sends to one host at the same time.
+    /// Concurrent uploads of a run per host.
     pub push_jobs: NonZeroUsize,
-    /// How often, and after what wait, a request is tried again.
+    /// The retry policy: attempts and waits.
     pub retry: RetryPolicy,
     /// How long a registry may be silent, and how slow it may be.
     pub timeouts: Timeouts,
-    /// Whether registries may lead to internal addresses with redirects, places of uploads and token servers: to
+    /// Whether registries may lead to internal addresses with redirects, upload locations and token servers: to
     /// link-local ones, from elsewhere to this machine, and from a public to a private address. For one registry,
     /// `internal_addresses = true` in its `hosts.toml` says the same.
     pub internal_addresses: bool,

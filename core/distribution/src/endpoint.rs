@@ -56,7 +56,7 @@ enum Base {
     Unknown(String),
 }
 
-/// Where a registry has its API: what everyone calls docker.io has it elsewhere.
+/// Returns the API host of a registry, which differs for docker.io.
 fn api_host(registry: &str) -> &str {
     if registry == "docker.io" { "registry-1.docker.io" } else { registry }
 }
@@ -84,7 +84,7 @@ pub(crate) enum Target<'a> {
 }
 
 impl Endpoint {
-    /// The address of a registry itself.
+    /// Returns the address of a registry itself.
     pub(crate) fn new(
         hosts: &Arc<Hosts>,
         registry: &str,
@@ -112,7 +112,7 @@ impl Endpoint {
         }
     }
 
-    /// A mirror of `registry`. It has the credentials that are filed under its own name.
+    /// Creates a mirror of `registry`. It has the credentials that are filed under its own name.
     pub(crate) fn mirror(
         hosts: &Arc<Hosts>,
         registry: &str,
@@ -148,7 +148,7 @@ impl Endpoint {
         Pace::new(self.hosts.timeouts())
     }
 
-    /// Sends a request, convinces the registry that we may, and answers whatever it says. It is not tried
+    /// Sends a request, convinces the registry that we may, and returns whatever it says. It is not tried
     /// again when it fails.
     ///
     /// A body that can be read only once is not sent again after a 401: then the answer is that, and the next
@@ -263,7 +263,7 @@ impl Endpoint {
         Ok(Lead { registry: base.authority.clone(), zone, roots: self.roots.clone() })
     }
 
-    /// Where the API begins. The first call finds out whether there is TLS, where both will do.
+    /// Returns the base URL of the API. The first call detects TLS, if both schemes are allowed.
     fn base(&self, cancel: &Cancel) -> Result<Url, Failure> {
         if let Base::Known(url) = self.known_base() {
             return Ok(url);
@@ -331,7 +331,7 @@ impl Endpoint {
         ask(secure, &Arc::new(Transport::new(tls, secure, None, timeouts)?), cancel).map(drop)
     }
 
-    /// Whether plain HTTP is what is spoken: a server with TLS calls it a bad request.
+    /// Returns whether plain HTTP is what is spoken: a server with TLS calls it a bad request.
     fn probe_plain(&self, plain: &Url, cancel: &Cancel) -> Result<bool, Failure> {
         let transport = self.hosts.transport(plain, self.is_insecure, None)?;
         Ok(ask(plain, &transport, cancel)? != 400)
@@ -346,16 +346,16 @@ fn ask(base: &Url, transport: &Arc<Transport>, cancel: &Cancel) -> Result<u16, F
     Ok(transport.send(request, &[], cancel)?.status())
 }
 
-/// Where an answer leads.
+/// Returns the target of a response's `Location`.
 pub(crate) fn location(response: &Response) -> Result<Url> {
-    let missing = || Error::input(format!("the answer of {} lacks a Location", response.url));
+    let missing = || Error::input(format!("the response of {} has no Location", response.url));
     response.url.join(response.header("location").ok_or_else(missing)?)
 }
 
-/// Nobody may lead us out of TLS.
+/// Fails for a redirect from TLS to plain HTTP.
 fn check_downgrade(from: &Url, to: &Url) -> Result<()> {
     if from.is_secure && !to.is_secure {
-        let message = format!("{} leads to {to}, which has no TLS", from.authority);
+        let message = format!("{} leads to {to}, which does not use TLS", from.authority);
         return Err(Error::new(ErrorKind::Denied, message));
     }
     Ok(())

@@ -11,7 +11,7 @@ pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, \
      application/vnd.docker.distribution.manifest.v2+json";
 
-/// The digest that a registry says something has, if it is one that can be checked.
+/// Returns the digest that a registry says something has, if it is one that can be checked.
 pub(crate) fn said_digest(response: &Response) -> Option<Digest> {
     response.header("docker-content-digest")?.trim().parse().ok()
 }
@@ -20,7 +20,7 @@ pub(crate) fn said_digest(response: &Response) -> Option<Digest> {
 pub(crate) fn check_said(response: &Response, digest: &Digest) -> Result<()> {
     match said_digest(response) {
         Some(said) if said != *digest && said.algorithm() == digest.algorithm() => {
-            let message = format!("{} answers with the digest {said}, expected {digest}", response.url);
+            let message = format!("{} returned the digest {said}, expected {digest}", response.url);
             Err(Error::corrupt(message))
         }
         _ => Ok(()),
@@ -42,7 +42,7 @@ pub(crate) fn bytes(response: Response, limit: u64) -> Result<Vec<u8>, Failure> 
         return Ok(bytes);
     }
     let encoding = bounded(&encoding);
-    let error = Error::new(ErrorKind::Unsupported, format!("{url} is sent with the content encoding `{encoding}`"));
+    let error = Error::new(ErrorKind::Unsupported, format!("{url} has the content encoding `{encoding}`"));
     let hint = "the request asked for `identity`: check the proxy or cache before the registry";
     Err(error.with_hint(hint).into())
 }
@@ -83,7 +83,7 @@ struct Shape {
     config: Option<serde::de::IgnoredAny>,
 }
 
-/// The type of a document: what the registry and the document say, which must be the same.
+/// Returns the type of a document: what the registry and the document say, which must be the same.
 fn media_type(content_type: &str, bytes: &[u8]) -> Result<MediaType> {
     let shape: Shape =
         serde_json::from_slice(bytes).map_err(|error| Error::input("not a manifest").with_source(error))?;

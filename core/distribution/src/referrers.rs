@@ -15,7 +15,7 @@ pub(crate) fn fallback_tag(subject: &Digest) -> String {
     format!("{:.32}-{:.64}", subject.algorithm().to_string(), subject.hex())
 }
 
-/// Whether a response is a list, and not that of a registry without lists.
+/// Returns whether a response is a list, and not that of a registry without lists.
 pub(crate) fn is_list(response: &Response) -> bool {
     response.status() == 200 && response.header("content-type").is_some_and(|media_type| media_type.contains("json"))
 }

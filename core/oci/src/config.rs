@@ -1,4 +1,4 @@
-//! Image configurations: read where needed, carried byte for byte where not.
+//! Image configurations: read where needed, otherwise kept byte for byte.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::error::{Context, Error, Result};
 
 /// An image configuration (image-spec, config.md).
 ///
-/// One that nobody changes keeps its bytes, and so its digest, which Docker knows the image by. In one that
-/// is changed, fields that nobody sets keep their text, so nothing that another tool put there is lost; it
-/// is written as `BuildKit` writes it: on one line, the top-level keys sorted.
+/// An unchanged configuration keeps its bytes, and therefore its digest, which is Docker's image ID. In a changed
+/// one, unset fields keep their text, so fields of other tools are preserved; it is written as `BuildKit` writes
+/// it: on one line, the top-level keys sorted.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(transparent)]
 pub struct ImageConfig {
     fields: BTreeMap<String, Box<RawValue>>,
-    /// What it was read from, as long as it says the same.
+    /// The original text, as long as it is unchanged.
     #[serde(skip)]
     text: Option<Arc<[u8]>>,
 }
@@ -29,22 +29,22 @@ pub struct ImageConfig {
 /// One step in the history of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
-    /// When it was made, in RFC 3339.
+    /// Creation time, in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
-    /// The command that made it.
+    /// The command that created it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
-    /// Who made it.
+    /// Its author.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// What its maker says about it.
+    /// The author's comment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// Whether it made no layer.
+    /// Whether it created no layer.
     #[serde(default, deserialize_with = "json::null_is_empty", skip_serializing_if = "std::ops::Not::not")]
     pub empty_layer: bool,
-    /// Fields that this version does not know.
+    /// Unknown fields, preserved.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
@@ -58,7 +58,7 @@ struct RootFs {
 }
 
 impl ImageConfig {
-    /// A configuration that says no more than what the image runs on.
+    /// Creates a configuration with only a platform.
     pub fn new(platform: &Platform) -> Self {
         let mut config = Self::default();
         config.set_platform(platform);
@@ -71,12 +71,12 @@ impl ImageConfig {
     /// Not a JSON object.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let fields: Option<BTreeMap<String, Box<RawValue>>> = serde_json::from_slice(bytes)
-            .map_err(|error| Error::input("not an image configuration in JSON").with_source(error))?;
+            .map_err(|error| Error::input("not a JSON image configuration").with_source(error))?;
         let fields = fields.ok_or_else(|| Error::input("the image configuration is `null`"))?;
         Ok(Self { fields, text: Some(bytes.into()) })
     }
 
-    /// The bytes to hash and store.
+    /// Returns the bytes to hash and store.
     ///
     /// # Errors
     /// None in practice: every field was JSON when it came in.
@@ -84,7 +84,7 @@ impl ImageConfig {
         self.text.as_ref().map_or_else(|| json::compact(self), |text| Ok(text.to_vec()))
     }
 
-    /// What the image runs on.
+    /// Returns the platform of the image.
     ///
     /// # Errors
     /// `os` or `architecture` is missing or not a string.
@@ -103,12 +103,12 @@ impl ImageConfig {
         })
     }
 
-    /// Whether it says anything about what the image runs on.
+    /// Returns whether it has any platform fields.
     pub fn has_platform(&self) -> bool {
         self.fields.contains_key("os") || self.fields.contains_key("architecture")
     }
 
-    /// Says what the image runs on.
+    /// Sets the platform of the image.
     pub fn set_platform(&mut self, platform: &Platform) {
         self.set("architecture", &platform.architecture);
         self.set("os", &platform.os);
@@ -118,7 +118,7 @@ impl ImageConfig {
         }
     }
 
-    /// The digests of the uncompressed layers, the base first.
+    /// Returns the digests of the uncompressed layers, the base first.
     ///
     /// # Errors
     /// `rootfs` is malformed.
@@ -131,7 +131,7 @@ impl ImageConfig {
         self.set("rootfs", &RootFs { kind: "layers".to_owned(), diff_ids });
     }
 
-    /// How the image came to be.
+    /// Returns the history of the image.
     ///
     /// # Errors
     /// `history` is malformed.
@@ -139,12 +139,12 @@ impl ImageConfig {
         Ok(self.get("history")?.unwrap_or_default())
     }
 
-    /// Replaces how the image came to be.
+    /// Replaces the history of the image.
     pub fn set_history(&mut self, history: &[History]) {
         self.set("history", &history);
     }
 
-    /// When the image was made.
+    /// Returns the creation time of the image.
     ///
     /// # Errors
     /// `created` is not a time of RFC 3339.
@@ -153,12 +153,12 @@ impl ImageConfig {
         text.filter(|text| !text.is_empty()).map(|text| parse_time(&text)).transpose()
     }
 
-    /// Says when the image was made.
+    /// Sets the creation time of the image.
     pub fn set_created(&mut self, created: Timestamp) {
         self.set("created", &created.to_string());
     }
 
-    /// What a container of the image runs.
+    /// Returns the run configuration of the image's containers.
     ///
     /// # Errors
     /// `config` is not a JSON object.
@@ -166,12 +166,12 @@ impl ImageConfig {
         Ok(self.get("config")?.unwrap_or_default())
     }
 
-    /// Replaces what a container of the image runs.
+    /// Replaces the run configuration of the image's containers.
     pub fn set_run_config(&mut self, config: &RunConfig) {
         self.set("config", config);
     }
 
-    /// Takes over every field of `other` but its layers.
+    /// Overrides every field with that of `other`, except the layers.
     pub fn overlay(&mut self, other: &Self) {
         let fields = other.fields.iter().filter(|(key, _)| key.as_str() != "rootfs");
         fields.for_each(|(key, value)| self.put(key, value.clone()));
@@ -187,7 +187,7 @@ impl ImageConfig {
         self.put(key, raw(value));
     }
 
-    /// Replaces a field, unless it says the same already.
+    /// Replaces a field, unless its value is unchanged.
     fn put(&mut self, key: &str, value: Box<RawValue>) {
         if !self.fields.get(key).is_some_and(|present| says_the_same(present, &value)) {
             self.fields.insert(key.to_owned(), value);
@@ -202,10 +202,9 @@ impl ImageConfig {
     }
 }
 
-/// What a container of the image runs: the object `config` of an image configuration.
+/// The run configuration of an image's containers: the object `config` of an image configuration.
 ///
-/// Keys that are set find their place in the order of Go's struct; keys that are there stay where
-/// they are, with their text.
+/// New keys are inserted in the order of Go's struct; existing keys keep their position and text.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunConfig(IndexMap<String, Box<RawValue>>);
@@ -215,10 +214,10 @@ const RUN_CONFIG_ORDER: [&str; 9] =
     ["User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal"];
 
 impl RunConfig {
-    /// The value of `key`.
+    /// Returns the value of `key`.
     ///
     /// # Errors
-    /// It is not what `T` reads.
+    /// The value cannot be parsed as `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let Some(raw) = self.0.get(key) else { return Ok(None) };
         serde_json::from_str(raw.get())
@@ -237,13 +236,13 @@ impl RunConfig {
         self.0.shift_insert(place, key.to_owned(), value);
     }
 
-    /// Takes `key` out.
+    /// Removes `key`.
     pub fn remove(&mut self, key: &str) {
         self.0.shift_remove(key);
     }
 }
 
-/// Whether two texts differ in nothing but spaces, escapes and the order of keys.
+/// Returns whether two texts differ in nothing but spaces, escapes and the order of keys.
 fn says_the_same(one: &RawValue, other: &RawValue) -> bool {
     let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).ok();
     one.get() == other.get() || value(one).is_some_and(|one| value(other) == Some(one))

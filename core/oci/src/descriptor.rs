@@ -17,28 +17,28 @@ pub struct Descriptor {
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
-    /// Where else it may be had.
+    /// URLs from which the blob can be downloaded.
     #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
-    /// Facts about it for whoever holds this reference.
+    /// Annotations of this reference.
     #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// The blob itself in base64, if it is small.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
-    /// What the image that it references runs on.
+    /// The platform of the referenced image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
-    /// What the artifact that it references is.
+    /// The type of the referenced artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
-    /// Fields that this version does not know.
+    /// Unknown fields, preserved.
     #[serde(flatten)]
     pub unknown: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Descriptor {
-    /// References a blob by type, digest and size alone.
+    /// Creates a reference with only type, digest and size.
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
         Self {
             media_type,
@@ -53,18 +53,18 @@ impl Descriptor {
         }
     }
 
-    /// References `bytes`.
+    /// Creates a reference to `bytes`.
     pub fn of(media_type: MediaType, bytes: &[u8]) -> Self {
         Self::new(media_type, Digest::of(bytes), bytes.len() as u64)
     }
 
-    /// Whether the blob is a layer that only its maker hands out, at its URLs (image-spec, layer.md,
-    /// "Non-Distributable Layers"). It is not pushed, and an image without it is whole.
+    /// Returns whether the blob is a layer that only its publisher distributes, at its URLs (image-spec, layer.md,
+    /// "Non-Distributable Layers"). It is not pushed, and an image without it is complete.
     pub fn is_foreign(&self) -> bool {
         self.media_type.is_not_distributable() && !self.urls.is_empty()
     }
 
-    /// The same reference with `key` annotated as `value`.
+    /// Returns the same reference with the annotation `key` set to `value`.
     #[must_use]
     pub fn annotated(mut self, key: &str, value: impl Into<String>) -> Self {
         self.annotations.insert(key.to_owned(), value.into());

@@ -15,9 +15,9 @@ use crate::error::{Error, ErrorKind};
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum DigestAlgorithm {
-    /// SHA-256, what everything new is addressed by.
+    /// SHA-256, used for all new content.
     Sha256,
-    /// SHA-512, accepted in what exists already.
+    /// SHA-512, accepted in existing content.
     Sha512,
 }
 
@@ -32,8 +32,7 @@ impl DigestAlgorithm {
 
 /// The digest of a blob, such as `sha256:44136f…` (image-spec, descriptor.md, "Digests").
 ///
-/// It can hold nothing but a known algorithm and lower-case hex of the right length, so no place
-/// that uses one has to check it again.
+/// It always has a known algorithm and lower-case hex of the right length, so its users need no further checks.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest {
     algorithm: DigestAlgorithm,
@@ -41,29 +40,29 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// The SHA-256 of `bytes`.
+    /// Returns the SHA-256 of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         let mut hasher = Hasher::sha256();
         hasher.update(bytes);
         hasher.finish()
     }
 
-    /// The hash function.
+    /// Returns the hash function.
     pub fn algorithm(&self) -> DigestAlgorithm {
         self.algorithm
     }
 
-    /// The hash in lower-case hex.
+    /// Returns the hash in lower-case hex.
     pub fn hex(&self) -> &str {
         &self.hex
     }
 
-    /// The first 12 hex digits, for people.
+    /// Returns the first 12 hex digits, for display.
     pub fn short(&self) -> &str {
         &self.hex[..12]
     }
 
-    /// Where an image layout keeps the blob: `blobs/sha256/44136f…`.
+    /// Returns the path of the blob in an image layout: `blobs/sha256/44136f…`.
     pub fn layout_path(&self) -> String {
         format!("blobs/{}/{}", self.algorithm, self.hex)
     }
@@ -115,7 +114,7 @@ impl<'de> serde::Deserialize<'de> for Digest {
     }
 }
 
-/// Computes a digest of bytes as they pass.
+/// Computes a digest incrementally.
 #[derive(Clone)]
 pub struct Hasher(State);
 
@@ -128,12 +127,12 @@ enum State {
 }
 
 impl Hasher {
-    /// A hasher for content that is addressed here.
+    /// Creates a hasher for new content.
     pub fn sha256() -> Self {
         Self::new(DigestAlgorithm::Sha256)
     }
 
-    /// A hasher for checking a digest of `algorithm`.
+    /// Creates a hasher for checking a digest of `algorithm`.
     pub fn new(algorithm: DigestAlgorithm) -> Self {
         Self(match algorithm {
             DigestAlgorithm::Sha256 => State::Sha256(Context::new(&SHA256)),
@@ -141,7 +140,7 @@ impl Hasher {
         })
     }
 
-    /// Takes in the next bytes.
+    /// Hashes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
             State::Sha256(state) => state.update(bytes),
@@ -149,7 +148,7 @@ impl Hasher {
         }
     }
 
-    /// The digest of everything taken in.
+    /// Returns the digest of all hashed bytes.
     pub fn finish(self) -> Digest {
         match self.0 {
             State::Sha256(state) => digest(DigestAlgorithm::Sha256, state.finish().as_ref()),

@@ -17,19 +17,19 @@ pub enum ErrorKind {
     InvalidOption,
     /// Data handed in: a configuration, a tree, a layer, an archive.
     InvalidInput,
-    /// A file, blob, name or platform that is not there.
+    /// A missing file, blob, name or platform.
     NotFound,
     /// The system or a registry refused.
     Denied,
-    /// Valid, but not something this version does.
+    /// Valid, but not supported by this version.
     Unsupported,
     /// Bytes that do not have the digest or size they claim.
     Corrupt,
-    /// Temporarily out of reach, or held by someone else.
+    /// Temporarily unreachable, or locked by another process.
     Unavailable,
     /// No space left where the bytes were going.
     NoSpace,
-    /// The caller asked to stop.
+    /// The caller cancelled the operation.
     Cancelled,
     /// Anything else, such as an I/O error.
     Other,
@@ -37,9 +37,9 @@ pub enum ErrorKind {
 
 /// An error: what was attempted and on what, why it failed, and what to do.
 ///
-/// A struct and not an enum, because exporters of others cannot add variants. The message is one
-/// line in lower case without a full stop; the cause is its [`source`](StdError::source). A clone is
-/// what several outputs get when the one layer that all of them wait for fails.
+/// A struct and not an enum, because third-party exporters cannot add variants. The message is one
+/// line in lower case without a full stop; the cause is its [`source`](StdError::source). Clones are returned
+/// to several outputs when a layer that all of them wait for fails.
 ///
 /// ```
 /// use longshore_oci::{Error, ErrorKind};
@@ -82,12 +82,12 @@ impl Error {
         Self::new(ErrorKind::Corrupt, message)
     }
 
-    /// The error of an operation that was asked to stop.
+    /// Returns the error of an operation that was cancelled.
     pub fn cancelled() -> Self {
         Self::new(ErrorKind::Cancelled, "cancelled")
     }
 
-    /// Says what to do about it.
+    /// Adds a hint on what to do.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
@@ -108,7 +108,7 @@ impl Error {
         self
     }
 
-    /// Puts what was attempted in front: the kind and the hint stay, this error becomes the cause.
+    /// Wraps the error in a message on what was attempted: kind and hint stay, this error becomes the cause.
     #[must_use]
     pub fn context(self, attempted: impl Into<String>) -> Self {
         // A cancelled run says so once, not once a layer of the call stack.
@@ -121,17 +121,17 @@ impl Error {
         outer.with_source(self)
     }
 
-    /// What went wrong, for programs.
+    /// Returns the kind of the error, for programs.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What was attempted and why it failed, in one line, without the cause.
+    /// Returns what was attempted and why it failed, in one line, without the cause.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The message and those of all causes, in one line.
+    /// Returns the message and those of all causes, in one line.
     pub fn with_causes(&self) -> String {
         let mut line = self.message().to_owned();
         let mut cause = self.source();
@@ -142,12 +142,12 @@ impl Error {
         line
     }
 
-    /// What to do about it, where that is known.
+    /// Returns the hint on what to do, if any.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// Whether the same call may succeed later.
+    /// Returns whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.0.retryable
     }
@@ -183,7 +183,7 @@ impl From<io::Error> for Error {
     }
 }
 
-/// The words of the system in the style of ours: lower case, without the number.
+/// Returns the words of the system in the style of ours: lower case, without the number.
 fn plain_words(text: &str) -> String {
     let text = text.find(" (os error").map_or(text, |at| &text[..at]);
     let mut characters = text.chars();
@@ -203,7 +203,7 @@ impl From<Error> for io::Error {
     }
 }
 
-/// Says what was attempted when a result is an error.
+/// Adds what was attempted to the error of a result.
 pub trait Context<T> {
     /// Puts `attempted` in front of the error, as `cannot open /etc/x: permission denied`.
     ///

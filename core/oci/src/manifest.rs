@@ -19,7 +19,7 @@ pub struct Manifest {
     /// Its own media type; required by Docker, optional for OCI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
-    /// What it is, if it is not an image.
+    /// The artifact type, if it is not an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The image configuration.
@@ -27,19 +27,19 @@ pub struct Manifest {
     /// The layers, the base first.
     #[serde(deserialize_with = "null_is_empty")]
     pub layers: Vec<Descriptor>,
-    /// The manifest that this one is about.
+    /// The subject that this manifest refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Facts about the image.
     #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Fields that this version does not know.
+    /// Unknown fields, preserved.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
 
 impl Manifest {
-    /// A manifest in OCI's types that says no more than this.
+    /// Creates an OCI manifest with only a configuration and layers.
     pub fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
         Self {
             schema_version: 2,
@@ -64,25 +64,25 @@ pub struct Index {
     /// Its own media type; required by Docker, optional for OCI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
-    /// What it is, if it is not a multi-platform image.
+    /// The artifact type, if it is not a multi-platform image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// Manifests and further indexes.
     #[serde(deserialize_with = "null_is_empty")]
     pub manifests: Vec<Descriptor>,
-    /// The manifest that this index is about.
+    /// The subject that this index refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Facts about the image.
     #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Fields that this version does not know.
+    /// Unknown fields, preserved.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
 
 impl Index {
-    /// An OCI index of `manifests`.
+    /// Creates an OCI index of `manifests`.
     pub fn new(manifests: Vec<Descriptor>) -> Self {
         Self {
             schema_version: 2,
@@ -99,8 +99,8 @@ impl Index {
 /// Reads the manifest that `descriptor` references from its verified bytes.
 ///
 /// # Errors
-/// Not JSON, not a manifest, of another media type than its descriptor says, or index and manifest
-/// at once, which two readers could take for two different images (CVE-2021-41190).
+/// Not JSON, not a manifest, of another media type than its descriptor says, or both an index and a manifest,
+/// which two readers could interpret as different images (CVE-2021-41190).
 pub fn parse_manifest(descriptor: &Descriptor, bytes: &[u8]) -> Result<Manifest> {
     let manifest: Manifest = parse("manifest", descriptor, bytes)?;
     check(
@@ -125,7 +125,7 @@ pub fn parse_index(descriptor: &Descriptor, bytes: &[u8]) -> Result<Index> {
 }
 
 /// Reads the `index.json` of a layout. Some tools leave out its `schemaVersion`, which is taken to be 2: unlike an
-/// index that is known by its digest, the file is written anew when the layout changes.
+/// index that is known by its digest, the file is rewritten when the layout changes.
 ///
 /// # Errors
 /// Not JSON, not an index, or of another version.
@@ -160,7 +160,7 @@ fn check(
         return refuse(format!("says it is `{own}`, but is referenced as `{}`", descriptor.media_type));
     }
     if let Some(key) = forbidden.iter().find(|key| unknown.contains_key(**key)) {
-        return refuse(format!("has `{key}`, which makes it index and manifest at once"));
+        return refuse(format!("has `{key}`, which makes it both an index and a manifest"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Media types, and what they say about the bytes.
+//! Media types, and the formats that they describe.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::algorithm::Algorithm;
 
-/// A media type. Unknown ones are carried, never refused (image-spec, media-types.md).
+/// A media type. Unknown types are preserved, never refused (image-spec, media-types.md).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MediaType(Cow<'static, str>);
@@ -31,7 +31,7 @@ impl MediaType {
     /// Docker's image configuration.
     pub const DOCKER_CONFIG: Self = Self(Cow::Borrowed("application/vnd.docker.container.image.v1+json"));
 
-    /// The type of an OCI layer that is compressed with `algorithm`.
+    /// Returns the type of an OCI layer that is compressed with `algorithm`.
     pub fn layer(algorithm: Algorithm) -> Self {
         Self(Cow::Borrowed(match algorithm {
             Algorithm::Uncompressed => OCI_LAYER,
@@ -40,7 +40,7 @@ impl MediaType {
         }))
     }
 
-    /// OCI's twin of one of Docker's types; any other type as it is.
+    /// Returns OCI's equivalent of a Docker type; any other type unchanged.
     #[must_use]
     pub fn to_oci(&self) -> Self {
         if let Some(algorithm) = self.layer_compression()
@@ -60,7 +60,7 @@ impl MediaType {
         }
     }
 
-    /// Docker's twin of one of OCI's types; any other type as it is.
+    /// Returns Docker's equivalent of an OCI type; any other type unchanged.
     #[must_use]
     pub fn to_docker(&self) -> Self {
         for (oci, docker) in [(OCI_LAYER, DOCKER_LAYER), (OCI_FOREIGN_LAYER, DOCKER_FOREIGN_LAYER)] {
@@ -78,43 +78,44 @@ impl MediaType {
         }
     }
 
-    /// The type as written in documents.
+    /// Returns the type as written in documents.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it names an image manifest, of OCI or of Docker.
+    /// Returns whether it names an image manifest, of OCI or of Docker.
     pub fn is_manifest(&self) -> bool {
         *self == Self::MANIFEST || *self == Self::DOCKER_MANIFEST
     }
 
-    /// Whether it names an index, of OCI or of Docker.
+    /// Returns whether it names an index, of OCI or of Docker.
     pub fn is_index(&self) -> bool {
         *self == Self::INDEX || *self == Self::DOCKER_LIST
     }
 
-    /// Whether it names an image configuration, of OCI or of Docker.
+    /// Returns whether it names an image configuration, of OCI or of Docker.
     pub fn is_config(&self) -> bool {
         *self == Self::CONFIG || *self == Self::DOCKER_CONFIG
     }
 
-    /// Whether Docker accepts an image configuration of this type, though the type does not name one: old registries
-    /// and tools wrote such types (moby, `distribution/registry.go`). Whether it is one, its content says.
+    /// Returns whether Docker accepts an image configuration of this type, though the type does not name one: old
+    /// registries and tools wrote such types (moby, `distribution/registry.go`). Whether it is one, its content
+    /// says.
     pub fn may_be_config(&self) -> bool {
         matches!(self.as_str(), "application/octet-stream" | "application/json" | "text/html" | "") || self.is_config()
     }
 
-    /// Whether it names a layer whose licence lets nobody but its maker hand it out (image-spec, layer.md,
+    /// Returns whether it names a layer that only its publisher may distribute (image-spec, layer.md,
     /// "Non-Distributable Layers"; Docker's "foreign" layers).
     pub fn is_not_distributable(&self) -> bool {
         self.0.starts_with("application/vnd.oci.image.layer.nondistributable.")
             || self.0.starts_with("application/vnd.docker.image.rootfs.foreign.")
     }
 
-    /// How the layer that it names is compressed; `None` if it names no layer that is known.
+    /// Returns the compression of the layer that it names; `None` if it names no known layer type.
     ///
-    /// Docker's types are not exact in the wild (`tar.gzip` on any compression), so who reads a
-    /// layer looks at its first bytes as well.
+    /// Docker's types are not exact in the wild (`tar.gzip` on any compression), so readers of a layer also
+    /// check its first bytes.
     pub fn layer_compression(&self) -> Option<Algorithm> {
         let name = self.as_str();
         let suffix = name

@@ -1,4 +1,4 @@
-//! Platforms: what an image runs on.
+//! Platforms of images.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,8 +10,8 @@ use crate::json::null_is_empty;
 
 /// Operating system and processor, as `linux/arm64/v8` (image-spec, image-index.md, "platform").
 ///
-/// Values that come from users are normalised as containerd does: `x86_64` is `amd64`, `arm64/v8` is
-/// `arm64`, `arm` is `arm/v7`. Values read from documents stay as they are.
+/// Values from users are normalised as in containerd: `x86_64` is `amd64`, `arm64/v8` is `arm64`, `arm` is
+/// `arm/v7`. Values read from documents stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// The processor, in Go's words (`GOARCH`).
@@ -35,7 +35,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// A normalised platform without a version of its operating system.
+    /// Creates a normalised platform without a version of its operating system.
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
         let os = if os == "macos" { "darwin" } else { os };
         let (architecture, variant) = match (architecture, variant) {
@@ -63,12 +63,12 @@ impl Platform {
         }
     }
 
-    /// The platform of this machine.
+    /// Returns the platform of this machine.
     pub fn host() -> Self {
         Self::new(std::env::consts::OS, std::env::consts::ARCH, None)
     }
 
-    /// Whether an image for `self` is what someone means who asks for `wanted`.
+    /// Returns whether an image for `self` matches the requested platform `wanted`.
     ///
     /// Both are compared normalised; a version of the operating system is not compared.
     pub fn matches(&self, wanted: &Self) -> bool {
@@ -76,8 +76,8 @@ impl Platform {
         key(self) == key(wanted)
     }
 
-    /// Returns how well an image for `image` suits a machine of this platform: 0 for the same platform, more for
-    /// older variants of the processor, which the machine runs as well; `None` for what it does not run.
+    /// Returns how well an image for `image` suits a machine of this platform: 0 for the same platform, more
+    /// for older CPU variants, which the machine also runs; `None` if it does not run there.
     ///
     /// An image that requires features of the operating system suits only a platform that has them. Versions of
     /// the operating system are compared where both platforms name one. Another architecture never suits, such as
@@ -102,15 +102,15 @@ impl Platform {
         own.version()?.checked_sub(image.version()?)
     }
 
-    /// Whether the platform of a configuration agrees with that of the index that lists its manifest: one of the
-    /// two need not name the variant.
+    /// Returns whether the platform of a configuration agrees with that of the index that lists its manifest;
+    /// one of the two may lack the variant.
     pub fn agrees_with(&self, listed: &Self) -> bool {
         let one_is_open = self.variant.is_none() || listed.variant.is_none();
         let is_same = (&self.os, &self.architecture) == (&listed.os, &listed.architecture);
         self.matches(listed) || (one_is_open && is_same)
     }
 
-    /// The same platform with the words of its processor and operating system normalised.
+    /// Returns the same platform with normalised architecture and operating system.
     #[must_use]
     pub fn normal(&self) -> Self {
         Self {
@@ -120,7 +120,7 @@ impl Platform {
         }
     }
 
-    /// The number of a variant of which each runs what is built for lower ones.
+    /// Returns the number of a variant of which each runs what is built for lower ones.
     fn version(&self) -> Option<u32> {
         match (self.architecture.as_str(), self.variant.as_deref()) {
             ("amd64", None) => Some(1),
@@ -188,8 +188,9 @@ const ARCHITECTURES: [&str; 18] = [
     "riscv64", "s390", "s390x", "sparc64", "wasm", "wasm32",
 ];
 
-/// Whether `word` is `known` with one letter more, less or changed, or with two neighbours swapped. Words that differ
-/// in a digit are names of their own, such as `wasip1` and `wasip2`, and so are short ones, such as `arc` and `arm`.
+/// Returns whether `word` is `known` with one letter more, less or changed, or with two neighbours swapped. Words
+/// that differ in a digit are names of their own, such as `wasip1` and `wasip2`, and so are short ones, such as
+/// `arc` and `arm`.
 fn is_slip(word: &str, known: &str) -> bool {
     if word.len().min(known.len()) < 4 {
         return false;

@@ -1,4 +1,4 @@
-//! Image names as people write them.
+//! Image names as written by users.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use super::Digest;
 use crate::error::{Error, Result};
 
-/// What a name without a registry is in, and what a name without a folder there is in.
+/// The default registry, and its default namespace.
 const DEFAULT_REGISTRY: &str = "docker.io";
 const DEFAULT_FOLDER: &str = "library";
 /// The longest path in a registry, and the longest tag.
@@ -28,39 +28,39 @@ pub struct ImageName {
 }
 
 impl ImageName {
-    /// The host and port of the registry, such as `docker.io`.
+    /// Returns the host and port of the registry, such as `docker.io`.
     pub fn registry(&self) -> &str {
         &self.registry
     }
 
-    /// The path in the registry, such as `library/alpine`.
+    /// Returns the path in the registry, such as `library/alpine`.
     pub fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// The tag; `latest` where neither tag nor digest was given.
+    /// Returns the tag; `latest` where neither tag nor digest was given.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
 
-    /// Whether the tag was written, and is not only what a name without a tag stands for.
+    /// Returns whether the tag was given explicitly, instead of defaulting to `latest`.
     pub fn is_tagged(&self) -> bool {
         self.is_tagged
     }
 
-    /// The digest, if the name has one.
+    /// Returns the digest, if the name has one.
     pub fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
     }
 
-    /// The name as Docker shows it: `alpine:3.20` for `docker.io/library/alpine:3.20`.
+    /// Returns the name as displayed by Docker: `alpine:3.20` for `docker.io/library/alpine:3.20`.
     pub fn familiar(&self) -> String {
         let full = self.to_string();
         let short = full.strip_prefix("docker.io/").unwrap_or(&full);
         short.strip_prefix("library/").filter(|_| full != short).unwrap_or(short).to_owned()
     }
 
-    /// What `org.opencontainers.image.ref.name` says: the tag, or the full name where there is none.
+    /// Returns the value of `org.opencontainers.image.ref.name`: the tag, or the full name if it has no tag.
     pub fn ref_name(&self) -> String {
         match (self.digest(), self.tag()) {
             (None, Some(tag)) => tag.to_owned(),
@@ -68,7 +68,7 @@ impl ImageName {
         }
     }
 
-    /// How it was written makes no other name of it.
+    /// Returns the parts that identify a name, regardless of how it was written.
     fn parts(&self) -> (&str, &str, Option<&str>, Option<&str>) {
         (&self.registry, &self.repository, self.tag(), self.digest())
     }
@@ -112,14 +112,14 @@ impl FromStr for ImageName {
             None => (name, None),
         };
         if tag.is_some_and(|tag| !is_tag(tag)) {
-            return Err(invalid("its tag is not letters, digits, `_`, `.` and `-`, 128 of them at most"));
+            return Err(invalid("its tag may have only letters, digits, `_`, `.` and `-`, at most 128 of them"));
         }
         let (registry, repository) = split_registry(name);
         if registry != DEFAULT_REGISTRY && !is_host(registry) {
             return Err(invalid("its registry is not a host name"));
         }
         if !repository.split('/').all(is_path_part) {
-            let reason = "it is not of lower-case letters and digits, with `/`, `.`, `_` and `-` between them";
+            let reason = "it may have only lower-case letters and digits, with `/`, `.`, `_` and `-` between them";
             return Err(invalid(if name.is_empty() { "it is empty" } else { reason }));
         }
         if repository.len() > REPOSITORY_LIMIT {
@@ -136,7 +136,7 @@ impl FromStr for ImageName {
     }
 }
 
-/// The registry of a name, and the path there. What comes before the first slash is a registry if it could
+/// Returns the registry of a name, and the path there. What comes before the first slash is a registry if it could
 /// not be a folder of Docker Hub.
 fn split_registry(name: &str) -> (&str, Cow<'_, str>) {
     let (registry, path) = match name.split_once('/') {
@@ -162,7 +162,7 @@ fn is_tag(tag: &str) -> bool {
         && tag.len() <= TAG_LIMIT
 }
 
-/// A host name or an address, with or without a port.
+/// Returns a host name or an address, with or without a port.
 fn is_host(text: &str) -> bool {
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     if let Some(rest) = text.strip_prefix('[') {

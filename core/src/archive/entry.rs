@@ -52,7 +52,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An entry of root's that was last changed in 1970.
+    /// Creates an entry owned by root and last changed in 1970.
     pub fn new(path: impl Into<Vec<u8>>, kind: EntryKind, mode: u32) -> Self {
         Self {
             path: path.into(),
@@ -68,18 +68,18 @@ impl Entry {
         }
     }
 
-    /// A regular file of `size` bytes.
+    /// Creates a regular file of `size` bytes.
     pub fn file(path: impl Into<Vec<u8>>, mode: u32, size: u64) -> Self {
         Self { size, ..Self::new(path, EntryKind::File, mode) }
     }
 
-    /// The path for people.
+    /// Returns the path for display.
     pub fn display(&self) -> String {
         shown(&self.path)
     }
 }
 
-/// A path for people.
+/// Returns a path for display.
 pub(super) fn shown(path: &[u8]) -> String {
     String::from_utf8_lossy(path).escape_debug().to_string()
 }

@@ -18,7 +18,7 @@ pub(super) struct Extensions {
     last: Option<Place>,
 }
 
-/// What an extension header of this kind is called; `None` for the header of an entry.
+/// Returns the name of this kind of extension header; `None` for the header of an entry.
 pub(super) fn noun(kind: u8) -> Option<&'static str> {
     match kind {
         b'x' => Some("PAX header"),
@@ -69,21 +69,21 @@ impl Extensions {
         self.last.as_ref().map_or(Ok(()), |last| Err(last.ambiguous("is followed by no entry")))
     }
 
-    /// The path of the next entry, if it is not the one in its header.
+    /// Returns the path of the next entry, if it is not the one in its header.
     pub(super) fn path(&self) -> Option<&[u8]> {
         let pax = self.pax.as_ref();
         let sparse = pax.and_then(|records| records.sparse_path.as_ref());
         sparse.or_else(|| pax?.path.as_ref()).or(self.long_name.as_ref()).map(Vec::as_slice)
     }
 
-    /// Where the next entry links to, if that is not in its header, and the records of its PAX header.
+    /// Returns the link target of the next entry, if it is not in its header, and the records of its PAX header.
     pub(super) fn into_parts(self) -> (Option<Vec<u8>>, Records) {
         let mut records = self.pax.unwrap_or_default();
         (records.link.take().or(self.long_link), records)
     }
 }
 
-/// The data of a GNU long name, which ends at a NUL.
+/// Returns the data of a GNU long name, which ends at a NUL.
 fn long(mut data: Vec<u8>, place: &Place) -> Result<Vec<u8>> {
     let end = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
     data.truncate(end);

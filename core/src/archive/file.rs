@@ -62,7 +62,7 @@ impl TarFile {
                 _ => Found::Other,
             };
             if entries.insert(path, found).is_some_and(|before| !matches!(before, Found::Other)) {
-                return Err(place.ambiguous("has the path of an entry before it"));
+                return Err(place.ambiguous("has the path of an earlier entry"));
             }
         }
         Ok(Self { file, entries })
@@ -71,9 +71,9 @@ impl TarFile {
     /// Copies what can be read once, decompressed, to a temporary file and indexes that.
     ///
     /// # Errors
-    /// As [`open`](Self::open), and those of the input.
+    /// As [`open`](Self::open), and errors of the input.
     pub fn spool(input: impl Read + Send) -> Result<Self> {
-        let mut file = tempfile::tempfile().attempt(|| "cannot make a temporary file".to_owned())?;
+        let mut file = tempfile::tempfile().attempt(|| "cannot create a temporary file".to_owned())?;
         let (_, mut input) = decoder(input)?;
         io::copy(&mut input, &mut file).attempt(|| "cannot copy the archive to a temporary file".to_owned())?;
         file.flush()?;
@@ -139,7 +139,7 @@ impl TarFile {
 /// Returns where a link points, from the top of the archive; `None` for other entries.
 ///
 /// # Errors
-/// The link points outside of the archive.
+/// The link points outside the archive.
 pub fn link_target(entry: &Entry) -> Result<Option<Vec<u8>>> {
     match entry.kind {
         EntryKind::HardLink => resolve(b"", &entry.link).map(Some),
@@ -151,7 +151,7 @@ pub fn link_target(entry: &Entry) -> Result<Option<Vec<u8>>> {
 /// Returns the path of an entry from the top of the archive, without `.` and `..`.
 ///
 /// # Errors
-/// The path is outside of the archive.
+/// The path is outside the archive.
 pub fn entry_path(entry: &Entry) -> Result<Vec<u8>> {
     resolve(b"", &entry.path)
 }
@@ -161,7 +161,7 @@ fn symlink(path: &[u8], entry: &Entry) -> Result<Vec<u8>> {
     resolve(if entry.link.starts_with(b"/") { b"" } else { directory }, &entry.link)
 }
 
-/// A path from the top of the archive, which it cannot leave.
+/// Returns a path from the top of the archive, which it cannot leave.
 fn resolve(directory: &[u8], path: &[u8]) -> Result<Vec<u8>> {
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in directory.split(|byte| *byte == b'/').chain(path.split(|byte| *byte == b'/')) {
@@ -170,7 +170,7 @@ fn resolve(directory: &[u8], path: &[u8]) -> Result<Vec<u8>> {
             b".." if parts.pop().is_some() => {}
             b".." => {
                 let path = String::from_utf8_lossy(path).escape_debug().to_string();
-                return Err(Error::input(format!("`{path}` is outside of the archive")));
+                return Err(Error::input(format!("`{path}` is outside the archive")));
             }
             part => parts.push(part),
         }
@@ -260,8 +260,8 @@ mod tests {
         let file = |path: &str| (Entry::file(path, 0o644, 0), "x");
         let cut = archive(&[(Entry::file("a", 0o644, 0), "xyz")])[..513].to_vec();
         for (bytes, expected) in [
-            (archive(&[file("a"), file("./a")]), "the tar entry `./a` at byte 1024 has the path of an entry before it"),
-            (archive(&[file("../a")]), "the tar entry `../a` at byte 0: `../a` is outside of the archive"),
+            (archive(&[file("a"), file("./a")]), "the tar entry `./a` at byte 1024 has the path of an earlier entry"),
+            (archive(&[file("../a")]), "the tar entry `../a` at byte 0: `../a` is outside the archive"),
             (archive(&[link("a", EntryKind::Symlink, "../../x")]), "outside"),
             (cut, "ends early: at byte 513, within the tar entry `a` at byte 0"),
             (vec![b'x'; 600], "checksum"),

@@ -66,12 +66,12 @@ impl Dialect {
     }
 }
 
-/// The byte that says what kind of entry the header is of.
+/// Returns the byte that says what kind of entry the header is of.
 pub(super) fn kind(block: &Block) -> u8 {
     block[KIND]
 }
 
-/// Whether the checksum is right: the sum of the bytes, its own field taken for spaces. Some writers
+/// Returns whether the checksum is right: the sum of the bytes, its own field taken for spaces. Some writers
 /// add signed bytes.
 pub(super) fn is_checked(block: &Block) -> bool {
     let bytes = || block[..CHECKSUM.start].iter().chain(&[b' '; 8]).chain(&block[CHECKSUM.end..]);
@@ -80,7 +80,7 @@ pub(super) fn is_checked(block: &Block) -> bool {
     number(&block[CHECKSUM]).is_ok_and(|claimed| claimed == unsigned || claimed == signed)
 }
 
-/// The path in a header. Only ustar and star have a prefix.
+/// Returns the path in a header. Only ustar and star have a prefix.
 pub(super) fn path(block: &Block) -> Vec<u8> {
     let name = until_nul(&block[NAME]);
     let prefix = match Dialect::of(block) {
@@ -153,7 +153,7 @@ fn number(field: &[u8]) -> Result<i64, String> {
     Ok(text.iter().fold(0, |number, digit| number * 8 + i64::from(digit - b'0')))
 }
 
-/// A number in two's complement whose sign is known.
+/// Returns a number in two's complement whose sign is known.
 fn base_256(is_negative: bool, digits: &[u8]) -> Option<i64> {
     let start = if is_negative { -1 } else { 0 };
     digits.iter().try_fold(start, |number: i64, byte| number.checked_mul(256)?.checked_add(i64::from(*byte)))

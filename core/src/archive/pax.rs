@@ -89,7 +89,8 @@ fn for_each(data: &[u8], place: &Place, mut each: impl FnMut(&[u8], &[u8]) -> Re
     let mut rest = data;
     while !rest.is_empty() {
         let at = place.offset + (BLOCK + data.len() - rest.len()) as u64;
-        let malformed = || place.malformed("record", format!("at byte {at} is no `LENGTH KEY=VALUE` with a line feed"));
+        let malformed =
+            || place.malformed("record", format!("at byte {at} is not `LENGTH KEY=VALUE` with a line feed"));
         let (length, key, value) = record(rest).ok_or_else(malformed)?;
         each(key, value)?;
         rest = &rest[length..];
@@ -97,7 +98,7 @@ fn for_each(data: &[u8], place: &Place, mut each: impl FnMut(&[u8], &[u8]) -> Re
     Ok(())
 }
 
-/// The length, the key and the value of the first record.
+/// Returns the length, the key and the value of the first record.
 fn record(data: &[u8]) -> Option<(usize, &[u8], &[u8])> {
     let space = data.iter().take(20).position(|byte| *byte == b' ')?;
     let length = usize::try_from(number(&data[..space]).ok()?).ok()?;
@@ -108,15 +109,15 @@ fn record(data: &[u8]) -> Option<(usize, &[u8], &[u8])> {
     (!key.is_empty() && !key.contains(&0)).then_some((length, key, value))
 }
 
-/// A path. An empty one takes the header's path back for some readers, and is the path for others.
+/// Returns a path. An empty one takes the header's path back for some readers, and is the path for others.
 fn name(value: &[u8]) -> Result<Vec<u8>, &'static str> {
     if value.is_empty() || value.contains(&0) {
-        return Err("is no path");
+        return Err("is not a path");
     }
     Ok(value.to_vec())
 }
 
-/// A decimal number without a sign or a space, of 63 bits.
+/// Returns a decimal number without a sign or a space, of 63 bits.
 fn number(digits: &[u8]) -> Result<u64, &'static str> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err("is not a decimal number");

@@ -18,22 +18,22 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// A field of the header that does not say what it should.
+    /// Returns the error for a malformed field of the header.
     pub(super) fn malformed(&self, field: impl fmt::Display, why: impl fmt::Display) -> Error {
         Error::input(format!("the {self} has a malformed `{field}`: {why}"))
     }
 
-    /// A header that is valid by itself, but that readers take for different things.
+    /// Returns the error for a header that is valid by itself, but that readers interpret differently.
     pub(super) fn ambiguous(&self, why: impl fmt::Display) -> Error {
-        Error::input(format!("the {self} {why}")).with_hint("readers disagree about it: make the archive again")
+        Error::input(format!("the {self} {why}")).with_hint("readers disagree about it: recreate the archive")
     }
 
-    /// An archive that ends too early, at byte `at`.
+    /// Returns the error for an archive that ends too early, at byte `at`.
     pub(super) fn cut(&self, at: u64) -> Error {
         Error::input(format!("the tar archive ends early: at byte {at}, within the {self}"))
     }
 
-    /// A header of a kind that is not read.
+    /// Returns the error for an unsupported kind of header.
     pub(super) fn unsupported(&self, why: impl fmt::Display) -> Error {
         Error::new(ErrorKind::Unsupported, format!("the {self} {why}"))
     }

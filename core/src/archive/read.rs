@@ -79,7 +79,7 @@ impl<R: Read> Reader<R> {
     /// Reads to the end of the input, past what follows the archive.
     ///
     /// # Errors
-    /// Those of the input.
+    /// Errors of the input.
     pub fn drain(mut self) -> Result<()> {
         self.skip()?;
         io::copy(&mut self.input, &mut io::sink())?;
@@ -202,7 +202,7 @@ impl<R: Read> Reader<R> {
 }
 
 impl<R: Read + Seek> Reader<R> {
-    /// The header of the current entry, for errors.
+    /// Returns the header of the current entry, for errors.
     pub(super) fn place(&self) -> &Place {
         &self.current
     }
@@ -240,9 +240,9 @@ impl<R: Read> Read for Reader<R> {
     }
 }
 
-const WITHOUT_SPARSE: &str = "make the archive again without --sparse";
+const WITHOUT_SPARSE: &str = "recreate the archive without --sparse";
 
-/// What kind of entry the header at `place` is of.
+/// Returns the kind of the entry with the header at `place`.
 fn entry_kind(kind: u8, place: &Place) -> Result<EntryKind> {
     let ends_in_slash = place.path.ends_with(b"/");
     Ok(match kind {
@@ -266,7 +266,7 @@ fn entry_kind(kind: u8, place: &Place) -> Result<EntryKind> {
     })
 }
 
-/// Whether some readers take a size for bytes after an entry of this kind, which has no data. Those of
+/// Returns whether some readers take a size for bytes after an entry of this kind, which has no data. Those of
 /// hard links and directories say something else to all readers, in the header of the entry itself.
 fn takes_room(kind: u8, header: u64, pax: Option<u64>) -> bool {
     let size = match kind {

@@ -46,7 +46,7 @@ impl<W: Write> Writer<W> {
     /// Ends the archive with two empty blocks.
     ///
     /// # Errors
-    /// Those of the output.
+    /// Errors of the output.
     pub fn finish(mut self) -> io::Result<W> {
         self.out.write_all(&[0; 2 * BLOCK])?;
         Ok(self.out)
@@ -67,7 +67,7 @@ impl<W: Write> Writer<W> {
         self.out.write_all(&block(entry, &ascii(&path), b""))
     }
 
-    /// The output, without the end of an archive.
+    /// Returns the output, without the end of an archive.
     pub(crate) fn into_inner(self) -> W {
         self.out
     }
@@ -183,7 +183,7 @@ fn record(key: &[u8], value: &[u8]) -> Vec<u8> {
 
 const TYPE: usize = 156;
 
-/// A ustar header block (POSIX.1-1988, pax interchange format, "ustar").
+/// Returns a ustar header block (POSIX.1-1988, pax interchange format, "ustar").
 fn block(entry: &Entry, name: &[u8], prefix: &[u8]) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
     text(&mut block[0..NAME], name);

@@ -45,7 +45,7 @@ pub struct RunEdits {
 }
 
 impl Edits {
-    /// Whether nothing changes.
+    /// Returns whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.config.is_none() && self.layers.is_empty() && self.run == RunEdits::default()
     }

@@ -18,7 +18,7 @@ use crate::result::{Artifact, Built, Image, ImageContent};
 /// existing image has several platforms and none is named, on that of this machine alone.
 ///
 /// # Errors
-/// A platform that is not there or stands twice; edits that do not fit.
+/// A platform that does not exist or is given twice; edits that do not fit.
 pub fn compose(
     sources: Vec<(Option<Platform>, Vec<Image>)>,
     platforms: &[Platform],

@@ -102,7 +102,7 @@ fn select_existing(existing: &mut Existing, wanted: &[Platform], work: &Work) ->
         if wanted.is_empty() {
             return Ok(());
         }
-        let error = Error::new(ErrorKind::Unsupported, "several platforms of an image that exists cannot be selected");
+        let error = Error::new(ErrorKind::Unsupported, "cannot select several platforms of an existing image");
         return Err(error.with_hint("select one, or all by leaving out --platform"));
     };
     let chosen = Graph::of(existing, work).platform(wanted)?;

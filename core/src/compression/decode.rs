@@ -9,7 +9,7 @@ use super::Algorithm;
 /// Largest window that a zstd frame may ask for, as a power of two: 128 MiB, what `zstd` itself takes.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-/// How bytes that begin with `start` are compressed.
+/// Detects the compression of bytes that begin with `start`.
 ///
 /// # Errors
 /// [`Unsupported`](ErrorKind::Unsupported) for formats that no layer may have: xz, bzip2, lz4.
@@ -32,7 +32,7 @@ pub fn detect(start: &[u8]) -> Result<Algorithm> {
 /// All members and frames are read as one stream. Memory is bounded by the window of the format.
 ///
 /// # Errors
-/// As [`detect`], and those of the input.
+/// As [`detect`], and errors of the input.
 pub fn decoder<'a>(input: impl Read + Send + 'a) -> Result<(Algorithm, Box<dyn Read + Send + 'a>)> {
     let mut input = BufReader::with_capacity(128 << 10, input);
     let algorithm = detect(input.fill_buf()?)?;
@@ -62,7 +62,7 @@ impl<R: Read> Read for Decompressed<R> {
             if is_of_input || error.kind() == io::ErrorKind::Interrupted {
                 return error;
             }
-            Error::corrupt(format!("the {} data is damaged or cut", self.algorithm)).with_source(error).into()
+            Error::corrupt(format!("the {} data is damaged or truncated", self.algorithm)).with_source(error).into()
         })
     }
 }

@@ -23,7 +23,7 @@ const THOROUGH: i32 = 10;
 /// Compresses `block` into one member for each MiB.
 pub(super) fn encode(block: &[u8], level: i32) -> Result<Vec<u8>> {
     thread_local! {
-        // A compressor is some hundred KiB of tables: one a thread, not one a block.
+        // A compressor is some hundred KiB of tables: one per thread, not one a block.
         static COMPRESSORS: RefCell<Option<Compressors>> = const { RefCell::new(None) };
     }
     COMPRESSORS.with_borrow_mut(|slot| {
@@ -69,7 +69,7 @@ impl Compressors {
         Ok(if is_sampled && !self.shrinks(member)? { &mut self.storer } else { &mut self.compressor })
     }
 
-    /// Whether any sample of `member` shrinks by more than 1 %.
+    /// Returns whether any sample of `member` shrinks by more than 1 %.
     fn shrinks(&mut self, member: &[u8]) -> Result<bool> {
         let small = (0..SMALL_SAMPLES).map(|number| (member.len() / SMALL_SAMPLES * number, SMALL_SAMPLE));
         for (start, length) in small.chain([(member.len() / 2, LARGE_SAMPLE)]) {

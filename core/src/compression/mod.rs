@@ -29,7 +29,7 @@ impl Value for Algorithm {
 /// digests of zstd layers: never change it.
 pub(crate) const BLOCK: usize = 4 << 20;
 
-/// An algorithm and its level: all that decides the bytes of a compressed layer.
+/// An algorithm and its level: everything that determines the bytes of a compressed layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Encoding {
     algorithm: Algorithm,
@@ -62,17 +62,18 @@ impl Encoding {
         Ok(Self { algorithm, level })
     }
 
-    /// The algorithm.
+    /// Returns the algorithm.
     pub fn algorithm(self) -> Algorithm {
         self.algorithm
     }
 
-    /// The level; 0 where there are none.
+    /// Returns the level; 0 if the algorithm has none.
     pub fn level(self) -> i32 {
         self.level
     }
 
-    /// The encoder, its version and its parameters: all that decides the bytes of a layer it makes.
+    /// Returns the encoder, its version and its parameters: everything that determines the bytes of a layer it
+    /// builds.
     pub fn encoder(self) -> String {
         let Self { algorithm, level } = self;
         match algorithm {

@@ -1,4 +1,4 @@
-//! The configuration of an image that is made: layers, history, and when it was made.
+//! The configuration of a new image: layers, history, and creation time.
 
 use jiff::Timestamp;
 use longshore_content::Progress;
@@ -10,8 +10,7 @@ use crate::result::Artifact;
 
 /// Completes the configuration of `artifact`, whose layers are `layers`.
 ///
-/// The clock is never asked: a time is what the configuration says, else the epoch, else the newest
-/// time of the files.
+/// The clock is never read: a time comes from the configuration, else the epoch, else the newest file.
 pub(super) fn complete(
     artifact: &Artifact,
     layers: &[PreparedLayer<'_>],
@@ -19,7 +18,7 @@ pub(super) fn complete(
     progress: &Progress,
 ) -> Result<ImageConfig> {
     let mut config = artifact.config.clone();
-    // Fails here, and not at whoever runs the image.
+    // Fails here instead of when the image is run.
     config.platform()?;
     // An image keeps its ID, also one whose maker wrote no history, or no list of its layers where it has none.
     if epoch.is_none() && artifact.is_untouched() {
@@ -73,7 +72,7 @@ fn clamp(step: &mut History, epoch: Epoch) -> Result<()> {
     Ok(())
 }
 
-/// When the image was made; `None` leaves what the configuration says.
+/// Returns the creation time of the image; `None` keeps the one in the configuration.
 fn created(artifact: &Artifact, layers: &[PreparedLayer<'_>], epoch: Option<Epoch>) -> Result<Option<Timestamp>> {
     let own = artifact.config.created()?;
     let of_base = artifact.base.as_ref().map(ImageConfig::created).transpose()?.flatten();
@@ -91,5 +90,5 @@ fn created(artifact: &Artifact, layers: &[PreparedLayer<'_>], epoch: Option<Epoc
 
 fn from_seconds(seconds: i64) -> Result<Timestamp> {
     Timestamp::from_second(seconds)
-        .map_err(|_| Error::input(format!("a file was changed {seconds} seconds after 1970, which is no date")))
+        .map_err(|_| Error::input(format!("a file was changed {seconds} seconds after 1970, which is not a date")))
 }

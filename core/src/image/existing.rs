@@ -1,4 +1,4 @@
-//! An image that exists, as the layers and configurations that it consists of.
+//! An existing image, as layers and configurations.
 
 use std::sync::Arc;
 
@@ -10,19 +10,19 @@ use super::{Graph, GraphEntry};
 use crate::layer::{BlobSource, Layer, LayerSource};
 use crate::result::{Artifact, Built, Existing};
 
-/// Takes an image apart, so that it can be assembled anew with other layers or another configuration.
+/// Takes an image apart, so that it can be reassembled with other layers or another configuration.
 ///
 /// Indexes within indexes become one. What cannot survive is skipped with a warning: attestations, artifacts and
-/// referrers, which are about digests that change, and the annotations of an index. Of several images for one platform
-/// the first is kept, and a warning names both.
+/// referrers, which refer to digests that change, and the annotations of an index. Of several images for one
+/// platform the first is kept, and a warning names both.
 ///
 /// # Errors
-/// Documents that are missing or not what their descriptors say;
-/// [`Unsupported`](ErrorKind::Unsupported) for what is not an image.
+/// Documents that are missing or do not match their descriptors;
+/// [`Unsupported`](ErrorKind::Unsupported) for anything that is not an image.
 pub fn take_apart(existing: &Existing, work: &Work) -> Result<Built> {
     let root = &existing.root;
     if !existing.referrers.is_empty() {
-        work.progress.warn(format!("{}: what refers to it is left out, as its digest changes", root.digest));
+        work.progress.warn(format!("{}: its referrers are left out, as its digest changes", root.digest));
     }
     let graph = Graph::of(existing, work);
     let built = match root.media_type.is_index() {
@@ -47,30 +47,30 @@ fn platforms(existing: &Existing, graph: &Graph<'_>, work: &Work) -> Result<Inde
         let config = match &entry.config {
             Some(config) if entry.is_image() => config,
             _ if entry.is_attestation() => {
-                warn(format!("skipped attestation {digest}: the digest that it is about changes"));
+                warn(format!("skipped attestation {digest}: the digest of its subject changes"));
                 continue;
             }
             _ => {
-                warn(format!("skipped artifact {digest}: it is no image"));
+                warn(format!("skipped artifact {digest}: not an image"));
                 continue;
             }
         };
         let platform = entry.platform().map_or_else(|| config.platform(), Ok)?;
         let normal = platform.normal();
         if let Some((_, first)) = kept.iter().find(|(known, _)| *known == normal) {
-            warn(format!("skipped {digest}: the index lists {first} for {platform} before it"));
+            warn(format!("skipped {digest}: the index already lists {first} for {platform}"));
             continue;
         }
         kept.push((normal, digest));
         platforms.insert(platform, artifact_of(existing, entry, config)?);
     }
     if platforms.is_empty() && !entries.present.is_empty() {
-        return Err(Error::new(ErrorKind::Unsupported, "it lists attestations and artifacts only, no image"));
+        return Err(Error::new(ErrorKind::Unsupported, "it lists only attestations and artifacts, no image"));
     }
     Ok(platforms)
 }
 
-/// What one manifest of an image consists of.
+/// Returns the artifact of one manifest of an image.
 pub(super) fn artifact(existing: &Existing, graph: &Graph<'_>, descriptor: &Descriptor) -> Result<Artifact> {
     let (entry, config) = graph.image(descriptor)?;
     artifact_of(existing, &entry, &config)

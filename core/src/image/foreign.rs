@@ -9,7 +9,7 @@ use super::ImageBlob;
 /// not looked for.
 ///
 /// # Errors
-/// Those of the provider, apart from [`NotFound`](ErrorKind::NotFound).
+/// Errors of the provider, apart from [`NotFound`](ErrorKind::NotFound).
 pub fn is_absent(descriptor: &Descriptor, provider: &dyn Provider) -> Result<bool> {
     if !descriptor.is_foreign() {
         return Ok(false);
@@ -23,10 +23,10 @@ pub fn is_absent(descriptor: &Descriptor, provider: &dyn Provider) -> Result<boo
 /// Says that a layer is left out that may not be distributed; `action` is what is done with others, such as `push`.
 pub fn say_left_out(Descriptor { digest, size, .. }: &Descriptor, action: &str, progress: &Progress) {
     let task = progress.task(format!("{action} {digest}"), Some(*size));
-    task.skipped("may not be distributed: stays where its URLs say");
+    task.skipped("non-distributable: left at its URLs");
 }
 
-/// The blobs that are present.
+/// Returns the blobs that are present.
 pub(super) fn leave_out<'a>(blobs: Vec<ImageBlob<'a>>, progress: &Progress) -> Result<Vec<ImageBlob<'a>>> {
     let mut present = Vec::with_capacity(blobs.len());
     for blob in blobs {

@@ -1,4 +1,4 @@
-//! What an image consists of, for people and programs.
+//! The parts of an image, for display and for programs.
 
 use longshore_content::{Verified, Work};
 use longshore_oci::{Context, Descriptor, Digest, Error, ImageConfig, MediaType, Platform, Result};
@@ -9,7 +9,7 @@ use crate::archive::{EntryKind, Reader};
 use crate::compression::decoder;
 use crate::result::Existing;
 
-/// How many of its biggest files are told of a layer.
+/// Number of largest files listed per layer.
 const BIGGEST: usize = 5;
 
 /// How much of an image [`inspect`] reads.
@@ -22,15 +22,15 @@ pub enum Detail {
     Files,
 }
 
-/// What an image consists of.
+/// The parts of an image.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Inspection {
     /// Its root.
     pub root: Descriptor,
-    /// Its manifests, each once: one, or those of its index and of indexes within it.
+    /// Its manifests, each once: a single one, or those of its index and nested indexes.
     pub manifests: Vec<InspectedManifest>,
-    /// Manifests that an index lists and that are missing.
+    /// Missing manifests listed by an index.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Descriptor>,
 }
@@ -41,12 +41,12 @@ pub struct Inspection {
 pub struct InspectedManifest {
     /// The manifest.
     pub digest: Digest,
-    /// What it runs on; `None` for what is no image.
+    /// What it runs on; `None` for anything that is not an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// The configuration.
     pub config: Descriptor,
-    /// The content of the configuration, where it is that of an image.
+    /// The parsed configuration, if it is that of an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageConfig>,
     /// The layers, the base first.
@@ -78,9 +78,9 @@ pub struct InspectedLayer {
 pub struct InspectedContents {
     /// How many entries it has.
     pub files: u64,
-    /// The bytes of their content.
+    /// Total size of their contents, in bytes.
     pub content: u64,
-    /// The biggest of them, the biggest first.
+    /// The largest of them, the largest first.
     pub biggest: Vec<InspectedFile>,
 }
 
@@ -94,11 +94,11 @@ pub struct InspectedFile {
     pub size: u64,
 }
 
-/// Reads an image and returns what it consists of. Every byte that is read is verified, except where a layer has an
+/// Reads an image and returns its parts. Every byte that is read is verified, except if a layer has an
 /// [outline](crate::content::Provider::outline): then no file is read.
 ///
 /// # Errors
-/// Blobs that are missing or not what their descriptors say.
+/// Blobs that are missing or do not match their descriptors.
 pub fn inspect(existing: &Existing, detail: Detail, work: &Work) -> Result<Inspection> {
     let entries = Graph::of(existing, work).entries()?;
     let inspector = Inspector { existing, detail, work };
@@ -168,9 +168,9 @@ impl Inspector<'_> {
     }
 }
 
-/// The sum of the sizes of files, which come from outside.
+/// Returns the sum of the sizes of files, which come from outside.
 fn added(sum: u64, size: u64) -> Result<u64> {
-    sum.checked_add(size).ok_or_else(|| Error::input("the sizes of the files add up to more than 64 bits hold"))
+    sum.checked_add(size).ok_or_else(|| Error::input("the sizes of the files exceed 64 bits"))
 }
 
 #[cfg(test)]
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn sizes_of_files_that_overflow_are_an_error() {
         assert_eq!(added(u64::MAX - 1, 1).unwrap(), u64::MAX);
-        let expected = "the sizes of the files add up to more than 64 bits hold";
+        let expected = "the sizes of the files exceed 64 bits";
         assert_eq!(added(u64::MAX, 1).unwrap_err().message(), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! The layers of an image, each on its route.
+//! The layers of an image, each handled according to its route.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,7 +20,7 @@ pub(super) struct PreparedLayer<'a> {
     pub(super) newest: Option<i64>,
 }
 
-/// The layers of each artifact, in order. Several are made at a time: as many as there are jobs.
+/// Returns the layers of each artifact, in order. As many are built concurrently as there are jobs.
 pub(super) fn prepare<'a>(
     built: &Built,
     options: &ImageOptions,
@@ -81,7 +81,7 @@ impl<'a> Traveller<'a, '_> {
     }
 }
 
-/// A layer whose diffID was known before it was read.
+/// Returns a layer whose diffID was known before it was read.
 fn known<'a>(layer: &Layer, blob: Option<(Descriptor, Arc<dyn Provider>)>) -> Result<PreparedLayer<'a>> {
     let unknown = || Error::new(ErrorKind::Other, format!("layer {} has no blob or no diffID", layer.name()));
     let (descriptor, provider) = blob.ok_or_else(unknown)?;
@@ -96,14 +96,14 @@ fn prepared<'a>(layer: &Layer, made: MadeLayer, provider: BlobProvider<'a>) -> P
     PreparedLayer { blob: ImageBlob { descriptor, references: Vec::new(), provider }, diff_id, newest }
 }
 
-/// The blob that a layer is, and its provider.
+/// Returns the blob that a layer is, and its provider.
 fn kept(layer: &Layer) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
     let LayerSource::Blob(source) = &layer.source else { return Ok(None) };
     let descriptor = Descriptor { media_type: media_type(source)?, ..source.descriptor.clone() };
     Ok(Some((descriptor, source.provider.clone())))
 }
 
-/// The media type of a layer that is kept. Docker says `tar.gzip` of layers that are not, so there the
+/// Returns the media type of a layer that is kept. Docker says `tar.gzip` of layers that are not, so there the
 /// bytes decide.
 fn media_type(source: &BlobSource) -> Result<MediaType> {
     let Descriptor { media_type, digest, .. } = &source.descriptor;

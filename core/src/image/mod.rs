@@ -1,4 +1,4 @@
-//! From a result to an image: the one place where manifests, configurations and indexes are made.
+//! From a result to an image: the one place where manifests, configurations and indexes are built.
 
 mod config;
 mod existing;
@@ -49,21 +49,20 @@ use crate::epoch::Epoch;
 use crate::result::{Artifact, BuildResult, Built, Image, ImageContent};
 use layers::PreparedLayer;
 
-/// An image whose every blob is there to be copied.
+/// An image whose blobs are all ready to be copied.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct AssembledImage<'a> {
     /// Its root: a manifest or an index.
     pub root: Descriptor,
-    /// The digest of its configuration, where it is for one platform.
+    /// The digest of its configuration, if it has a single platform.
     pub config: Option<Digest>,
-    /// Manifests about it that travel with it.
+    /// Referrers that are copied with it.
     pub referrers: Vec<Descriptor>,
     /// Every blob, each once, children before parents, without layers that may not be distributed and that its
     /// provider lacks.
     pub blobs: Vec<ImageBlob<'a>>,
-    /// Manifests that an index of it lists and that are not there. A destination that can lack them
-    /// leaves them out.
+    /// Missing manifests listed by one of its indexes. A destination that allows it skips them.
     pub missing: Vec<Descriptor>,
 }
 
@@ -71,13 +70,13 @@ impl AssembledImage<'_> {
     /// Reads a document of the image, verified.
     ///
     /// # Errors
-    /// One that is not of this image, is larger than `limit` bytes, or is not what its descriptor says.
+    /// A document that is not part of this image, is larger than `limit` bytes, or does not match its descriptor.
     pub fn read(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
         let blob = self.blob(digest)?;
         read(blob.provider.provider(), &blob.descriptor, limit)
     }
 
-    /// The graph of the image.
+    /// Returns the graph of the image.
     pub fn graph<'g>(&'g self, work: &'g Work) -> Graph<'g> {
         Graph::at(&self.root, self, work)
     }
@@ -96,29 +95,29 @@ impl Provider for AssembledImage<'_> {
     }
 }
 
-/// A blob and who has it.
+/// A blob and its provider.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ImageBlob<'a> {
     /// The blob.
     pub descriptor: Descriptor,
-    /// What it refers to, if it is a manifest or an index.
+    /// The blobs it refers to, if it is a manifest or an index.
     pub references: Vec<Digest>,
-    /// Who has it.
+    /// Its provider.
     pub provider: BlobProvider<'a>,
 }
 
-/// Who has a blob: something that lives as long as the run, or something that the image brought.
+/// The provider of a blob: the store of the run, or the image's own provider.
 #[derive(Debug, Clone)]
 pub enum BlobProvider<'a> {
     /// The store of the run.
     Store(&'a dyn ContentStore),
-    /// What the image came with.
+    /// The provider of the image.
     Image(Arc<dyn Provider>),
 }
 
 impl ImageBlob<'_> {
-    /// Whether it is a manifest, an index or a configuration, of some hundred bytes.
+    /// Returns whether it is a manifest, an index or a configuration, of a few hundred bytes.
     pub fn is_document(&self) -> bool {
         let media_type = &self.descriptor.media_type;
         media_type.is_manifest() || media_type.is_index() || media_type.is_config()
@@ -132,7 +131,7 @@ impl ImageBlob<'_> {
 }
 
 impl BlobProvider<'_> {
-    /// The provider.
+    /// Returns the provider.
     pub fn provider(&self) -> &dyn Provider {
         match self {
             Self::Store(store) => *store,
@@ -141,14 +140,14 @@ impl BlobProvider<'_> {
     }
 }
 
-/// Makes `image` as `options` say, or passes it through verbatim if it exists and they do not change
+/// Builds `image` according to `options`, or passes an existing image through verbatim if they do not change
 /// its bytes.
 ///
 /// The same result and options give the same bytes on any machine, with any number of threads.
 ///
 /// # Errors
-/// Layers that cannot be read; a configuration without a platform, or for another one than the result
-/// says; an existing image that is not what it says.
+/// Layers that cannot be read; a configuration without a platform, or with one that differs from the result's;
+/// an invalid existing image.
 pub fn assemble<'a>(
     image: &Image,
     result: &BuildResult,
@@ -158,10 +157,10 @@ pub fn assemble<'a>(
     assemble_to(image, result, options, cx, None)
 }
 
-/// As [`assemble`], with layers that go to `outlet` while they are made, or that it has already.
+/// As [`assemble`], with layers that `outlet` takes while they are built, or already has.
 ///
 /// # Errors
-/// As [`assemble`], and those of `outlet`.
+/// As [`assemble`], and errors of `outlet`.
 pub fn assemble_to<'a>(
     image: &Image,
     result: &BuildResult,
@@ -175,9 +174,7 @@ pub fn assemble_to<'a>(
         ImageContent::Existing(existing) if !options.changes_bytes(existing) => {
             if let Some(option) = options.without_effect() {
                 let digest = &existing.root.digest;
-                cx.work()
-                    .progress
-                    .warn(format!("{digest} exists and stays as it is: {option} needs force-compression=true"));
+                cx.work().progress.warn(format!("{digest} is kept as it is: {option} needs force-compression=true"));
             }
             return verbatim(existing, cx.work());
         }

@@ -1,4 +1,4 @@
-//! The images of a result, made and named: what every exporter of images begins with.
+//! The images of a result, built and named: the first step of every image exporter.
 
 use longshore_oci::{Descriptor, ImageName, Result};
 
@@ -6,7 +6,7 @@ use super::{AssembledImage, ImageOptions, LayerOutlet, assemble_to};
 use crate::context::{ExportContext, ExportedImage};
 use crate::result::BuildResult;
 
-/// An image that is ready to be copied, and what it is called there.
+/// An image that is ready to be copied, and its names.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NamedImage<'a> {
@@ -17,12 +17,12 @@ pub struct NamedImage<'a> {
 }
 
 impl<'a> NamedImage<'a> {
-    /// An image and its names.
+    /// Creates an image and its names.
     pub fn new(image: AssembledImage<'a>, names: Vec<ImageName>) -> Self {
         Self { image, names }
     }
 
-    /// What a response says about it.
+    /// Returns its entry in a response.
     pub fn exported(&self) -> ExportedImage {
         ExportedImage {
             names: self.names.iter().map(ToString::to_string).collect(),
@@ -44,10 +44,10 @@ pub fn assemble_all<'a>(
     assemble_all_to(result, options, cx, None)
 }
 
-/// As [`assemble_all`], with layers that go to `outlet` while they are made, or that it has already.
+/// As [`assemble_all`], with layers that `outlet` takes while they are built, or already has.
 ///
 /// # Errors
-/// As [`assemble_all`], and those of `outlet`.
+/// As [`assemble_all`], and errors of `outlet`.
 pub fn assemble_all_to<'a>(
     result: &BuildResult,
     options: &ImageOptions,
@@ -59,9 +59,7 @@ pub fn assemble_all_to<'a>(
         let image = assemble_to(image, result, options, cx, outlet)?;
         for Descriptor { digest, platform, .. } in &image.missing {
             let platform = platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
-            cx.work()
-                .progress
-                .warn(format!("{}: manifest {digest}{platform} is not there and left out", image.root.digest));
+            cx.work().progress.warn(format!("{}: skipped manifest {digest}{platform}: not found", image.root.digest));
         }
         Ok(NamedImage { image, names })
     });

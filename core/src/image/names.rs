@@ -1,4 +1,4 @@
-//! What an output calls its images.
+//! The image names of an output.
 
 use std::borrow::Cow;
 
@@ -9,9 +9,9 @@ use crate::options::Value;
 /// The names of an image: a list separated by commas, `*` or `*?`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Names {
-    /// `*`: the names that the image brings itself.
+    /// `*`: the image's own names.
     Own,
-    /// `*?`: the names that the image brings itself, if any.
+    /// `*?`: the image's own names, if any.
     OwnIfAny,
     /// These names, in this order.
     Given(Vec<ImageName>),

@@ -1,4 +1,4 @@
-//! The options that every exporter of images has.
+//! The options shared by all image exporters.
 
 use longshore_oci::{Error, ImageName, MediaType, Result};
 
@@ -8,8 +8,8 @@ use crate::epoch::{Epoch, EpochOption};
 use crate::options::{Options, Visitor};
 use crate::result::{Artifact, BuildResult, Existing};
 
-/// The options that every exporter of images has: what images are called, and what decides their
-/// bytes. Unset is not the default: only an option that is set takes an existing image apart.
+/// The options shared by all image exporters: image names, and everything that determines the bytes. Unset
+/// differs from the default: only a set option takes an existing image apart.
 #[derive(Debug, Clone, Default)]
 pub struct ImageOptions {
     name: Option<Names>,
@@ -24,33 +24,33 @@ impl Options for ImageOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
         visitor.option(
             "name",
-            "Names of the image; `*` for those that it brings, `*?` if any",
+            "Names of the image; `*` for its own names, `*?` for its own names if it has any",
             "none",
             &mut self.name,
         )?;
-        visitor.option("compression", "How the layers that are made are compressed", "gzip", &mut self.compression)?;
+        visitor.option("compression", "Compression of new layers", "gzip", &mut self.compression)?;
         visitor.option(
             "compression-level",
-            "Level of the compression: gzip has 0 to 12, zstd 1 to 22; from level 10, zstd takes up to 72 MiB of memory \
+            "Compression level: 0 to 12 for gzip, 1 to 22 for zstd; from level 10, zstd takes up to 72 MiB of memory \
              per job",
             "6 for gzip, 3 for zstd",
             &mut self.compression_level,
         )?;
         visitor.option(
             "force-compression",
-            "Compress the layers of existing images anew, too",
+            "Recompress the layers of existing images, too",
             "false",
             &mut self.force_compression,
         )?;
         visitor.option(
             "oci-mediatypes",
-            "Use OCI's media types; `false` uses Docker's",
-            "true; images that exist keep theirs",
+            "Use OCI media types; `false` uses Docker's",
+            "true; existing images keep theirs",
             &mut self.oci_mediatypes,
         )?;
         visitor.option(
             "source-date-epoch",
-            "Time of the image and its history; empty for none",
+            "Creation time of the image and its history; empty for none",
             "SOURCE_DATE_EPOCH of the build",
             &mut self.source_date_epoch,
         )
@@ -62,15 +62,15 @@ impl Options for ImageOptions {
 }
 
 impl ImageOptions {
-    /// How layers are compressed.
+    /// Returns the compression of layers.
     ///
     /// # Errors
-    /// A level that the algorithm does not have.
+    /// A level that the algorithm does not support.
     pub fn encoding(&self) -> Result<Encoding> {
         Encoding::new(self.compression.unwrap_or(Algorithm::Gzip), self.compression_level)
     }
 
-    /// These options for a format in which every layer is uncompressed, also those of existing images.
+    /// Returns these options for a format in which every layer is uncompressed, including those of existing images.
     ///
     /// # Errors
     /// Another compression was asked for.
@@ -81,26 +81,26 @@ impl ImageOptions {
                 Ok(Self { compression, force_compression, ..self.clone() })
             }
             _ => Err(Error::option("layers are not compressed in this format")
-                .with_hint("leave out compression and compression-level, or take another format")),
+                .with_hint("leave out compression and compression-level, or choose another format")),
         }
     }
 
-    /// Whether it says what images are called; `*?` may say that they have no name.
+    /// Returns whether images get names; with `*?` they may still have none.
     pub fn has_names(&self) -> bool {
         matches!(self.name, Some(Names::Given(_) | Names::Own))
     }
 
-    /// Whether uncompressed layers were asked for.
+    /// Returns whether uncompressed layers were asked for.
     pub(super) fn wants_plain(&self) -> bool {
         self.compression == Some(Algorithm::Uncompressed)
     }
 
-    /// Whether nothing was said about names.
+    /// Returns whether the option `name` is unset.
     pub fn is_nameless(&self) -> bool {
         self.name.is_none()
     }
 
-    /// The names that were written; none for `*` and `*?`.
+    /// Returns the names that were written; none for `*` and `*?`.
     pub fn given_names(&self) -> &[ImageName] {
         match &self.name {
             Some(Names::Given(names)) => names,
@@ -108,28 +108,28 @@ impl ImageOptions {
         }
     }
 
-    /// What each image of `result` is called, in order.
+    /// Returns the names of each image of `result`, in order.
     ///
     /// # Errors
-    /// One list of names for several images; `*` for an image that brings none.
+    /// One list of names for several images; `*` for an image without its own names.
     pub fn names(&self, result: &BuildResult) -> Result<Vec<Vec<ImageName>>> {
         let images = &result.images;
         match &self.name {
             None => Ok(images.iter().map(|_| Vec::new()).collect()),
             Some(Names::Given(_)) if images.len() > 1 => {
                 Err(Error::option(format!("one `name` for {} images", images.len()))
-                    .with_hint("name=* gives each image the names that it brings"))
+                    .with_hint("name=* gives each image its own names"))
             }
             Some(Names::Given(names)) => Ok(images.iter().map(|_| names.clone()).collect()),
             Some(Names::OwnIfAny) => Ok(images.iter().map(|image| image.names.clone()).collect()),
             Some(Names::Own) => match images.iter().position(|image| image.names.is_empty()) {
-                Some(at) => Err(Error::option(format!("name=*, but image {} brings no name", at + 1))),
+                Some(at) => Err(Error::option(format!("name=*, but image {} has no name of its own", at + 1))),
                 None => Ok(images.iter().map(|image| image.names.clone()).collect()),
             },
         }
     }
 
-    /// Whether an existing image has to be taken apart. Of all options only those of this output
+    /// Returns whether an existing image has to be taken apart. Of all options only those of this output
     /// count, not the epoch of the build.
     pub(crate) fn changes_bytes(&self, existing: &Existing) -> bool {
         let sets_a_time = matches!(self.source_date_epoch, Some(EpochOption(Some(_))));
@@ -139,23 +139,23 @@ impl ImageOptions {
         self.force_compression == Some(true) || sets_a_time || changes_types
     }
 
-    /// An option that was set and does nothing to an image that passes through as it is.
+    /// Returns an option that is set but has no effect on an image that passes through unchanged.
     pub(super) fn without_effect(&self) -> Option<String> {
         let level = || self.compression_level.map(|level| format!("compression-level={level}"));
         self.compression.map(|algorithm| format!("compression={algorithm}")).or_else(level)
     }
 
-    /// The type that a document or a layer of an image that is made has, given its OCI type.
+    /// Returns the type that a document or a layer of an image that is made has, given its OCI type.
     pub(super) fn media_type(&self, oci: MediaType) -> MediaType {
         if self.oci_mediatypes == Some(false) { oci.to_docker() } else { oci }
     }
 
-    /// Whether a layer that exists as a blob is compressed anew.
+    /// Returns whether a layer that exists as a blob is recompressed.
     pub(crate) fn recompresses(&self) -> bool {
         self.force_compression == Some(true)
     }
 
-    /// The time that stands in for the clock where `artifact` is made. The epoch of the build is not for an
+    /// Returns the time that stands in for the clock where `artifact` is made. The epoch of the build is not for an
     /// image that existed before it.
     pub(super) fn epoch(&self, artifact: &Artifact, of_build: Option<Epoch>) -> Option<Epoch> {
         let of_build = of_build.filter(|_| !artifact.is_untouched());

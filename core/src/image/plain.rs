@@ -1,4 +1,4 @@
-//! Images that need no making: whose layers are known, uncompressed, before anything is read.
+//! Images whose uncompressed layers are known before anything is read.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -9,7 +9,7 @@ use longshore_oci::{Digest, Manifest, MediaType, Result, json};
 
 use crate::result::{Built, Existing};
 
-/// The image that outputs with `compression=uncompressed` make of `built`, with its digest; no layer is
+/// Returns the image that outputs with `compression=uncompressed` make of `built`, with its digest; no layer is
 /// read. `None` if that cannot be known: a layer whose diffID is not known, several platforms, or changes
 /// to the configuration.
 ///

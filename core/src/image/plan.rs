@@ -1,4 +1,4 @@
-//! What an export of images would write, for people.
+//! Describes what an image export would write, for display.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use crate::context::Run;
 use crate::layer::{Layer, LayerSource};
 use crate::result::{Artifact, BuildResult, ImageContent};
 
-/// One line an image and a layer: its names, its platform, its configuration if nothing changes it, what its
-/// layers are made of. It reads nothing.
+/// Returns one line per image and layer: names, platform, the configuration if unchanged, and the sources of
+/// the layers. It reads nothing.
 ///
 /// # Errors
-/// Options that do not fit to `result`.
+/// Options that do not fit `result`.
 pub fn plan(result: &BuildResult, options: &ImageOptions, run: Run) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for (image, names) in result.images.iter().zip(options.names(result)?) {

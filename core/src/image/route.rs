@@ -1,4 +1,4 @@
-//! Routes: the one decision about what happens to a layer.
+//! Routes: the single decision about how a layer is handled.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,25 +10,25 @@ use crate::context::{Needs, Run};
 use crate::layer::{Layer, LayerSource, Variant};
 use crate::result::{Artifact, BuildResult, ImageContent};
 
-/// What happens to a layer on its way into an image. `needs`, `plan` and `export` all follow it.
+/// How a layer gets into an image. `needs`, `plan` and `export` all follow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Route {
-    /// The blob is listed as it is.
+    /// The blob is listed unchanged.
     Keep,
-    /// The tar stream, whose diffID and size are known, is the blob: it is read when it is written.
+    /// The tar stream, of known diffID and size, is the blob: it is read when the output is written.
     Pass,
-    /// The destination is asked for a blob that the source has seen there; without one, the layer takes the
-    /// route that it would take otherwise.
+    /// The destination is checked for a blob that the source has seen there; without one, the layer takes its
+    /// usual route.
     Reuse(Variant),
-    /// The layer is made while it is sent; it is made in the store where the destination takes no streams.
+    /// The layer is built while it is uploaded; if the destination does not accept streams, it is built in the store.
     Stream(Variant),
-    /// The layer is made in the store, unless the store has it from an earlier run.
+    /// The layer is built in the store, unless the store has it from an earlier run.
     Make(Variant),
 }
 
 impl Route {
-    /// Decides what happens to `layer` with `options` in `run`. It does no I/O.
+    /// Decides the route of `layer` with `options` in `run`. It does no I/O.
     ///
     /// # Errors
     /// Options that do not fit together, as [`ImageOptions::encoding`].
@@ -50,7 +50,7 @@ impl Route {
         Ok(if run.streams && run.is_alone { Self::Stream(variant) } else { Self::Make(variant) })
     }
 
-    /// The variant that has to be made, or may have to be.
+    /// Returns the variant that has to be built, or may have to be.
     pub fn variant(self) -> Option<Variant> {
         match self {
             Self::Keep | Self::Pass => None,
@@ -60,7 +60,7 @@ impl Route {
 }
 
 impl fmt::Display for Route {
-    /// Says what becomes of the layer, for `--dry-run`.
+    /// Formats the route for `--dry-run`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Keep => f.write_str("unchanged"),
@@ -73,11 +73,11 @@ impl fmt::Display for Route {
 }
 
 impl ImageOptions {
-    /// What assembling `result` with these options in `run` will ask for.
+    /// Returns the layers that assembling `result` with these options in `run` will request.
     ///
     /// For built images it is exactly the layers whose [`Route`] has a variant. The layers of an existing
     /// image are not known before it is taken apart: all of them are named in the wanted variant, if they
-    /// are compressed anew.
+    /// are recompressed.
     ///
     /// # Errors
     /// As [`encoding`](Self::encoding) and [`names`](Self::names).
@@ -103,7 +103,7 @@ impl ImageOptions {
     }
 }
 
-/// The route of each layer of `artifact`, the base first.
+/// Returns the route of each layer of `artifact`, the base first.
 pub fn routes<'r>(
     artifact: &'r Artifact,
     options: &'r ImageOptions,

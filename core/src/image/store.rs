@@ -1,15 +1,15 @@
-//! An image into a content store.
+//! Copying an image into a content store.
 
 use longshore_content::{BlobMeta, ContentStore, Work, copy_to_writer, for_each};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 
 use super::{AssembledImage, BlobProvider, ImageBlob};
 
-/// Copies what `store` lacks of `image` into it, each blob verified, several at a time. A manifest or
-/// index follows when everything that it refers to is there.
+/// Copies the missing blobs of `image` into `store`, verified, several at a time. A manifest or index follows
+/// after everything it refers to.
 ///
 /// # Errors
-/// A blob that is missing or not what its descriptor says, and those of the store.
+/// A blob that is missing or does not match its descriptor, and errors of the store.
 pub fn store(image: &AssembledImage<'_>, store: &dyn ContentStore, work: &Work) -> Result<()> {
     let (documents, layers): (Vec<_>, Vec<_>) = image.blobs.iter().partition(|blob| blob.is_document());
     for_each(layers, work.jobs().get(), &work.cancel, |blob| store_one(blob, store, work))?;

@@ -1,4 +1,4 @@
-//! What unpacking an image needs of it: its layers for one platform.
+//! The layers of an image for one platform, for unpacking.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ pub struct ImageLayers {
 /// Finds the layers of an image for `platform`, as [`Graph::platform`] chooses them.
 ///
 /// # Errors
-/// As [`Graph::platform`]; a configuration for another platform than the index says; documents that are missing or not
-/// what their descriptors say.
+/// As [`Graph::platform`]; a configuration for another platform than the index says; documents that are missing
+/// or do not match their descriptors.
 pub fn layers_for(existing: &Existing, platform: &Platform, work: &Work) -> Result<ImageLayers> {
     let graph = Graph::of(existing, work);
     let chosen = graph.platform(platform)?;
@@ -34,7 +34,7 @@ pub fn layers_for(existing: &Existing, platform: &Platform, work: &Work) -> Resu
         let digest = &entry.manifest.config.digest;
         return Err(Error::input(format!("config {digest} is for {own}, its index says {listed}")));
     }
-    let unexpected = || Error::new(ErrorKind::Other, "an image that exists has layers that do not");
+    let unexpected = || Error::new(ErrorKind::Other, "an existing image has layers that do not exist");
     let layers = artifact_of(existing, &entry, &config)?.layers;
     let layers = layers.into_iter().map(|layer| match Arc::into_inner(layer).map(|layer| layer.source) {
         Some(LayerSource::Blob(source)) => Ok(source),
@@ -43,7 +43,7 @@ pub fn layers_for(existing: &Existing, platform: &Platform, work: &Work) -> Resu
     Ok(ImageLayers { config: entry.manifest.config.digest.clone(), layers: layers.collect::<Result<_>>()? })
 }
 
-/// What an image consists of; for an image of several platforms, what it consists of for `platform`, as
+/// Returns the artifact of an image; for an image of several platforms, that for `platform`, as
 /// [`Graph::platform`] chooses it.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! An existing image as it is.
+//! An existing image, unchanged.
 
 use longshore_content::Work;
 use longshore_oci::{Error, Result};
@@ -6,8 +6,7 @@ use longshore_oci::{Error, Result};
 use super::{AssembledImage, BlobProvider, Graph, GraphBlob, ImageBlob, foreign};
 use crate::result::Existing;
 
-/// Returns an existing image with all of its blobs, to be copied as they are. What is no manifest or index is not
-/// looked into.
+/// Returns an existing image with all its blobs, to be copied unchanged. Only manifests and indexes are read.
 ///
 /// # Errors
 /// As [`Graph::walk`], and a root that is neither a manifest nor an index.

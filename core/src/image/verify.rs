@@ -1,4 +1,4 @@
-//! Whether an image is what it says: every digest, size, diffID and reference.
+//! Verification of an image: every digest, size, diffID and reference.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,27 +11,27 @@ use crate::archive::Reader;
 use crate::compression::{Algorithm, decoder};
 use crate::result::Existing;
 
-/// What [`verify`] found.
+/// The result of [`verify`].
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Verification {
-    /// All that is wrong, one line per problem.
+    /// All problems, one line each.
     pub problems: Vec<String>,
-    /// Manifests that an index lists and that are missing. That is no problem by itself: tools that copy one
-    /// platform of several leave the others out.
+    /// Missing manifests listed by an index. This is not a problem by itself: tools that copy one platform of
+    /// several skip the others.
     pub missing: Vec<Descriptor>,
     /// Layers that may not be distributed and that are missing: they stay where their URLs say.
     pub left_out: Vec<Descriptor>,
 }
 
-/// Reads all of an image and what refers to it; returns all that is wrong.
+/// Reads an image and its referrers completely; returns all problems.
 ///
 /// Each blob is read once. Checked are digest and size of every blob. Of images also: the platform of an index against
 /// the configurations; layers whose media type says tar, against that media type, and each diffID and their number
 /// against the configuration. Other layers are blobs: attestations, signatures, encrypted layers.
 ///
 /// # Errors
-/// Only that the run was cancelled: whatever else fails is a problem of the image.
+/// Only a cancelled run: any other failure is reported as a problem of the image.
 pub fn verify(existing: &Existing, work: &Work) -> Result<Verification> {
     let graph = Graph::of(existing, work);
     let provider = existing.provider.as_ref();
@@ -131,7 +131,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// How a layer is compressed, and its diffID.
+    /// Returns the compression of a layer, and its diffID.
     fn read_layer(&self, layer: &Descriptor, task: &Task) -> Result<(Algorithm, Digest)> {
         let blob = Verified::new(self.provider.open(&layer.digest, 0)?, layer);
         let (algorithm, tar) = decoder(blob)?;
@@ -144,7 +144,7 @@ impl Verifier<'_> {
         Ok((algorithm, hashing.hasher.finish()))
     }
 
-    /// The value, or a note of why there is none.
+    /// Returns the value, or a note of why there is none.
     fn note<T>(&mut self, checked: Result<T>) -> Result<Option<T>> {
         match checked {
             Ok(value) => Ok(Some(value)),

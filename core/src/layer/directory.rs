@@ -19,7 +19,7 @@ use crate::tree::{FileType, Node, NodeFile, directory_xattr_names, walk};
 
 pub(super) const CAPABILITY: &str = "security.capability";
 
-/// Writes the layer that `source` is to `out`; returns the newest time of its files.
+/// Writes the layer of `source` to `out`; returns the newest time of its files.
 pub(super) fn write(
     source: &DirSource,
     out: &mut dyn Write,
@@ -36,7 +36,7 @@ pub(super) fn write(
     Ok(newest)
 }
 
-/// Visits the entries of the layer that `source` is.
+/// Visits the entries of the layer of `source`.
 pub(super) fn entries(source: &DirSource, progress: &Progress, cancel: &Cancel, visit: &mut Visit<'_>) -> Result<()> {
     if source.whiteouts == Whiteouts::Plain {
         let name = || source.path.display().to_string();
@@ -88,7 +88,7 @@ impl DirectoryLayer<'_> {
             }
             FileType::Fifo => entry.kind = EntryKind::Fifo,
             FileType::Socket => {
-                self.progress.warn(format!("{} is a socket, which no layer can hold: left out", node.display()));
+                self.progress.warn(format!("skipped {}: layers cannot hold sockets", node.display()));
                 return Ok(());
             }
             FileType::Unknown => return Err(Error::input(format!("{} is of an unknown kind", node.display()))),
@@ -143,7 +143,7 @@ impl DirectoryLayer<'_> {
         (self.visit)(entry, file)
     }
 
-    /// Counts what the layer does not keep of a file; fails for one that means something to overlayfs.
+    /// Counts what the layer does not keep of a file; fails for a file that is special to overlayfs.
     fn note(&mut self, node: &Node<'_>, entry: &Entry, attributes: &[Vec<u8>]) -> Result<()> {
         if self.source.whiteouts == Whiteouts::Plain {
             refuse_attributes_of_overlay(&self.source.path, attributes, || node.display())?;
@@ -183,7 +183,7 @@ fn is_whiteout_of_overlay(node: &Node<'_>) -> bool {
 fn refuse_attributes_of_overlay(tree: &Path, attributes: &[Vec<u8>], file: impl Fn() -> String) -> Result<()> {
     let Some(name) = attributes.iter().find(|name| is_attribute_of_overlay(name)) else { return Ok(()) };
     let name = String::from_utf8_lossy(name).escape_debug().to_string();
-    Err(upper_directory(tree, format!("{} has the attribute `{name}`, which is for overlayfs", file())))
+    Err(upper_directory(tree, format!("{} has the attribute `{name}`, which belongs to overlayfs", file())))
 }
 
 fn upper_directory(tree: &Path, message: String) -> Error {
@@ -202,7 +202,7 @@ fn refuse_metacopy(node: &Node<'_>, file: &NodeFile) -> Result<()> {
     Ok(())
 }
 
-/// Who owns a file in the layer.
+/// Returns the owner of a file in the layer.
 pub(super) fn owner(rules: &Rules, own: (u32, u32)) -> (u64, u64) {
     let (uid, gid) = rules.owner.unwrap_or(own);
     (uid.into(), gid.into())

@@ -19,13 +19,13 @@ pub(super) type EncodePart = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>
 /// - When the stream has come to its end, and every part is written, [`finish`](Self::finish) is called
 ///   once. It is not called for a stream that breaks off.
 pub(super) trait Encoder: Send {
-    /// How parts are encoded; `None` where blocks are written as they are.
+    /// Returns the encoding of parts; `None` if blocks are written unchanged.
     fn encode(&self) -> Option<EncodePart>;
 
-    /// The parts of the next block of `length` bytes, which cover it in order.
+    /// Returns the parts of the next block of `length` bytes, which cover it in order.
     fn parts(&mut self, length: usize) -> Vec<Range<usize>>;
 
-    /// What follows the last part, and what the blob is annotated with.
+    /// Returns the bytes after the last part, and the annotations of the blob.
     ///
     /// # Errors
     /// Those of the format.
@@ -42,7 +42,7 @@ pub(super) struct Tail {
 }
 
 impl Variant {
-    /// The encoder of one layer in this variant.
+    /// Returns the encoder of one layer in this variant.
     pub(super) fn new_encoder(self) -> Box<dyn Encoder> {
         Box::new(Blocks(self.encoding))
     }

@@ -1,4 +1,4 @@
-//! The entries of a layer, read from its source: nothing is made or stored.
+//! The entries of a layer, read from its source: nothing is built or stored.
 
 use std::io::Read;
 
@@ -9,22 +9,22 @@ use super::{BlobSource, Layer, LayerSource, directory, tar_stream};
 use crate::archive::{Entry, Reader};
 use crate::compression::decoder;
 
-/// What is done with each entry.
+/// A callback for each entry.
 pub(super) type Visit<'a> = dyn FnMut(Entry, &mut dyn Read) -> Result<()> + 'a;
 
 impl Layer {
-    /// Calls `visit` with each entry of the layer and the content of the entry, in the order of its tar
-    /// stream: the same entries that the stream has when the layer is made.
+    /// Calls `visit` with each entry of the layer and the content of the entry, in the order of its tar stream:
+    /// the same entries that the built layer has.
     ///
-    /// Contents are read from where they are, a directory, an archive or a blob. What `visit` does not read of
-    /// one is skipped. A file of a directory that changes its size is noticed only by reading it to its end.
+    /// Contents are read in place, from a directory, an archive or a blob. Content that `visit` does not read
+    /// is skipped. A file of a directory that changes its size is noticed only by reading it to its end.
     ///
-    /// A diffID that is known is verified, after the last entry: what came of the entries counts only when
-    /// this returns `Ok`.
+    /// A known diffID is verified after the last entry: results derived from the entries are valid only if this
+    /// returns `Ok`.
     ///
     /// # Errors
-    /// Those of the source; [`Corrupt`](crate::ErrorKind::Corrupt) for a layer that does not have its diffID;
-    /// those of `visit`, unchanged.
+    /// Errors of the source; [`Corrupt`](crate::ErrorKind::Corrupt) for a layer that does not match its diffID;
+    /// errors of `visit`, unchanged.
     ///
     /// # Examples
     /// ```
@@ -143,7 +143,7 @@ mod tests {
         Ok(found)
     }
 
-    /// The entries of the tar stream that is made of a layer.
+    /// Returns the entries of the tar stream that is made of a layer.
     fn made(layer: &Layer) -> Found {
         let store = MemoryStore::default();
         let work = Work::default();

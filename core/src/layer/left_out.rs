@@ -1,4 +1,4 @@
-//! What a layer does not keep of a directory: counted while the directory is read, and said once at the end.
+//! What a layer does not keep of a directory: counted while the directory is read, and reported once at the end.
 
 use std::path::Path;
 
@@ -60,13 +60,13 @@ impl LeftOut {
         }
     }
 
-    /// Says what was left out of the directory `path`; once for a run that reads it several times.
+    /// Reports what was left out of the directory `path`; once for a run that reads it several times.
     pub(super) fn say(&self, path: &Path, progress: &Progress) {
         let path = path.display();
         let Self { temporary, attributes, acls, fractions } = self;
         if temporary.files > 0 {
             let (files, first) = (temporary.files(), &temporary.first);
-            let message = || format!("{path}: {files} of interrupted or running exports left out, such as {first}");
+            let message = || format!("{path}: {files} of interrupted or running exports skipped, such as {first}");
             progress.warn_once(&format!("temporary files in {path}"), message);
         }
         let counts = [("extended attributes", attributes), ("ACLs", acls), ("fractions of seconds", fractions)];

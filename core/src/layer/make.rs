@@ -1,7 +1,7 @@
-//! From a tar stream to blobs: each source is read once, for every encoding that anyone wants.
+//! From a tar stream to blobs: each source is read once, for all wanted encodings.
 //!
-//! A driver cuts the stream into blocks. The blocks of each encoding are compressed on the pool, in
-//! any order, and a collector a encoding writes them to the store in theirs. A block is held in the
+//! A driver cuts the stream into blocks. The blocks of each encoding are compressed on the pool, in any order,
+//! and one collector per encoding writes them to the store in stream order. A block is held in the
 //! byte budget from when it is filled until the last collector has written it.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use super::encoder::{EncodePart, Encoder, Tail};
 use super::{Layer, LayerSource, MadeLayer, Variant, directory, tar_stream};
 use crate::compression::{BLOCK, decoder};
 
-/// What making a layer works with.
+/// The resources for building a layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Workshop<'a> {
     pub(crate) store: &'a dyn ContentStore,
@@ -25,7 +25,7 @@ pub(crate) struct Workshop<'a> {
 }
 
 impl Workshop<'_> {
-    /// Reads `layer` once and stores it in each of `variants`, unless all of them were made before.
+    /// Reads `layer` once and stores it in each of `variants`, unless all of them were built before.
     pub(super) fn make(self, layer: &Layer, variants: &[Variant]) -> Result<Vec<MadeLayer>> {
         let task = self.work.progress.task(format!("layer {}", layer.name()), None);
         if let Some(made) = self.made_before(layer, variants)? {
@@ -72,12 +72,12 @@ impl Workshop<'_> {
         Ok(made.collect())
     }
 
-    /// Whether this encoder made the layer in `variant` before, and the store still has it.
+    /// Returns whether this encoder made the layer in `variant` before, and the store still has it.
     pub(crate) fn is_made(self, layer: &Layer, variant: Variant) -> Result<bool> {
         Ok(self.made_before(layer, &[variant])?.is_some())
     }
 
-    /// The blobs that this encoder made of a layer whose diffID is known. Blobs from elsewhere do not count.
+    /// Returns the blobs that this encoder made of a layer whose diffID is known. Blobs from elsewhere do not count.
     fn made_before(self, layer: &Layer, variants: &[Variant]) -> Result<Option<Vec<MadeLayer>>> {
         let Some(diff_id) = layer.diff_id() else { return Ok(None) };
         let mut found = Vec::new();
@@ -104,7 +104,7 @@ impl Workshop<'_> {
         }
     }
 
-    /// Records in the store what its blobs are made of.
+    /// Records in the store what its blobs were built from.
     fn describe(self, made: &[MadeLayer]) -> Result<()> {
         for MadeLayer { variant, diff_id, descriptor, newest } in made {
             let made = vec![Made { encoder: variant.encoder(), newest: *newest }];
@@ -175,7 +175,7 @@ fn collect(pieces: Receiver<Piece>, mut writer: Box<dyn BlobWriter + '_>) -> Res
     Ok(None)
 }
 
-/// The blobs of all collectors. One that failed knows why; the driver saw only that it stopped.
+/// Returns the blobs of all collectors. One that failed knows why; the driver saw only that it stopped.
 fn join(collectors: Vec<(Variant, Collector<'_>)>) -> Result<Vec<(Variant, Collected)>> {
     let mut blobs = Vec::new();
     let mut failed = None;

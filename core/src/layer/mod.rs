@@ -1,4 +1,4 @@
-//! Layers: what a frontend hands over, and the tar streams and blobs that are made of it.
+//! Layers of build results, and the tar streams and blobs built from them.
 
 mod directory;
 mod encoder;
@@ -28,90 +28,90 @@ pub use variant::{MadeLayer, Variant};
 use crate::compression::Algorithm;
 use crate::tree::Patterns;
 
-/// One layer of an image, not read yet.
+/// One layer of an image, not yet read.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Layer {
     /// Where its bytes come from.
     pub source: LayerSource,
-    /// Its step in the history of the image. Core fills in `created` where it is missing.
+    /// Its history entry. Core fills in a missing `created`.
     pub history: History,
 }
 
-/// Where the bytes of a layer come from. Nothing is read before somebody needs the bytes.
+/// The source of the bytes of a layer. Nothing is read before the bytes are needed.
 #[derive(Debug)]
 pub enum LayerSource {
     /// A directory on this machine.
     Dir(DirSource),
     /// A tar stream.
     Tar(TarSource),
-    /// A blob that exists already, perhaps far away.
+    /// An existing blob, possibly remote.
     Blob(BlobSource),
 }
 
-/// A directory that becomes a layer: everything below it, not itself.
+/// A directory that becomes a layer: everything below it, without the directory itself.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DirSource {
     /// The directory.
     pub path: PathBuf,
-    /// How it says that a file of a lower layer is deleted.
+    /// Its representation of deleted files of lower layers.
     pub whiteouts: Whiteouts,
-    /// What changes on the way.
+    /// Changes applied to the entries.
     pub rules: Rules,
 }
 
-/// How a directory says that files of lower layers are deleted.
+/// The representation of deleted files of lower layers in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whiteouts {
-    /// It does not: a file that is named like a whiteout is an error.
+    /// None: a file named like a whiteout is an error.
     Plain,
-    /// As overlayfs does: character devices 0/0, and `trusted.overlay.opaque` or
+    /// As in overlayfs: character devices 0/0, and `trusted.overlay.opaque` or
     /// `user.overlay.opaque` on directories.
     Overlay,
-    /// As layers themselves do: files named `.wh.…`.
+    /// As in layers: files named `.wh.…`.
     Aufs,
 }
 
-/// A tar archive that becomes a layer: verbatim where no rule changes it.
+/// A tar archive that becomes a layer: verbatim unless a rule changes it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TarSource {
     /// The archive.
     pub stream: Arc<dyn TarStream>,
-    /// The digest of the uncompressed archive, if known; it is checked, and the archive is not parsed: times of
-    /// its files do not become times of the image.
+    /// The digest of the uncompressed archive, if known. It is checked, and the archive is not parsed: file
+    /// times do not affect the creation time of the image.
     pub diff_id: Option<Digest>,
-    /// The bytes of the archive, if known; then the stream is not compressed, whatever it begins with. With a
-    /// diffID and no rules, an only output that takes the layer as it is reads it when it writes, and stores
-    /// nothing.
+    /// The size of the archive in bytes, if known; then the stream is taken as uncompressed, whatever its first
+    /// bytes. With a diffID and no rules, a single output that keeps the layer uncompressed streams it directly
+    /// and bypasses the store.
     pub size: Option<u64>,
-    /// What changes on the way.
+    /// Changes applied to the entries.
     pub rules: Rules,
 }
 
 /// A tar archive that can be read any number of times.
 pub trait TarStream: Send + Sync + fmt::Debug {
-    /// Opens it from its start; compressed or not, if no size is known.
+    /// Opens the archive from its start; it may be compressed if its size is unknown.
     ///
     /// # Errors
     /// Those of opening it.
     fn open(&self) -> Result<Box<dyn Read + Send + '_>>;
 
-    /// What it is, for people.
+    /// Returns its name, for display.
     fn name(&self) -> String;
 
-    /// Compressed forms of it that registries were seen to have, the latest first. Nothing vouches for them but
-    /// whoever saw them.
+    /// Returns compressed forms of it seen in registries, the latest first. They are unverified reports of the
+    /// source.
     ///
     /// # Errors
-    /// Those of the medium.
+    /// I/O errors.
     fn seen(&self) -> Result<Vec<SeenBlob>> {
         Ok(Vec::new())
     }
 
-    /// The archive, uncompressed and as long as it is, with anything in place of the content of files, where that
-    /// is quicker to read.
+    /// Returns the uncompressed archive, of the same length, with arbitrary bytes in place of file contents, if
+    /// that is quicker to read.
     ///
     /// # Errors
     /// Those of opening it.
@@ -120,13 +120,13 @@ pub trait TarStream: Send + Sync + fmt::Debug {
     }
 }
 
-/// A blob that a registry was seen to have.
+/// A blob seen in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SeenBlob {
     /// The blob.
     pub digest: Digest,
-    /// Where it was.
+    /// The repository it was in.
     pub origin: Origin,
 }
 
@@ -138,21 +138,20 @@ pub struct BlobSource {
     pub descriptor: Descriptor,
     /// The digest of its uncompressed tar stream, from the configuration of its image.
     pub diff_id: Digest,
-    /// Who has it.
+    /// Its provider.
     pub provider: Arc<dyn Provider>,
 }
 
-/// What changes on the way from a source into a layer.
+/// Changes between a source and its layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rules {
-    /// The user and group that own every file.
+    /// The user and group of every file.
     pub owner: Option<(u32, u32)>,
-    /// Files that are left out.
+    /// Files to exclude.
     pub excludes: Patterns,
-    /// The directory in the image where the files go, without a slash at either end; empty for its
-    /// root. It and its parents get no entries of their own, so that they keep the attributes that
-    /// lower layers gave them.
+    /// The destination directory in the image, without a slash at either end; empty for the root. It and its
+    /// parents get no entries of their own, so that they keep their attributes from lower layers.
     pub destination: Vec<u8>,
 }
 
@@ -175,7 +174,7 @@ impl Rules {
         Self { destination, ..self }
     }
 
-    /// The destination that a user wrote as an absolute path.
+    /// Parses a destination, an absolute path.
     ///
     /// # Errors
     /// A path that is not absolute or has a `..`.
@@ -196,14 +195,14 @@ impl Rules {
         *self == Self::default()
     }
 
-    /// Where in the layer a file of the source goes.
+    /// Returns the path in the layer of a file of the source.
     fn place(&self, path: &[u8]) -> Vec<u8> {
         if self.destination.is_empty() { path.to_vec() } else { [&self.destination, path].join(&b'/') }
     }
 }
 
 impl DirSource {
-    /// A directory in which no file stands for a deleted one.
+    /// Creates a source from a directory without whiteouts.
     pub fn new(path: impl Into<PathBuf>, rules: Rules) -> Self {
         Self { path: path.into(), whiteouts: Whiteouts::Plain, rules }
     }
@@ -216,7 +215,7 @@ impl DirSource {
 }
 
 impl TarSource {
-    /// An archive of which nothing is known before it is read.
+    /// Creates a source from an archive of unknown diffID and size.
     pub fn new(stream: Arc<dyn TarStream>, rules: Rules) -> Self {
         Self { stream, diff_id: None, size: None, rules }
     }
@@ -235,26 +234,26 @@ impl TarSource {
 }
 
 impl BlobSource {
-    /// A blob with the digest of its uncompressed tar stream.
+    /// Creates a source from a blob and the digest of its uncompressed tar stream.
     pub fn new(descriptor: Descriptor, diff_id: Digest, provider: Arc<dyn Provider>) -> Self {
         Self { descriptor, diff_id, provider }
     }
 }
 
 impl SeenBlob {
-    /// A blob and where it was seen.
+    /// Creates a blob and where it was seen.
     pub fn new(digest: Digest, origin: Origin) -> Self {
         Self { digest, origin }
     }
 }
 
 impl Layer {
-    /// A layer with its step in the history of the image.
+    /// Creates a layer with its history entry.
     pub fn new(source: LayerSource, history: History) -> Self {
         Self { source, history }
     }
 
-    /// What it is, for people: a path, an archive or a digest.
+    /// Returns its name for display: a path, an archive or a digest.
     pub fn name(&self) -> String {
         match &self.source {
             LayerSource::Dir(source) => source.path.display().to_string(),
@@ -263,7 +262,7 @@ impl Layer {
         }
     }
 
-    /// The diffID that it must turn out to have, where that is known before it is read.
+    /// Returns the expected diffID, if it is known before the layer is read.
     pub fn diff_id(&self) -> Option<&Digest> {
         match &self.source {
             LayerSource::Tar(source) if source.rules.is_identity() => source.diff_id.as_ref(),
@@ -272,7 +271,7 @@ impl Layer {
         }
     }
 
-    /// The layer as an uncompressed blob, and who has it, where it is one before anything is made of it.
+    /// Returns the layer as an uncompressed blob and its provider, if it is one without being built.
     pub fn plain(&self) -> Option<(Descriptor, Arc<dyn Provider>)> {
         let descriptor =
             |diff_id: &Digest, size| Descriptor::new(MediaType::layer(Algorithm::Uncompressed), diff_id.clone(), size);

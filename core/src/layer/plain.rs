@@ -1,4 +1,4 @@
-//! A tar stream as the one blob that it is.
+//! A tar stream as a blob.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use longshore_oci::{Digest, Result};
 
 use super::TarStream;
 
-/// Gives the bytes of a tar stream. Whoever reads them checks that they are the blob.
+/// Provides the bytes of a tar stream. The reader verifies them against the blob.
 #[derive(Debug)]
 pub(super) struct PlainTar {
     pub(super) stream: Arc<dyn TarStream>,

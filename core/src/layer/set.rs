@@ -1,4 +1,4 @@
-//! The layers of a run: each is made once, however many outputs want it.
+//! The layers of a run: each is built once for all outputs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -77,7 +77,7 @@ impl WantedLayers {
         other.found.into_iter().for_each(|variant| insert(&mut self.found, variant));
     }
 
-    /// The variants of a layer, each once, in the order in which outputs named them.
+    /// Returns the variants of a layer, each once, in the order in which outputs named them.
     fn of(&self, identity: &Identity) -> Vec<Variant> {
         let mut variants = self.known.get(identity).cloned().unwrap_or_default();
         // Which of them an existing image has is not known before it is taken apart.
@@ -87,7 +87,7 @@ impl WantedLayers {
         variants
     }
 
-    /// Whether `variant` of `layer` was named.
+    /// Returns whether `variant` of `layer` was named.
     pub(crate) fn contains(&self, layer: &Arc<Layer>, variant: Variant) -> bool {
         self.of(&Identity::of(layer)).contains(&variant)
     }
@@ -105,7 +105,7 @@ impl LayerSet {
         Self { slots: Mutex::default(), wanted, is_for_one_output }
     }
 
-    /// Whether no more than one output needs layers, so that none of them has to be kept for another one.
+    /// Returns whether no more than one output needs layers, so that none of them has to be kept for another one.
     pub(crate) fn is_for_one_output(&self) -> bool {
         self.is_for_one_output
     }

@@ -1,4 +1,4 @@
-//! A layer that goes somewhere while it is made, and is not kept.
+//! A layer that is consumed while it is built, and not stored.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -8,8 +8,7 @@ use longshore_oci::{Digest, Error, ErrorKind, Hasher, Result};
 
 use super::{Layer, MadeLayer, Variant, Workshop};
 
-/// A layer in one variant that can be made any number of times, each time with the same bytes unless
-/// its source changes.
+/// A layer in one variant that can be built any number of times, with the same bytes unless its source changes.
 pub struct LayerStream<'a> {
     layer: &'a Layer,
     variant: Variant,
@@ -21,25 +20,25 @@ impl<'a> LayerStream<'a> {
         Self { layer, variant, workshop }
     }
 
-    /// What it is, for people.
+    /// Returns its name, for display.
     pub fn name(&self) -> String {
         self.layer.name()
     }
 
-    /// The diffID that it must turn out to have, where that is known before it is read.
+    /// Returns the expected diffID, if it is known before the layer is read.
     pub fn diff_id(&self) -> Option<&Digest> {
         self.layer.diff_id()
     }
 
-    /// The variant that is written.
+    /// Returns the variant that is written.
     pub fn variant(&self) -> Variant {
         self.variant
     }
 
-    /// Makes the layer and writes it to `out`.
+    /// Builds the layer and writes it to `out`.
     ///
     /// # Errors
-    /// Those of reading the layer and of `out`.
+    /// Errors of reading the layer and of `out`.
     pub fn write_to(&self, out: &mut (dyn Write + Send)) -> Result<MadeLayer> {
         let task = self.workshop.work.progress.task(format!("layer {}", self.name()), None);
         let passing = Passing { out, hasher: Hasher::sha256(), size: 0 };

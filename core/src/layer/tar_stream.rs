@@ -63,9 +63,9 @@ pub(super) fn verbatim(input: impl Read, out: &mut dyn Write, cancel: &Cancel) -
     if has_bytes { Ok(newest) } else { Err(empty()) }
 }
 
-/// The error for no bytes at all: readers refuse an empty gzip stream as a layer.
+/// Returns the error for no bytes at all: readers refuse an empty gzip stream as a layer.
 fn empty() -> Error {
-    Error::input("the tar archive is empty: it has not even its two empty blocks")
+    Error::input("the tar archive is empty: it lacks even the two empty blocks at its end")
 }
 
 /// Copies the bytes that are read from `input` to `out`.
@@ -98,12 +98,12 @@ fn rewritten(input: impl Read, rules: &Rules, cancel: &Cancel, visit: &mut Visit
 /// Returns the entry as the rules change it; `None` if they exclude it.
 fn moved(mut entry: Entry, rules: &Rules) -> Result<Option<Entry>> {
     let path = clean(&entry.path)
-        .ok_or_else(|| Error::input(format!("the tar entry `{}` is outside of the archive", entry.display())))?;
+        .ok_or_else(|| Error::input(format!("the tar entry `{}` is outside the archive", entry.display())))?;
     if path.is_empty() || is_excluded(rules, &path) {
         return Ok(None);
     }
     if entry.kind == EntryKind::HardLink {
-        let outside = || Error::input(format!("the hard link `{}` points outside of the archive", entry.display()));
+        let outside = || Error::input(format!("the hard link `{}` points outside the archive", entry.display()));
         let target = clean(&entry.link).filter(|target| !target.is_empty()).ok_or_else(outside)?;
         if is_excluded(rules, &target) {
             return Err(Error::input(format!("the hard link `{}` points to an excluded file", entry.display()))

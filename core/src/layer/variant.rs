@@ -1,4 +1,4 @@
-//! Variants: what a layer can be made as.
+//! Variants: the ways to build a layer.
 
 use std::fmt;
 
@@ -6,37 +6,37 @@ use longshore_oci::{Descriptor, Digest, MediaType};
 
 use crate::compression::{Algorithm, Encoding};
 
-/// One way to make a layer. Two outputs that want the same variant share it.
+/// One way to build a layer. Outputs that want the same variant share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Variant {
-    /// How its tar stream becomes a blob.
+    /// The encoding of its tar stream.
     pub encoding: Encoding,
 }
 
 impl Variant {
-    /// The layer's tar stream as it is, in `encoding`.
+    /// Creates the variant of the unchanged tar stream in `encoding`.
     pub fn new(encoding: Encoding) -> Self {
         Self { encoding }
     }
 
-    /// The algorithm of its encoding.
+    /// Returns the algorithm of its encoding.
     pub fn algorithm(self) -> Algorithm {
         self.encoding.algorithm()
     }
 
-    /// Whether the blob is the tar stream itself.
+    /// Returns whether the blob is the tar stream itself.
     pub fn is_plain(self) -> bool {
         self.algorithm() == Algorithm::Uncompressed
     }
 
-    /// The media type of layers made in this variant.
+    /// Returns the media type of layers made in this variant.
     pub fn media_type(self) -> MediaType {
         MediaType::layer(self.algorithm())
     }
 
-    /// All that decides the bytes of a layer made in this variant: the encoder, its version and its
-    /// parameters. A store finds made layers by it.
+    /// Returns everything that determines the bytes of a layer built in this variant: the encoder, its version
+    /// and its parameters. A store looks up built layers by it.
     pub fn encoder(self) -> String {
         self.encoding.encoder()
     }
@@ -48,7 +48,7 @@ impl fmt::Display for Variant {
     }
 }
 
-/// A layer that was made in one variant.
+/// A layer built in one variant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MadeLayer {
@@ -56,7 +56,7 @@ pub struct MadeLayer {
     pub variant: Variant,
     /// The digest of its uncompressed tar stream.
     pub diff_id: Digest,
-    /// Its blob, with the annotations that its encoder gave it.
+    /// Its blob, with the annotations of its encoder.
     pub descriptor: Descriptor,
     /// The newest modification time of its files, in seconds since 1970; `None` if it has no files.
     pub newest: Option<i64>,

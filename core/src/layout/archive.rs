@@ -24,7 +24,7 @@ enum Record<'a> {
 }
 
 impl<'a> LayoutArchive<'a> {
-    /// An archive with `entries` in its `index.json`, and `blobs`, each of which is written once.
+    /// Creates an archive with `entries` in its `index.json`, and `blobs`, each of which is written once.
     ///
     /// # Errors
     /// None in practice: descriptors are always JSON.
@@ -46,7 +46,7 @@ impl<'a> LayoutArchive<'a> {
         self.records.insert(name.to_owned(), Record::Document { mode, bytes });
     }
 
-    /// The archive, to be written.
+    /// Returns the archive, to be written.
     pub fn into_bundle(self) -> Bundle<'a> {
         let mut bundle = Bundle::default();
         for (path, record) in self.records {

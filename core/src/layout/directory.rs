@@ -1,4 +1,4 @@
-//! A layout in a directory that other runs and other tools write to as well.
+//! A layout directory that other runs and tools also write to.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -25,7 +25,7 @@ pub struct LayoutDirectory {
     root: PathBuf,
 }
 
-/// Blobs that are beside a layout, complete and verified. Dropping it discards them.
+/// Complete, verified blobs beside a layout. Dropping it discards them.
 #[derive(Debug)]
 pub struct StagedLayout {
     layout: LayoutDirectory,
@@ -36,21 +36,20 @@ pub struct StagedLayout {
 }
 
 impl LayoutDirectory {
-    /// The layout in `root`, which need not exist yet.
+    /// Returns the layout in `root`, which need not exist yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Copies the blobs that the layout does not have to a place beside it, each verified on the way.
-    /// The layout does not change.
+    /// Copies the blobs missing from the layout to a directory beside it, verified. The layout does not change.
     ///
     /// # Errors
-    /// A blob that is not what its descriptor says, and those of the medium.
+    /// A blob that does not match its descriptor, and I/O errors.
     pub fn stage(&self, blobs: &[ImageBlob<'_>], cx: &ExportContext<'_>) -> Result<StagedLayout> {
         let (place, parents) = self.staging_place()?;
         let staging = ScratchDirectory::new_in(&place)?;
@@ -88,7 +87,7 @@ impl LayoutDirectory {
         Ok(StagedLayout { layout: self.clone(), blobs: staged, staging, _parents: parents })
     }
 
-    /// A directory on the file system of the layout: itself, or what it will be made in.
+    /// Returns a directory on the file system of the layout: itself, or what it will be made in.
     fn staging_place(&self) -> Result<(PathBuf, MadeDirectories)> {
         let parent = self.root.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
@@ -100,13 +99,13 @@ impl LayoutDirectory {
         Ok((parent.to_owned(), MadeDirectories::make(parent)?))
     }
 
-    /// Whether the layout has a blob, of the right size: another size is what a crash left of it.
+    /// Returns whether the layout has a blob, of the right size: another size is what a crash left of it.
     fn has(&self, descriptor: &Descriptor) -> Result<bool> {
         let path = self.blob_path(&descriptor.digest);
         match fs::metadata(&path) {
             Ok(metadata) => Ok(metadata.is_file() && metadata.len() == descriptor.size),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error).attempt(|| format!("cannot look at {}", path.display())),
+            Err(error) => Err(error).attempt(|| format!("cannot access {}", path.display())),
         }
     }
 
@@ -118,7 +117,7 @@ impl LayoutDirectory {
         let path = self.root.join("index.json");
         let length = match fs::metadata(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Index::new(Vec::new())),
-            metadata => metadata.attempt(|| format!("cannot look at {}", path.display()))?.len(),
+            metadata => metadata.attempt(|| format!("cannot access {}", path.display()))?.len(),
         };
         if length > MANIFEST_LIMIT {
             let message = format!("{} has {length} bytes, more than the limit of {MANIFEST_LIMIT}", path.display());
@@ -128,11 +127,11 @@ impl LayoutDirectory {
         parse_layout_index(&bytes).attempt(|| format!("cannot use {}", path.display()))
     }
 
-    /// Fails if what is there cannot be written to: another version of the layout, an index that cannot
-    /// be read, or something else where the blobs go.
+    /// Fails if an existing layout cannot be written to: another version, an unreadable index, or something
+    /// else in place of the blobs.
     ///
     /// # Errors
-    /// What is there is not a layout of version 1.
+    /// An existing directory that is not a layout of version 1.
     pub fn check(&self) -> Result<()> {
         let blobs = self.root.join("blobs");
         if blobs.exists() && !blobs.is_dir() {
@@ -159,11 +158,11 @@ impl LayoutDirectory {
 impl StagedLayout {
     /// Moves the blobs into the layout and adds `entries` to its index, atomically. Returns where the layout is.
     ///
-    /// A new layout appears as a whole. Another process that writes to the same layout at the same time loses nothing,
-    /// and neither do we: the index is read, changed and replaced under a lock.
+    /// A new layout appears atomically. Concurrent writers to the same layout lose nothing: the index is read,
+    /// changed and replaced under a lock.
     ///
     /// # Errors
-    /// The lock is held too long; the medium fails. The index is then as it was.
+    /// The lock is held too long; I/O errors. The index is then unchanged.
     pub fn publish(self, entries: Vec<Descriptor>) -> Result<PathBuf> {
         let root = &self.layout.root;
         let publish = || if self.publish_new(&entries)? { Ok(()) } else { self.publish_into(entries) };

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 
 /// The lock file. buildx locks the same one, so that both can write to a layout; it is never unlinked
-/// here, because a lock on an unlinked file excludes nobody.
+/// here, because a lock on an unlinked file protects nothing.
 const NAME: &str = "index.json.lock";
 
 /// Holds the lock until it is dropped, or the process dies.

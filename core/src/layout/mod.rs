@@ -1,5 +1,4 @@
-//! OCI image layouts (image-spec, image-layout.md): as a directory that others use too, or in a tar
-//! archive.
+//! OCI image layouts (image-spec, image-layout.md): a shared directory, or a tar archive.
 
 use longshore_oci::{Error, ErrorKind, Result};
 

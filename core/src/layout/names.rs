@@ -1,4 +1,4 @@
-//! The index of a layout: what images are called in it.
+//! The index of a layout: the names of its images.
 
 use indexmap::IndexMap;
 use longshore_content::Progress;
@@ -9,9 +9,9 @@ use crate::image::NamedImage;
 /// Annotation of a referrer in `index.json`: the manifest that it is about, a convention of containerd.
 const ANNOTATION_SUBJECT: &str = "io.containerd.manifest.subject";
 
-/// The entries of images in `index.json`.
+/// Returns the entries of images in `index.json`.
 ///
-/// Each image has one a name, or one with `default_tag` if it has no names; then come its referrers.
+/// Each image has one entry per name, or one with `default_tag` if it has no names, followed by its referrers.
 pub fn entries(images: &[NamedImage<'_>], default_tag: Option<&str>) -> Vec<Descriptor> {
     images.iter().flat_map(|named| entries_of(named, default_tag)).collect()
 }
@@ -38,7 +38,7 @@ fn entries_of(NamedImage { image, names }: &NamedImage<'_>, default_tag: Option<
 pub struct ListedImage {
     /// Its root, without what only its place in the index says.
     pub root: Descriptor,
-    /// Full names, as they are written there.
+    /// Full names, as written there.
     pub names: Vec<String>,
     /// Tags without a name.
     pub tags: Vec<String>,
@@ -46,7 +46,7 @@ pub struct ListedImage {
     pub referrers: Vec<Descriptor>,
 }
 
-/// The images of an index, or those with an entry that is `wanted`, in order. An image with several
+/// Returns the images of an index, or those with an entry that is `wanted`, in order. An image with several
 /// entries is one image.
 pub fn listed(index: &Index, wanted: impl Fn(&Descriptor) -> bool) -> Vec<ListedImage> {
     let subject = |entry: &Descriptor| entry.annotations.get(ANNOTATION_SUBJECT).cloned();
@@ -70,7 +70,7 @@ pub fn listed(index: &Index, wanted: impl Fn(&Descriptor) -> bool) -> Vec<Listed
     images.into_values().collect()
 }
 
-/// The names among `texts`, each once. What is none is left out with a warning.
+/// Returns the valid names among `texts`, each once. Invalid ones are skipped with a warning.
 pub fn valid_names(texts: &[String], progress: &Progress) -> Vec<ImageName> {
     let mut names: Vec<ImageName> = Vec::new();
     for text in texts {
@@ -83,7 +83,7 @@ pub fn valid_names(texts: &[String], progress: &Progress) -> Vec<ImageName> {
     names
 }
 
-/// What an entry is called: a full name, or a tag alone.
+/// Returns the name of an entry: a full name, or only a tag.
 fn name_or_tag(entry: &Descriptor) -> (Option<String>, Option<String>) {
     let annotation = |key| entry.annotations.get(key).filter(|value| !value.is_empty()).cloned();
     let (name, reference) = (annotation(ANNOTATION_IMAGE_NAME), annotation(ANNOTATION_REF_NAME));
@@ -98,7 +98,7 @@ fn name_or_tag(entry: &Descriptor) -> (Option<String>, Option<String>) {
     (name.filter(|name| !is_stale(name)).or_else(|| reference.filter(is_full)), tag)
 }
 
-/// An entry without what only its place in the index says.
+/// Returns an entry without what only its place in the index says.
 fn unnamed(entry: &Descriptor) -> Descriptor {
     let mut entry = entry.clone();
     for key in [ANNOTATION_REF_NAME, ANNOTATION_IMAGE_NAME, ANNOTATION_SUBJECT] {

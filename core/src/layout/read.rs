@@ -55,7 +55,7 @@ impl LayoutSource {
         Ok(Self { place, index: parse_layout_index(&index)? })
     }
 
-    /// The images of the layout, or those that `reference` names: a tag, a full name or a digest.
+    /// Returns the images of the layout, or those that `reference` names: a tag, a full name or a digest.
     ///
     /// An image with several names is one image. What refers to an image comes with it. Names that are not valid are left
     /// out with a warning.
@@ -80,7 +80,7 @@ impl LayoutSource {
         Ok(images.into_iter().map(image).collect())
     }
 
-    /// What its `index.json` says.
+    /// Returns the parsed `index.json`.
     pub fn index(&self) -> &Index {
         &self.index
     }
@@ -88,7 +88,7 @@ impl LayoutSource {
     fn not_one(&self, reference: &str, found: usize) -> Error {
         let reference = reference.escape_debug();
         if found > 1 {
-            return Error::option(format!("`{reference}` names {found} images of the layout"))
+            return Error::option(format!("`{reference}` matches {found} images of the layout"))
                 .with_hint("use a full name or a digest");
         }
         let known = |entry: &Descriptor| {
@@ -104,7 +104,7 @@ impl LayoutSource {
     }
 }
 
-/// Whether a reference that a user wrote means an entry.
+/// Returns whether a reference that a user wrote means an entry.
 fn is_named(entry: &Descriptor, reference: &str) -> bool {
     let full = reference.parse::<ImageName>().map(|name| name.to_string()).unwrap_or_default();
     let is = |key: &str, text: &str| entry.annotations.get(key).is_some_and(|value| value == text);

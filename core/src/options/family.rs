@@ -1,4 +1,4 @@
-//! Families of options: keys of one form, such as `annotation-manifest[PLATFORM].KEY`.
+//! Option families: keys of the same form, such as `annotation-manifest[PLATFORM].KEY`.
 
 use longshore_oci::{Error, Result};
 
@@ -6,7 +6,7 @@ use super::Value;
 
 /// The values of a family, in the order in which they were written.
 ///
-/// `Q` is what stands in brackets, `T` the value.
+/// `Q` is the type in brackets, `T` the type of the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Family<Q, T>(Vec<Member<Q, T>>);
 
@@ -34,9 +34,9 @@ impl<Q, T> Family<Q, T> {
     }
 }
 
-/// Where the values of a family go; implemented by [`Family`].
+/// The target of the values of a family; implemented by [`Family`].
 pub trait FamilyPlace {
-    /// Keeps the value `text` of the option `STEM[QUALIFIER].NAME`.
+    /// Stores the value `text` of the option `STEM[QUALIFIER].NAME`.
     ///
     /// # Errors
     /// A qualifier or a text that is not a value.

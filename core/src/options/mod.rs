@@ -42,21 +42,21 @@ pub use family::{Family, FamilyPlace, Member};
 pub use suggest::nearest;
 pub use value::{Value, choice_syntax, list_value, parse_choice};
 
-/// What was written for one output, in order, before anything is known about its meaning.
+/// The raw options of one output, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attrs(IndexMap<String, Attr>);
 
-/// The text of one option, and where it stands.
+/// The text of one option, and its column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attr {
     /// The text after `=`.
     pub value: String,
-    /// Where the field begins in what the user wrote, counted from 1; `None` where nobody wrote it.
+    /// The column at which the field begins, counted from 1; `None` if the option was not written by a user.
     pub column: Option<usize>,
 }
 
 impl Attrs {
-    /// Adds an option. Answers `false`, and changes nothing, if it is there already.
+    /// Adds an option. Returns `false`, and changes nothing, if it already exists.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>, column: Option<usize>) -> bool {
         let entry = self.0.entry(key.into());
         let is_new = matches!(entry, indexmap::map::Entry::Vacant(_));
@@ -64,12 +64,12 @@ impl Attrs {
         is_new
     }
 
-    /// Takes an option out.
+    /// Removes and returns an option.
     pub fn take(&mut self, key: &str) -> Option<Attr> {
         self.0.shift_remove(key)
     }
 
-    /// The options in the order in which they were written.
+    /// Returns the options in the order in which they were written.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Attr)> {
         self.0.iter().map(|(key, attr)| (key.as_str(), attr))
     }
@@ -85,37 +85,37 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Attrs {
     }
 }
 
-/// A set of options that names each of them in one place.
+/// A set of options, each declared in one place.
 ///
 /// The set may be a struct with a field per option, or a list that is read at run time.
 pub trait Options {
-    /// Shows each option to `visitor`; a group that several exporters share is a call of its `visit`.
+    /// Shows each option to `visitor`; a group shared by several exporters is included by calling its `visit`.
     ///
     /// # Errors
-    /// What the visitor found wrong with an option.
+    /// An invalid option, reported by the visitor.
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()>;
 
     /// Checks options against each other, after all of them are read.
     ///
     /// # Errors
-    /// Two options that exclude each other, or one that lacks another.
+    /// Two options that contradict each other, or one that requires another.
     fn validate(&self) -> Result<()> {
         Ok(())
     }
 }
 
-/// Sees every option of a set: it fills them in, or lists them.
+/// A visitor of every option of a set, which fills them in or lists them.
 pub trait Visitor {
-    /// One option: its key, what it does, what it is when unset (for people), and its place.
+    /// Visits one option: its key, help, default (for display), and place.
     ///
     /// The place stays `None` when the option is unset: unset is not the default.
     ///
     /// # Errors
-    /// What was written for it is not a value of it.
+    /// The given text is not a valid value.
     fn visit(&mut self, option: OptionInfo, place: &mut dyn Place) -> Result<()>;
 
-    /// A family of options. Its key is a pattern: `STEM.NAME`, or `STEM[QUALIFIER].NAME` where the brackets may be
-    /// left out, with words in capitals for what the user chooses.
+    /// Visits an option family. Its key is a pattern: `STEM.NAME`, or `STEM[QUALIFIER].NAME` where the brackets may
+    /// be left out, with words in capitals for what the user chooses.
     ///
     /// # Errors
     /// An option of the family that does not follow the pattern, or is not a value of it.
@@ -154,9 +154,9 @@ impl dyn Visitor + '_ {
     }
 }
 
-/// Where the value of an option goes; implemented by `Option<T>` for every [`Value`].
+/// The target of an option's value; implemented by `Option<T>` for every [`Value`].
 pub trait Place {
-    /// Parses `text` and keeps the value.
+    /// Parses `text` and stores the value.
     ///
     /// # Errors
     /// `text` is not a value.
@@ -170,7 +170,7 @@ impl<T: Value> Place for Option<T> {
     }
 }
 
-/// What people and other programs are told about an option.
+/// The description of an option, for help and other programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OptionInfo {
@@ -178,14 +178,14 @@ pub struct OptionInfo {
     pub key: Cow<'static, str>,
     /// What it does, in one line.
     pub help: Cow<'static, str>,
-    /// What may be written, such as `true|false`.
+    /// The syntax of its values, such as `true|false`.
     pub syntax: Cow<'static, str>,
-    /// What happens when it is unset.
+    /// Its default, for display.
     pub default: Cow<'static, str>,
 }
 
 impl OptionInfo {
-    /// What is told about an option.
+    /// Creates the description of an option.
     pub fn new(
         key: impl Into<Cow<'static, str>>,
         help: impl Into<Cow<'static, str>>,
@@ -199,8 +199,8 @@ impl OptionInfo {
 /// Reads `attrs` into the options of `type=<kind>`.
 ///
 /// # Errors
-/// [`InvalidOption`](crate::ErrorKind::InvalidOption) for a key that `options` does not have, with the
-/// nearest one that it has, and for a bad value; both name the column. Then `options` must not be used.
+/// [`InvalidOption`](crate::ErrorKind::InvalidOption) for an unknown key, with the nearest known one, and for a
+/// bad value; both name the column. Then `options` must not be used.
 pub fn parse(kind: &str, attrs: &Attrs, options: &mut dyn Options) -> Result<()> {
     // Every output has these.
     parse_of(&format!("type={kind}"), &["type", "dest"], attrs, options)
@@ -224,7 +224,7 @@ pub fn parse_for<O: Options + Default>(owner: &str, attrs: &Attrs) -> Result<O> 
     Ok(options)
 }
 
-/// The options of what has none.
+/// An empty set of options.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoOptions;
 
@@ -244,7 +244,7 @@ fn parse_of(owner: &str, common: &[&'static str], attrs: &Attrs, options: &mut d
     }
 }
 
-/// Fills options in, and keeps what none of them took.
+/// Fills options in, and keeps the attributes that none of them took.
 struct Parser<'a> {
     owner: &'a str,
     left: Attrs,
@@ -294,7 +294,7 @@ impl Parser<'_> {
     }
 }
 
-/// Says where a field stands, for the end of a message.
+/// Formats the column of a field, for the end of a message.
 pub(crate) fn at_column(column: Option<usize>) -> String {
     column.map(|column| format!(" at column {column}")).unwrap_or_default()
 }

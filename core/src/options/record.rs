@@ -1,4 +1,4 @@
-//! One CSV record: how outputs and sources are written.
+//! One CSV record: the syntax of outputs and sources.
 
 use longshore_oci::{Error, Result};
 
@@ -86,7 +86,7 @@ pub(crate) fn insert(noun: &str, attrs: &mut Attrs, key: &str, value: &str, colu
     if attrs.insert(key, value, Some(column)) { Ok(()) } else { Err(given_twice(noun, key, column)) }
 }
 
-/// The error for a key that is given a second time.
+/// Returns the error for a key that is given a second time.
 pub(crate) fn given_twice(noun: &str, key: &str, column: usize) -> Error {
     Error::option(format!("invalid {noun}: `{}` is given twice{}", key.escape_debug(), at_column(Some(column))))
 }

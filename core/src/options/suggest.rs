@@ -1,6 +1,6 @@
-//! What someone who wrote an unknown word may have meant.
+//! Suggestions for unknown words.
 
-/// The word of `known` that is nearest to `word`, if it is near enough to be a slip of the keyboard.
+/// Returns the word of `known` that is nearest to `word`, if it is near enough to be a typo.
 ///
 /// At most a third of the letters may differ; letters that changed places count once.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

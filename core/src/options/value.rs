@@ -1,4 +1,4 @@
-//! Types of values: each knows its syntax and how to read it.
+//! Value types: each has its syntax and parser.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use super::record::{quoted, record};
 
 /// A type that an option can have.
 pub trait Value: Sized {
-    /// What may be written, such as `true|false`.
+    /// Returns the syntax of values, such as `true|false`.
     fn syntax() -> Cow<'static, str>;
 
-    /// Reads what was written.
+    /// Parses a value.
     ///
     /// # Errors
     /// An error whose message says what was expected and what was found.
@@ -79,12 +79,12 @@ impl Value for Platform {
     }
 }
 
-/// The error for `text` where a `T` was expected.
+/// Returns the error for `text` where a `T` was expected.
 fn expected<T: Value>(text: &str) -> Error {
     Error::option(format!("expected {}, not `{}`", T::syntax(), text.escape_debug()))
 }
 
-/// The syntax of a closed set of words, for a [`Value`] that derives its words with `strum`.
+/// Returns the syntax of a closed set of words, for a [`Value`] that derives its words with `strum`.
 pub fn choice_syntax<T: strum::VariantNames>() -> Cow<'static, str> {
     T::VARIANTS.join("|").into()
 }

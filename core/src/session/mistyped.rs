@@ -30,14 +30,14 @@ pub fn check_parent(path: &Path) -> Result<()> {
                 Some(meant) => format!("did you mean {}?", meant.display()),
                 None => format!("make it first: mkdir -p {}", directory.display()),
             };
-            Err(refuse(format!("there is no directory {}", directory.display())).with_hint(hint))
+            Err(refuse(format!("directory {} does not exist", directory.display())).with_hint(hint))
         }
         // What else is wrong with it, its own checks say.
         _ => Ok(()),
     }
 }
 
-/// The path in a directory that exists and is called nearly as the missing one.
+/// Returns the path in a directory that exists and is called nearly as the missing one.
 fn meant(path: &Path, directory: &Path) -> Option<PathBuf> {
     let found = existing(directory);
     let above = if directory.starts_with(&found) { found.as_path() } else { Path::new("") };

@@ -1,4 +1,4 @@
-//! Session: what a program drives. Resolve before the build, export after it.
+//! Session: the entry point for programs. Resolve before the build, export after it.
 
 mod mistyped;
 mod run;
@@ -22,8 +22,8 @@ pub use mistyped::check_parent;
 pub use run::ExportFailure;
 pub use targets::check_stdout;
 
-/// What a program drives: [`resolve`](Self::resolve) before the build, where every bad option and
-/// destination fails, and [`ResolvedSession::export`] after it. The store is opened in between, by the program, which
+/// The entry point for programs: [`resolve`](Self::resolve) before the build, which reports every bad option
+/// and destination, and [`ResolvedSession::export`] after it. The store is opened in between, by the program, which
 /// knows by then whether the outputs [need](ResolvedSession::needs_image_store) one with names.
 ///
 /// See `docs/writing-an-exporter.md` and the example `embed` for a whole program.
@@ -34,19 +34,19 @@ pub struct Session<'a> {
     work: Work,
 }
 
-/// Where an export keeps blobs while it works.
+/// The store for blobs during an export.
 #[derive(Debug, Clone)]
 pub enum Store {
-    /// In a temporary directory beside the first destination, which is removed when the export is done.
+    /// A temporary directory beside the first destination, which is removed when the export is done.
     Spool,
-    /// In this store, which keeps them.
+    /// A store without image names.
     Given(Arc<dyn ContentStore>),
-    /// In this store, which keeps them and has names for images.
+    /// A store with image names.
     Images(Arc<dyn ImageStore>),
 }
 
 impl Store {
-    /// The names, where there are any.
+    /// Returns the names, if any.
     pub fn images(&self) -> Option<&Arc<dyn ImageStore>> {
         match self {
             Self::Images(images) => Some(images),
@@ -56,18 +56,18 @@ impl Store {
 }
 
 impl<'a> Session<'a> {
-    /// A session with the given exporters, one job a processor, and silent.
+    /// Creates a session with the given exporters, one job per CPU, and no progress output.
     pub fn new(exporters: &'a ExporterRegistry) -> Self {
         Self { exporters, pusher: None, work: Work::default() }
     }
 
-    /// Pushes with this client. Without one, outputs that push fail.
+    /// Sets the registry client. Without one, outputs that push fail.
     #[must_use]
     pub fn with_pusher(self, pusher: Arc<dyn Pusher>) -> Self {
         Self { pusher: Some(pusher), ..self }
     }
 
-    /// Reports to, obeys and uses what `work` says.
+    /// Sets progress, cancellation and budget.
     #[must_use]
     pub fn with_work(self, work: Work) -> Self {
         Self { work, ..self }
@@ -76,8 +76,8 @@ impl<'a> Session<'a> {
     /// Checks the options and destinations of all outputs. Nothing is written.
     ///
     /// # Errors
-    /// [`InvalidOption`](crate::ErrorKind::InvalidOption): an unknown type, a bad option, a destination
-    /// that cannot be, two outputs for one file or for standard output.
+    /// [`InvalidOption`](crate::ErrorKind::InvalidOption): an unknown type, a bad option, an impossible
+    /// destination, two outputs for one file or for standard output.
     pub fn resolve(self, specs: &[OutputSpec]) -> Result<ResolvedSession> {
         let mut outputs = Vec::new();
         for spec in specs {
@@ -92,7 +92,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// A session whose outputs are known to be possible.
+/// A session with checked outputs.
 #[derive(Debug)]
 pub struct ResolvedSession {
     outputs: Vec<ResolvedOutput>,
@@ -107,20 +107,20 @@ struct ResolvedOutput {
     target: Target,
 }
 
-/// What an output would write.
+/// The plan of an output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {
     /// The type of its exporter.
     pub kind: String,
-    /// Where to, for people.
+    /// Its destination, for display.
     pub destination: String,
-    /// What, one line a thing.
+    /// Its contents, one line per item.
     pub lines: Vec<String>,
 }
 
 impl ResolvedSession {
-    /// Returns whether an output goes into an image store, so that [`export`](Self::export) needs
+    /// Returns whether an output writes to an image store, so that [`export`](Self::export) needs
     /// [`Store::Images`].
     pub fn needs_image_store(&self) -> bool {
         self.image_output().is_some()
@@ -131,8 +131,8 @@ impl ResolvedSession {
         self.outputs.iter().any(|output| matches!(output.target, Target::Stdout))
     }
 
-    /// Checks that the outputs can go to `store`, which [`export`](Self::export) does as well: a program that
-    /// knows before its build that it has no image store fails early.
+    /// Checks that the outputs can use `store`, as [`export`](Self::export) also does: a program that knows
+    /// before its build that it has no image store fails early.
     ///
     /// # Errors
     /// For an output that goes into an image store, [`InvalidOption`](crate::ErrorKind::InvalidOption) if `store` is none, and
@@ -150,10 +150,10 @@ impl ResolvedSession {
         self.outputs.iter().find(|output| matches!(output.target, Target::ImageStore))
     }
 
-    /// What [`export`](Self::export) would write. It reads no layer and writes nothing.
+    /// Returns what [`export`](Self::export) would write. It reads no layer and writes nothing.
     ///
     /// # Errors
-    /// Options that do not fit to `result`.
+    /// Options that do not fit `result`.
     pub fn plan(&self, result: &BuildResult) -> Result<Vec<Plan>> {
         let (run, _) = self.needs(result)?;
         let plan = |output: &ResolvedOutput| {
@@ -163,7 +163,7 @@ impl ResolvedSession {
         self.outputs.iter().map(plan).collect()
     }
 
-    /// What the outputs need, and whether one of them is the only one that needs layers.
+    /// Returns the needs of the outputs, and whether only one of them needs layers.
     fn needs(&self, result: &BuildResult) -> Result<(Run, Needs)> {
         for output in &self.outputs {
             sources::check_outside(result, &output.target).attempt(|| output.name())?;
@@ -186,7 +186,7 @@ impl ResolvedSession {
         self.outputs.iter().map(needs).collect()
     }
 
-    /// The layers of a run, which are made for all outputs together.
+    /// Returns the layers of a run, which are made for all outputs together.
     fn layers(&self, result: &BuildResult) -> Result<LayerSet> {
         let (run, needs) = self.needs(result)?;
         Ok(LayerSet::new(needs.layers, run.is_alone))
@@ -194,7 +194,7 @@ impl ResolvedSession {
 }
 
 impl ResolvedOutput {
-    /// What it is, for the start of a message.
+    /// Returns a description, for the start of a message.
     fn name(&self) -> String {
         match &self.target {
             Target::None | Target::ImageStore => format!("cannot export to type={}", self.kind),

@@ -11,13 +11,13 @@ use crate::context::{ExportContext, Response};
 use crate::exporter::Staged;
 use crate::result::BuildResult;
 
-/// A run that failed, and what was visible by then.
+/// A failed run, and the outputs published before the failure.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ExportFailure {
     /// The first error, in the order of the outputs.
     pub error: Error,
-    /// Outputs that were published before it, which stay.
+    /// Outputs published before the error, which stay published.
     pub published: Vec<Response>,
 }
 
@@ -67,7 +67,7 @@ impl ResolvedSession {
     }
 }
 
-/// Runs every export on a thread of its own. The first error cancels the rest.
+/// Runs every export on its own thread. The first error cancels the rest.
 fn export_all<'a>(
     outputs: &'a [ResolvedOutput],
     result: &'a BuildResult,
@@ -92,7 +92,7 @@ fn export_all<'a>(
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
-    // An output that was cancelled because of another one's error says nothing new.
+    // An output cancelled because of another's error adds nothing.
     errors.sort_by_key(|error| error.kind() == ErrorKind::Cancelled);
     match errors.into_iter().next() {
         Some(error) => Err(error),
@@ -100,7 +100,7 @@ fn export_all<'a>(
     }
 }
 
-/// Publishes in the order of turns, and answers in the order of outputs.
+/// Publishes in the order of turns, and returns in the order of outputs.
 fn publish_all(
     outputs: &[ResolvedOutput],
     staged: Vec<Box<dyn Staged + '_>>,
@@ -108,7 +108,7 @@ fn publish_all(
 ) -> Result<Vec<Response>, ExportFailure> {
     let mut order: Vec<_> = staged.into_iter().enumerate().collect();
     order.sort_by_key(|(_, staged)| staged.turn());
-    // From here on all or as much as possible becomes visible: a late signal does not tear a run.
+    // From here on as much as possible is published: a late signal does not interrupt the run.
     cancel.check()?;
     let mut published = Vec::new();
     let mut failed = None;

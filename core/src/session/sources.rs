@@ -1,4 +1,4 @@
-//! Directories that are exported, checked against what is written.
+//! Exported directories, checked against the destinations.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,24 +16,23 @@ use crate::layer::{DirSource, Layer, LayerSource};
 use crate::result::{Artifact, BuildResult, Built, ImageContent};
 use crate::tree::Patterns;
 
-/// Refuses an output that would be written into a directory that is exported: what is in it would depend
-/// on how far the output has come.
+/// Refuses an output inside an exported directory, whose contents would depend on the progress of the output.
 pub(super) fn check_outside(result: &BuildResult, target: &Target) -> Result<()> {
     let Some(place) = target.scratch() else { return Ok(()) };
     for source in directories(result) {
         let Ok(root) = source.path.canonicalize() else { continue };
         let Ok(within) = place.strip_prefix(&root) else { continue };
         if !is_excluded(&source.rules.excludes, within) {
-            let message = format!("{target} is written inside of {}, which is exported", source.path.display());
+            let message = format!("{target} is inside {}, which is exported", source.path.display());
             let error = Error::option(message);
-            return Err(error.with_hint("write it elsewhere, or into a directory that --exclude leaves out"));
+            return Err(error.with_hint("write it elsewhere, or into a directory that --exclude skips"));
         }
     }
     Ok(())
 }
 
-/// Returns `result` without the store of the run in its directories: the store grows while they are read, and an
-/// image that holds it would grow with each run.
+/// Returns `result` without the store of the run in its directories: the store grows while they are read, and
+/// an image that contains it would grow with each run.
 pub(super) fn without_store<'r>(
     result: &'r BuildResult,
     store: &Store,
@@ -51,7 +50,7 @@ pub(super) fn without_store<'r>(
     if within.iter().all(Option::is_none) {
         return Ok(Cow::Borrowed(result));
     }
-    progress.warn(format!("{} left out: it is the store of this run", place.display()));
+    progress.warn(format!("skipped {}: it is the store of this run", place.display()));
     let mut result = result.clone();
     let mut changed: HashMap<usize, Arc<Layer>> = HashMap::new();
     for artifact in artifacts_mut(&mut result) {

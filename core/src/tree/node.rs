@@ -44,11 +44,11 @@ impl Place<'_> {
         if error == Errno::NOENT { self.changed("vanished") } else { self.with_hint(error.into()) }
     }
 
-    /// What happened to it `while it was read`.
+    /// Returns the error for a file that changed `while it was read`.
     pub(super) fn changed(&self, what: &str) -> Error {
         let error = Error::input(format!("{} {what} while it was read", self.display()));
         error.with_hint(self.hint().unwrap_or_else(|| {
-            "export a tree that nobody writes to, such as a snapshot, or leave the file out with --exclude".to_owned()
+            "export a tree that does not change, such as a snapshot, or skip the file with --exclude".to_owned()
         }))
     }
 
@@ -60,11 +60,11 @@ impl Place<'_> {
         }
     }
 
-    /// What is mounted in a tree, such as /proc, is seldom meant.
+    /// Returns an error for mounted file systems, such as /proc, which are rarely intended.
     fn hint(&self) -> Option<String> {
         let mounted = self.path.get(..self.mounted?)?;
         let mounted = String::from_utf8_lossy(mounted).escape_debug().to_string();
-        Some(format!("`{mounted}` is another file system: leave it out with --exclude {mounted}"))
+        Some(format!("`{mounted}` is another file system: skip it with --exclude {mounted}"))
     }
 }
 
@@ -87,27 +87,27 @@ impl OwnedPlace {
 }
 
 impl Node<'_> {
-    /// Its path from the root of the walk.
+    /// Returns its path from the root of the walk.
     pub fn path(&self) -> &[u8] {
         self.place.path
     }
 
-    /// Its name in its directory.
+    /// Returns its name in its directory.
     pub fn name(&self) -> &[u8] {
         self.name.to_bytes()
     }
 
-    /// Its full path, for messages.
+    /// Returns its full path, for messages.
     pub fn display(&self) -> String {
         self.place.display()
     }
 
-    /// What the system says about it.
+    /// Returns the metadata of the file.
     pub fn stat(&self) -> &Stat {
         &self.stat
     }
 
-    /// What kind of file it is.
+    /// Returns the type of the file.
     pub fn file_type(&self) -> FileType {
         FileType::from_raw_mode(self.stat.st_mode)
     }
@@ -126,7 +126,7 @@ impl Node<'_> {
         Ok(NodeFile { file: File::from(opened), place, left: self.stat.st_size.cast_unsigned() })
     }
 
-    /// Where a symbolic link points.
+    /// Returns the target of a symbolic link.
     ///
     /// # Errors
     /// A link that cannot be read.
@@ -135,7 +135,7 @@ impl Node<'_> {
         Ok(target.into_bytes())
     }
 
-    /// An extended attribute of a directory.
+    /// Returns an extended attribute of a directory.
     ///
     /// # Errors
     /// An attribute that cannot be read; that there is none is not an error.
@@ -144,7 +144,7 @@ impl Node<'_> {
         xattr(directory, name).map_err(|error| self.place.failed(error))
     }
 
-    /// The names of the extended attributes of a directory.
+    /// Returns the names of the extended attributes of a directory.
     ///
     /// # Errors
     /// Those of listing them.
@@ -154,7 +154,7 @@ impl Node<'_> {
     }
 }
 
-/// The names of the extended attributes of the directory at `path`.
+/// Returns the names of the extended attributes of the directory at `path`.
 pub(crate) fn directory_xattr_names(path: &Path) -> Result<Vec<Vec<u8>>> {
     let names = || -> Result<_, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -202,7 +202,7 @@ pub struct NodeFile {
 }
 
 impl NodeFile {
-    /// The names of its extended attributes.
+    /// Returns the names of its extended attributes.
     ///
     /// # Errors
     /// Those of listing them.
@@ -211,7 +211,7 @@ impl NodeFile {
             .attempt(|| format!("cannot read the attributes of {}", self.place.get().display()))
     }
 
-    /// An extended attribute.
+    /// Returns an extended attribute.
     ///
     /// # Errors
     /// An attribute that cannot be read; that there is none is not an error.

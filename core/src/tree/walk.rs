@@ -25,7 +25,7 @@ const OPEN: usize = 64;
 /// may vanish at any time.
 ///
 /// # Errors
-/// Those of `visit`; a directory that cannot be read, by name.
+/// Errors of `visit`; a directory that cannot be read, by name.
 pub fn walk(root: &Path, excludes: &Patterns, visit: &mut dyn FnMut(&Node<'_>) -> Result<()>) -> Result<()> {
     let open = || openat(CWD, root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let directory = open().attempt(|| format!("cannot open {}", root.display()))?;
@@ -108,7 +108,7 @@ impl Walk<'_> {
         (self.visit)(&Node { place, parent: directory.as_fd(), name: &name, directory: None, stat })
     }
 
-    /// The directory that the walk is in.
+    /// Returns the directory that the walk is in.
     fn top(&self) -> Option<(&Level, &OwnedFd)> {
         let level = self.stack.last()?;
         Some((level, level.directory.as_ref()?))
@@ -174,7 +174,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// An error about what is at the present path.
+    /// Returns an error about what is at the present path.
     fn failed(&self, error: Errno) -> Error {
         let mounted = self.stack.last().and_then(|level| level.mounted);
         Place { root: self.root, path: &self.path, mounted }.failed(error)
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(visited(root.path(), &["b/**"]), ["Z", "a", "b", "b-", "b.d", "b.d/a"]);
     }
 
-    /// What `change` does to a file after the walk found it and before it is read.
+    /// Returns what `change` does to a file after the walk found it and before it is read.
     fn reading_after(change: impl Fn(&Path)) -> Error {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");

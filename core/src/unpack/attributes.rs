@@ -26,7 +26,7 @@ pub(super) struct Writer<'a> {
 pub(super) type Shown<'a> = &'a dyn Fn() -> String;
 
 impl<'a> Writer<'a> {
-    /// How files are written: as root's in the first user namespace, where owners, devices and attributes
+    /// Returns how files are written: as root's in the first user namespace, where owners, devices and attributes
     /// of the system can be set. Root of another namespace is an ordinary user here.
     pub(super) fn new(work: &'a Work) -> Self {
         Writer { is_root: is_root(), is_for_snapshots: false, progress: &work.progress }
@@ -48,7 +48,7 @@ impl<'a> Writer<'a> {
         self.set(file, attributes, self.access(0o700), shown)
     }
 
-    /// The bits of a mode that a file has in any case.
+    /// Returns the bits of a mode that a file has in any case.
     fn access(self, bits: u32) -> u32 {
         if self.is_for_snapshots && !self.is_root { bits } else { 0 }
     }
@@ -96,19 +96,19 @@ impl<'a> Writer<'a> {
         let Err(error) = set else { return Ok(()) };
         let shown_name = String::from_utf8_lossy(name).escape_debug().to_string();
         let reason = match error {
-            Errno::NOTSUP => "the file system does not take it",
+            Errno::NOTSUP => "the file system does not support it",
             // Attributes of users are those of files and directories (xattr(7)).
             Errno::PERM | Errno::ACCESS if self.is_root || name.starts_with(b"user.") => {
                 "a file of this type cannot have it"
             }
             Errno::PERM | Errno::ACCESS => "only root may set it",
-            Errno::INVAL | Errno::RANGE | Errno::TOOBIG | Errno::NAMETOOLONG => "the system does not take its value",
+            Errno::INVAL | Errno::RANGE | Errno::TOOBIG | Errno::NAMETOOLONG => "the system rejects its value",
             error => return Err(Error::from(error).context(format!("cannot set attribute `{shown_name}`"))),
         };
         let family = name.split(|byte| *byte == b'.').next().unwrap_or(name);
         let kind = format!("attribute {} {reason}", String::from_utf8_lossy(family));
         self.progress.warn_once(&kind, || {
-            format!("attribute `{shown_name}` of `{}` left out: {reason} (further ones are not listed)", shown())
+            format!("skipped attribute `{shown_name}` of `{}`: {reason} (further ones are not listed)", shown())
         });
         Ok(())
     }

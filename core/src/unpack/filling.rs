@@ -29,7 +29,7 @@ impl<'a> Filling<'a> {
     /// Moves everything in `tree` to the empty directory `to`.
     ///
     /// # Errors
-    /// Those of the medium; then `to` is empty again.
+    /// I/O errors; then `to` is empty again.
     pub(super) fn begin(tree: &Path, to: &'a Path) -> Result<Self> {
         let fill = || -> Result<Self> {
             let mut items = Vec::new();
@@ -94,7 +94,7 @@ fn take_out(to: &Path, items: &[Item]) {
     }
 }
 
-/// What a list says; `None` if the file is no list, or was not written to its end.
+/// Returns the contents of a list; `None` if the file is not a list, or is incomplete.
 fn read(list: &LiveFile) -> Option<Vec<Item>> {
     let mut text = Vec::new();
     let read: io::Result<usize> = list.file().read_to_end(&mut text);

@@ -17,8 +17,8 @@ const LAYERS: usize = 500;
 /// Bytes of options that mount(2) takes, with their end.
 const PAGE: usize = 4096;
 
-/// The options of `mount -t overlay` for snapshots: what is mounted is read-only. Add `upperdir` and `workdir` to write
-/// to it.
+/// Returns the options of `mount -t overlay` for snapshots: what is mounted is read-only. Add `upperdir` and
+/// `workdir` to write to it.
 ///
 /// # Errors
 /// [`InvalidInput`](ErrorKind::InvalidInput) for a path that cannot be written in an option;
@@ -27,7 +27,7 @@ pub fn mount_options(mount: &Mount) -> Result<String> {
     if mount.kind != MountKind::Overlay {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            "the image is a single directory, which overlayfs does not mount",
+            "the image is a single directory, which overlayfs cannot mount",
         )
         .with_hint("mount it with --mount"));
     }
@@ -49,7 +49,7 @@ fn mount_by_options(mount: &Mount, to: &Path) -> Result<()> {
         return Err(Error::new(ErrorKind::Unsupported, format!("the options of the mount have {length} bytes"))
             .with_hint("choose a shorter path with --store, or unpack with --to"));
     }
-    let options = std::ffi::CString::new(options).map_err(|_| Error::input("a path has a zero byte"))?;
+    let options = std::ffi::CString::new(options).map_err(|_| Error::input("a path contains a NUL byte"))?;
     Ok(rustix::mount::mount("longshore", to, "overlay", MountFlags::RDONLY, options.as_c_str())?)
 }
 

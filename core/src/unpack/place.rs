@@ -82,11 +82,11 @@ impl<'a> Placer<'a> {
         self.work.check()?;
         match visit {
             Visit::Directory { path, inode, opaque } => {
-                self.directory(path, *inode, *opaque).attempt(|| format!("cannot make `{}`", shown(path)))
+                self.directory(path, *inode, *opaque).attempt(|| format!("cannot create `{}`", shown(path)))
             }
             Visit::Name { name, inode } => {
                 let made = self.name(name, *inode);
-                made.attempt(|| format!("cannot make `{}`", shown(&self.path_of(name))))
+                made.attempt(|| format!("cannot create `{}`", shown(&self.path_of(name))))
             }
             Visit::Gone { name } => {
                 let device = mknodat(&self.current, *name, FileType::CharacterDevice, Mode::empty(), makedev(0, 0));
@@ -150,7 +150,7 @@ impl<'a> Placer<'a> {
                 self.writer.set_at(directory, name, false, attributes, &shown)?;
             }
             Kind::Device { .. } if !self.writer.is_root => {
-                self.work.progress.warn(format!("device `{}` left out: only root may make it", shown()));
+                self.work.progress.warn(format!("skipped device `{}`: only root may create it", shown()));
                 return Ok(());
             }
             Kind::Device { is_block, major, minor } => {
@@ -165,7 +165,7 @@ impl<'a> Placer<'a> {
         Ok(())
     }
 
-    /// The file of a lower layer that has to be there again, as it got a name in this one.
+    /// Returns the file of a lower layer that has to be there again, as it got a name in this one.
     fn copied_from(&self, id: InodeId) -> Option<(&OwnedFd, &[u8])> {
         let (layer, path) = self.tree.linked(id)?;
         Some((self.below.get(layer)?, path))
@@ -198,7 +198,7 @@ impl<'a> Placer<'a> {
     }
 }
 
-/// A path in the image, for people.
+/// Returns a path in the image, for display.
 fn shown(path: &[u8]) -> String {
     let path: &[u8] = if path.is_empty() { b"/" } else { path };
     String::from_utf8_lossy(path).escape_debug().to_string()

@@ -37,11 +37,11 @@ pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, work: 
         let parent = number.checked_sub(1).and_then(|below| chain.get(below));
         writer.commit(path, &chain[number], parent)?;
     }
-    let gone = || Error::new(ErrorKind::NotFound, format!("snapshot {top} was removed while it was made"));
+    let gone = || Error::new(ErrorKind::NotFound, format!("snapshot {top} was removed while it was being created"));
     snapshots.mount(top)?.ok_or_else(gone).map(Some)
 }
 
-/// How many snapshots of a chain exist, from the base, and the mount that shows them.
+/// Returns how many snapshots of a chain exist, from the base, and the mount that shows them.
 fn existing(chain: &[Digest], snapshots: &dyn Snapshots) -> Result<(usize, Option<Mount>)> {
     for (number, chain_id) in chain.iter().enumerate().rev() {
         if let Some(mount) = snapshots.mount(chain_id)? {
@@ -64,7 +64,7 @@ fn make(layers: &[BlobSource], lower: &[&PathBuf], place: &Path, work: &Work) ->
             Some(path) => below.push(open_directory(path)?),
             None => {
                 let path = place.join(format!("fs-{number}"));
-                fs::create_dir(&path).attempt(|| format!("cannot make {}", path.display()))?;
+                fs::create_dir(&path).attempt(|| format!("cannot create {}", path.display()))?;
                 let placed = place::place_changes(&tree, &open_directory(&path)?, &staging, &below, work);
                 placed.attempt(|| format!("cannot unpack layer {}", layers[number].descriptor.digest))?;
                 below.push(open_directory(&path)?);

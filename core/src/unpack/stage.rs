@@ -105,7 +105,7 @@ pub(super) fn stage_all(
     let mut staging = Vec::new();
     for number in 0..layers.len() {
         let directory = place.join(number.to_string());
-        fs::create_dir(&directory).attempt(|| format!("cannot make {}", directory.display()))?;
+        fs::create_dir(&directory).attempt(|| format!("cannot create {}", directory.display()))?;
         staging.push(open_directory(&directory)?);
     }
     let slots: Vec<Mutex<Option<Entries>>> = layers.iter().map(|_| Mutex::new(None)).collect();

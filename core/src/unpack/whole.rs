@@ -61,12 +61,12 @@ fn unpack_to_empty(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> 
     let root = open_directory(to)?;
     let lock = fs::File::from(root.try_clone()?);
     if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
-        let message = format!("cannot unpack to {}: another process does", to.display());
+        let message = format!("cannot unpack to {}: another process is unpacking to it", to.display());
         return Err(Error::new(ErrorKind::Unavailable, message));
     }
     let scratch = ScratchDirectory::new_in(to)?;
     let tree = scratch.path().join("tree");
-    fs::create_dir(&tree).attempt(|| format!("cannot make {}", tree.display()))?;
+    fs::create_dir(&tree).attempt(|| format!("cannot create {}", tree.display()))?;
     let tree_root = open_directory(&tree)?;
     let staging = scratch.path().to_owned();
     with_tree(layers, &staging, &tree_root, work, |placer| {
@@ -113,7 +113,7 @@ enum Destination {
 fn destination(to: &Path) -> Result<Destination> {
     let refuse = |reason: &str| {
         Err(Error::option(format!("cannot unpack to {}: {reason}", to.display()))
-            .with_hint("give the name of a directory that is missing or empty"))
+            .with_hint("name a new or empty directory"))
     };
     match fs::metadata(to) {
         Ok(found) if !found.is_dir() => refuse("it is not a directory"),
@@ -132,7 +132,7 @@ fn destination(to: &Path) -> Result<Destination> {
             // Without a slash or a dot at its end, which no directory can be given as its name.
             let path: PathBuf = to.components().collect();
             if path.is_symlink() {
-                refuse("it is a link to nothing")
+                refuse("it is a dangling link")
             } else if path.file_name().is_none() {
                 refuse("it does not end in a name")
             } else {

@@ -30,7 +30,7 @@ impl ContentStore for EmbeddedStore {
             Ok(Some(_)) if self.must_hold(digest) => self.write_and_hold(digest, find),
             found => found,
         };
-        found.attempt(|| format!("cannot look for blob {digest}"))
+        found.attempt(|| format!("cannot look up blob {digest}"))
     }
 
     fn made(&self, diff_id: &Digest, encoder: &str) -> Result<Option<BlobInfo>> {
@@ -39,7 +39,7 @@ impl ContentStore for EmbeddedStore {
             let found = transaction.query_row(select, [&diff_id.to_string(), encoder], |row| row.get::<_, String>(0));
             found.optional().map_err(failed)
         });
-        let digest = found.attempt(|| format!("cannot look for layer {diff_id}"))?;
+        let digest = found.attempt(|| format!("cannot look up layer {diff_id}"))?;
         digest.map_or(Ok(None), |digest| self.info(&parse(&digest)?))
     }
 
@@ -78,13 +78,13 @@ impl EmbeddedStore {
     /// Fails for a blob without a row: a file alone may be one that a collector is about to remove.
     fn check_row(&self, digest: &Digest) -> Result<()> {
         let has_row = self.inner.database.read(|transaction| has_row(transaction, digest));
-        match has_row.attempt(|| format!("cannot look for blob {digest}"))? {
+        match has_row.attempt(|| format!("cannot look up blob {digest}"))? {
             true => Ok(()),
             false => Err(not_found(digest)),
         }
     }
 
-    /// What is known of a blob. One whose file is gone or has another size is not there: it is written
+    /// Returns the metadata of a blob. One whose file is missing or has another size counts as missing: it is written
     /// again by whoever needs it.
     pub(crate) fn find(&self, transaction: &Transaction<'_>, digest: &Digest) -> Result<Option<BlobInfo>> {
         let key = digest.to_string();
@@ -131,7 +131,8 @@ impl EmbeddedStore {
                 transaction.execute(insert, params![digest.to_string(), size, now()]).map_err(failed)?;
             }
             merge(transaction, &digest, meta)?;
-            let not_there = || Error::new(ErrorKind::NotFound, format!("blob {digest} went while it was stored"));
+            let not_there =
+                || Error::new(ErrorKind::NotFound, format!("blob {digest} was removed while it was being stored"));
             self.find(transaction, &digest)?.ok_or_else(not_there)
         });
         committed.attempt(|| format!("cannot store blob {digest}"))
@@ -165,7 +166,7 @@ pub(crate) fn has_row(transaction: &Transaction<'_>, digest: &Digest) -> Result<
     Ok(select.query_row([digest.to_string()], |_| Ok(())).optional().map_err(failed)?.is_some())
 }
 
-/// What a query about one thing answers.
+/// Returns the result of a query for a single row.
 pub(crate) fn rows<T>(
     transaction: &Transaction<'_>,
     sql: &str,
@@ -177,7 +178,7 @@ pub(crate) fn rows<T>(
     rows.collect::<Result<_, _>>().map_err(failed)
 }
 
-/// A digest that the database has.
+/// Returns a digest that the database has.
 pub(crate) fn parse(text: &str) -> Result<Digest> {
     text.parse().map_err(|error: Error| Error::corrupt("the database of the store is damaged").with_source(error))
 }

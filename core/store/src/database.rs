@@ -110,7 +110,7 @@ impl fmt::Debug for Database {
     }
 }
 
-/// The time, in seconds since 1970. It decides what is collected first, never what is exported.
+/// Returns the time, in seconds since 1970. It determines the order of collection, never the contents of exports.
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)

@@ -92,7 +92,7 @@ impl EmbeddedStore {
         Ok(Self { inner: self.inner.clone(), lease: Some(Arc::new(lease)) })
     }
 
-    /// Whether this is a view that does not hold a blob or snapshot yet.
+    /// Returns whether this is a view that does not hold a blob or snapshot yet.
     pub(crate) fn must_hold(&self, digest: &Digest) -> bool {
         self.lease.as_ref().is_some_and(|lease| !lease.is_holding(digest))
     }

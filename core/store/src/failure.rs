@@ -16,7 +16,7 @@ pub(crate) fn failed(error: rusqlite::Error) -> Error {
     match kind {
         ErrorKind::Unavailable => failed.retryable(),
         ErrorKind::Corrupt => {
-            failed.with_hint("store.db is damaged; the blobs beside it are files that are named by their digests")
+            failed.with_hint("store.db is damaged; the blobs beside it are files named by their digests")
         }
         _ => failed,
     }

@@ -30,7 +30,7 @@ pub(crate) fn open(path: &Path, patience: Duration) -> Result<Frozen> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Frozen { connection: connect(path, "immutable=1", patience)?, copy: None });
         }
-        found => found.attempt(|| format!("cannot look at {}", log.display()))?,
+        found => found.attempt(|| format!("cannot access {}", log.display()))?,
     };
     // A process died, or the directory is a copy: the log is replayed in a copy of both.
     let copy = ScratchDirectory::new_in(&std::env::temp_dir())?;

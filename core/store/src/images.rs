@@ -17,7 +17,7 @@ impl ImageStore for EmbeddedStore {
 
     fn image(&self, name: &ImageName) -> Result<Option<StoredImage>> {
         let find = |transaction: &Transaction<'_>| find(transaction, name);
-        self.inner.database.read(find).attempt(|| format!("cannot look for image {name}"))
+        self.inner.database.read(find).attempt(|| format!("cannot look up image {name}"))
     }
 
     fn images(&self) -> Result<Vec<(ImageName, StoredImage)>> {

@@ -20,7 +20,7 @@ impl StoreKind for EmbeddedStores {
         StoreInfo {
             scheme: "dir".into(),
             syntax: "dir:PATH".into(),
-            summary: "a directory on a local disk, which any number of processes share".into(),
+            summary: "a directory on a local disk, shared by any number of processes".into(),
         }
     }
 
@@ -43,19 +43,19 @@ fn check(value: &OsStr) -> Result<()> {
         return Err(Error::option("the path of the image store is empty"));
     }
     if value.as_bytes().starts_with(b"~") {
-        let error = Error::option("its path begins with `~`, which the shell did not replace");
+        let error = Error::option("its path begins with `~`, which the shell did not expand");
         let hint = format!("write $HOME, or ./{} for a directory of that name", path.display());
         return Err(error.with_hint(hint)).attempt(cannot_open);
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(parent) = parent.filter(|parent| !may_be_directory(parent)) {
-        let error = Error::option(format!("there is no directory {}", parent.display()));
+        let error = Error::option(format!("directory {} does not exist", parent.display()));
         return Err(error.with_hint("create it, if the path is right")).attempt(cannot_open);
     }
     Ok(())
 }
 
-/// Whether `path` is a directory, as far as this process may know.
+/// Returns whether `path` is a directory, as far as this process may know.
 fn may_be_directory(path: &Path) -> bool {
     match path.metadata() {
         Ok(found) => found.is_dir(),

@@ -39,7 +39,7 @@ impl Lease {
         Ok(Self { database: database.clone(), id, held: Mutex::default(), _file: file })
     }
 
-    /// Whether it is known to hold a blob or snapshot.
+    /// Returns whether it is known to hold a blob or snapshot.
     pub(crate) fn is_holding(&self, digest: &Digest) -> bool {
         self.held.lock().contains(digest)
     }

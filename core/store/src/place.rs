@@ -35,7 +35,7 @@ pub(crate) fn look(root: &Path) -> Result<Place> {
     match fs::metadata(&database) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => check_vacant(root).map(|()| Place::Vacant),
         found => {
-            found.attempt(|| format!("cannot look at {}", database.display()))?;
+            found.attempt(|| format!("cannot access {}", database.display()))?;
             let is_read_only = is_read_only(root)? || is_read_only(&database)?;
             Ok(if is_read_only { Place::ReadOnlyStore } else { Place::Store })
         }
@@ -47,8 +47,8 @@ fn check_vacant(root: &Path) -> Result<()> {
     for entry in fs::read_dir(root).attempt(|| format!("cannot list {}", root.display()))? {
         let name = entry?.file_name();
         if !OWN.iter().any(|own| **own == *name) {
-            let message = format!("it is not an image store, but holds other files, such as {}", name.display());
-            let hint = format!("name an empty or a new directory, such as {}", root.join("longshore").display());
+            let message = format!("it is not an image store, but contains other files, such as {}", name.display());
+            let hint = format!("use a new or empty directory, such as {}", root.join("longshore").display());
             return Err(Error::option(message).with_hint(hint));
         }
     }
@@ -59,6 +59,6 @@ fn is_read_only(path: &Path) -> Result<bool> {
     match accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS) {
         Ok(()) => Ok(false),
         Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Ok(true),
-        Err(error) => Err(error).attempt(|| format!("cannot look at {}", path.display())),
+        Err(error) => Err(error).attempt(|| format!("cannot access {}", path.display())),
     }
 }

@@ -57,7 +57,7 @@ impl Collector for EmbeddedStore {
 
 impl EmbeddedStore {
     /// Forgets the blobs that nothing reaches, in one transaction: whoever looks for one of them
-    /// afterwards does not find it. A dry run only answers which.
+    /// afterwards does not find it. A dry run only returns them.
     fn forget(&self, options: &PruneOptions, pruned: &mut Pruned) -> Result<HashSet<Digest>> {
         let directory = self.root().join("leases");
         let forget = |transaction: &Transaction<'_>| {
@@ -82,7 +82,7 @@ impl EmbeddedStore {
         self.inner.database.read(|transaction| has_row(transaction, digest))
     }
 
-    /// Removes files that still have no row; answers which. A writer makes a file and its row in one
+    /// Removes files that still have no row; returns which. A writer makes a file and its row in one
     /// transaction, so that none is removed from under it.
     fn remove_files(&self, blobs: Vec<(Digest, u64)>) -> Result<Vec<(Digest, u64)>> {
         let mut removed = Vec::new();
@@ -103,7 +103,7 @@ impl EmbeddedStore {
     }
 }
 
-/// What nothing reaches, the one that was used last first.
+/// Returns unreachable blobs, the most recently used first.
 fn loose(transaction: &Transaction<'_>) -> Result<Vec<Loose>> {
     let select = format!(
         "{REACHABLE} SELECT digest, size, EXISTS (SELECT 1 FROM made WHERE made.digest = blobs.digest)

@@ -28,7 +28,7 @@ impl Snapshots for EmbeddedStore {
             Ok(Some(_)) if self.must_hold(chain_id) => self.write_and_hold(chain_id, find),
             found => found,
         };
-        found.attempt(|| format!("cannot look for snapshot {chain_id}"))
+        found.attempt(|| format!("cannot look up snapshot {chain_id}"))
     }
 
     fn prepare(&self) -> Result<Box<dyn SnapshotWriter + '_>> {
@@ -67,7 +67,7 @@ impl EmbeddedStore {
             // overlayfs wants two lower directories where nothing is written.
             let empty = self.root().join(SNAPSHOTS).join("empty");
             let made = fs::create_dir_all(&empty).and_then(|()| empty.canonicalize());
-            layers.push(made.attempt(|| format!("cannot make {}", empty.display()))?);
+            layers.push(made.attempt(|| format!("cannot create {}", empty.display()))?);
         }
         let mount = Mount::overlay(layers);
         Ok(Some(if is_root() { mount } else { mount.with_option("userxattr") }))
@@ -99,7 +99,7 @@ impl EmbeddedStore {
             if let Some(parent) = parent
                 && self.find_snapshot(transaction, &parent.to_string())?.is_none()
             {
-                return Err(Error::new(ErrorKind::NotFound, format!("snapshot {parent} below it does not exist")));
+                return Err(Error::new(ErrorKind::NotFound, format!("its parent snapshot {parent} does not exist")));
             }
             transaction
                 .execute("DELETE FROM snapshots WHERE chain_id = ?1 AND is_root = ?2", params![key, is_root()])
@@ -119,7 +119,7 @@ impl EmbeddedStore {
         })
     }
 
-    /// Forgets the snapshots that nothing needs; answers how many.
+    /// Forgets the snapshots that nothing needs; returns how many.
     pub(crate) fn forget_snapshots(&self, transaction: &Transaction<'_>) -> Result<Amount> {
         let select = format!(
             "{REACHABLE}{NEEDED} SELECT id, size FROM snapshots WHERE chain_id NOT IN (SELECT chain_id FROM needed)"
@@ -161,7 +161,7 @@ impl EmbeddedStore {
         Ok(())
     }
 
-    /// How many snapshots there are.
+    /// Returns the number of snapshots.
     pub(crate) fn count_snapshots(transaction: &Transaction<'_>) -> Result<Amount> {
         let select = "SELECT count(*), ifnull(sum(size), 0) FROM snapshots";
         let row = |row: &rusqlite::Row<'_>| Ok(Amount { count: row.get(0)?, bytes: row.get(1)? });
@@ -169,7 +169,7 @@ impl EmbeddedStore {
     }
 }
 
-/// Whether a directory is part of a mount that this process sees.
+/// Returns whether a directory is part of a mount that this process sees.
 fn is_mounted(mounts: &str, path: &Path) -> bool {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string();
     let ends = |at: usize| !mounts[at + path.len()..].starts_with(|next: char| next.is_ascii_digit());

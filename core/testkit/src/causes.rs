@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// An error with all its causes, in one line.
+/// Returns an error with all its causes, in one line.
 pub(crate) fn full(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

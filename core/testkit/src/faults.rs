@@ -81,7 +81,7 @@ pub enum Fault {
     Cut,
     /// The blob goes on after its end.
     Longer,
-    /// The blob is not there.
+    /// The blob is missing.
     Missing,
 }
 
@@ -207,7 +207,7 @@ impl ExporterInstance for Failing {
 struct FailsToPublish;
 
 impl Staged for FailsToPublish {
-    /// The first turn, so that it fails before files are published.
+    /// Returns the first turn, so that it fails before files are published.
     fn turn(&self) -> Turn {
         Turn::Stream
     }

@@ -274,9 +274,9 @@ fn what_cannot_be_kept_when_an_image_is_taken_apart_is_said() {
     let expected = [
         format!(": the annotations of index {} are left out", below.digest),
         format!(": skipped manifest {}: not found", missing.digest),
-        format!(": skipped attestation {}: the digest that it is about changes", attestation.digest),
-        format!(": skipped {}: the index lists {} for linux/amd64 before it", two.digest, one.digest),
-        format!(": skipped artifact {}: it is no image", artifact.digest),
+        format!(": skipped attestation {}: the digest of its subject changes", attestation.digest),
+        format!(": skipped {}: the index already lists {} for linux/amd64", two.digest, one.digest),
+        format!(": skipped artifact {}: not an image", artifact.digest),
     ];
     assert_eq!(said, expected);
 }
@@ -287,7 +287,7 @@ fn an_index_without_images_cannot_be_taken_apart() {
     let artifact = manifest(&store, &put(&store, "application/vnd.example", b"{}"), &[]);
     let error = take_apart(&index(store, &[artifact]), &Work::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    let expected = "it lists attestations and artifacts only, no image";
+    let expected = "it lists only attestations and artifacts, no image";
     assert!(error.with_causes().ends_with(expected), "{}", error.with_causes());
     let missing = [b"one", b"two"].map(|content| Descriptor::of(MediaType::MANIFEST, content));
     let image = index(MemoryStore::default(), &missing);

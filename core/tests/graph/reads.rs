@@ -117,14 +117,14 @@ fn a_graph_beyond_a_limit_is_refused_with_the_limit() {
     };
     let limits = GraphLimits::default();
     let image = nested(5, 1);
-    let depth = "indexes within indexes, deeper than the limit of 3";
+    let depth = "indexes are nested deeper than the limit of 3";
     assert_eq!(message(&image, GraphLimits { depth: 3, ..limits }), depth);
     assert_eq!(message(&image, GraphLimits { blobs: 4, ..limits }), "more blobs than the limit of 4");
     let bytes = "manifests and configurations have more bytes than the limit of 700";
     assert_eq!(message(&image, GraphLimits { bytes: 700, ..limits }), bytes);
 
     let deep = nested(limits.depth + 2, 1);
-    let expected = format!("indexes within indexes, deeper than the limit of {}", limits.depth);
+    let expected = format!("indexes are nested deeper than the limit of {}", limits.depth);
     assert_eq!(verify(&deep, &work).unwrap().problems, [expected]);
     assert_eq!(inspect(&deep, Detail::Documents, &work).unwrap_err().kind(), ErrorKind::InvalidInput);
 }

@@ -16,7 +16,7 @@ pub struct DockerExporter;
 
 impl ExporterType for DockerExporter {
     const KIND: &'static str = "docker";
-    const SUMMARY: &'static str = "Tarball for docker load, which is an OCI layout too";
+    const SUMMARY: &'static str = "Tarball for docker load that is also an OCI layout";
     type Instance = DockerOptions;
 }
 

@@ -17,7 +17,7 @@ struct Item {
     layers: Vec<String>,
 }
 
-/// The bytes of `manifest.json` for `images`.
+/// Returns the bytes of `manifest.json` for `images`.
 pub(crate) fn document(images: &[NamedImage<'_>], options: &DockerOptions, work: &Work) -> Result<Vec<u8>> {
     let items: Vec<Item> = images.iter().map(|named| item(named, options, work)).collect::<Result<_>>()?;
     json::compact(&items)
@@ -45,7 +45,7 @@ fn item(NamedImage { image, names, .. }: &NamedImage<'_>, options: &DockerOption
     let entry = graph.entry(&chosen)?;
     if !entry.is_image() {
         let message = format!("{} is an artifact, which Docker cannot load", chosen.digest);
-        return Err(Error::new(ErrorKind::Unsupported, message).with_hint("type=oci holds artifacts too"));
+        return Err(Error::new(ErrorKind::Unsupported, message).with_hint("type=oci supports artifacts"));
     }
     // A name by digest is no tag: Docker refuses the whole archive for one.
     let tags: Vec<String> = names.iter().filter(|name| name.digest().is_none()).map(|name| name.familiar()).collect();
@@ -56,7 +56,7 @@ fn item(NamedImage { image, names, .. }: &NamedImage<'_>, options: &DockerOption
     })
 }
 
-/// What was attempted; it names the option, which has a default.
+/// Returns what was attempted; it names the option, which has a default.
 fn seen_by_docker(wanted: &Platform) -> String {
     format!("cannot choose the image that Docker sees (platform={wanted})")
 }

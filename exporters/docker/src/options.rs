@@ -40,11 +40,11 @@ impl Value for Format {
 impl Options for DockerOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
         visitor.option("format", "Layout of the tarball", "combined", &mut self.format)?;
-        let symlinks = "In format=legacy, write a layer that is there already as a symbolic link";
+        let symlinks = "With format=legacy, write a repeated layer as a symbolic link";
         visitor.option("symlinks", symlinks, "true", &mut self.symlinks)?;
         visitor.option(
             "platform",
-            "Platform of the image that Docker sees, if there are several",
+            "Platform that Docker sees of a multi-platform image",
             "that of this machine",
             &mut self.platform,
         )?;
@@ -53,9 +53,8 @@ impl Options for DockerOptions {
 
     fn validate(&self) -> Result<()> {
         match self.format() {
-            Format::Combined if self.symlinks.is_some() => {
-                Err(Error::option("symlinks is for format=legacy").with_hint("format=combined has each layer once"))
-            }
+            Format::Combined if self.symlinks.is_some() => Err(Error::option("symlinks applies only to format=legacy")
+                .with_hint("format=combined writes each layer once")),
             _ => self.image()?.validate(),
         }
     }
@@ -66,7 +65,7 @@ impl DockerOptions {
         self.format.unwrap_or_default()
     }
 
-    /// The options of images in this format.
+    /// Returns the options of images in this format.
     pub(crate) fn image(&self) -> Result<ImageOptions> {
         match self.format() {
             Format::Combined => Ok(self.image.clone()),
@@ -74,12 +73,12 @@ impl DockerOptions {
         }
     }
 
-    /// Whether a layer that is there already is a symbolic link.
+    /// Returns whether a layer that already exists is a symbolic link.
     pub(crate) fn symlinks(&self) -> bool {
         self.symlinks.unwrap_or(true)
     }
 
-    /// The platform that Docker sees of an image for several.
+    /// Returns the platform that Docker sees of an image for several.
     pub(crate) fn platform(&self) -> Platform {
         self.platform.clone().unwrap_or_else(Platform::host)
     }

@@ -216,7 +216,7 @@ fn what_the_format_cannot_hold_is_refused() {
     }
     let spec = OutputSpec::parse("type=docker,symlinks=false,dest=a.tar").unwrap().unwrap();
     let error = Session::new(&exporters()).resolve(&[spec]).unwrap_err();
-    assert_eq!(error.message(), "symlinks is for format=legacy");
+    assert_eq!(error.message(), "symlinks applies only to format=legacy");
     export(vec![sample::image(1, 1)], &dest, ",compression=uncompressed").unwrap();
 }
 

@@ -13,7 +13,7 @@ use longshore_core::{
 use crate::ImageExporter;
 use crate::options::StoreOptions;
 
-/// Brings images into `store`, if there is one, and from there to registries; their names and tags come last.
+/// Brings images into `store`, if any, and from there to registries; their names and tags come last.
 pub(crate) fn stage<'a>(
     images: Vec<NamedImage<'a>>,
     options: &StoreOptions,
@@ -95,7 +95,7 @@ impl Staged for StagedNames<'_> {
             tags.publish().map_err(|error| match &self.names {
                 Some((_, names)) if !names.is_empty() => {
                     let names: Vec<String> = names.iter().map(|(name, _)| name.to_string()).collect();
-                    error.context(format!("the image store has {}, but not every registry", names.join(", ")))
+                    error.context(format!("the image store has {}, but not every registry does", names.join(", ")))
                 }
                 _ => error,
             })?;

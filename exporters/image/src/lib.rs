@@ -14,7 +14,7 @@ pub struct ImageExporter;
 
 impl ExporterType for ImageExporter {
     const KIND: &'static str = "image";
-    const SUMMARY: &'static str = "Image in the image store, and in registries, under its names";
+    const SUMMARY: &'static str = "Image in the image store, and optionally in registries";
     type Instance = StoreOptions;
 }
 

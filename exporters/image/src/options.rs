@@ -40,20 +40,20 @@ impl Options for StoreOptions {
             "none",
             &mut self.dangling_name_prefix,
         )?;
-        let only = "Do that only for an image without other names";
+        let only = "Add PREFIX@DIGEST only to an image without other names";
         visitor.option("dangling-name-empty-only", only, "false", &mut self.dangling_name_empty_only)?;
-        let as_buildkit = "The same, as BuildKit spells it";
+        let as_buildkit = "Same as dangling-name-empty-only, as BuildKit spells it";
         visitor.option("danging-name-empty-only", as_buildkit, "false", &mut self.danging_name_empty_only)?;
-        visitor.option("unpack", "Unpack the layers for this machine, too", "false", &mut self.unpack)?;
-        visitor.option("push", "Push the image under its names, too", "false", &mut self.is_pushed)?;
+        visitor.option("unpack", "Also unpack the layers for this machine", "false", &mut self.unpack)?;
+        visitor.option("push", "Also push the image under its names", "false", &mut self.is_pushed)?;
         self.push.visit(visitor)?;
-        let rewrite = "Refused: times of files are not rewritten yet";
+        let rewrite = "Refused: rewriting file times is not supported yet";
         visitor.option("rewrite-timestamp", rewrite, "false", &mut self.rewrite_timestamp)?;
-        let inline = "Refused: there are no attestations yet";
+        let inline = "Refused: attestations are not supported yet";
         visitor.option("attestation-inline", inline, "false", &mut self.attestation_inline)?;
-        let artifact = "Refused: there are no attestations yet";
+        let artifact = "Refused: attestations are not supported yet";
         visitor.option("oci-artifact", artifact, "false", &mut self.oci_artifact)?;
-        let foreign = "Refused: such layers are not kept apart yet";
+        let foreign = "Refused: non-distributable layers are not supported yet";
         visitor.option("prefer-nondist-layers", foreign, "false", &mut self.prefer_nondist_layers)
     }
 
@@ -68,8 +68,8 @@ impl Options for StoreOptions {
         if let (Some(one), Some(other)) = (self.dangling_name_empty_only, self.danging_name_empty_only)
             && one != other
         {
-            return Err(Error::option("dangling-name-empty-only and danging-name-empty-only say different things")
-                .with_hint("write one of them"));
+            return Err(Error::option("dangling-name-empty-only and danging-name-empty-only contradict each other")
+                .with_hint("give only one of them"));
         }
         if self.is_dangling_only_when_empty() && self.dangling_name_prefix.is_none() {
             return Err(Error::option("dangling-name-empty-only without a prefix does nothing")
@@ -92,22 +92,22 @@ impl Options for StoreOptions {
 }
 
 impl StoreOptions {
-    /// Whether the image goes into the image store.
+    /// Returns whether the image goes into the image store.
     pub(crate) fn is_stored(&self) -> bool {
         self.store.unwrap_or(true)
     }
 
-    /// Whether the layers are unpacked.
+    /// Returns whether the layers are unpacked.
     pub(crate) fn is_unpacked(&self) -> bool {
         self.unpack.unwrap_or(false)
     }
 
-    /// Whether the image is pushed.
+    /// Returns whether the image is pushed.
     pub(crate) fn is_pushed(&self) -> bool {
         self.is_pushed.unwrap_or(false)
     }
 
-    /// Where the images of `result` are pushed; `None` if they are not.
+    /// Opens the repositories to which the images of `result` are pushed; `None` if they are not pushed.
     ///
     /// # Errors
     /// As [`Push::open`].
@@ -115,7 +115,7 @@ impl StoreOptions {
         self.is_pushed().then(|| Push::open(result, &self.image, &self.push, cx)).transpose()
     }
 
-    /// What the outlet of the push, if there is one, can do in `run`.
+    /// Returns `run` with the abilities of the outlet of the push, if any.
     ///
     /// # Errors
     /// As [`ImageOptions::names`].
@@ -131,10 +131,10 @@ impl StoreOptions {
         if self.is_pushed() { self.push.check_result(&self.image, result) } else { Ok(()) }
     }
 
-    /// All names of an image with `digest` that is to be called `names`.
+    /// Returns all names of an image with `digest` and the given `names`.
     ///
     /// # Errors
-    /// A name that is none once the digest is added.
+    /// A name that becomes invalid with the digest.
     pub(crate) fn all_names(&self, names: &[ImageName], digest: &Digest) -> Result<Vec<ImageName>> {
         let mut all = names.to_vec();
         if let Some(prefix) = &self.dangling_name_prefix
@@ -175,7 +175,7 @@ impl StoreOptions {
             ("rewrite-timestamp", self.rewrite_timestamp, "rewriting times of files"),
             ("attestation-inline", self.attestation_inline, "attaching attestations"),
             ("oci-artifact", self.oci_artifact, "attaching attestations"),
-            ("prefer-nondist-layers", self.prefer_nondist_layers, "keeping layers that may not be distributed"),
+            ("prefer-nondist-layers", self.prefer_nondist_layers, "keeping non-distributable layers"),
         ];
         match options.into_iter().find(|(_, value, _)| *value == Some(true)) {
             Some((key, _, what)) => {

@@ -118,12 +118,12 @@ fn options_that_do_not_fit_are_refused_before_the_build() {
         (
             "dangling-name-prefix=a,dangling-name-empty-only=true,danging-name-empty-only=false",
             ErrorKind::InvalidOption,
-            "different things",
-            "write one",
+            "contradict each other",
+            "give only one",
         ),
         ("dangling-name-prefix=UPPER", ErrorKind::InvalidOption, "dangling-name-prefix: `UPPER`", ""),
-        ("push=true", ErrorKind::InvalidOption, "a push without a name goes nowhere", "name=*"),
-        ("push=true,store=false", ErrorKind::InvalidOption, "a push without a name goes nowhere", "name=*"),
+        ("push=true", ErrorKind::InvalidOption, "a push needs a name", "name=*"),
+        ("push=true,store=false", ErrorKind::InvalidOption, "a push needs a name", "name=*"),
         ("push-by-digest=true", ErrorKind::InvalidOption, "without push=true does nothing", "add push=true"),
         ("registry.insecure=true", ErrorKind::InvalidOption, "without push=true does nothing", "add push=true"),
         (

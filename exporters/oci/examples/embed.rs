@@ -47,7 +47,7 @@ pub fn build_and_export(dest: &Path) -> Result<Vec<Response>> {
     Ok(resolved.export(&result, Store::Spool)?)
 }
 
-/// The build. A real one would compile something.
+/// Returns the build. A real one would compile something.
 fn build(directory: &Path) -> Result<BuildResult> {
     let program = directory.join("hello");
     fs::write(&program, "#!/bin/sh\ncat /etc/greeting\n")?;

@@ -29,7 +29,7 @@ impl ExporterInstance for OciOptions {
         let unnamed = names.iter().filter(|names| names.is_empty()).count();
         if unnamed > 1 && !self.is_tar() {
             let message = format!("{unnamed} images without a name would all be tagged `latest` in one layout");
-            return Err(Error::option(message).with_hint("name=* gives each image the names that it brings"));
+            return Err(Error::option(message).with_hint("name=* gives each image its own names"));
         }
         self.image.needs(result, run)
     }

@@ -15,7 +15,7 @@ pub struct RegistryExporter;
 
 impl ExporterType for RegistryExporter {
     const KIND: &'static str = "registry";
-    const SUMMARY: &'static str = "Image in registries, under its names";
+    const SUMMARY: &'static str = "Image in registries";
     type Instance = RegistryOptions;
 }
 

@@ -17,13 +17,13 @@ impl Options for RegistryOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
         self.image.visit(visitor)?;
         self.push.visit(visitor)?;
-        visitor.option("push", "Accepted, as this type always pushes", "true", &mut self.is_pushed)
+        visitor.option("push", "Accepted for compatibility: this type always pushes", "true", &mut self.is_pushed)
     }
 
     fn validate(&self) -> Result<()> {
         self.image.validate()?;
         if self.is_pushed == Some(false) {
-            return Err(Error::option("push=false: type=registry does nothing but push")
+            return Err(Error::option("push=false: type=registry can only push")
                 .with_hint("type=image keeps the image on this machine"));
         }
         self.push.check(&self.image)

@@ -151,10 +151,10 @@ fn a_layer_of_several_images_is_streamed_once() {
 fn options_that_cannot_be_meant_are_refused() {
     let exporters = ExporterRegistry::default().with(RegistryExporter);
     for (options, expected) in [
-        ("name=*?", "a push without a name goes nowhere"),
+        ("name=*?", "a push needs a name"),
         (
             "name=*,force-compression=true,reuse-registry-blobs=true",
-            "force-compression and reuse-registry-blobs exclude each other",
+            "force-compression and reuse-registry-blobs cannot be combined",
         ),
     ] {
         let spec = OutputSpec::parse(&format!("type=registry,{options}")).unwrap().unwrap();

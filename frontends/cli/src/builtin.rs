@@ -14,12 +14,12 @@ use longshore_frontend_rootfs::RootfsFrontend;
 use longshore_frontend_store::StoreFrontend;
 use longshore_store::EmbeddedStores;
 
-/// The exporters, in the order of the reference page.
+/// Returns the exporters, in the order of the reference page.
 pub(crate) fn exporters() -> ExporterRegistry {
     ExporterRegistry::default().with(DockerExporter).with(ImageExporter).with(OciExporter).with(RegistryExporter)
 }
 
-/// The frontends, in the order of the reference page. Registries are read with `client`.
+/// Returns the frontends, in the order of the reference page. Registries are read with `client`.
 pub(crate) fn frontends(client: &Client) -> FrontendRegistry {
     FrontendRegistry::default()
         .with(RootfsFrontend)
@@ -29,7 +29,7 @@ pub(crate) fn frontends(client: &Client) -> FrontendRegistry {
         .with(RegistryFrontend::new(client.clone()))
 }
 
-/// The kinds of image stores. A path without a scheme is of the first kind.
+/// Returns the kinds of image stores. A path without a scheme is of the first kind.
 pub(crate) fn stores() -> StoreRegistry {
     StoreRegistry::default().with(EmbeddedStores)
 }

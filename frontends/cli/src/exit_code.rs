@@ -23,9 +23,9 @@ Exit codes:
     0  done
     1  another error
     2  a bad option or destination; nothing was exported
-    3  a source that is missing, corrupt, or not what it should be
-    4  no permission, no space, or something is busy or out of reach
-  129  ended by SIGHUP
+    3  a source that is missing, corrupt or invalid
+    4  no permission, no space, or a resource is busy or unreachable
+  129  hangup (SIGHUP)
   130  interrupted (SIGINT)
   143  terminated (SIGTERM)";
 
@@ -57,7 +57,7 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// The exit code for an error.
+/// Returns the exit code for an error.
 pub(crate) fn of(error: &anyhow::Error) -> Code {
     match error.downcast_ref::<Error>().map(Error::kind) {
         Some(ErrorKind::InvalidOption) => Code::Usage,

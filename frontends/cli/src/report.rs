@@ -1,4 +1,4 @@
-//! Errors, for people.
+//! Errors, for display.
 
 use longshore_core::Error;
 

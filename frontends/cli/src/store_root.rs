@@ -22,7 +22,7 @@ pub(crate) struct StoreRoot {
 }
 
 impl StoreRoot {
-    /// The store at the address that `--store` gave, or where it is without one.
+    /// Returns the store at the address of `--store`, or the default one.
     pub(crate) fn new(kinds: StoreRegistry, given: Option<OsString>) -> Self {
         Self { kinds: Arc::new(kinds), given }
     }
@@ -36,7 +36,7 @@ impl StoreRoot {
                 // Nobody typed this path, so nobody mistyped it.
                 let parent = path.parent().unwrap_or(&path);
                 let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
-                made.attempt(|| format!("cannot make {}", parent.display()))?;
+                made.attempt(|| format!("cannot create {}", parent.display()))?;
                 self.kinds.open(path.as_os_str())
             }
         };
@@ -66,10 +66,10 @@ impl StoreRoot {
         let place = self.address().map(|address| format!(" in {}", address.display())).unwrap_or_default();
         let yet = if self.given.is_none() { " yet" } else { "" };
         Error::new(ErrorKind::NotFound, format!("there is no image store{yet}{place}"))
-            .with_hint("`longshore import` or an export with type=image makes one; --store names another")
+            .with_hint("`longshore import` or an export with type=image creates one; --store names another")
     }
 
-    /// The address that a person gave.
+    /// Returns the address that a person gave.
     fn named(&self) -> Option<OsString> {
         self.given.clone().or_else(|| variable(VARIABLE))
     }
@@ -90,7 +90,7 @@ fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Where the store is if nobody says. Root of a user namespace is an ordinary user with the user's own store.
+/// Returns the default path of the store. Root of a user namespace is an ordinary user with the user's own store.
 fn default_path() -> Result<PathBuf> {
     if is_root() {
         return Ok("/var/lib/longshore".into());
@@ -98,6 +98,6 @@ fn default_path() -> Result<PathBuf> {
     // A relative path there is to be ignored (XDG base directory specification, "Basics").
     let data = variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let data = data.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    let nowhere = || Error::option("there is no place for the image store: neither XDG_DATA_HOME nor HOME is set");
+    let nowhere = || Error::option("cannot locate the image store: neither XDG_DATA_HOME nor HOME is set");
     data.map(|data| data.join("longshore")).ok_or_else(nowhere).attempt(|| "cannot open the image store".to_owned())
 }

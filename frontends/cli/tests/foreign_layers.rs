@@ -11,7 +11,7 @@ use longshore_core::oci::{Descriptor, Digest, ImageConfig, Index, Manifest, Medi
 use longshore_testkit::sample::{TarOptions, tar_bytes};
 use run::Workdir;
 
-const SKIPPED: &str = "  may not be distributed: stays where its URLs say\n";
+const SKIPPED: &str = "  non-distributable: left at its URLs\n";
 const OCI: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
 const DOCKER: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
 

@@ -152,7 +152,7 @@ fn of_one_platform_twice_the_first_is_kept_and_a_warning_names_both() {
     let [first, second] = [&first, &second].map(|entry| entry["digest"].as_str().unwrap());
 
     let ran = work.ok(&["export", "oci:layout", "--env", "A=1", "-o", "type=oci,dest=new.tar"]);
-    let expected = format!("{digest}: skipped {second}: the index lists {first} for linux/arm64/v8 before it");
+    let expected = format!("{digest}: skipped {second}: the index already lists {first} for linux/arm64/v8");
     assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
     let new = images(&work, "new.tar");
     assert_eq!(new.len(), 2);
@@ -263,8 +263,8 @@ fn what_is_wrong_with_an_archive_is_said() {
         ("docker-archive:null.tar", "`manifest.json` is `null`"),
         ("docker-archive:none.tar", "neither a Docker tarball nor an OCI layout"),
         ("docker-archive:missing.tar", "`b/layer.tar` is not in the archive"),
-        ("docker-archive:outside.tar", "is outside of the archive"),
-        ("docker-archive:twice.tar", "has the path of an entry before it"),
+        ("docker-archive:outside.tar", "is outside the archive"),
+        ("docker-archive:twice.tar", "has the path of an earlier entry"),
         ("docker-archive:config.tar", "has the digest"),
         ("docker-archive:layer.tar", "has the digest"),
         ("docker-archive:text", "not a tar archive: it ends early, after 14 of 512 bytes"),

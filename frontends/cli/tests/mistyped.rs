@@ -35,7 +35,7 @@ fn no_parent_is_made_for_a_file_that_is_written() {
         ("release/other/x.tar", "there is no directory release/other", "make it first: mkdir -p release/other"),
         (
             &absolute,
-            &format!("there is no directory {}", work.path("releses/stable").display()),
+            &format!("directory {} does not exist", work.path("releses/stable").display()),
             &format!("did you mean {meant}?"),
         ),
     ] {
@@ -148,7 +148,7 @@ fn an_output_without_a_type_is_told_what_to_type() {
         }
     }
     let ran = work.run(&["export", "rootfs:tree", "-o", "type=local,dest=out"]);
-    assert!(ran.stderr.starts_with("error: there is no exporter `local`\n"), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: unknown exporter `local`\n"), "{}", ran.stderr);
 }
 
 #[test]

@@ -154,14 +154,16 @@ fn names_are_listed_added_and_taken_away() {
 
     let ran = work.run(&["rm", "a:1", "nobody:1"]);
     assert_eq!(ran.code, Some(3));
-    assert!(ran.stderr.starts_with("error: no name was removed\n  caused by: image docker.io/library/nobody:1 is not"));
+    assert!(
+        ran.stderr.starts_with("error: no names were removed\n  caused by: image docker.io/library/nobody:1 is not")
+    );
     let ran = work.run(&["tag", "nobody:1", "x:1"]);
     assert!(ran.code == Some(3) && ran.stderr.contains("nobody:1 is not in the store"), "{}", ran.stderr);
     let ran = work.run(&["export", "image:bb:1", "-o", "type=oci,dest=x.tar"]);
     assert!(ran.code == Some(3) && ran.stderr.contains("hint: did you mean b:1?"), "{}", ran.stderr);
     assert_eq!(stdout(&work, &["images", "-q"]), quiet, "nothing changed");
 
-    assert_eq!(stdout(&work, &["prune"]), "removed 0 blobs, 0 B in all\n");
+    assert_eq!(stdout(&work, &["prune"]), "removed 0 blobs, 0 B in total\n");
     work.ok(&["rm", "a:1", "b:1", "c:1", "example.com/d"]);
     let dry = stdout(&work, &["prune", "--dry-run"]);
     assert_eq!(dry.lines().count(), 7, "two images of three blobs: {dry}");
@@ -175,7 +177,7 @@ fn keep_storage_keeps_what_was_made() {
     work.write("tree/random", Random::new(1).bytes(100_000));
     work.ok(&["export", "rootfs:tree", "-o", "type=oci,dest=a.tar"]);
     let kept = stdout(&work, &["prune", "--keep-storage", "1MB"]);
-    assert!(kept.contains("kept, though nothing needs it: 1 blob"), "{kept}");
+    assert!(kept.contains("unused but kept: 1 blob"), "{kept}");
     let used: Value = serde_json::from_str(&stdout(&work, &["du", "--json"])).unwrap();
     assert_eq!((&used["usage"]["made"]["count"], &used["total"]["count"]), (&json!(1), &json!(1)));
     assert!(stdout(&work, &["prune"]).contains("removed 1 blob"));
@@ -235,7 +237,7 @@ fn a_platform_that_is_missing_is_listed_and_left_out() {
     for digest in [&arm.manifest, &arm.config, &arm.layers[0].digest] {
         std::fs::remove_file(work.path(&format!("layout/{}", digest.layout_path()))).unwrap();
     }
-    let not_there = format!("linux/arm64  {} is not there\n", arm.manifest);
+    let not_there = format!("linux/arm64  {} is missing\n", arm.manifest);
     assert!(stdout(&work, &["import", "layout"]).ends_with(&format!("  {not_there}")));
     let verified = stdout(&work, &["verify", "image:app:1"]);
     assert!(verified.starts_with("ok sha256:") && verified.ends_with(&not_there), "{verified}");

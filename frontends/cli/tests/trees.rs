@@ -37,7 +37,7 @@ fn the_store_of_the_run_is_left_out_of_the_trees_that_it_is_in() {
     std::fs::create_dir_all(work.path("tree/var")).unwrap();
     std::os::unix::fs::symlink("tree", work.path("link")).unwrap();
     let place = work.path("tree/var/[images]*").canonicalize().unwrap_or_else(|_| work.path("tree/var/[images]*"));
-    let expected = format!("{} left out: it is the store of this run", place.display());
+    let expected = format!("skipped {}: it is the store of this run", place.display());
     let expected_paths = ["etc", "etc/hosts", "var"];
     let mut diff_ids = Vec::new();
     for source in [&["rootfs:tree"][..], &["rootfs:link"], &["scratch", "--layer", "tree"]] {
@@ -82,7 +82,7 @@ fn temporary_files_of_runs_are_left_out() {
     }
     let (images, ran) = export(&work, "store", &["rootfs:tree"]);
     assert_eq!(paths(&work, &images[0], 0), ["longshore-tmp-c", "sub", "sub/.longshore-tm"]);
-    let expected = "tree: 2 files of interrupted or running exports left out, such as tree/.longshore-tmp-a";
+    let expected = "tree: 2 files of interrupted or running exports skipped, such as tree/.longshore-tmp-a";
     assert_eq!(warnings(&ran)[0], expected);
 }
 
@@ -106,7 +106,7 @@ fn directories_of_an_overlay_are_no_trees() {
             set.unwrap();
             for source in [&["rootfs:tree"][..], &["scratch", "--layer", "tree"]] {
                 let expected =
-                    format!("error: {path} has the attribute `{name}`, which is for overlayfs\n{OVERLAY_HINT}");
+                    format!("error: {path} has the attribute `{name}`, which belongs to overlayfs\n{OVERLAY_HINT}");
                 assert_eq!(refused(&work, source), expected);
             }
             removexattr(work.path(path), name).unwrap();
@@ -184,7 +184,7 @@ fn an_error_within_another_file_system_says_how_to_leave_it_out() {
     let error = work.run(&["--store", "store", "export", "rootfs:tree", "-o", "type=oci,dest=o.tar"]);
     let excluded = work.run(&["export", "rootfs:tree", "--exclude", "proc", "-o", "type=oci,dest=o.tar"]);
     assert!(mount(&["umount", "tree/proc"]));
-    let expected = "hint: `proc` is another file system: leave it out with --exclude proc\n";
+    let expected = "hint: `proc` is another file system: skip it with --exclude proc\n";
     assert!(error.stderr.ends_with(expected), "{}", error.stderr);
     assert_eq!(excluded.code, Some(0), "{}", excluded.stderr);
 }

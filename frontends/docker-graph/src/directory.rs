@@ -23,7 +23,7 @@ impl Directory {
     /// Opens the directory at `path`.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) if it is not there.
+    /// [`NotFound`](ErrorKind::NotFound) if it is missing.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let opened = rustix::fs::open(path, DIRECTORY, Mode::empty());
         let fd = opened.map_err(error_of).attempt(|| format!("cannot open {}", path.display()))?;
@@ -47,7 +47,7 @@ impl Directory {
         Ok(file)
     }
 
-    /// Reads a file below of at most `limit` bytes; `None` if it is not there.
+    /// Reads a file below of at most `limit` bytes; `None` if it is missing.
     pub(crate) fn read(&self, path: impl AsRef<Path>, limit: u64) -> Result<Option<Vec<u8>>> {
         let path = path.as_ref();
         let file = match self.file(path) {
@@ -72,7 +72,7 @@ impl Directory {
         Ok(Some(text.trim().to_owned()))
     }
 
-    /// The names in a directory below, sorted; none if it is not there.
+    /// Returns the names in a directory below, sorted; none if it is missing.
     pub(crate) fn names(&self, path: impl AsRef<Path>) -> Result<Vec<String>> {
         let directory = match self.directory(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -148,13 +148,13 @@ const QUICK_ATTEMPTS: usize = 100;
 /// Far more than a digest or a number.
 const LINE: u64 = 4 << 10;
 
-/// What is open as a file, with its bytes.
+/// Returns what is open as a file, with its bytes.
 fn regular(fd: OwnedFd) -> Result<(File, u64)> {
     let size = size(&fstat(&fd).map_err(error_of)?)?;
     Ok((File::from(fd), size))
 }
 
-/// The bytes of a regular file.
+/// Returns the bytes of a regular file.
 fn size(stat: &Stat) -> Result<u64> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Ok(stat.st_size.cast_unsigned()),
@@ -174,10 +174,10 @@ fn error_of(errno: Errno) -> Error {
 /// Why a file of an image cannot be opened. dockerd has extracted it, so what cannot be was made since.
 fn error_in_image(errno: Errno) -> Error {
     Error::corrupt(match errno {
-        Errno::LOOP => "symbolic links on the way to it lead in a circle",
-        Errno::NOTDIR => "what should be its directory is none",
+        Errno::LOOP => "its path has a loop of symbolic links",
+        Errno::NOTDIR => "a parent in its path is not a directory",
         Errno::XDEV => "another file system is mounted there",
-        Errno::INVAL | Errno::NAMETOOLONG => "no file can be called so",
+        Errno::INVAL | Errno::NAMETOOLONG => "its name is not a valid file name",
         errno => return error_of(errno),
     })
 }

@@ -21,7 +21,7 @@ pub(crate) enum Driver {
 }
 
 impl Driver {
-    /// The directory, in the data root, of all layers.
+    /// Returns the directory, in the data root, of all layers.
     pub(crate) fn home(self) -> &'static str {
         match self {
             Self::Overlay2 => "overlay2",
@@ -32,7 +32,7 @@ impl Driver {
         }
     }
 
-    /// The directory, in its home, of the files of a layer.
+    /// Returns the directory, in its home, of the files of a layer.
     pub(crate) fn files(self, cache_id: &str) -> PathBuf {
         match self {
             Self::Overlay2 | Self::FuseOverlayfs => Path::new(cache_id).join("diff"),
@@ -48,7 +48,7 @@ impl Driver {
         }
     }
 
-    /// How the directory of a layer says what is deleted; `None` where it holds the layers below, too.
+    /// Returns the whiteout format of layer directories; `None` if they contain the lower layers, too.
     pub(crate) fn whiteouts(self) -> Option<Whiteouts> {
         match self {
             Self::Overlay2 => Some(Whiteouts::Overlay),

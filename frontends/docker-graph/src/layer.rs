@@ -33,38 +33,38 @@ impl StoredLayer {
     /// Finds the layer with this chain ID, which must have this diffID, on top of `parent`.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) if it is not there; metadata that contradicts itself.
+    /// [`NotFound`](ErrorKind::NotFound) if it is missing; metadata that contradicts itself.
     pub(crate) fn find(root: &Arc<Root>, chain_id: &Digest, diff_id: &Digest, parent: Option<&Digest>) -> Result<Self> {
         let at = place(chain_id);
         let line = |file: &str| root.image.read_line(at.join(file));
         let gone = || {
-            Error::new(ErrorKind::NotFound, format!("layer {chain_id} is not there"))
-                .with_hint("was the image removed while it was read?")
+            Error::new(ErrorKind::NotFound, format!("layer {chain_id} not found"))
+                .with_hint("was the image removed while it was being read?")
         };
         let is = |what: &str, found: String, expected: String| match found == expected {
             true => Ok(()),
             false => {
                 let found = found.escape_debug();
-                Err(Error::corrupt(format!("layer {chain_id} says that its {what} is `{found}`, not {expected}")))
+                Err(Error::corrupt(format!("layer {chain_id} has the {what} `{found}`, expected {expected}")))
             }
         };
         is("diffID", line("diff")?.ok_or_else(gone)?, diff_id.to_string())?;
         let expected = parent.map_or_else(|| "none".to_owned(), ToString::to_string);
         is("parent", line("parent")?.unwrap_or_else(|| "none".to_owned()), expected)?;
         if root.image.read(at.join("descriptor.json"), SEEN_LIMIT)?.is_some() {
-            let message = format!("layer {chain_id} is one that only its publisher distributes");
+            let message = format!("layer {chain_id} is a foreign layer, which only its publisher distributes");
             return Err(Error::new(ErrorKind::Unsupported, message).with_hint("Docker for Windows has such layers"));
         }
         let missing = || Error::corrupt(format!("layer {chain_id} has no `cache-id`"));
         let cache_id = line("cache-id")?.ok_or_else(missing)?;
         if cache_id.is_empty() || !cache_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            let message = format!("layer {chain_id} has the cache-id `{}`, which is none", cache_id.escape_debug());
+            let message = format!("layer {chain_id} has the invalid cache-id `{}`", cache_id.escape_debug());
             return Err(Error::corrupt(message));
         }
         Ok(Self { root: root.clone(), chain_id: chain_id.clone(), diff_id: diff_id.clone(), cache_id })
     }
 
-    /// The bytes of its tar archive; `None` if there is no tar-split to tell.
+    /// Returns the bytes of its tar archive; `None` if there is no tar-split to tell.
     ///
     /// The file `size` says something else: the sizes of what is in the directory, symbolic links among it.
     ///
@@ -87,18 +87,18 @@ impl StoredLayer {
         sum().map(Some).map_err(|error| self.not_whole(error))
     }
 
-    /// The directory of its files.
+    /// Returns the directory of its files.
     pub(crate) fn files(&self) -> Result<Directory> {
         let files = self.root.home.directory(self.root.driver.files(&self.cache_id));
         files.map_err(|error| match error.kind() {
             ErrorKind::NotFound => error
-                .context(format!("the files of layer {} are gone", self.diff_id))
-                .with_hint("was the image removed while it was read?"),
+                .context(format!("the files of layer {} are missing", self.diff_id))
+                .with_hint("was the image removed while it was being read?"),
             _ => error,
         })
     }
 
-    /// Its tar-split from the start; `None` if it is not there.
+    /// Returns its tar-split from the start; `None` if it is missing.
     fn tar_split(&self) -> Result<Option<Parts<Box<dyn Read + Send>>>> {
         let file = match self.root.image.file(place(&self.chain_id).join("tar-split.json.gz")) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -114,18 +114,18 @@ impl StoredLayer {
         }
     }
 
-    /// Its tar archive, with the content that `files` has.
+    /// Returns its tar archive, with the content that `files` has.
     fn read(&self, files: Files) -> Result<Box<dyn Read + Send + '_>> {
         let gone = || {
-            Error::new(ErrorKind::NotFound, format!("layer {} is gone", self.diff_id))
-                .with_hint("was the image removed while it was read?")
+            Error::new(ErrorKind::NotFound, format!("layer {} is missing", self.diff_id))
+                .with_hint("was the image removed while it was being read?")
         };
         Ok(Box::new(TarReader::new(self.tar_split()?.ok_or_else(gone)?, files)))
     }
 
     fn not_whole(&self, error: Error) -> Error {
         match error.kind() {
-            ErrorKind::Corrupt => error.context(format!("the tar-split of layer {} is not whole", self.diff_id)),
+            ErrorKind::Corrupt => error.context(format!("the tar-split of layer {} is incomplete", self.diff_id)),
             _ => error.context(format!("cannot read the tar-split of layer {}", self.diff_id)),
         }
     }

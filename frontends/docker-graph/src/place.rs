@@ -26,7 +26,7 @@ struct Config {
     userns_remap: Option<String>,
 }
 
-/// The data root of the dockerd of this machine; for an ordinary user, of the one of theirs, if there is one.
+/// Returns the data root of the dockerd of this machine; for an ordinary user, of the one of theirs, if any.
 pub(crate) fn find() -> Result<Place> {
     const SYSTEM: &str = "/var/lib/docker";
     if rustix::process::geteuid().is_root() {
@@ -44,7 +44,7 @@ pub(crate) fn find() -> Result<Place> {
     }
 }
 
-/// What the configuration in `file` says, which need not be there.
+/// Returns the configuration in `file`, which may be missing.
 fn configured(file: &Path, default: PathBuf) -> Result<Place> {
     let config = match fs::read(file) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| Error::input("malformed").with_source(error)),
@@ -58,7 +58,7 @@ fn configured(file: &Path, default: PathBuf) -> Result<Place> {
     Ok(Place { root, driver: config.storage_driver.filter(|driver| !driver.is_empty()) })
 }
 
-/// The root of the users that containers are mapped to: `UID.GID` in the data root.
+/// Returns the root of the users that containers are mapped to: `UID.GID` in the data root.
 fn remapped(root: &Path) -> Result<PathBuf> {
     let list = || -> io::Result<Vec<PathBuf>> {
         let entries = fs::read_dir(root)?.collect::<io::Result<Vec<_>>>()?;
@@ -68,15 +68,17 @@ fn remapped(root: &Path) -> Result<PathBuf> {
     match (found.pop(), found.is_empty()) {
         (Some(users), true) => Ok(users),
         (None, _) => {
-            let message = format!("{} has no directory of the users of userns-remap", root.display());
+            let message = format!("{} has no directory for userns-remap users", root.display());
             Err(Error::new(ErrorKind::NotFound, message))
         }
-        (Some(_), false) => Err(Error::option(format!("{} is for several users of userns-remap", root.display()))
-            .with_hint("name the directory of one: docker-graph:ROOT/UID.GID")),
+        (Some(_), false) => {
+            Err(Error::option(format!("{} has directories for several userns-remap users", root.display()))
+                .with_hint("name the directory of one: docker-graph:ROOT/UID.GID"))
+        }
     }
 }
 
-/// Whether a directory is called `UID.GID`.
+/// Returns whether a directory is called `UID.GID`.
 pub(crate) fn is_users(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     name.split_once('.').is_some_and(|(uid, gid)| is_number(uid) && is_number(gid))
@@ -115,7 +117,7 @@ mod tests {
     fn what_cannot_be_known_is_an_error() {
         let error = |config, directories: &[&str]| place(Some(config), directories).unwrap_err().with_causes();
         assert!(error("{", &[]).contains("daemon.json: malformed"));
-        assert!(error(r#"{"userns-remap":"a"}"#, &["image"]).contains("no directory of the users"));
-        assert!(error(r#"{"userns-remap":"a"}"#, &["1.1", "2.2"]).contains("several users"));
+        assert!(error(r#"{"userns-remap":"a"}"#, &["image"]).contains("no directory for userns-remap users"));
+        assert!(error(r#"{"userns-remap":"a"}"#, &["1.1", "2.2"]).contains("several userns-remap users"));
     }
 }

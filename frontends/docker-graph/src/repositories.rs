@@ -49,12 +49,12 @@ impl Repositories {
         Ok(repositories)
     }
 
-    /// All images that have a tag, each with its tags.
+    /// Returns all images that have a tag, each with its tags.
     pub(crate) fn all(&self) -> Vec<Found> {
         self.found(|name| name.is_tagged())
     }
 
-    /// The images that `reference` stands for, as `docker` reads it: a name, else an image ID of `ids` or
+    /// Returns the images that `reference` stands for, as `docker` reads it: a name, else an image ID of `ids` or
     /// the start of one. With `all_tags`, a name alone stands for all tags of it.
     pub(crate) fn find(&self, reference: &str, all_tags: bool, ids: &[Digest]) -> Result<Vec<Found>> {
         if let Some(id) = reference.parse::<Digest>().ok().filter(|id| ids.contains(id)) {
@@ -77,8 +77,8 @@ impl Repositories {
         let mut matching = ids.iter().filter(|id| is_start && id.hex().starts_with(start));
         match (matching.next(), matching.next()) {
             (Some(id), None) => Ok(vec![Found { id: id.clone(), names: Vec::new() }]),
-            (Some(_), Some(_)) => Err(Error::option(format!("`{reference}` is the start of several image IDs"))
-                .with_hint("write more of the ID")),
+            (Some(_), Some(_)) => Err(Error::option(format!("`{reference}` matches several image IDs"))
+                .with_hint("use more digits of the ID")),
             (None, _) => Err(self.missing(reference)),
         }
     }
@@ -93,15 +93,17 @@ impl Repositories {
     }
 
     fn missing(&self, reference: &str) -> Error {
-        let error = Error::new(ErrorKind::NotFound, format!("there is no image `{}`", reference.escape_debug()));
+        let error = Error::new(ErrorKind::NotFound, format!("no such image `{}`", reference.escape_debug()));
         let names: Vec<String> = self.names.iter().map(|(name, _)| name.familiar()).collect();
         match nearest(reference, names.iter().map(String::as_str)) {
             Some(near) => error.with_hint(format!("did you mean {near}?")),
             None if names.is_empty() => error.with_hint("no image has a tag: name one by its ID"),
-            None if names.len() > SHOWN => {
-                error.with_hint(format!("there are {} and {} more", names[..SHOWN].join(", "), names.len() - SHOWN))
-            }
-            None => error.with_hint(format!("there are {}", names.join(", "))),
+            None if names.len() > SHOWN => error.with_hint(format!(
+                "available images: {} and {} more",
+                names[..SHOWN].join(", "),
+                names.len() - SHOWN
+            )),
+            None => error.with_hint(format!("available images: {}", names.join(", "))),
         }
     }
 }

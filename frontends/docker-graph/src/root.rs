@@ -43,38 +43,38 @@ impl Root {
         });
         let opened = opened.map_err(|error| match (error.kind(), error.hint()) {
             (ErrorKind::NotFound, None) => error.with_hint("name another root: docker-graph:/DIRECTORY:NAME"),
-            (ErrorKind::Denied, None) => error.with_hint("Docker's storage is for root"),
+            (ErrorKind::Denied, None) => error.with_hint("only root may read Docker's storage"),
             _ => error,
         });
         opened.attempt(|| format!("cannot read Docker's storage in {}", path.display()))
     }
 
-    /// What images are called.
+    /// Returns the names of images.
     pub(crate) fn repositories(&self) -> Result<Repositories> {
         let read = self.image.read("repositories.json", REPOSITORIES_LIMIT)?;
         let parsed = read.map_or_else(|| Ok(Repositories::default()), |bytes| Repositories::parse(&bytes));
         parsed.attempt(|| format!("cannot read {}", self.image.path().join("repositories.json").display()))
     }
 
-    /// The IDs of all images.
+    /// Returns the IDs of all images.
     pub(crate) fn ids(&self) -> Result<Vec<Digest>> {
         let names = self.image.names("imagedb/content/sha256")?;
         Ok(names.into_iter().filter_map(|name| format!("sha256:{name}").parse().ok()).collect())
     }
 
-    /// The configuration of an image, which has its ID as digest.
+    /// Returns the configuration of an image, which has its ID as digest.
     pub(crate) fn config(&self, id: &Digest) -> Result<Vec<u8>> {
         let read = self.image.read(Path::new("imagedb/content/sha256").join(id.hex()), CONFIG_LIMIT)?;
-        let config = read.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("image {id} is not there")))?;
+        let config = read.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("image {id} not found")))?;
         let found = Digest::of(&config);
         if found != *id {
             return Err(Error::corrupt(format!("the config of image {id} has the digest {found}"))
-                .with_hint("Docker's storage was changed by something else than Docker"));
+                .with_hint("Docker's storage was changed by something other than Docker"));
         }
         Ok(config)
     }
 
-    /// The image that an image was built on, as Docker notes it for what was built or loaded here.
+    /// Returns the image that an image was built on, as Docker notes it for what was built or loaded here.
     pub(crate) fn parent(&self, id: &Digest) -> Result<Option<Digest>> {
         let path = Path::new("imagedb/metadata/sha256").join(id.hex()).join("parent");
         let read = self
@@ -87,12 +87,13 @@ impl Root {
 
 fn parse(driver: &str) -> Result<Driver> {
     Driver::from_str(driver).map_err(|_| {
-        let message = format!("images of Docker's storage driver `{}` are not read", driver.escape_debug());
-        Error::new(ErrorKind::Unsupported, message).with_hint(format!("those of {} are", Driver::VARIANTS.join(", ")))
+        let message = format!("Docker's storage driver `{}` is not supported", driver.escape_debug());
+        Error::new(ErrorKind::Unsupported, message)
+            .with_hint(format!("supported drivers: {}", Driver::VARIANTS.join(", ")))
     })
 }
 
-/// The one driver that has images.
+/// Returns the one driver that has images.
 fn choose(root: &Path, present: &[String]) -> Result<Driver> {
     let has_images = |name: &&String| {
         let image = Directory::open(&root.join("image").join(name));
@@ -105,9 +106,9 @@ fn choose(root: &Path, present: &[String]) -> Result<Driver> {
             Err(Error::new(ErrorKind::Unsupported, "this Docker keeps its images in containerd")
                 .with_hint("docker save IMAGE | longshore import -"))
         }
-        ([], []) => Err(Error::new(ErrorKind::NotFound, "it has no images of a storage driver")
+        ([], []) => Err(Error::new(ErrorKind::NotFound, "it has no images of any storage driver")
             .with_hint("name the directory that `docker info` shows as Docker Root Dir")),
-        // No image at all: whatever is asked for is not there.
+        // No image at all: whatever is asked for is missing.
         ([], [driver, ..]) => parse(driver),
         (several, _) => {
             let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();

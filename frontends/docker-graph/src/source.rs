@@ -36,17 +36,17 @@ struct GraphOptions {
 
 impl Options for GraphOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        let regenerate = "Make layers without tar-split anew from their files, which changes the image ID";
+        let regenerate = "Rebuild layers without tar-split from their files, which changes the image ID";
         visitor.option("regenerate", regenerate, "false", &mut self.regenerate)?;
         let driver = "Read the images of this storage driver";
-        visitor.option("driver", driver, "the one that has images", &mut self.driver)?;
-        visitor.option("all-tags", "Take every tag of a NAME without one", "false", &mut self.all_tags)
+        visitor.option("driver", driver, "the one with images", &mut self.driver)?;
+        visitor.option("all-tags", "Select every tag of a NAME without a tag", "false", &mut self.all_tags)
     }
 }
 
 impl Frontend for DockerGraphFrontend {
     fn schemes(&self) -> Vec<SchemeInfo> {
-        let summary = "images in the storage of dockerd, whether it runs or not";
+        let summary = "images in dockerd's storage, whether dockerd runs or not";
         vec![
             SchemeInfo::new(SCHEME, "docker-graph:[ROOT][:NAME]", summary, &mut GraphOptions::default())
                 .with_selection(),
@@ -90,17 +90,17 @@ impl FrontendInstance for Graph {
     }
 }
 
-/// The images that are asked for; all that have a tag, if none is named.
+/// Returns the images that are asked for; all that have a tag, if none is named.
 fn find(root: &Root, reference: &str, all_tags: bool, cx: &FrontendContext<'_>) -> Result<Vec<Found>> {
     let repositories = root.repositories()?;
     for name in &repositories.strange {
-        cx.work().progress.warn(format!("`{}` is not a name of an image: it is left out", name.escape_debug()));
+        cx.work().progress.warn(format!("skipped `{}`: not an image name", name.escape_debug()));
     }
     let found =
         if reference.is_empty() { repositories.all() } else { repositories.find(reference, all_tags, &root.ids()?)? };
     match found.is_empty() {
         true => Err(Error::new(ErrorKind::NotFound, "no image has a tag").with_hint(match &root.ids()?[..] {
-            [] => "there are no images at all".to_owned(),
+            [] => "there are no images".to_owned(),
             [first, rest @ ..] => format!("name one by its ID: {first}, or one of {} others", rest.len()),
         })),
         false => Ok(found),
@@ -129,7 +129,7 @@ impl Opener<'_> {
             chain.iter().zip(&diff_ids).zip(below).map(|((chain_id, diff_id), below)| (chain_id, diff_id, below));
         let layers = self.layers(&steps.collect::<Vec<_>>())?;
         if layers.iter().any(|layer| layer.diff_id().is_none()) {
-            self.cx.work().progress.warn(format!("image {id}: layers are made anew, so it will have another ID"));
+            self.cx.work().progress.warn(format!("image {id}: layers are rebuilt, so its ID changes"));
         }
         let artifact = Artifact::new(layers, config.clone()).with_base(config);
         // The manifest that a digest names is not kept, and the one that is made has another digest.
@@ -174,14 +174,15 @@ impl Opener<'_> {
         Ok(known().entry(chain_id.clone()).or_insert(layer).clone())
     }
 
-    /// The files of a layer whose tar-split is not there.
+    /// Returns the files of a layer whose tar-split is missing.
     fn made_anew(&self, stored: &StoredLayer) -> Result<DirSource> {
         let missing = |hint: &str| Error::corrupt(format!("layer {} has no tar-split", stored.name())).with_hint(hint);
         if !self.regenerate {
-            return Err(missing("add regenerate=true to make it anew from its files; then the image has another ID"));
+            return Err(missing("add regenerate=true to rebuild it from its files, which changes the image ID"));
         }
         let whiteouts = self.root.driver.whiteouts();
-        let whiteouts = whiteouts.ok_or_else(|| missing("its files cannot be told from those of the layers below"))?;
+        let whiteouts =
+            whiteouts.ok_or_else(|| missing("its files cannot be told apart from those of the layers below"))?;
         if self.root.is_remapped {
             return Err(missing("its files have owners of a user namespace, which an image must not have"));
         }

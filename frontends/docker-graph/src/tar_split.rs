@@ -66,7 +66,7 @@ impl<R: Read> Parts<R> {
         Self { lines: BufReader::with_capacity(64 << 10, input), line: Vec::new(), position: 0 }
     }
 
-    /// The next part; `None` at the end. Entries without content, such as directories, are no parts.
+    /// Returns the next part; `None` at the end. Entries without content, such as directories, are no parts.
     ///
     /// # Errors
     /// A line that is not what tar-split writes, or not the next one.
@@ -89,13 +89,13 @@ impl<R: Read> Parts<R> {
 
 fn part(line: &[u8], position: u64) -> Result<Option<Part>> {
     if !line.ends_with(b"\n") {
-        let cut = if line.len() as u64 == LINE_LIMIT { "it is too long" } else { "it is cut" };
+        let cut = if line.len() as u64 == LINE_LIMIT { "it is too long" } else { "it is truncated" };
         return Err(Error::corrupt(cut));
     }
     let malformed = |error: serde_json::Error| Error::corrupt("it is malformed").with_source(error);
     let line: Line<'_> = serde_json::from_slice(line).map_err(malformed)?;
     if line.position != position {
-        return Err(Error::corrupt(format!("it says that it is entry {}", line.position)));
+        return Err(Error::corrupt(format!("it claims to be entry {}", line.position)));
     }
     match line.kind {
         1 if line.size == 0 => Ok(None),
@@ -161,9 +161,9 @@ mod tests {
     #[test]
     fn bad_lines_are_named() {
         for (line, expected) in [
-            (r#"{"type":2,"payload":"AQI=","position":0}"#, "tar-split, entry 0: it is cut"),
+            (r#"{"type":2,"payload":"AQI=","position":0}"#, "tar-split, entry 0: it is truncated"),
             ("{\n", "it is malformed"),
-            ("{\"type\":2,\"payload\":null,\"position\":1}\n", "it says that it is entry 1"),
+            ("{\"type\":2,\"payload\":null,\"position\":1}\n", "it claims to be entry 1"),
             ("{\"type\":3,\"payload\":null,\"position\":0}\n", "unknown type, 3"),
             ("{\"type\":2,\"payload\":\"?\",\"position\":0}\n", "not in base64"),
             ("{\"type\":1,\"name\":\"a\",\"size\":1,\"payload\":null,\"position\":0}\n", "not 8 bytes long"),

@@ -26,7 +26,7 @@ pub(crate) enum Files {
 }
 
 impl Files {
-    /// A file in an archive, for people.
+    /// Returns a file in an archive, for display.
     fn shown(&self, name: &[u8]) -> String {
         let name = String::from_utf8_lossy(name);
         let name = name.trim_start_matches("./").escape_debug();
@@ -139,7 +139,7 @@ impl Content {
     }
 }
 
-/// Whether overlayfs keeps only the attributes of the file here, and its content in a layer below.
+/// Returns whether overlayfs keeps only the attributes of the file here, and its content in a layer below.
 fn is_metacopy(file: &File) -> bool {
     ["trusted.overlay.metacopy", "user.overlay.metacopy"]
         .iter()

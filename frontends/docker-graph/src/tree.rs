@@ -20,12 +20,12 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// The files below `root`.
+    /// Returns the files below `root`.
     pub(crate) fn new(root: Directory) -> Self {
         Self { root, last: None }
     }
 
-    /// The directory of all files.
+    /// Returns the directory of all files.
     pub(crate) fn path(&self) -> &Path {
         self.root.path()
     }
@@ -36,8 +36,8 @@ impl Tree {
     /// [`Corrupt`](ErrorKind::Corrupt): what is there cannot be what dockerd has extracted.
     pub(crate) fn open(&mut self, name: &[u8], size: u64) -> Result<File> {
         let (file, found) = self.find(&relative(name)?).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => Error::new(ErrorKind::NotFound, "it is gone").with_hint(format!(
-                "was the image removed while it was read? If not, overlayfs may keep it in a layer below: {DOCKER_CAN}"
+            ErrorKind::NotFound => Error::new(ErrorKind::NotFound, "it is missing").with_hint(format!(
+                "was the image removed while it was being read? If not, overlayfs may keep it in a layer below: {DOCKER_CAN}"
             )),
             _ => error,
         })?;
@@ -58,10 +58,10 @@ impl Tree {
     }
 }
 
-/// The path below the directory of a layer that a name in its archive stands for. As for dockerd, `..` takes
+/// Returns the path below the directory of a layer that a name in its archive stands for. As for dockerd, `..` takes
 /// away the part before it without a look at the disk.
 fn relative(name: &[u8]) -> Result<PathBuf> {
-    let outside = || Error::corrupt("its name leads out of the layer");
+    let outside = || Error::corrupt("its name points outside the layer");
     let mut parts = Vec::new();
     for part in name.split(|byte| *byte == b'/') {
         match part {

@@ -36,7 +36,7 @@ struct RegistrySourceOptions {
 
 impl Options for RegistrySourceOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        let help = "Take along what refers to the image: signatures, SBOMs";
+        let help = "Include referrers of the image, such as signatures and SBOMs";
         visitor.option("referrers", help, "false", &mut self.referrers)
     }
 }
@@ -80,7 +80,7 @@ impl FrontendInstance for Remote {
     }
 }
 
-/// What refers to an image, to the images of its platforms, and to what refers to them; each once, and after
+/// Returns the referrers of an image, of the images of its platforms, and of those referrers; each once, and after
 /// what it refers to.
 fn referrers(repository: &PullRepository, root: &Descriptor, work: &Work) -> Result<Vec<Descriptor>> {
     let mut subjects = vec![root.clone()];

@@ -14,12 +14,12 @@ use longshore_core::{Context, Error, Progress, Result};
 
 use crate::options::LayerOptions;
 
-/// The layer that `PATH[:DEST]` is.
+/// Returns the layer that `PATH[:DEST]` is.
 ///
 /// `DEST` is absolute, so a colon in `PATH` is only taken for the separator where a slash follows it.
 ///
 /// # Errors
-/// A path that is not there, cannot be read, or is neither a directory nor a tar archive; a `DEST` with `..`.
+/// A path that does not exist, cannot be read, or is neither a directory nor a tar archive; a `DEST` with `..`.
 pub fn layer(text: &str, options: &LayerOptions, progress: &Progress) -> Result<Layer> {
     let (path, destination) = match text.rfind(":/") {
         Some(at) if !Path::new(text).exists() => (&text[..at], Rules::parse_destination(&text[at + 1..])?),
@@ -38,7 +38,7 @@ pub fn layer(text: &str, options: &LayerOptions, progress: &Progress) -> Result<
     }
 }
 
-/// A directory as a layer.
+/// Returns a directory as a layer.
 pub(crate) fn directory(
     path: &Path,
     step: String,
@@ -70,7 +70,7 @@ fn history(step: String) -> History {
     History { created_by: Some(step), comment: Some("longshore".to_owned()), ..History::default() }
 }
 
-/// The patterns of the `.dockerignore` at the top of a directory.
+/// Returns the patterns of the `.dockerignore` at the top of a directory.
 fn dockerignore(directory: &Path, progress: &Progress) -> Result<Patterns> {
     let path = directory.join(".dockerignore");
     let text = match fs::read_to_string(&path) {

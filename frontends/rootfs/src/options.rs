@@ -22,12 +22,12 @@ impl LayerOptions {
         parse_for(owner, attrs)
     }
 
-    /// The user and group that own every file, if they are given.
+    /// Returns the user and group that own every file, if they are given.
     pub(crate) fn owner(&self) -> Option<(u32, u32)> {
         self.owner.map(|Owner(uid, gid)| (uid, gid))
     }
 
-    /// The files that are left out.
+    /// Returns the files that are left out.
     pub(crate) fn excludes(&self) -> Patterns {
         self.exclude.clone().map(|Excludes(patterns)| patterns).unwrap_or_default()
     }
@@ -35,10 +35,10 @@ impl LayerOptions {
 
 impl Options for LayerOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        visitor.option("owner", "Make one user and group the owner of every file", "as they are", &mut self.owner)?;
+        visitor.option("owner", "Set the owner of every file", "as they are", &mut self.owner)?;
         visitor.option(
             "exclude",
-            "Leave out files that match these patterns of .dockerignore",
+            "Exclude files that match these .dockerignore patterns",
             "none; a .dockerignore in the directory applies",
             &mut self.exclude,
         )
@@ -59,7 +59,7 @@ impl Value for Owner {
         let number = |text: &str| text.parse::<u32>().ok().filter(|id| *id != u32::MAX);
         let owner = text.split_once(':').and_then(|(uid, gid)| Some(Self(number(uid)?, number(gid)?)));
         owner.ok_or_else(|| {
-            Error::option(format!("expected UID:GID in numbers, not `{}`", text.escape_debug()))
+            Error::option(format!("expected numeric UID:GID, not `{}`", text.escape_debug()))
                 .with_hint("for root write 0:0")
         })
     }

@@ -33,7 +33,7 @@ impl Frontend for RootfsFrontend {
                 let NoOptions = parse_of_source("scratch", &source.attrs)?;
                 Ok(Box::new(Scratch { platform }))
             }
-            ("scratch", value) => Err(Error::option(format!("`scratch` has no `:{}`", value.escape_debug()))),
+            ("scratch", value) => Err(Error::option(format!("`scratch` takes no value: `:{}`", value.escape_debug()))),
             (_, "") => Err(Error::option("`rootfs` without a directory").with_hint("write rootfs:DIR")),
             (scheme, path) => {
                 let options = parse_of_source(scheme, &source.attrs)?;
@@ -76,7 +76,7 @@ fn root(path: &Path, options: &LayerOptions, cx: &FrontendContext<'_>) -> Result
     let found = path.metadata().attempt(|| format!("cannot read rootfs:{}", path.display()))?;
     if !found.is_dir() {
         return Err(Error::input(format!("rootfs:{} is not a directory", path.display()))
-            .with_hint("for an archive write: scratch --layer ARCHIVE"));
+            .with_hint("for an archive, use scratch --layer ARCHIVE"));
     }
     directory(path, "rootfs".to_owned(), Vec::new(), options, &cx.work().progress)
 }

@@ -12,8 +12,8 @@ pub(crate) struct Found {
     pub(crate) image: StoredImage,
 }
 
-/// The images that `reference` stands for: a name, else the digest of an image or of its configuration, or the
-/// start of one. With `all_tags`, a name alone stands for all tags of it.
+/// Returns the images that `reference` stands for: a name, else the digest of an image or of its configuration, or
+/// the start of one. With `all_tags`, a name alone stands for all tags of it.
 pub(crate) fn find(store: &dyn ImageStore, reference: &str, all_tags: bool) -> Result<Vec<Found>> {
     let name = reference.parse::<ImageName>();
     if let Ok(name) = &name {
@@ -36,8 +36,8 @@ pub(crate) fn find(store: &dyn ImageStore, reference: &str, all_tags: bool) -> R
             [] => {}
             [image] => return Ok(vec![Found { names: Vec::new(), image: (*image).clone() }]),
             _ => {
-                let message = format!("`{reference}` is the start of several image IDs");
-                return Err(Error::option(message).with_hint("write more of the ID"));
+                let message = format!("`{reference}` matches several image IDs");
+                return Err(Error::option(message).with_hint("use more digits of the ID"));
             }
         }
     }
@@ -60,8 +60,8 @@ fn named(store: &dyn ImageStore, name: &ImageName, all_tags: bool) -> Result<Vec
     Ok(found)
 }
 
-/// What an image is known by: its digest and, for one platform, that of its configuration. A manifest that
-/// cannot be read has no more than its digest; whoever exports it is told why.
+/// Returns the identity of an image: its digest and, for a single platform, that of its configuration. A manifest
+/// that cannot be read has no more than its digest; whoever exports it is told why.
 fn ids(store: &dyn ImageStore, image: &StoredImage) -> Vec<Digest> {
     let root = &image.root;
     let manifest = read(store, root, MANIFEST_LIMIT).and_then(|bytes| parse_manifest(root, &bytes));
@@ -74,6 +74,6 @@ fn missing(name: &ImageName, present: Vec<String>) -> Error {
     // In full, names of different images share a long start.
     match nearest(&name.familiar(), present.iter().map(String::as_str)) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
-        None => error.with_hint("`longshore images` lists what is there"),
+        None => error.with_hint("`longshore images` lists the names"),
     }
 }

@@ -25,8 +25,8 @@ struct StoreOptions {
 
 impl Options for StoreOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        visitor.option("all-tags", "Take every tag of a NAME without one", "false", &mut self.all_tags)?;
-        let help = "Take along what refers to the image: signatures, SBOMs";
+        visitor.option("all-tags", "Select every tag of a NAME without a tag", "false", &mut self.all_tags)?;
+        let help = "Include referrers of the image, such as signatures and SBOMs";
         visitor.option("referrers", help, "true", &mut self.referrers)
     }
 }
@@ -63,7 +63,7 @@ impl FrontendInstance for Named {
         let open = |Found { names, image: StoredImage { root, mut referrers, .. } }| {
             referrers.retain(|_| self.referrers);
             for descriptor in [&root].into_iter().chain(&referrers) {
-                let message = || format!("image {reference}: blob {} is gone", descriptor.digest);
+                let message = || format!("image {reference}: blob {} is missing", descriptor.digest);
                 store.info(&descriptor.digest)?.ok_or_else(|| Error::new(ErrorKind::NotFound, message()))?;
             }
             let existing = Existing::new(root, store.clone()).with_referrers(referrers);

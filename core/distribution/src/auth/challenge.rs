@@ -16,7 +16,7 @@ impl Challenge {
     }
 }
 
-/// The challenges of all `headers`. What cannot be understood is passed over: another challenge may do.
+/// Returns the challenges of all `headers`. What cannot be understood is passed over: another challenge may do.
 pub(super) fn parse(headers: &[String]) -> Vec<Challenge> {
     let mut challenges = Vec::new();
     for header in headers {
@@ -43,7 +43,7 @@ pub(super) fn cause(headers: &[String]) -> Option<String> {
         None if challenges.is_empty() || challenges.iter().any(is_known) => None,
         None => {
             let schemes: Vec<_> = challenges.iter().map(|challenge| challenge.scheme.as_str()).collect();
-            Some(format!("the challenge wants {}, which is not supported", bounded(&schemes.join(" or "))))
+            Some(format!("the challenge asks for {}, which is not supported", bounded(&schemes.join(" or "))))
         }
     }
 }
@@ -53,7 +53,7 @@ fn next_item<'t>(text: &'t str, challenges: &mut Vec<Challenge>) -> Option<&'t s
     let end = text.find(|c: char| !is_token(c)).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
     if word.is_empty() {
-        // Not a list any more: go on behind the next comma, if there is one.
+        // Not a list any more: go on behind the next comma, if any.
         return text.split_once(',').map(|(_, rest)| rest);
     }
     let value = rest.trim_start_matches([' ', '\t']).strip_prefix('=');

@@ -1,4 +1,4 @@
-//! How registries let us in: what they ask for, and the tokens that they give for our credentials.
+//! Authorization: challenges of registries, and tokens obtained for credentials.
 
 mod challenge;
 mod session;

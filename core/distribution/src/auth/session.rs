@@ -1,4 +1,4 @@
-//! How one registry is convinced: the way that it asked for, and the tokens that we have.
+//! Authorization for one registry: the requested scheme, and cached tokens.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl AuthSession {
         Self { registry, hosts, files, policy, is_insecure, state: Mutex::default(), fetching }
     }
 
-    /// The `Authorization` of a request to `url` that does what `scopes` say, and more of `list`; `None`
+    /// Returns the `Authorization` of a request to `url` with `scopes`, and further ones from `list`; `None`
     /// where nothing is asked for or nothing is known.
     pub(crate) fn header(
         &self,
@@ -161,11 +161,11 @@ impl AuthSession {
         match (user, state.credentials.values().any(Option::is_some)) {
             (Some(user), _) => {
                 format!(
-                    "{registry} does not let {user} do it: check that it may, or log in with `docker login {registry}`"
+                    "{user} is not allowed to do this on {registry}: check its permissions, or log in with `docker login {registry}`"
                 )
             }
-            (None, true) => format!("the token for {registry} does not do: log in with `docker login {registry}`"),
-            (None, false) => format!("no credentials for {registry} are known: log in with `docker login {registry}`"),
+            (None, true) => format!("the token for {registry} does not suffice: log in with `docker login {registry}`"),
+            (None, false) => format!("no credentials for {registry} found: log in with `docker login {registry}`"),
         }
     }
 
@@ -216,8 +216,8 @@ impl AuthSession {
         if url.is_secure || url.is_loopback() || self.is_insecure {
             return Ok(());
         }
-        let message = format!("{url} has no TLS, and credentials are not sent without it");
-        Err(Error::new(ErrorKind::Denied, message).with_hint("registry.insecure=true sends them all the same"))
+        let message = format!("{url} does not use TLS, and credentials are not sent without it");
+        Err(Error::new(ErrorKind::Denied, message).with_hint("registry.insecure=true sends them anyway"))
     }
 
     /// A registry may name any token server, but not lead credentials out of TLS, or to a service of this
@@ -229,7 +229,7 @@ impl AuthSession {
         if is_elsewhere || is_local || is_own {
             return Ok(());
         }
-        let message = format!("{} names the token server {realm}, which is not safe to ask", registry.authority);
+        let message = format!("{} names the token server {realm}, which is not safe to use", registry.authority);
         Err(Error::new(ErrorKind::Denied, message).with_hint("token servers have https URLs"))
     }
 }

@@ -81,7 +81,7 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// Whether it can be used for `wanted` now.
+    /// Returns whether it can be used for `wanted` now.
     pub(super) fn serves(&self, wanted: &Scopes) -> bool {
         self.scopes.contains(wanted) && Instant::now() < self.expires
     }
@@ -196,7 +196,7 @@ impl Fetch<'_> {
 
     fn parse(&self, response: Response, scopes: &Scopes, asked: Instant) -> Result<Token, Failure> {
         // What it holds is secret, so it is not repeated.
-        let invalid = || Failure::from(Error::input(format!("the answer of {} is not a token", self.server.realm)));
+        let invalid = || Failure::from(Error::input(format!("the response of {} is not a token", self.server.realm)));
         let body = response.read(ANSWER_LIMIT)?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| invalid())?;
         let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());
@@ -214,7 +214,7 @@ fn seconds(value: &serde_json::Value) -> Option<u64> {
     (seconds >= 1.0).then_some(seconds.min(DAY) as u64)
 }
 
-/// The header for a name and a password (RFC 7617).
+/// Returns the header for a name and a password (RFC 7617).
 pub(super) fn basic(username: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
 }

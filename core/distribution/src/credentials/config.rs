@@ -58,7 +58,7 @@ impl CredentialFiles {
         Self(files)
     }
 
-    /// The credential for a repository of `host`; `None` if there is none.
+    /// Returns the credential for a repository of `host`; `None` if there is none.
     ///
     /// # Errors
     /// A file that cannot be read or is not what it should be; a helper that fails.
@@ -127,7 +127,8 @@ impl File {
     }
 }
 
-/// How files may call a registry, the most specific first: Podman's keys may have parts of a repository.
+/// Returns the keys that files may use for a registry, the most specific first: Podman's keys may have parts of a
+/// repository.
 fn keys(host: &str, repository: &str) -> Vec<String> {
     let hosts: Vec<String> = match DOCKER_HUB.contains(&host) {
         true => DOCKER_HUB.map(str::to_owned).to_vec(),

@@ -22,7 +22,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How often a running helper is looked at.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What a helper answers with when it has nothing.
+/// The output of a helper without a matching credential.
 const NOT_FOUND: &str = "credentials not found in native keychain";
 
 /// Asks `docker-credential-NAME` for the credential of a server; `None` if it has none.
@@ -57,7 +57,7 @@ fn ask(program: &str, server: &str, limit: Duration, cancel: &Cancel) -> Result<
         let _ = sender.send(read.map(|_| output));
     });
     let is_success = wait(&mut child, limit, cancel)?;
-    let unread = |_| Error::new(ErrorKind::Unavailable, "its output does not end");
+    let unread = |_| Error::new(ErrorKind::Unavailable, "it does not close its output");
     let output = receiver.recv_timeout(DRAIN).map_err(unread)??;
     if !is_success {
         let said = output.trim();
@@ -73,7 +73,7 @@ fn wait(child: &mut Child, limit: Duration, cancel: &Cancel) -> Result<bool> {
             return Ok(status.success());
         }
         let stop = cancel.check().err().or_else(|| {
-            let late = || Error::new(ErrorKind::Unavailable, format!("no answer in {} s", limit.as_secs()));
+            let late = || Error::new(ErrorKind::Unavailable, format!("no response within {} s", limit.as_secs()));
             (Instant::now() >= until).then(late)
         });
         if let Some(error) = stop {
@@ -95,7 +95,7 @@ struct Answer {
 
 fn parse(output: &str) -> Result<Option<Credential>> {
     // The text of a failure may show secrets, so it is not repeated.
-    let answer: Answer = serde_json::from_str(output).map_err(|_| Error::input("its answer is not a credential"))?;
+    let answer: Answer = serde_json::from_str(output).map_err(|_| Error::input("its output is not a credential"))?;
     Ok(match answer {
         Answer { secret, .. } if secret.is_empty() => None,
         Answer { username, secret } if username == "<token>" => Some(Credential::Identity(secret)),

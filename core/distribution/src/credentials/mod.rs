@@ -1,18 +1,18 @@
-//! Who we are: the credentials of this machine and user.
+//! The credentials of this machine and user.
 
 mod config;
 mod helper;
 
 pub(crate) use config::CredentialFiles;
 
-/// What proves who we are to one registry.
+/// A credential for one registry.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Credential {
     /// A name and a password.
     Basic {
         /// The name.
         username: String,
-        /// The password, or whatever the registry takes for one.
+        /// The password, or a token used as one.
         password: String,
     },
     /// An identity token, which the token server takes as a refresh token.
@@ -21,7 +21,7 @@ pub(crate) enum Credential {
     Registry(String),
 }
 
-/// Secrets are not for logs.
+/// Secrets must not be logged.
 impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

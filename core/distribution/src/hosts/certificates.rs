@@ -23,7 +23,7 @@ pub(super) fn read(place: &Path) -> Result<Tls> {
     Ok(tls)
 }
 
-/// The certificates of a file, at least one.
+/// Returns the certificates of a file, at least one.
 pub(super) fn authorities(path: &Path) -> Result<Vec<Certificate<'static>>> {
     let items = items(path)?.into_iter().filter_map(|item| match item {
         PemItem::Certificate(certificate) => Some(certificate),
@@ -31,7 +31,7 @@ pub(super) fn authorities(path: &Path) -> Result<Vec<Certificate<'static>>> {
     });
     let found: Vec<_> = items.collect();
     if found.is_empty() {
-        return Err(Error::input(format!("{} holds no certificate", path.display())));
+        return Err(Error::input(format!("no certificate found in {}", path.display())));
     }
     Ok(found)
 }
@@ -43,7 +43,7 @@ pub(super) fn pair(certificate: &Path, key: &Path) -> Result<ClientCert> {
         PemItem::PrivateKey(key) => Some(key),
         _ => None,
     });
-    let key = keys.next().ok_or_else(|| Error::input(format!("{} holds no private key", key.display())))?;
+    let key = keys.next().ok_or_else(|| Error::input(format!("no private key found in {}", key.display())))?;
     Ok(ClientCert::new_with_certs(&chain, key))
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Hosts {
 type Route = (String, bool, Option<(String, Option<Zone>)>);
 
 impl Hosts {
-    /// The settings of this user first, then those of the machine.
+    /// Returns the settings of this user first, then those of the machine.
     pub(crate) fn from_environment(timeouts: Timeouts) -> Self {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let config = variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")));

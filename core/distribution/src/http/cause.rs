@@ -60,11 +60,11 @@ fn classify(name: &str, error: ureq::Error) -> Failure {
     let unavailable = |text: &str| Error::new(ErrorKind::Unavailable, format!("{name}: {text}"));
     let invalid = || Error::new(ErrorKind::InvalidInput, format!("{name}: {text}"));
     match error {
-        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => nowhere(unavailable("no connection in time")),
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => nowhere(unavailable("connection timed out")),
         ureq::Error::Timeout(Timeout::RecvResponse) => {
-            Failure::because(Reason::Late, unavailable("no answer in time").retryable())
+            Failure::because(Reason::Late, unavailable("timed out waiting for a response").retryable())
         }
-        ureq::Error::Timeout(_) => Failure::broken(unavailable(&format!("no answer in time ({text})"))),
+        ureq::Error::Timeout(_) => Failure::broken(unavailable(&format!("timed out ({text})"))),
         ureq::Error::HostNotFound => unknown_host(name, None),
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => Failure::because(Reason::Final, invalid()),
         ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => {
@@ -101,7 +101,7 @@ fn io_failure(name: &str, error: &io::Error) -> Failure {
     }
 }
 
-/// The library tells both what it found and what the other side says, in words of its own.
+/// Matches the library's wording, both for local findings and for TLS alerts of the peer.
 fn is_about_certificates(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["certificate", "unknownissuer", "unknownca"].iter().any(|word| text.contains(word))
@@ -111,16 +111,16 @@ fn untrusted(name: &str, text: &str) -> Failure {
     let error = Error::new(ErrorKind::Denied, format!("{name}: {text}"));
     let hint = match text {
         text if text.contains("alert") => {
-            "the registry wants another client certificate: client.cert and client.key in \
+            "the registry wants a different client certificate: put client.cert and client.key into \
              ~/.config/longshore/certs.d/HOST:PORT"
         }
-        text if text.contains("not valid for name") => "use a name that the certificate is for",
+        text if text.contains("not valid for name") => "use a name that the certificate is valid for",
         text if text.contains("CaUsedAsEndEntity") => {
-            "that certificate is an authority's own: the registry needs one that is signed by it (CA:FALSE)"
+            "that is the certificate of a CA: the registry needs one signed by the CA (CA:FALSE)"
         }
         _ => {
-            "put the certificate of its authority into ~/.config/longshore/certs.d/HOST:PORT/ca.crt; \
-             registry.insecure=true of an output does without"
+            "put the certificate of its CA into ~/.config/longshore/certs.d/HOST:PORT/ca.crt; \
+             registry.insecure=true of an output skips the check"
         }
     };
     Failure::because(Reason::Untrusted, error.with_hint(hint))

@@ -39,7 +39,7 @@ impl<T: Transport> Connector<T> for Exchanges {
     }
 }
 
-/// Whether a URI is one of this host and port.
+/// Returns whether a URI is one of this host and port.
 pub(super) fn is_of(uri: &Uri, authority: &str) -> bool {
     uri.authority().is_some_and(|own| own.as_str().eq_ignore_ascii_case(authority))
 }
@@ -95,22 +95,22 @@ impl Lines {
             match self.status {
                 // Empty lines may come before a response (RFC 9112, section 2.2).
                 None if line.is_empty() => {}
-                None => self.status = Some(status(line, VERSION).ok_or("the first line is no status line of HTTP")?),
+                None => self.status = Some(status(line, VERSION).ok_or("the first line is not an HTTP status line")?),
                 Some(status) if line.is_empty() => return Ok(Some((status, self.checked))),
                 Some(_) if is_field(line) => {}
-                Some(_) => return Err("a line of the head is no header of HTTP"),
+                Some(_) => return Err("a line of the head is not an HTTP header"),
             }
         }
         let rest = &input[self.checked..];
         let is_foreign = || !rest.iter().zip(VERSION).all(|(byte, expected)| byte == expected);
         if self.status.is_none() && !matches!(rest, [] | [b'\r']) && is_foreign() {
-            return Err("the response does not begin like one of HTTP");
+            return Err("the response does not start like HTTP");
         }
         if input.len() > HEAD_LIMIT { Err("the head is longer than 64 KiB") } else { Ok(None) }
     }
 }
 
-/// The status in `HTTP/1.1 200 OK`.
+/// Returns the status in `HTTP/1.1 200 OK`.
 fn status(line: &[u8], version: &[u8]) -> Option<u16> {
     let rest = line.strip_prefix(version)?;
     let (minor, rest) = rest.split_first()?;
@@ -119,7 +119,7 @@ fn status(line: &[u8], version: &[u8]) -> Option<u16> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Whether a line is a name, a colon and a value (RFC 9112, section 5).
+/// Returns whether a line is a name, a colon and a value (RFC 9112, section 5).
 fn is_field(line: &[u8]) -> bool {
     let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
@@ -212,7 +212,7 @@ impl Head {
         Self { sent: 0, since: Instant::now(), interim: 0, is_continued: false, lines: Lines::default() }
     }
 
-    /// How long the head may still take; the request may say so itself.
+    /// Returns the remaining time for the head; the request may override it.
     fn left(&self, mut timeout: NextTimeout, begun: Instant, limits: &Timeouts) -> NextTimeout {
         let spent = begun.elapsed();
         if let Duration::Exact(after) = timeout.after {

@@ -53,7 +53,7 @@ impl Failure {
         Self { reason, codes: Vec::new(), retry_after: None, error }
     }
 
-    /// What an answer that is not a success says. Reads its body, up to a limit.
+    /// Returns the failure described by an unsuccessful response. Reads its body, up to a limit.
     pub(crate) fn of(what: &str, response: Response) -> Self {
         let status = response.status();
         let (host, own_hint) = (response.url.authority.clone(), response.hint.clone());
@@ -64,9 +64,9 @@ impl Failure {
         let _ = response.into_reader().take(BODY_LIMIT).read_to_end(&mut body);
         let Said { text, codes } = said(&String::from_utf8_lossy(&body));
         let message = match (text.is_empty(), reason_phrase(status)) {
-            (false, _) => format!("{what}: {host} answers {status}: {text}{cause}"),
-            (true, Some(phrase)) => format!("{what}: {host} answers {status} {phrase}{cause}"),
-            (true, None) => format!("{what}: {host} answers with status {status}{cause}"),
+            (false, _) => format!("{what}: {host} returned {status}: {text}{cause}"),
+            (true, Some(phrase)) => format!("{what}: {host} returned {status} {phrase}{cause}"),
+            (true, None) => format!("{what}: {host} returned status {status}{cause}"),
         };
         let mut error = Error::new(kind(status), message);
         if is_temporary(status) {
@@ -78,7 +78,7 @@ impl Failure {
         Self { reason: Reason::Status(status), codes, retry_after, error }
     }
 
-    /// Says what to do about it.
+    /// Adds a hint on what to do.
     pub(crate) fn with_hint(self, hint: String) -> Self {
         Self { error: self.error.with_hint(hint), ..self }
     }
@@ -90,12 +90,12 @@ impl Failure {
         }
     }
 
-    /// Whether the registry gave this error code.
+    /// Returns whether the registry gave this error code.
     pub(crate) fn has_code(&self, code: &str) -> bool {
         self.codes.iter().any(|own| own == code)
     }
 
-    /// Whether the same request may succeed later.
+    /// Returns whether the same request may succeed later.
     pub(crate) fn is_temporary(&self) -> bool {
         match self.reason {
             Reason::Status(status) => is_temporary(status),
@@ -140,9 +140,9 @@ fn kind(status: u16) -> ErrorKind {
 
 fn hint(status: u16) -> Option<&'static str> {
     match status {
-        403 => Some("check that the account of this registry may do it"),
-        405 => Some("it takes no pushes here: is it read-only?"),
-        407 => Some("the proxy wants a name and a password: put them into its URL"),
+        403 => Some("check that the account has permission to do this"),
+        405 => Some("it does not accept pushes here: is it read-only?"),
+        407 => Some("the proxy requires a user name and password: put them into its URL"),
         _ => None,
     }
 }

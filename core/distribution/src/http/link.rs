@@ -15,7 +15,7 @@ struct Link {
 }
 
 impl Link {
-    /// Whether the first `rel` lists this relation; a context of its own (`anchor`) makes it another link.
+    /// Returns whether the first `rel` lists this relation; a context of its own (`anchor`) makes it another link.
     fn has_relation(&self, relation: &str) -> bool {
         let value = |name: &str| self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let relations = value("rel").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Which addresses a registry may lead to: with redirects, places of uploads and token servers.
+//! Which addresses a registry may lead to: with redirects, upload locations and token servers.
 //!
 //! What counts is the address that is connected to, and not the name: a name may have any address, and another one
 //! the next time.
@@ -77,7 +77,7 @@ impl Zone {
     }
 }
 
-/// The IPv4 address in one that stands for it: mapped, compatible, or translated (RFC 4291, RFC 6052).
+/// Returns the IPv4 address in one that stands for it: mapped, compatible, or translated (RFC 4291, RFC 6052).
 fn inner_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let translated = match address.segments() {
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))),
@@ -127,7 +127,7 @@ pub(crate) struct Lead {
 }
 
 impl Lead {
-    /// Whether `url` is on the registry's own host.
+    /// Returns whether `url` is on the registry's own host.
     pub(crate) fn is_own_host(&self, url: &Url) -> bool {
         host(&self.registry).eq_ignore_ascii_case(host(&url.authority))
     }
@@ -153,8 +153,9 @@ impl Lead {
         let target = host(target);
         let what = if target.parse() == Ok(address) { String::new() } else { format!("{target}, which is ") };
         let message = format!("{registry} leads to {what}{address}, {}", zone.name());
-        let hint =
-            format!("if that is meant: internal_addresses = true in ~/.config/longshore/certs.d/{registry}/hosts.toml");
+        let hint = format!(
+            "if that is intended, set internal_addresses = true in ~/.config/longshore/certs.d/{registry}/hosts.toml"
+        );
         Err(Error::new(ErrorKind::Denied, message).with_hint(hint))
     }
 

@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Failure;
 
-/// How often, and after what wait, a request is tried again.
+/// The retry policy: attempts and waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Attempts in a row that may bring no progress.
@@ -73,7 +73,7 @@ impl<'a> Retries<'a> {
         self.failed += 1;
         if self.failed >= self.policy.attempts {
             let attempts = self.policy.attempts;
-            return Err(failure.into_error().context(format!("no success in {attempts} attempts")));
+            return Err(failure.into_error().context(format!("failed after {attempts} attempts")));
         }
         let wait = match failure.retry_after {
             Some(asked) if asked > self.policy.longest_asked => return Err(too_long(failure, asked)),
@@ -82,7 +82,11 @@ impl<'a> Retries<'a> {
         };
         let (next, of) = (self.failed + 1, self.policy.attempts);
         let error = failure.into_error();
-        self.work.progress.warn(format!("{}: trying again in {} ({next} of {of})", error.with_causes(), seconds(wait)));
+        self.work.progress.warn(format!(
+            "{}: retrying in {} (attempt {next} of {of})",
+            error.with_causes(),
+            seconds(wait)
+        ));
         sleep(wait, &self.work.cancel)
     }
 
@@ -108,8 +112,8 @@ pub(crate) fn run<T>(policy: RetryPolicy, work: &Work, mut attempt: impl FnMut()
 
 fn too_long(failure: Failure, asked: Duration) -> Error {
     let error = failure.into_error();
-    Error::new(ErrorKind::Unavailable, format!("{}: it asks to come back in {}", error.message(), seconds(asked)))
-        .with_hint("run it again then: what is there already is not sent again")
+    Error::new(ErrorKind::Unavailable, format!("{}: it asks to retry in {}", error.message(), seconds(asked)))
+        .with_hint("run it again then: what was pushed is not sent again")
         .retryable()
 }
 

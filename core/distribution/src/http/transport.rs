@@ -78,7 +78,7 @@ pub(crate) enum Payload<'a> {
 }
 
 impl Payload<'_> {
-    /// The same body, to be sent now and perhaps again.
+    /// Returns the same body, to be sent now and perhaps again.
     pub(crate) fn reborrow(&mut self) -> Payload<'_> {
         match self {
             Self::None => Payload::None,
@@ -251,7 +251,7 @@ fn tls_config(tls: &Tls) -> TlsConfig {
         .build()
 }
 
-/// The certificate authorities that this machine trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` say where.
+/// Returns the trusted certificate authorities of this machine, including `SSL_CERT_FILE` and `SSL_CERT_DIR`.
 fn platform_roots() -> &'static [Certificate<'static>] {
     static ROOTS: OnceLock<Vec<Certificate<'static>>> = OnceLock::new();
     ROOTS.get_or_init(|| {
@@ -260,7 +260,7 @@ fn platform_roots() -> &'static [Certificate<'static>] {
     })
 }
 
-/// The proxy of the environment for `url`: by scheme, and none for this machine.
+/// Returns the proxy of the environment for `url`: by scheme, and none for this machine.
 fn proxy(url: &Url) -> Result<Option<Proxy>> {
     if url.is_loopback() {
         return Ok(None);

@@ -39,12 +39,12 @@ impl Url {
         Ok(Self { is_secure, authority: authority.as_str().to_ascii_lowercase(), path })
     }
 
-    /// All of it, for a request.
+    /// Returns the whole URL, for a request.
     pub(crate) fn full(&self) -> String {
         format!("{}://{}{}", if self.is_secure { "https" } else { "http" }, self.authority, self.path)
     }
 
-    /// What `reference` means in an answer from here (RFC 3986, section 5.2): a `Location`, a link.
+    /// Resolves `reference` in a response from this URL (RFC 3986, section 5.2): a `Location`, a link.
     pub(crate) fn join(&self, reference: &str) -> Result<Self> {
         let scheme = if self.is_secure { "https" } else { "http" };
         let reference = reference.split('#').next().unwrap_or_default();
@@ -76,14 +76,14 @@ impl Url {
         Self { path, ..self.clone() }
     }
 
-    /// Whether both are of one scheme, host and port: what credentials may go to.
+    /// Returns whether both are of one scheme, host and port: what credentials may go to.
     pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
         let port = if self.is_secure { ":443" } else { ":80" };
         let plain = |authority: &str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
         self.is_secure == other.is_secure && plain(&self.authority) == plain(&other.authority)
     }
 
-    /// Whether it stays on this machine.
+    /// Returns whether it stays on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         is_loopback(&self.authority)
     }
@@ -116,7 +116,7 @@ impl fmt::Display for Url {
     }
 }
 
-/// A URL without a name, a password and a query, which are not for messages.
+/// Returns the URL for messages, without user name, password and query.
 fn without_secrets(text: &str) -> String {
     let text = text.split('?').next().unwrap_or_default();
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
@@ -135,7 +135,7 @@ pub(crate) fn host(authority: &str) -> &str {
     }
 }
 
-/// Whether a host, with or without a port, is this machine.
+/// Returns whether a host, with or without a port, is this machine.
 pub(crate) fn is_loopback(authority: &str) -> bool {
     let host = host(authority);
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())

@@ -51,7 +51,7 @@ fn request(repository: &PullRepository, source: &PullSource, digest: &Digest, fr
         let claimed = response.header("content-range").unwrap_or_default();
         if content_range_start(claimed) != Some(from) {
             let claimed = bounded(claimed);
-            let message = format!("{what}: the registry answers with the range `{claimed}`, asked for `bytes {from}-`");
+            let message = format!("{what}: the registry returned the range `{claimed}`, asked for `bytes {from}-`");
             return Err(Error::corrupt(message).into());
         }
         return Ok((response.into_reader(), length));

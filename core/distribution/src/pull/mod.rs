@@ -50,11 +50,11 @@ impl PullRepository {
         Self(Arc::new(Shared { registry, origin, scopes, work, documents: Mutex::default() }))
     }
 
-    /// What a tag or a digest stands for. Reads and checks the manifest.
+    /// Returns the descriptor of a tag or a digest. Reads and checks the manifest.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) for a missing manifest; a manifest that is not what it says; a registry
-    /// that refuses or is out of reach.
+    /// that refuses or cannot be reached.
     pub fn resolve(&self, reference: &str) -> Result<Descriptor> {
         let expected = reference.contains(':').then(|| reference.parse::<Digest>()).transpose()?;
         let (descriptor, bytes) = self.manifest(reference, expected.as_ref())?;
@@ -107,14 +107,14 @@ impl PullRepository {
                         matches!(failure.reason, Reason::Broken | Reason::Late | Reason::Slow | Reason::Nowhere);
                     mirror.is_dead.fetch_or(is_dead, Ordering::Relaxed);
                     let said = failure.into_error().with_causes();
-                    self.0.work.progress.warn(format!("{said}: asking elsewhere"));
+                    self.0.work.progress.warn(format!("{said}: trying elsewhere"));
                 }
             }
         }
         run(own.endpoint.policy(), &self.0.work, || attempt(own))
     }
 
-    /// The address that is asked when one has failed.
+    /// Returns the address that is asked when one has failed.
     fn after(&self, source: &PullSource) -> Option<PullSource> {
         let mut sources = self.0.registry.sources.iter();
         sources.find(|known| Arc::ptr_eq(&known.endpoint, &source.endpoint))?;
@@ -164,7 +164,7 @@ impl PullRepository {
         self.0.documents.lock()
     }
 
-    /// The bytes of a manifest or an index; `None` for any other blob.
+    /// Returns the bytes of a manifest or an index; `None` for any other blob.
     fn document(&self, digest: &Digest) -> Result<Option<Arc<[u8]>>> {
         let known = self.documents().known.get(digest).cloned();
         match known {

@@ -45,7 +45,7 @@ fn deliver_now(
     upload::send(session, blob, start, work, task)
 }
 
-/// Makes sure that the repository has a blob that it, or another one in `origins`, has already; answers its
+/// Makes sure that the repository has a blob that it, or another one in `origins`, has already; returns its
 /// size. `None` if it is nowhere, or if its size cannot be known: then nothing was sent.
 pub(super) fn reuse(session: &RunSession, digest: &Digest, origins: &[Origin], work: &Work) -> Result<Option<u64>> {
     let shipped = session.shipments.of(&session.origin.registry, digest);
@@ -69,7 +69,7 @@ pub(super) fn reuse(session: &RunSession, digest: &Digest, origins: &[Origin], w
     Ok(Some(size))
 }
 
-/// Whether the repository has a blob already.
+/// Returns whether the repository has a blob already.
 pub(super) fn exists(session: &RunSession, descriptor: &Descriptor, work: &Work) -> Result<bool> {
     let Descriptor { digest, size: expected, .. } = descriptor;
     match look(session, digest, work)? {
@@ -90,7 +90,7 @@ enum Found {
 
 fn look(session: &RunSession, digest: &Digest, work: &Work) -> Result<Found> {
     let path = session.path(&format!("blobs/{digest}"));
-    let what = format!("cannot look for blob {digest}");
+    let what = format!("cannot look up blob {digest}");
     run(session.registry.endpoint.policy(), work, || {
         let mut response = session.call(session.at(Method::HEAD, &path, Payload::None), work)?;
         if response.is_redirect() {
@@ -128,7 +128,7 @@ fn report(task: Task, delivery: &Delivery, descriptor: &Descriptor, begun: Insta
     }
 }
 
-/// How fast so many bytes went, for people; nothing for so few that it says nothing.
+/// Returns the transfer rate, for display; nothing for too few bytes to be meaningful.
 pub(super) fn rate(bytes: u64, begun: Instant) -> String {
     const FEW: u64 = 100_000;
     let seconds = begun.elapsed().as_secs_f64().max(1e-3);
@@ -140,7 +140,7 @@ pub(super) fn joined<const N: usize>(parts: [String; N]) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// How often an upload was continued, for people.
+/// Returns how often an upload was resumed, for display.
 pub(super) fn resumed_text(times: u32) -> String {
     match times {
         0 => String::new(),

@@ -38,9 +38,9 @@ pub(super) fn put(
     };
     if is_tag {
         let task = work.progress.task(format!("tag {}:{reference}", session.origin), None);
-        let delivered = delivered().attempt(|| format!("cannot put tag {reference}"))?;
+        let delivered = delivered().attempt(|| format!("cannot push tag {reference}"))?;
         match delivered {
-            Delivery::Present => task.skipped("is right already"),
+            Delivery::Present => task.skipped("is already up to date"),
             _ => task.done(descriptor.digest.to_string()),
         }
         return Ok(delivered);
@@ -61,7 +61,7 @@ pub(super) fn check(session: &RunSession, work: &Work) -> Result<()> {
 /// Returns the digest under `reference`, if there is a manifest.
 fn present(session: &RunSession, reference: &str, work: &Work) -> Result<Option<Digest>> {
     let path = session.path(&format!("manifests/{reference}"));
-    let what = format!("cannot look for manifest {reference}");
+    let what = format!("cannot look up manifest {reference}");
     let ask = |method: Method| {
         let headers = vec![("accept", ACCEPT.to_owned())];
         session.call(Call { headers, ..session.at(method, &path, Payload::None) }, work)
@@ -101,7 +101,7 @@ pub(super) fn send(
     run(session.registry.endpoint.policy(), work, || {
         let headers = vec![("content-type", descriptor.media_type.to_string())];
         let call = Call { headers, ..session.at(Method::PUT, &path, Payload::Bytes(bytes)) };
-        let response = session.call(call, work)?.expect("the registry refuses it", &[201, 200, 202, 204]);
+        let response = session.call(call, work)?.expect("the registry refused it", &[201, 200, 202, 204]);
         let response = response.map_err(|failure| lacking(session, bytes, failure))?;
         check_said(&response, &descriptor.digest)?;
         Ok(response.header("oci-subject").is_some())
@@ -130,7 +130,7 @@ fn lacking(session: &RunSession, bytes: &[u8], failure: Failure) -> Failure {
         let shipped = session.shipments.of(&session.origin.registry, &part.digest);
         shipped.lock().retain(|repository| *repository != session.origin.repository);
     }
-    let error = Error::new(ErrorKind::NotFound, "the registry lacks a part of the manifest");
+    let error = Error::new(ErrorKind::NotFound, "the registry is missing a part of the manifest");
     let error = error.with_hint("run it again: the registry may be removing blobs at the same time");
     Failure::because(failure.reason, error.with_source(failure.into_error()))
 }

@@ -52,7 +52,7 @@ impl Shipments {
         blobs.entry((registry.to_owned(), digest.clone())).or_default().clone()
     }
 
-    /// The places of one host, for all repositories in it.
+    /// Returns the places of one host, for all repositories in it.
     fn slots(&self, registry: &str, jobs: NonZeroUsize) -> Capacity {
         let mut slots = self.slots.lock();
         slots.entry(registry.to_owned()).or_insert_with(|| Capacity::new(jobs.get() as u64)).clone()
@@ -123,7 +123,7 @@ impl RunSession {
         self.registry.endpoint.call(call, work)
     }
 
-    /// A request below the repository.
+    /// Returns a request below the repository.
     fn at<'a>(&'a self, method: Method, path: &'a str, payload: Payload<'a>) -> Call<'a> {
         let (target, headers) = (Target::Path(path), Vec::new());
         Call { method, target, headers, scopes: &self.scopes, payload, patience: None, closes: 0 }
@@ -198,7 +198,7 @@ impl PushSession for RunSession {
         if *digest == descriptor.digest {
             return Ok(());
         }
-        let message = format!("two outputs put different images under {}:{tag}", self.origin);
+        let message = format!("two outputs push different images to {}:{tag}", self.origin);
         Err(Error::option(message).with_hint("give them different tags"))
     }
 

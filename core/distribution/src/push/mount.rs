@@ -76,7 +76,7 @@ fn candidates(session: &RunSession, origins: &[Origin], having: &[String]) -> Ve
     all.take(CANDIDATES).cloned().collect()
 }
 
-/// The parts that two paths begin with alike.
+/// Returns the parts that two paths begin with alike.
 fn common(one: &str, other: &str) -> usize {
     one.split('/').zip(other.split('/')).take_while(|(a, b)| a == b).count()
 }

@@ -12,7 +12,7 @@ use longshore_oci::{Error, ErrorKind};
 const BLOCK: usize = 256 << 10;
 const WAITING: usize = 8;
 
-/// A pipe whose first `skip` bytes go nowhere, because they have arrived already.
+/// Returns a pipe whose first `skip` bytes go nowhere, because they have arrived already.
 pub(super) fn pipe(skip: u64, cancel: &Cancel) -> (PipeWriter, PipeReader) {
     let (sender, receiver) = sync_channel(WAITING);
     let is_left = Arc::new(AtomicBool::default());
@@ -91,7 +91,7 @@ impl PipeReader {
         self.is_left.clone()
     }
 
-    /// How many bytes were read.
+    /// Returns how many bytes were read.
     pub(super) fn read_bytes(&self) -> u64 {
         self.read
     }

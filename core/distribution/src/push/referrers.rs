@@ -12,7 +12,7 @@ use crate::http::{Failure, Payload, run};
 use crate::manifest::{ACCEPT, read};
 use crate::referrers::{collect, fallback_tag, is_list};
 
-/// Others may change the same list meanwhile: so often it is read again and written anew.
+/// Others may change the same list meanwhile: so often it is read again and rewritten.
 const ATTEMPTS: usize = 5;
 
 pub(super) fn list(session: &RunSession, work: &Work) -> Result<()> {
@@ -31,7 +31,7 @@ pub(super) fn list(session: &RunSession, work: &Work) -> Result<()> {
     Ok(())
 }
 
-/// What the registry itself lists; nothing if it keeps no such lists.
+/// Returns the referrers listed by the registry; `None` without the referrers API.
 fn listed(session: &RunSession, subject: &Digest, work: &Work) -> Result<Vec<Digest>> {
     let path = session.path(&format!("referrers/{subject}"));
     run(session.registry.endpoint.policy(), work, || {
@@ -70,7 +70,7 @@ fn add(session: &RunSession, subject: &Digest, referrers: &[Descriptor], work: &
         let bytes = json::compact(&index)?;
         send(session, &tag, &Descriptor::of(MediaType::INDEX, &bytes), &bytes, work).map(drop)?;
     }
-    let message = format!("the list under the tag {tag} is changed by someone else all the time");
+    let message = format!("the list under the tag {tag} keeps being changed by another client");
     Err(Error::new(ErrorKind::Unavailable, message).retryable())
 }
 

@@ -26,26 +26,26 @@ impl<'a> Source<'a> {
         self.blob.descriptor
     }
 
-    /// Fails if it is not what its descriptor says: what the registry refused may have changed on this disk.
+    /// Fails if it is different from its descriptor: what the registry refused may have changed on this disk.
     pub(super) fn verify(&self) -> Result<()> {
         copy(self.blob.provider, self.blob.descriptor, &mut io::sink(), self.cancel, None)
     }
 
-    /// How many of its bytes were sent at least once.
+    /// Returns how many of its bytes were sent at least once.
     pub(super) fn sent(&self) -> u64 {
         self.read
     }
 
-    /// Whether all of it was read, so that it may have arrived.
+    /// Returns whether all of it was read, so that it may have arrived.
     pub(super) fn is_read(&self) -> bool {
         self.read == self.blob.descriptor.size
     }
 
-    /// The bytes from `from` on, at most `length` of them.
+    /// Returns the bytes from `from` on, at most `length` of them.
     pub(super) fn read(&mut self, from: u64, length: u64) -> Result<Piece<'_, 'a>> {
         if from > self.read {
             let (digest, sent) = (&self.blob.descriptor.digest, self.read);
-            return Err(Error::corrupt(format!("the registry has {from} bytes of {digest}, and was sent {sent}")));
+            return Err(Error::corrupt(format!("the registry has {from} bytes of {digest}, but was sent {sent}")));
         }
         let reader = self.blob.provider.open(&self.blob.descriptor.digest, from)?;
         Ok(Piece { reader: Box::new(reader), position: from, end: from + length, source: self })

@@ -1,4 +1,4 @@
-//! Sending a blob while it is made, before its size or digest is known.
+//! Sending a blob while it is built, before its size or digest is known.
 
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -42,7 +42,7 @@ pub(super) fn send(session: &RunSession, name: &str, make: &MakeBlob<'_>, work: 
         }
         Ok(None) => {
             abandon(session, &stream.location);
-            task.skipped("the registry takes no streams: the layer is kept first");
+            task.skipped("the registry does not accept streams: storing the layer first");
             Ok(None)
         }
         Err(error) => {
@@ -169,9 +169,9 @@ impl Stream<'_> {
 
     fn close(&self, descriptor: &Descriptor) -> Result<(), Failure> {
         if self.offset != descriptor.size {
-            let message = format!("the layer has {} bytes now, and had others before", descriptor.size);
+            let message = format!("the layer now has {} bytes, and had different ones before", descriptor.size);
             let error = Error::new(ErrorKind::InvalidInput, message);
-            return Err(error.with_hint("its source changed while it was sent: run it again").into());
+            return Err(error.with_hint("its source changed during the upload: run it again").into());
         }
         close(self.session, &self.location, descriptor, Payload::Bytes(&[]), self.work)
     }
@@ -222,7 +222,7 @@ impl Stream<'_> {
         }
     }
 
-    /// How many bytes the registry has.
+    /// Returns how many bytes the registry has.
     fn ask(&mut self) -> Result<u64, Failure> {
         match ask(self.session, &mut self.location, self.work)? {
             Some(offset) => Ok(offset),

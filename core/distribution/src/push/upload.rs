@@ -29,7 +29,7 @@ pub(super) const REFUSALS: u32 = 2;
 /// Bodies that arrive and are not answered in time, after which a blob is given up: each costs minutes, and is sent
 /// again.
 pub(super) const LATE: u32 = 2;
-pub(super) const NEVER_ANSWERED: &str = "the registry took the blob and never answered";
+pub(super) const NEVER_ANSWERED: &str = "the registry accepted the blob and never responded";
 
 /// Where an upload goes, as the registry said when it began.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ pub(super) fn send(
 /// Tells the registry that an upload will not be continued. It would find out, but later.
 pub(super) fn abandon(session: &RunSession, location: &Url) {
     let patience = Some(Duration::from_secs(1));
-    // Also for a run that was asked to stop.
+    // Also for a run that was cancelled.
     let work = Work::default();
     let call = Call { target: Target::Url(location), patience, ..session.at(Method::DELETE, "", Payload::None) };
     // Whatever it answers: it is a courtesy.
@@ -188,7 +188,7 @@ impl Upload<'_> {
         let before = self.offset;
         self.arrive(stored(&response).unwrap_or(end + 1))?;
         if self.offset <= before {
-            let message = format!("the registry took a part of the upload, and has {} bytes as before", self.offset);
+            let message = format!("the registry accepted a part of the upload, but still has {} bytes", self.offset);
             return Err(Failure::broken(Error::new(ErrorKind::Unavailable, message)));
         }
         Ok(())

@@ -101,7 +101,7 @@ fn a_push_ends_when_a_failure_stays() {
         assert!(error.is_retryable(), "{method}");
         let said = error.with_causes();
         assert!(method == "HEAD" || said.contains("503: UNKNOWN: the disks are full"), "{method}: {said}");
-        assert!(said.contains("no success in 6 attempts"), "{method}: {said}");
+        assert!(said.contains("failed after 6 attempts"), "{method}: {said}");
         // The broken PUT was the first of the attempts that GET has.
         assert_eq!(count(&registry, method, target), if method == "GET" { 5 } else { 6 }, "{method}");
         assert!(registry.blob(REPOSITORY, &longshore_oci::Digest::of(&blob)).is_none(), "{method}");

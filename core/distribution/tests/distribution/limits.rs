@@ -47,7 +47,7 @@ fn a_head_that_drips_is_late_as_a_whole() {
     let kit = hasty();
     let found = within(Duration::from_secs(3), || kit.pull(registry.host()).resolve("1.0"));
     assert_eq!(found.unwrap(), expected);
-    assert!(kit.notes.warnings()[0].contains("no answer in time"), "{:?}", kit.notes.warnings());
+    assert!(kit.notes.warnings()[0].contains("timed out waiting for a response"), "{:?}", kit.notes.warnings());
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_blob_that_is_taken_and_never_answered_is_not_sent_six_times() {
             false => kit.push(registry.host(), &blob).map(drop),
         });
         let said = pushed.unwrap_err().with_causes();
-        assert!(said.contains("took the blob and never answered"), "{said}");
+        assert!(said.contains("accepted the blob and never responded"), "{said}");
         assert_eq!(count(&registry, "PUT", UPLOADS), 2);
     }
 }
@@ -201,7 +201,8 @@ fn an_upload_that_is_taken_too_slowly_is_ended() {
             false => kit.push(registry.host(), &blob).map(drop),
         });
         let said = ended.unwrap_err().with_causes();
-        let is_said = ["too slow to finish", "no answer in time"].iter().any(|words| said.contains(words));
+        let is_said =
+            ["too slow to finish", "timed out waiting for a response"].iter().any(|words| said.contains(words));
         assert!(is_said, "{said}");
     }
 }

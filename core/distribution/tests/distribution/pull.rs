@@ -44,7 +44,7 @@ fn a_blob_that_always_breaks_off_is_given_up() {
     registry.fail(Rule::on("GET", "/blobs/").drop_after_response_bytes(0).times(1000));
     let error = kit.read(&kit.pull(registry.host()), &Descriptor::of(layer(), &blob)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.with_causes());
-    assert!(error.with_causes().contains("no success in 6 attempts"), "{}", error.with_causes());
+    assert!(error.with_causes().contains("failed after 6 attempts"), "{}", error.with_causes());
     assert_eq!(count(&registry, "GET", "/blobs/"), 6);
 }
 

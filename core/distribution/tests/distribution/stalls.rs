@@ -15,7 +15,11 @@ fn a_push_survives_a_stall_of_any_request() {
         let kit = Kit::impatient();
         kit.push(registry.host(), &blob).unwrap();
         assert_blob(&registry, &blob);
-        assert!(kit.notes.warnings()[0].contains("no answer in time"), "{method}: {:?}", kit.notes.warnings());
+        assert!(
+            kit.notes.warnings()[0].contains("timed out waiting for a response"),
+            "{method}: {:?}",
+            kit.notes.warnings()
+        );
         assert_eq!(registry.open_uploads(), 0, "{method}");
     }
 }

@@ -20,7 +20,7 @@ fn assert_shown(kit: &Kit, wait: &str) {
     let warnings = kit.notes.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
-        warnings[0].contains(&format!("trying again in {wait}")) && warnings[0].ends_with("(2 of 6)"),
+        warnings[0].contains(&format!("retrying in {wait}")) && warnings[0].ends_with("(attempt 2 of 6)"),
         "{warnings:?}"
     );
     assert!(warnings[0].contains("429"), "{warnings:?}");

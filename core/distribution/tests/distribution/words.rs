@@ -34,8 +34,8 @@ fn a_refusal_names_what_the_challenge_says() {
             r#"Basic realm="r", error="insufficient_scope", error_description="no push, not \"here\"""#,
             "the challenge says insufficient_scope, no push, not \"here\"",
         ),
-        ("Negotiate", "the challenge wants negotiate, which is not supported"),
-        ("Digest realm=\"a\", Hoba max-age=1", "the challenge wants digest or hoba, which is not supported"),
+        ("Negotiate", "the challenge asks for negotiate, which is not supported"),
+        ("Digest realm=\"a\", Hoba max-age=1", "the challenge asks for digest or hoba, which is not supported"),
     ] {
         for status in [401, 403] {
             let registry = Registry::start();

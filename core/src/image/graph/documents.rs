@@ -1,4 +1,4 @@
-//! The documents of a graph: each read from its provider once.
+//! The documents of a graph, each read from its provider once.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -30,7 +30,7 @@ pub(super) struct Documents<'a> {
     read: RefCell<HashMap<Reference, Document>>,
     /// Those that were read, and those whose reading failed.
     tried: RefCell<HashSet<Reference>>,
-    /// How many bytes may still be read.
+    /// Bytes that may still be read.
     left: Cell<u64>,
     limit: u64,
 }
@@ -61,8 +61,8 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// An image configuration; `None` for what is none. That depends on the media type, and on the content where
-    /// the media type does not say what it is.
+    /// Returns an image configuration; `None` if the blob is not one. That depends on the media type, and on the
+    /// content where the media type does not say what it is.
     pub(super) fn config(&self, descriptor: &Descriptor) -> Result<Option<Arc<ImageConfig>>> {
         let media_type = &descriptor.media_type;
         let is_certain = media_type.is_config();
@@ -80,7 +80,7 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// Whether the blob was read whole, or an error said why it was not.
+    /// Returns whether the blob was read whole, or an error said why it was not.
     pub(super) fn was_tried(&self, descriptor: &Descriptor) -> bool {
         self.tried.borrow().contains(&reference(descriptor))
     }
@@ -115,7 +115,7 @@ fn read_as_another(descriptor: &Descriptor) -> Error {
     Error::input(format!("{} is a `{}`, referenced as something else", descriptor.digest, descriptor.media_type))
 }
 
-/// Whether JSON of an unspecific media type is the configuration of an image.
+/// Returns whether JSON of an unspecific media type is the configuration of an image.
 fn is_of_image(config: &ImageConfig) -> bool {
     config.platform().is_ok() && config.diff_ids().is_ok_and(|diff_ids| !diff_ids.is_empty())
 }

@@ -34,7 +34,7 @@ pub struct GraphEntry {
 }
 
 impl GraphEntry {
-    /// Returns what the image runs on: what its index says, else its configuration. `None` for attestations and
+    /// Returns the platform of the image: from its index, else from its configuration. `None` for attestations and
     /// artifacts, and for a configuration that names no platform.
     pub fn platform(&self) -> Option<Platform> {
         if self.is_attestation() {
@@ -44,14 +44,14 @@ impl GraphEntry {
         self.descriptor.platform.clone().or_else(|| config.platform().ok())
     }
 
-    /// Whether the manifest is about an image: provenance or an SBOM, as `BuildKit` puts them into indexes.
+    /// Returns whether the manifest is an attestation, provenance or an SBOM, as `BuildKit` puts them into indexes.
     pub fn is_attestation(&self) -> bool {
         let own = || self.config.as_ref().and_then(|config| config.platform().ok());
         is_attestation(&self.descriptor) || own().as_ref().is_some_and(is_unknown)
     }
 
-    /// Whether the manifest is that of an image. Signatures may have an image configuration too, which then names no
-    /// platform and no tar layer.
+    /// Returns whether the manifest is that of an image. Signatures may have an image configuration too, which then
+    /// names no platform and no tar layer.
     pub fn is_image(&self) -> bool {
         let is_tar = |layer: &Descriptor| layer.media_type.layer_compression().is_some();
         let layers = &self.manifest.layers;
@@ -61,7 +61,7 @@ impl GraphEntry {
     }
 }
 
-/// Whether an index marks what it lists as being about an image.
+/// Returns whether an index marks what it lists as being about an image.
 pub(super) fn is_attestation(descriptor: &Descriptor) -> bool {
     descriptor.annotations.contains_key(REFERENCE_TYPE) || descriptor.platform.as_ref().is_some_and(is_unknown)
 }
@@ -72,10 +72,10 @@ fn is_unknown(platform: &Platform) -> bool {
 
 impl Graph<'_> {
     /// Returns the manifests that the root and its indexes list, each once, without reading a manifest; the root
-    /// alone, if it is one. What has an unknown media type is left out (image-spec, image-index.md, "manifests").
+    /// alone, if it is one. Entries of unknown media type are skipped (image-spec, image-index.md, "manifests").
     ///
     /// # Errors
-    /// Indexes that are missing, too large or not what their descriptors say; a graph beyond its limits; a cancelled
+    /// Indexes that are missing, too large or do not match their descriptors; a graph beyond its limits; a cancelled
     /// run.
     pub fn listed(&self) -> Result<Vec<Descriptor>> {
         let mut listing = Listing::new(self);
@@ -105,7 +105,7 @@ impl Graph<'_> {
     /// Reads a manifest of this graph, and its configuration if it is that of an image.
     ///
     /// # Errors
-    /// Documents that are missing, too large or not what their descriptors say.
+    /// Documents that are missing, too large or do not match their descriptors.
     pub fn entry(&self, descriptor: &Descriptor) -> Result<GraphEntry> {
         let read = self.manifest(descriptor).and_then(|manifest| self.entry_of(descriptor, manifest));
         read.attempt(|| format!("cannot read image {}", descriptor.digest))
@@ -114,7 +114,7 @@ impl Graph<'_> {
     /// As [`entry`](Self::entry), for the manifest of an image.
     ///
     /// # Errors
-    /// As [`entry`](Self::entry); [`Unsupported`](ErrorKind::Unsupported) for what is no image.
+    /// As [`entry`](Self::entry); [`Unsupported`](ErrorKind::Unsupported) for anything that is not an image.
     pub fn image(&self, descriptor: &Descriptor) -> Result<(GraphEntry, Arc<ImageConfig>)> {
         let entry = self.entry(descriptor)?;
         match entry.config.clone().filter(|_| entry.is_image()) {
@@ -126,7 +126,7 @@ impl Graph<'_> {
         }
     }
 
-    /// The configuration of a manifest; `None` for what is no image.
+    /// Returns the configuration of a manifest; `None` for anything that is not an image.
     pub(in crate::image) fn config(&self, manifest: &Manifest) -> Result<Option<Arc<ImageConfig>>> {
         self.documents.config(&manifest.config)
     }

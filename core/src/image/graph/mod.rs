@@ -1,4 +1,4 @@
-//! The graph of an image: what its documents refer to, each of them read once.
+//! The graph of an image: its documents and their references, each document read once.
 
 mod documents;
 mod entries;
@@ -15,10 +15,10 @@ pub use walk::{GraphBlob, GraphBlobs};
 use crate::result::Existing;
 use documents::Documents;
 
-/// How large a graph may be.
+/// Limits of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GraphLimits {
-    /// Indexes within indexes.
+    /// Nesting depth of indexes.
     pub depth: usize,
     /// Blobs of all kinds.
     pub blobs: usize,
@@ -27,7 +27,7 @@ pub struct GraphLimits {
 }
 
 impl Default for GraphLimits {
-    /// Far beyond any image, and a fraction of a second's work.
+    /// Returns limits far beyond any real image, but still fast to reach.
     fn default() -> Self {
         Self { depth: 16, blobs: 100_000, bytes: 256 << 20 }
     }
@@ -36,8 +36,8 @@ impl Default for GraphLimits {
 /// The graph below the root of an image.
 ///
 /// Nothing is read until a method needs it. Then each digest is visited once, however often it is listed, and each
-/// document is read from the provider once, verified, and kept parsed as long as the graph lives. An index may list
-/// manifests that are missing, as tools write it that copy one platform of several, but not only such.
+/// document is read from the provider once, verified, and kept parsed as long as the graph lives. An index may
+/// list missing manifests, as written by tools that copy one platform of several, but not only missing ones.
 ///
 /// ```
 /// use longshore_core::content::{MemoryStore, Work};
@@ -67,18 +67,18 @@ pub struct Graph<'a> {
 }
 
 impl<'a> Graph<'a> {
-    /// The graph of an image and of what refers to it.
+    /// Creates the graph of an image and its referrers.
     pub fn of(existing: &'a Existing, work: &'a Work) -> Self {
         Self { referrers: &existing.referrers, ..Self::at(&existing.root, existing.provider.as_ref(), work) }
     }
 
-    /// The graph below `root`, with all blobs from `provider`.
+    /// Creates the graph below `root`, with all blobs from `provider`.
     pub fn at(root: &'a Descriptor, provider: &'a dyn Provider, work: &'a Work) -> Self {
         let limits = GraphLimits::default();
         Self { root, referrers: &[], documents: Documents::new(provider, limits.bytes), limits, work }
     }
 
-    /// The same graph with other limits.
+    /// Returns the same graph with other limits.
     #[must_use]
     pub fn with_limits(mut self, limits: GraphLimits) -> Self {
         self.limits = limits;
@@ -86,7 +86,7 @@ impl<'a> Graph<'a> {
         self
     }
 
-    /// The root of the image.
+    /// Returns the root of the image.
     pub fn root(&self) -> &Descriptor {
         self.root
     }

@@ -12,12 +12,12 @@ impl Graph<'_> {
     ///   machine runs too ([`Platform::rank`]).
     /// - The platform is what an index says. Configurations are read of manifests that an index lists without
     ///   one, if none that it lists with one is the wanted platform itself.
-    /// - Of several that suit equally the first counts, and a warning says so.
+    /// - Of several equally suitable manifests the first is chosen, with a warning.
     /// - Attestations and artifacts are never chosen.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) if the image has none for that platform, with those that it has as the hint;
-    /// documents that are missing or not what their descriptors say.
+    /// [`NotFound`](ErrorKind::NotFound) if the image has none for that platform, with the available ones as the
+    /// hint; documents that are missing or do not match their descriptors.
     pub fn platform(&self, wanted: &Platform) -> Result<Descriptor> {
         let mut candidates = self.listed()?;
         candidates.retain(|candidate| !is_attestation(candidate));
@@ -47,7 +47,7 @@ impl Graph<'_> {
         }
     }
 
-    /// The same manifests; those without a platform get that of their configuration, or are left out.
+    /// Returns the same manifests; those without a platform get that of their configuration, or are left out.
     fn with_platforms(&self, candidates: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
         let mut found = Vec::new();
         for candidate in candidates {
@@ -60,15 +60,16 @@ impl Graph<'_> {
         Ok(found)
     }
 
-    /// Whether a manifest is that of an image. Its configuration is read only if its type does not say what it is.
+    /// Returns whether a manifest is that of an image. Its configuration is read only if its type does not say what
+    /// it is.
     fn is_of_image(&self, descriptor: &Descriptor) -> Result<bool> {
         let manifest = self.manifest(descriptor);
         let manifest = manifest.attempt(|| format!("cannot read image {}", descriptor.digest))?;
         Ok(manifest.config.media_type.is_config() || self.entry(descriptor)?.is_image())
     }
 
-    /// What the configuration of a manifest says; `None` for what is no image for a platform, and for a manifest
-    /// that an index lists and that is missing.
+    /// Returns the platform in the configuration of a manifest; `None` if it is not an image for a platform, and
+    /// for a manifest that an index lists and that is missing.
     fn configured(&self, descriptor: &Descriptor) -> Result<Option<Platform>> {
         if descriptor.digest == self.root.digest {
             return self.image(descriptor).map(|(entry, _)| entry.platform());
@@ -87,13 +88,13 @@ fn rank(wanted: &Platform, image: &Descriptor) -> Option<u32> {
 /// Returns the place among `platforms` of the one that suits `wanted` best, as [`Graph::platform`] chooses it.
 ///
 /// # Errors
-/// [`NotFound`](ErrorKind::NotFound) if there is none, with those that there are as the hint.
+/// [`NotFound`](ErrorKind::NotFound) if none suits, with the available ones as the hint.
 pub fn best_platform<'p>(wanted: &Platform, platforms: impl Iterator<Item = &'p Platform> + Clone) -> Result<usize> {
     let ranked = platforms.clone().enumerate().filter_map(|(at, platform)| Some((wanted.rank(platform)?, at)));
     ranked.min().map(|(_, at)| at).ok_or_else(|| no_platform(wanted, platforms))
 }
 
-/// The error for an image that has nothing for `wanted`.
+/// Returns the error for an image without a manifest for `wanted`.
 fn no_platform<'p>(wanted: &Platform, present: impl Iterator<Item = &'p Platform>) -> Error {
     let (mut plain, mut special) = (Vec::new(), Vec::new());
     for platform in present {

@@ -6,12 +6,12 @@ use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Result};
 
 use super::{Graph, GraphLimits};
 
-/// What is reachable from the roots of a graph.
+/// The blobs reachable from the roots of a graph.
 #[derive(Debug, Clone, Default)]
 pub struct GraphBlobs {
     /// The blobs, each once, children before parents.
     pub blobs: Vec<GraphBlob>,
-    /// Manifests that an index lists and that are missing: platforms that were left out.
+    /// Missing manifests listed by an index: platforms that were not copied.
     pub missing: Vec<Descriptor>,
 }
 
@@ -20,7 +20,7 @@ pub struct GraphBlobs {
 pub struct GraphBlob {
     /// The blob.
     pub descriptor: Descriptor,
-    /// What it refers to; empty for what is no manifest or index.
+    /// The blobs it refers to; empty unless it is a manifest or index.
     pub references: Vec<Digest>,
 }
 
@@ -33,7 +33,7 @@ impl Graph<'_> {
     /// Manifests and indexes are read and verified; other blobs are not touched.
     ///
     /// # Errors
-    /// Documents that are missing, too large or not what their descriptors say; a graph beyond its limits; a
+    /// Documents that are missing, too large or do not match their descriptors; a graph beyond its limits; a
     /// cancelled run.
     pub fn walk(&self) -> Result<GraphBlobs> {
         let mut walk = Walk::new(self);
@@ -55,12 +55,12 @@ impl Graph<'_> {
         [self.root].into_iter().chain(self.referrers)
     }
 
-    /// Whether a method read this blob whole, and so verified it, or returned the error of reading it.
+    /// Returns whether a method read this blob whole, and so verified it, or returned the error of reading it.
     pub(in crate::image) fn was_tried(&self, descriptor: &Descriptor) -> bool {
         self.documents.was_tried(descriptor)
     }
 
-    /// What a document lists; nothing for what is no document, which is not read.
+    /// Returns the references of a document; none for other blobs, which are not read.
     fn children(&self, descriptor: &Descriptor) -> Result<Vec<Descriptor>> {
         if descriptor.media_type.is_index() {
             return Ok(self.documents.index(descriptor)?.manifests.clone());
@@ -80,7 +80,7 @@ pub(super) fn check_limits(limits: GraphLimits, seen: usize, depth: usize) -> Re
         return Err(Error::input(format!("more blobs than the limit of {blobs}")));
     }
     if depth > deepest {
-        return Err(Error::input(format!("indexes within indexes, deeper than the limit of {deepest}")));
+        return Err(Error::input(format!("indexes are nested deeper than the limit of {deepest}")));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Images into registries: blobs first, then manifests, and tags when everything else is done.
+//! Pushing images to registries: blobs first, then manifests, and tags after everything else.
 
 mod options;
 mod outlet;
@@ -18,22 +18,22 @@ use super::{ImageOptions, LayerOutlet, NamedImage, assemble_all_to};
 use crate::context::{ExportContext, Run};
 use crate::result::BuildResult;
 
-/// Repositories that are asked at the same time.
+/// Number of repositories that are checked concurrently.
 const CHECKS: usize = 16;
 
-/// What is pushed where: the repositories of one output, before its images are made.
+/// The target repositories of one output, before its images are built.
 #[derive(Debug)]
 pub struct Push<'a> {
     cx: &'a ExportContext<'a>,
     options: &'a PushOptions,
     repositories: IndexMap<Origin, Repository>,
-    /// What can be done with layers on their way.
+    /// What can be done with layers while they are built.
     run: Run,
-    /// Whether uncompressed layers are what was asked for.
+    /// Whether uncompressed layers were requested.
     wants_plain: bool,
 }
 
-/// A repository and what goes into it.
+/// A repository and the images pushed to it.
 #[derive(Debug)]
 struct Repository {
     session: Arc<dyn PushSession>,
@@ -44,7 +44,7 @@ struct Repository {
 }
 
 impl<'a> Push<'a> {
-    /// Opens the repositories of all names of `result`, and asks whether they would take a push.
+    /// Opens the repositories of all names of `result`, and checks that they would accept a push.
     ///
     /// # Errors
     /// Names that cannot be pushed; settings of a registry that cannot be read; a registry that is out of
@@ -74,7 +74,7 @@ impl<'a> Push<'a> {
         Ok(push)
     }
 
-    /// Whether anybody is there to be pushed to, before layers are read for it.
+    /// Checks that the registries accept a push, before layers are read.
     fn check(&self) -> Result<()> {
         let repositories: Vec<&Repository> = self.repositories.values().collect();
         for_each(repositories, CHECKS, &self.cx.work().cancel, |repository| {
@@ -82,8 +82,8 @@ impl<'a> Push<'a> {
         })
     }
 
-    /// Makes the images. With `push-streaming`, layers go straight to the registry where that is possible; with
-    /// `reuse-registry-blobs`, those that it has are not made.
+    /// Builds the images. With `push-streaming`, layers are streamed to the registry if possible; with
+    /// `reuse-registry-blobs`, layers that it already has are not built.
     ///
     /// # Errors
     /// As [`assemble_all`](super::assemble_all), and those of the registry.
@@ -93,7 +93,7 @@ impl<'a> Push<'a> {
         assemble_all_to(result, image, self.cx, outlet)
     }
 
-    /// Says how much is pushed uncompressed, which nobody asked for.
+    /// Warns about layers pushed uncompressed without a request.
     fn warn_of_plain(&self, images: &[NamedImage<'a>]) {
         let blobs = images.iter().flat_map(|named| &named.image.blobs).map(|blob| &blob.descriptor);
         let is_plain = |blob: &&Descriptor| blob.media_type.layer_compression() == Some(Algorithm::Uncompressed);
@@ -114,10 +114,10 @@ impl<'a> Push<'a> {
         });
     }
 
-    /// Sends everything but the tags.
+    /// Pushes everything except the tags.
     ///
     /// # Errors
-    /// An image that is not whole; a registry that refuses or is out of reach.
+    /// An incomplete image; a registry that refuses or is unreachable.
     pub fn send(self, images: &[NamedImage<'a>]) -> Result<PushedTags<'a>> {
         for NamedImage { image, names } in images {
             names.iter().try_for_each(|name| check_name(name, &image.root))?;
@@ -135,12 +135,13 @@ impl<'a> Push<'a> {
 
 fn incomplete(root: &Descriptor, missing: &Descriptor) -> Error {
     let platform = missing.platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
-    let message = format!("image {} is not whole: manifest {}{platform} is not there", root.digest, missing.digest);
-    Error::new(ErrorKind::NotFound, message).with_hint("registries take whole images: choose one with --platform")
+    let message = format!("image {} is incomplete: manifest {}{platform} is missing", root.digest, missing.digest);
+    Error::new(ErrorKind::NotFound, message)
+        .with_hint("registries accept only complete images: choose one with --platform")
 }
 
 impl Repository {
-    /// Says where something failed.
+    /// Adds the repository to an error.
     fn attempt<T>(&self, done: Result<T>) -> Result<T> {
         done.attempt(|| format!("cannot push to {}", self.session.origin()))
     }

@@ -1,4 +1,4 @@
-//! The options of every exporter that pushes.
+//! The options shared by all exporters that push.
 
 use indexmap::IndexMap;
 use longshore_content::{Origin, RegistryOptions};
@@ -9,7 +9,7 @@ use crate::image::ImageOptions;
 use crate::options::{Options, Visitor};
 use crate::result::BuildResult;
 
-/// How images are pushed.
+/// The push options.
 #[derive(Debug, Clone, Default)]
 pub struct PushOptions {
     by_digest: Option<bool>,
@@ -22,22 +22,21 @@ impl Options for PushOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
         visitor.option(
             "push-by-digest",
-            "Push without a tag; the names must have none",
+            "Push by digest only; the names must have no tag",
             "false",
             &mut self.by_digest,
         )?;
-        let insecure = "Do not check certificates of these registries, and use plain HTTP where there is no TLS";
+        let insecure = "Skip certificate checks for these registries, and use plain HTTP if they do not speak TLS";
         visitor.option("registry.insecure", insecure, "false", &mut self.insecure)?;
-        let streaming = "Send layers while they are made, without keeping them";
+        let streaming = "Upload layers while they are built, without storing them";
         visitor.option("push-streaming", streaming, "false", &mut self.streaming)?;
-        let reuse = "Take layers that the registry has, compressed alike, as the source knows; what is in them is not checked, \
-                     and the digest of the image depends on the registry";
+        let reuse = "Reuse layers that the source recorded as already in the registry, if compressed alike; their content is not checked, and the image digest depends on the registry";
         visitor.option("reuse-registry-blobs", reuse, "false", &mut self.reuse_blobs)
     }
 }
 
 impl PushOptions {
-    /// The key of an option that is `true`, and so means that something is to be pushed; streaming before others.
+    /// Returns the key of an option that is `true` and therefore requires a push; streaming before others.
     pub fn first_set(&self) -> Option<&'static str> {
         let options = [
             ("push-streaming", self.streaming),
@@ -54,11 +53,11 @@ impl PushOptions {
     /// No name; a tag with `push-by-digest`.
     pub fn check(&self, image: &ImageOptions) -> Result<()> {
         if !image.has_names() {
-            return Err(Error::option("a push without a name goes nowhere")
-                .with_hint("add name=REGISTRY/REPOSITORY:TAG, or name=* for the names that images bring"));
+            return Err(Error::option("a push needs a name")
+                .with_hint("add name=REGISTRY/REPOSITORY:TAG, or name=* for the images' own names"));
         }
         if self.reuses_blobs() && image.recompresses() {
-            return Err(Error::option("force-compression and reuse-registry-blobs exclude each other"));
+            return Err(Error::option("force-compression and reuse-registry-blobs cannot be combined"));
         }
         self.check_names(image.given_names())
     }
@@ -66,16 +65,15 @@ impl PushOptions {
     /// Checks what is pushed once the images are known.
     ///
     /// # Errors
-    /// Names that the images lack or that do not fit to them; a tag with `push-by-digest`.
+    /// Missing or unsuitable names; a tag with `push-by-digest`.
     pub fn check_result(&self, image: &ImageOptions, result: &BuildResult) -> Result<()> {
         image.names(result)?.iter().try_for_each(|names| self.check_names(names))
     }
 
-    /// What an image with `digest` that is called `names` is called once it is pushed: without a tag, it is
-    /// known by its digest.
+    /// Returns the names of a pushed image with `digest` and `names`: without a tag, it is named by digest.
     ///
     /// # Errors
-    /// A name that is none once the digest is added.
+    /// A name that becomes invalid with the digest.
     pub fn pushed_names(&self, names: &[ImageName], digest: &Digest) -> Result<Vec<ImageName>> {
         if !self.is_by_digest() {
             return Ok(names.to_vec());
@@ -83,7 +81,7 @@ impl PushOptions {
         names.iter().map(|name| format!("{}/{}@{digest}", name.registry(), name.repository()).parse()).collect()
     }
 
-    /// What is pushed, one line a name, for `--dry-run`.
+    /// Describes the push, one line per name, for `--dry-run`.
     ///
     /// # Errors
     /// As [`ImageOptions::names`].
@@ -95,8 +93,9 @@ impl PushOptions {
         Ok(image.names(result)?.iter().flatten().map(line).collect())
     }
 
-    /// What the outlet of this push can do in `run`. Layers go to the first repository while they are made, or
-    /// are found there, where that serves all: the repositories are of one registry and for the same images.
+    /// Returns `run` with the abilities of the outlet of this push. Layers go to the first repository while they
+    /// are built, or are found there, where that serves all: the repositories are of one registry and for the same
+    /// images.
     ///
     /// # Errors
     /// As [`ImageOptions::names`].
@@ -123,10 +122,10 @@ impl PushOptions {
     /// # Errors
     /// A tag with `push-by-digest`.
     pub(super) fn check_names(&self, names: &[ImageName]) -> Result<()> {
-        // `localhost:5000` alone is a tag of an image on Docker Hub, which nobody means.
+        // `localhost:5000` alone is a tag of an image on Docker Hub, which is never intended.
         if let Some(name) = names.iter().find(|name| name.repository() == "library/localhost") {
             return Err(Error::option(format!("{name} would be pushed to Docker Hub"))
-                .with_hint("write the repository, too: localhost:PORT/REPOSITORY:TAG"));
+                .with_hint("include the repository: localhost:PORT/REPOSITORY:TAG"));
         }
         match names.iter().find(|name| self.is_by_digest() && name.is_tagged()) {
             Some(name) => Err(Error::option(format!("can't push tagged ref {name} by digest"))

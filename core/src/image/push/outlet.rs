@@ -1,4 +1,4 @@
-//! Layers that do not go through the store: the registry has them, or is sent them while they are made.
+//! Layers that bypass the store: the registry already has them, or they are uploaded while they are built.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -24,10 +24,10 @@ pub(super) struct Outlet<'p> {
     sent: Mutex<HashMap<Digest, Arc<Mutex<Option<Sent>>>>>,
 }
 
-/// A layer that was sent, and who has it now.
+/// An uploaded layer, and its provider.
 type Sent = (MadeLayer, Arc<dyn Provider>);
 
-/// Bytes that tell how a blob is compressed.
+/// Bytes needed to detect the compression of a blob.
 const MAGIC: u64 = 6;
 /// Blobs that are looked for: each costs some requests.
 const CANDIDATES: usize = 5;
@@ -42,14 +42,14 @@ impl<'p> Outlet<'p> {
             let option = push.options.first_set().unwrap_or_default();
             progress.warn(format!("{option}: layers for several registries or repositories are kept in the store"));
         } else if wants_streams && !is_alone {
-            progress.warn("push-streaming: another output needs the layers: they are kept");
+            progress.warn("push-streaming: another output needs the layers, so they are stored");
         }
         let (_, repository) = push.repositories.first()?;
         let outlet = Self { repository, work: push.cx.work(), run: push.run, sent: Mutex::default() };
         (streams || reuses).then_some(outlet)
     }
 
-    /// What the registry has of the blobs that it was seen to have; nothing, if none can be taken.
+    /// Returns one of the seen blobs that the registry still has; `None` if none can be reused.
     fn seen(
         &self,
         layer: &Layer,
@@ -121,13 +121,13 @@ impl LayerOutlet for Outlet<'_> {
         let LayerSource::Tar(source) = &layer.source else { return Ok(None) };
         let seen = source.stream.seen().unwrap_or_else(|error| {
             let why = error.with_causes();
-            self.work.progress.warn(format!("layer {}: who has it is not known: {why}", layer.name()));
+            self.work.progress.warn(format!("layer {}: cannot tell which repositories have it: {why}", layer.name()));
             Vec::new()
         });
         let found = self.repository.attempt(self.seen(layer, variant.algorithm(), seen))?;
         if let Some((descriptor, _)) = &found {
             let task = self.work.progress.task(format!("layer {}", layer.name()), None);
-            task.skipped(format!("the registry has it as {}, says its source", descriptor.digest));
+            task.skipped(format!("the registry has it as {}, according to its source", descriptor.digest));
         }
         Ok(found)
     }
@@ -138,7 +138,7 @@ impl LayerOutlet for Outlet<'_> {
             let mut sent = self.sent.lock();
             sent.entry(diff_id.clone()).or_default().clone()
         };
-        // Who wants the same layer waits for the one who sends it.
+        // Others that want the same layer wait for its upload.
         let mut place = place.lock();
         if place.is_none() {
             *place = self.send(layer)?;

@@ -1,4 +1,4 @@
-//! Everything but the tags: registries at the same time, the largest blobs first, children before parents.
+//! Pushes everything except the tags: registries concurrently, the largest blobs first, children before parents.
 
 use std::collections::{HashMap, HashSet};
 
@@ -52,7 +52,7 @@ fn put(push: &Push<'_>, images: &[NamedImage<'_>], repository: &Repository, blob
     match session.manifest(&blob.descriptor, &bytes, work) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let digest = &blob.descriptor.digest;
-            work.progress.warn(format!("{}: looking at the parts of {digest} again", error.with_causes()));
+            work.progress.warn(format!("{}: checking the parts of {digest} again", error.with_causes()));
         }
         done => return done.map(drop),
     }
@@ -69,7 +69,7 @@ fn put(push: &Push<'_>, images: &[NamedImage<'_>], repository: &Repository, blob
     again.attempt(|| "all parts of the manifest were delivered again".to_owned()).map(drop)
 }
 
-/// What is not a manifest, each once, the largest first: what takes longest should not begin last.
+/// Returns all blobs except manifests, each once, the largest first: the longest upload should not start last.
 fn parcels<'i, 'a>(images: &'i [NamedImage<'a>], repositories: &[&'i Repository]) -> Vec<Parcel<'i, 'a>> {
     let mut parcels: IndexMap<&Digest, Parcel<'i, 'a>> = IndexMap::new();
     for repository in repositories {
@@ -117,13 +117,13 @@ fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> 
     learn(push, descriptor, known.map(|info| info.meta.origins), &origins)
 }
 
-/// Remembers who has a blob, so that later pushes can mount it.
+/// Records which repository has a blob, so that later pushes can mount it.
 fn learn(push: &Push<'_>, descriptor: &Descriptor, known: Option<Vec<Origin>>, origins: &[Origin]) -> Result<()> {
     match known {
         Some(known) if origins.iter().any(|origin| !known.contains(origin)) => {
             let meta = BlobMeta::default().with_origins(origins.to_vec());
             match push.cx.store().update(&descriptor.digest, meta) {
-                // Someone removed it meanwhile, with whom nothing is shared.
+                // It was removed meanwhile.
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
                 updated => updated,
             }
@@ -136,7 +136,7 @@ fn learn(push: &Push<'_>, descriptor: &Descriptor, known: Option<Vec<Origin>>, o
 /// refer to an image come after it, one after another, as some refer to each other.
 type Levels<'i, 'a> = Vec<Vec<(&'i Repository, &'i ImageBlob<'a>)>>;
 
-/// The manifests of all repositories that are put now, and those that are put when the run publishes: without
+/// Returns the manifests of all repositories that are put now, and those that are put when the run publishes: without
 /// a tag, it is the root that makes an image visible.
 fn manifests<'i, 'a>(
     push: &Push<'a>,
@@ -176,7 +176,7 @@ pub(super) struct LateManifest {
     pub(super) bytes: Vec<u8>,
 }
 
-/// What is put when the run publishes, in levels.
+/// Returns the manifests pushed when the run publishes, in levels.
 pub(super) fn late(push: &Push<'_>, images: &[NamedImage<'_>]) -> Result<Vec<Vec<LateManifest>>> {
     let repositories: Vec<&Repository> = push.repositories.values().collect();
     let number = |repository: &Repository| repositories.iter().position(|other| std::ptr::eq(*other, repository));
@@ -211,7 +211,8 @@ fn levels_of<'i, 'a>(named: &'i NamedImage<'a>) -> Vec<(usize, &'i ImageBlob<'a>
     all
 }
 
-/// The roots that are put last, because they make an image visible. One that is a part of another image is not.
+/// Returns the roots that are put last, because they make an image visible. One that is a part of another image is
+/// not.
 fn roots<'i>(images: &'i [NamedImage<'_>]) -> HashSet<&'i Digest> {
     let parts: HashSet<&Digest> =
         images.iter().flat_map(|named| &named.image.blobs).flat_map(|b| &b.references).collect();

@@ -1,4 +1,4 @@
-//! Tags, when everything that they stand for is there.
+//! Tags, pushed after everything that they refer to.
 
 use longshore_content::{Work, for_each};
 use longshore_oci::{Descriptor, Error, ImageName, MANIFEST_LIMIT, Result};
@@ -9,10 +9,10 @@ use super::{Push, Repository};
 use crate::context::ExportContext;
 use crate::image::NamedImage;
 
-/// Tags that are put at the same time.
+/// Number of tags that are pushed concurrently.
 const JOBS: usize = 8;
 
-/// Images that are in their registries, and have no tag there yet.
+/// Images that are pushed, but not tagged yet.
 #[derive(Debug)]
 pub struct PushedTags<'a> {
     cx: &'a ExportContext<'a>,
@@ -42,12 +42,11 @@ impl<'a> PushedTags<'a> {
         Ok(Self { cx: push.cx, repositories: push.repositories.into_values().collect(), roots, late, is_by_digest })
     }
 
-    /// Puts the tags, several at a time. If one cannot be put, those that are under way come to
-    /// their end, and no others begin.
+    /// Pushes the tags, several at a time. If one fails, running pushes are completed, and no others are
+    /// started.
     ///
     /// # Errors
-    /// The first one. Tags that were put before it stay, as registries cannot take them together: they
-    /// are named.
+    /// The first failure. Tags pushed before stay, as registries have no transactions: the error lists them.
     pub fn publish(self) -> Result<()> {
         let put: Mutex<Vec<String>> = Mutex::default();
         let published = self.publish_late().and_then(|()| self.publish_tags(&put)).and_then(|()| {
@@ -96,11 +95,11 @@ impl<'a> PushedTags<'a> {
     }
 }
 
-/// Says what is visible all the same.
+/// Adds the tags that were pushed to an error.
 fn partly(error: Error, put: &[String]) -> Error {
-    let partly = Error::new(error.kind(), format!("tagged {}, but not everything", put.join(", ")));
+    let partly = Error::new(error.kind(), format!("tagged only {}", put.join(", ")));
     match (error.is_retryable(), error.hint().map(str::to_owned)) {
-        (true, _) => partly.with_hint("run it again: what is there already is not sent again"),
+        (true, _) => partly.with_hint("run it again: what was pushed is not sent again"),
         (false, Some(hint)) => partly.with_hint(hint),
         (false, None) => partly,
     }

@@ -50,7 +50,7 @@ impl Attributes {
         let (uid, gid) = (id("owner", entry.uid)?, id("group", entry.gid)?);
         if let Some(name) = entry.xattrs.keys().find(|name| is_attribute_of_overlay(name)) {
             let name = String::from_utf8_lossy(name).escape_debug().to_string();
-            let message = format!("its attribute `{name}` is for overlayfs, not for a layer");
+            let message = format!("its attribute `{name}` belongs to overlayfs, not to a layer");
             return Err(Error::new(ErrorKind::Unsupported, message)
                 .with_hint("make the layer from the merged tree, not from a directory of an overlay"));
         }
@@ -70,7 +70,7 @@ impl Attributes {
     }
 }
 
-/// Whether an extended attribute means something to overlayfs.
+/// Returns whether an extended attribute means something to overlayfs.
 pub(crate) fn is_attribute_of_overlay(name: &[u8]) -> bool {
     name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.")
 }

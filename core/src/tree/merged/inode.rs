@@ -64,7 +64,7 @@ impl Directory {
 }
 
 impl<C> Inode<C> {
-    /// What kind of file it is.
+    /// Returns the type of the file.
     pub fn kind(&self) -> Kind<'_, C> {
         match &self.stored {
             Stored::Directory(_) => Kind::Directory,
@@ -77,17 +77,17 @@ impl<C> Inode<C> {
         }
     }
 
-    /// Its owner, mode, time and extended attributes.
+    /// Returns its owner, mode, time and extended attributes.
     pub fn attributes(&self) -> &Attributes {
         &self.attributes
     }
 
-    /// The number of the layer that said last what it is.
+    /// Returns the number of the layer that said last what it is.
     pub fn layer(&self) -> usize {
         self.layer as usize
     }
 
-    /// Whether it ever had a second name, so that a visit may come across it again.
+    /// Returns whether it ever had a second name, so that a visit may come across it again.
     pub fn has_links(&self) -> bool {
         self.has_links
     }

@@ -24,7 +24,7 @@ pub struct NextLayer<'t, C> {
 }
 
 impl<C> NextLayer<'_, C> {
-    /// The number of the layer; the base is 0.
+    /// Returns the number of the layer; the base is 0.
     pub fn number(&self) -> usize {
         self.layer as usize
     }
@@ -233,7 +233,7 @@ impl<C> NextLayer<'_, C> {
         self.tree.add(Inode { stored, attributes, layer: self.layer, has_links: false })
     }
 
-    /// A directory that is new in this layer.
+    /// Returns a directory that is new in this layer.
     fn directory(&self, parent: &Way<'_>, name: &[u8]) -> Result<Stored<C>> {
         // Those who write the tree keep its path until all are written.
         self.tree.quota.take(0, length(parent, name)?)?;

@@ -1,4 +1,4 @@
-//! The file system that layers make when they are applied in order, in memory.
+//! The file system that results from applying layers in order, in memory.
 //!
 //! [`MergedTree`] takes the entries of one layer after another and knows what the stack of layers is:
 //! whiteouts hide files of lower layers, later entries replace earlier ones, hard links share a file, and
@@ -77,13 +77,13 @@ pub use visit::Visit;
 
 /// Prefix of a file that stands for a deleted one (image-spec, layer.md, "Whiteouts").
 pub(crate) const WHITEOUT: &[u8] = b".wh.";
-/// File that hides what lower layers have in its directory.
+/// File that hides the lower layers' contents of its directory.
 pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// The root directory, which every tree has.
 const ROOT: InodeId = InodeId(0);
 
-/// The tree after the layers that were applied so far.
+/// The tree after the layers applied so far.
 #[derive(Debug)]
 pub struct MergedTree<C> {
     inodes: Vec<Inode<C>>,
@@ -107,7 +107,7 @@ struct Changes {
 }
 
 impl<C> Default for MergedTree<C> {
-    /// An empty tree with the default limits.
+    /// Creates an empty tree with the default limits.
     fn default() -> Self {
         Self::new(Limits::default())
     }
@@ -152,7 +152,7 @@ impl<C> MergedTree<C> {
         self.changes.linked.get(&id).map(|(layer, path)| (*layer as usize, &**path))
     }
 
-    /// The number of the last layer.
+    /// Returns the number of the last layer.
     fn last(&self) -> u32 {
         self.layers.saturating_sub(1)
     }

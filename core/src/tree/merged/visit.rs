@@ -43,7 +43,7 @@ impl<C> MergedTree<C> {
     /// Visits the whole tree.
     ///
     /// # Errors
-    /// Those of `visit`, which end the visit.
+    /// Errors of `visit`, which end the visit.
     pub fn visit(&self, visit: &mut dyn FnMut(Visit<'_>) -> Result<()>) -> Result<()> {
         self.visit_from(ROOT, &mut Vec::new(), None, false, visit)
     }
@@ -54,7 +54,7 @@ impl<C> MergedTree<C> {
     /// Directories on the way to a change are visited too, with the attributes that they have by then.
     ///
     /// # Errors
-    /// Those of `visit`, which end the visit.
+    /// Errors of `visit`, which end the visit.
     pub fn visit_changes(&self, visit: &mut dyn FnMut(Visit<'_>) -> Result<()>) -> Result<()> {
         let mut needed = BTreeSet::from([ROOT]);
         for directory in &self.changes.directories {

@@ -35,7 +35,7 @@ pub(super) enum Token {
 }
 
 impl Pattern {
-    /// The pattern that excludes exactly `path`.
+    /// Returns the pattern that excludes exactly `path`.
     pub(super) fn literal(path: &[u8]) -> Self {
         Self { negated: false, head: path.to_vec(), tokens: Vec::new(), tail: Vec::new() }
     }

@@ -26,7 +26,7 @@ pub fn exporter(case: &ExporterCase<'_>) {
     super::run("exporter", EXPORTER_CASES.iter().map(|(name, check)| (*name, || check(case))));
 }
 
-/// A result of `images`, each of which has a name.
+/// Returns a result of `images`, each of which has a name.
 fn named(mut images: Vec<Image>) -> BuildResult {
     for (at, image) in images.iter_mut().enumerate().filter(|(_, image)| image.names.is_empty()) {
         image.names = vec![format!("registry.example/suite:{at}").parse().expect("a name")];
@@ -61,7 +61,7 @@ fn built(seed: u64) -> BuildResult {
     named(vec![sample::image(seed, 3)])
 }
 
-/// A result whose layers have several blocks, of which one is read from `stream`.
+/// Returns a result whose layers have several blocks, of which one is read from `stream`.
 fn with_layer(stream: Arc<dyn longshore_core::layer::TarStream>) -> BuildResult {
     let layers = vec![sample::tar_layer(2, TarOptions::default()), sample::layer_of(stream)];
     named(vec![sample::image_of(layers)])

@@ -166,7 +166,7 @@ fn building_again_gives_the_same_images(case: &FrontendCase<'_>) {
     assert_eq!(images.iter().map(description).collect::<Vec<_>>(), build(), "the place of a source decides bytes");
 }
 
-/// The names of an image, and what decides its bytes.
+/// Returns the names of an image, and what decides its bytes.
 fn description(image: &Image) -> String {
     let content = match &image.content {
         ImageContent::Existing(existing) => {
@@ -181,7 +181,7 @@ fn description(image: &Image) -> String {
     format!("{:?} {content:?}", image.names.iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 
-/// The configuration, and the files of each layer but for their times, which a caller may not have set.
+/// Returns the configuration, and the files of each layer but for their times, which a caller may not have set.
 fn digests(artifact: &Artifact) -> String {
     let config = Digest::of(&artifact.config.to_bytes().expect("a configuration"));
     let layers = artifact.layers.iter().map(|layer| files(layer).unwrap_or_else(|error| panic!("{}", full(&error))));

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use longshore_core::oci::{Digest, Hasher};
 
-/// The digest of a file, or of a directory tree: names, kinds, modes, content and link targets, but
+/// Returns the digest of a file, or of a directory tree: names, kinds, modes, content and link targets, but
 /// no times and owners.
 ///
 /// # Panics
@@ -17,7 +17,7 @@ pub fn digest_of(path: &Path) -> Digest {
     Digest::of(listing_of(path).join("\n").as_bytes())
 }
 
-/// What [`digest_of`] digests: a line for each file, sorted. Empty for a path where nothing is.
+/// Returns the input of [`digest_of`]: one line per file, sorted. Empty for a missing path.
 ///
 /// # Panics
 /// As [`digest_of`].

@@ -78,7 +78,7 @@ fn stream(session: &dyn PushSession, bytes: &[u8]) -> Result<Option<Descriptor>>
     session.stream("layer", &make, &Work::default())
 }
 
-/// A manifest whose configuration was pushed, and its bytes.
+/// Returns a manifest whose configuration was pushed, and its bytes.
 fn manifest(session: &dyn PushSession, seed: u64, subject: Option<&Descriptor>) -> (Descriptor, Vec<u8>) {
     let config = format!("{{\"seed\":{seed}}}");
     push(session, config.as_bytes(), &[]).expect("the configuration");

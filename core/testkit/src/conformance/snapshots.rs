@@ -42,13 +42,13 @@ fn of(store: &dyn ImageStore) -> &dyn Snapshots {
     store.snapshots().expect("a store with snapshots")
 }
 
-/// The chain of layers with these names.
+/// Returns the chain of layers with these names.
 fn chain(names: &[&str]) -> Vec<Digest> {
     let layers: Vec<Digest> = names.iter().map(|name| Digest::of(name.as_bytes())).collect();
     chain_ids(&layers)
 }
 
-/// A directory in `place` with one file, which says `content`.
+/// Returns a directory in `place` with one file, which says `content`.
 fn directory(place: &Path, content: &str) -> std::path::PathBuf {
     let path = place.join(content);
     fs::create_dir(&path).expect("a directory");
@@ -66,7 +66,7 @@ fn mount(store: &dyn ImageStore, chain_id: &Digest) -> Option<Mount> {
     of(store).mount(chain_id).expect("mount")
 }
 
-/// What the directories of a mount hold, the top first, without those that a store adds.
+/// Returns the contents of the directories of a mount, the top first, without those added by a store.
 fn contents(mount: &Mount, layers: usize) -> Vec<String> {
     assert!(mount.layers.len() >= layers, "{layers} layers of {:?}", mount.layers);
     let (own, added) = mount.layers.split_at(layers);

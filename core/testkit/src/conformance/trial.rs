@@ -46,7 +46,7 @@ impl<'a> Trial<'a> {
         self.listing_in(self.place())
     }
 
-    /// What can be seen of an output that went into `directory`.
+    /// Returns the visible parts of an output written to `directory`.
     pub(super) fn listing_in(&self, directory: &Path) -> Vec<String> {
         match (self.case.store, self.case.registry) {
             (Some(store), _) => (store.visible)(directory),
@@ -59,7 +59,7 @@ impl<'a> Trial<'a> {
         (self.case.spec)(self.place())
     }
 
-    /// An output in a directory below, which is made.
+    /// Returns an output in a directory below, which is made.
     pub(super) fn spec_in(&self, directory: &str) -> OutputSpec {
         let path = self.place().join(directory);
         std::fs::create_dir(&path).expect("a directory");
@@ -76,12 +76,12 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// The store of the exporter, or else the one that the manner says.
+    /// Returns the store of the exporter, or else the one that the manner says.
     fn store(&self, manner: Manner) -> Store {
         self.case.store.map_or(manner.store, |store| (store.open)(self.place()))
     }
 
-    /// Exports to the one output, checks what it wrote, and answers its response.
+    /// Exports to the one output, checks what it wrote, and returns its response.
     pub(super) fn export(&self, result: &BuildResult, manner: Manner) -> Response {
         let mut responses = self.export_all(&[self.spec()], result, manner);
         (self.case.check)(self.place());

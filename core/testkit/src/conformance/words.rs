@@ -30,12 +30,12 @@ pub(super) fn assert_options(options: &[OptionInfo]) {
     }
 }
 
-/// A slip in the key of an option, or in the stem of a family of them.
+/// Returns a slip in the key of an option, or in the stem of a family of them.
 pub(super) fn typo(key: &str) -> String {
     format!("{}x{}", stem(key), &key[stem(key).len()..])
 }
 
-/// What precedes the part of a key that the user of a family chooses.
+/// Returns what precedes the part of a key that the user of a family chooses.
 fn stem(key: &str) -> &str {
     &key[..key.find(['[', '.']).unwrap_or(key.len())]
 }

@@ -97,7 +97,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The next header, or nothing at the end, which is then behind [`at`](Self::at).
+    /// Returns the next header, or nothing at the end, which is then behind [`at`](Self::at).
     fn header(&mut self) -> Option<&'a [u8]> {
         let block = self.block()?;
         if block.iter().all(|byte| *byte == 0) {
@@ -121,7 +121,7 @@ impl<'a> Parser<'a> {
         Some(block.unwrap_or_else(|| panic!("the archive ends inside of a block, at byte {}", self.tar.len())))
     }
 
-    /// The data of an extension header.
+    /// Returns the data of an extension header.
     fn data(&mut self, header: &[u8]) -> &'a [u8] {
         let data = self.range(number(&header[124..136]));
         self.at = data.end.next_multiple_of(BLOCK);
@@ -133,7 +133,7 @@ impl<'a> Parser<'a> {
         self.at..end.unwrap_or_else(|| panic!("{size} bytes of data at byte {} are not there", self.at))
     }
 
-    /// The records of a PAX header.
+    /// Returns the records of a PAX header.
     fn records(&mut self, header: &[u8]) -> Extensions {
         let at = self.at;
         let mut rest = self.data(header);
@@ -185,7 +185,7 @@ impl Extensions {
     }
 }
 
-/// The checksum of a header, of unsigned bytes as POSIX wants it and of signed ones as some made it.
+/// Returns the checksum of a header, of unsigned bytes as POSIX wants it and of signed ones as some made it.
 fn checksums(block: &[u8]) -> [i64; 2] {
     // The field itself counts as spaces.
     let bytes = || block[..148].iter().chain(b"        ").chain(&block[156..]);
@@ -198,7 +198,7 @@ struct Record<'a> {
     value: &'a [u8],
 }
 
-/// The first record: `LENGTH KEY=VALUE\n`, where the length is of all of it.
+/// Returns the first record: `LENGTH KEY=VALUE\n`, where the length is of all of it.
 fn record(data: &[u8]) -> Option<Record<'_>> {
     let space = data.iter().position(|byte| *byte == b' ')?;
     let length = str::from_utf8(&data[..space]).ok()?.parse().ok()?;
@@ -207,7 +207,7 @@ fn record(data: &[u8]) -> Option<Record<'_>> {
     Some(Record { length, key: &pair[..equals], value: &pair[equals + 1..] })
 }
 
-/// The name in a header block; only POSIX headers have a prefix.
+/// Returns the name in a header block; only POSIX headers have a prefix.
 fn name(header: &[u8]) -> Vec<u8> {
     let name = until_nul(&header[..100]);
     // `star` keeps times behind a shorter prefix.
@@ -216,7 +216,7 @@ fn name(header: &[u8]) -> Vec<u8> {
     if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
 }
 
-/// A number in octal, or in base 256 where its first bit is set.
+/// Returns a number in octal, or in base 256 where its first bit is set.
 fn number(field: &[u8]) -> usize {
     if field[0] & 0x80 != 0 {
         assert!(field[0] == 0x80, "a number in a tar header is negative, or far too large");
@@ -245,7 +245,7 @@ fn until_nul(field: &[u8]) -> &[u8] {
     field.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-/// A name for people.
+/// Returns a name for display.
 pub(super) fn shown(name: &[u8]) -> String {
     format!("`{}`", String::from_utf8_lossy(name).escape_debug())
 }

@@ -19,7 +19,7 @@ pub struct BuiltImage {
     pub layers: Vec<AddedLayer>,
 }
 
-/// A configuration for `linux/amd64`, with a step of history for each layer.
+/// Returns a configuration for `linux/amd64`, with a step of history for each layer.
 pub(super) fn config(layers: &[AddedLayer]) -> Vec<u8> {
     let history = (0..layers.len()).map(|at| {
         let created_by = format!("/bin/sh -c #(nop) ADD file:{at} in / ");
@@ -41,7 +41,7 @@ pub(super) fn config(layers: &[AddedLayer]) -> Vec<u8> {
     json::compact(&config).expect("a configuration is JSON")
 }
 
-/// How it is run. Go writes maps sorted by key, but this is not a map.
+/// Returns the run configuration. Go writes maps sorted by key, but this is not a map.
 fn run_config() -> Value {
     json!({
         "Hostname": "",

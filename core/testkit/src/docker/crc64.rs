@@ -21,7 +21,7 @@ const fn table() -> [u64; 256] {
     table
 }
 
-/// The checksum of `bytes`.
+/// Returns the checksum of `bytes`.
 pub(super) fn crc64(bytes: &[u8]) -> u64 {
     let step = |crc: u64, byte: &u8| TABLE[usize::from(crc.to_le_bytes()[0] ^ byte)] ^ (crc >> 8);
     !bytes.iter().fold(!0, step)

@@ -21,7 +21,7 @@ impl GraphDriver {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Overlay2, Self::Vfs, Self::FuseOverlayfs, Self::Btrfs, Self::Aufs];
 
-    /// Its name, which is that of directories too.
+    /// Returns its name, which is that of directories too.
     pub fn name(self) -> &'static str {
         match self {
             Self::Overlay2 => "overlay2",
@@ -32,7 +32,7 @@ impl GraphDriver {
         }
     }
 
-    /// Where the files of a layer are, from the data root.
+    /// Returns the path of a layer's files, relative to the data root.
     pub fn payload_path(self, cache_id: &str) -> PathBuf {
         PathBuf::from(match self {
             Self::Overlay2 | Self::FuseOverlayfs => format!("{}/{cache_id}/diff", self.name()),
@@ -42,7 +42,7 @@ impl GraphDriver {
         })
     }
 
-    /// Whether the directory of a layer has the files of the layers below too.
+    /// Returns whether the directory of a layer has the files of the layers below too.
     pub fn keeps_whole_trees(self) -> bool {
         matches!(self, Self::Vfs | Self::Btrfs)
     }

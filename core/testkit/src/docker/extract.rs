@@ -80,7 +80,7 @@ impl Extraction<'_> {
         }
     }
 
-    /// The real directory that `parts` lead to. Those that are missing are made.
+    /// Returns the real directory that `parts` lead to. Those that are missing are made.
     fn directory(&self, parts: &[&[u8]]) -> io::Result<PathBuf> {
         let mut ahead: Vec<Vec<u8>> = parts.iter().rev().map(|part| part.to_vec()).collect();
         // From the root, and only through directories, so `..` is its parent.
@@ -177,7 +177,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The parts of a name after Go's `filepath.Clean("/" + name)`: `..` takes the part before it, without
+/// Returns the parts of a name after Go's `filepath.Clean("/" + name)`: `..` takes the part before it, without
 /// looking whether that is a link, and stops at the root.
 fn clean(name: &[u8]) -> Vec<&[u8]> {
     let mut parts = Vec::new();

@@ -47,7 +47,7 @@ impl Tar {
         Self { format, bytes: Vec::new() }
     }
 
-    /// A header with `data`, of which it says that it has `size` bytes.
+    /// Returns a header with `data`, of which it says that it has `size` bytes.
     fn put(mut self, kind: u8, name: &[u8], link: &[u8], size: &[u8], data: &[u8]) -> Self {
         let mut block = [0; BLOCK];
         let mode: &[u8] = if kind == b'5' { b"0000755\0" } else { b"0000644\0" };
@@ -110,7 +110,7 @@ fn octal(size: usize) -> String {
     format!("{size:011o}\0")
 }
 
-/// A PAX record; its length counts itself.
+/// Returns a PAX record; its length counts itself.
 fn record(key: &str, value: &[u8]) -> Vec<u8> {
     let rest = [b" ", key.as_bytes(), b"=", value, b"\n"].concat();
     let length = (rest.len()..).find(|length| length.to_string().len() + rest.len() == *length);

@@ -34,7 +34,7 @@ pub struct AddedLayer {
 
 /// A data root (`/var/lib/docker`) in a directory, with what readers of images need.
 ///
-/// It is written as an ordinary user, so files have no owners, devices and pipes are not there, and
+/// It is written as an ordinary user, so files have no owners, devices and pipes are missing, and
 /// whiteouts are left out of overlay2's directories.
 ///
 /// What cannot be written panics.
@@ -45,7 +45,7 @@ pub struct DockerRoot {
 }
 
 impl DockerRoot {
-    /// A root in `directory`, which may have one already.
+    /// Creates a root in `directory`, which may have one already.
     pub fn new(directory: &Path, driver: GraphDriver) -> Self {
         let root = Self { path: directory.to_owned(), driver };
         let directories =
@@ -61,7 +61,7 @@ impl DockerRoot {
     }
 
     /// Adds the layer of an uncompressed archive on top of the one with the chain ID `parent`. A layer
-    /// that is there already stays as it is.
+    /// that already exists stays as it is.
     ///
     /// # Panics
     /// If there is no such parent, or `tar` is nothing that dockerd could extract.
@@ -88,7 +88,7 @@ impl DockerRoot {
         AddedLayer { diff_id, chain_id, cache_id, size }
     }
 
-    /// Adds an image with exactly these bytes as its configuration; answers its ID.
+    /// Adds an image with exactly these bytes as its configuration; returns its ID.
     pub fn image(&self, config: &[u8]) -> Digest {
         let id = Digest::of(config);
         write(&self.config_path(&id), config);
@@ -151,27 +151,27 @@ impl DockerRoot {
         write(&by_digest, diff_id.to_string().as_bytes());
     }
 
-    /// The directory that it is in.
+    /// Returns the directory that it is in.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file of names.
+    /// Returns the file of names.
     pub fn repositories_path(&self) -> PathBuf {
         self.metadata().join("repositories.json")
     }
 
-    /// The file of the configuration of an image.
+    /// Returns the file of the configuration of an image.
     pub fn config_path(&self, id: &Digest) -> PathBuf {
         self.metadata().join("imagedb/content/sha256").join(id.hex())
     }
 
-    /// The directory of what is known about a layer.
+    /// Returns the directory of what is known about a layer.
     pub fn layer_dir(&self, chain_id: &Digest) -> PathBuf {
         self.metadata().join("layerdb/sha256").join(chain_id.hex())
     }
 
-    /// The directory of the files of a layer.
+    /// Returns the directory of the files of a layer.
     pub fn payload_dir(&self, cache_id: &str) -> PathBuf {
         self.path.join(self.driver.payload_path(cache_id))
     }
@@ -185,7 +185,7 @@ impl DockerRoot {
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("there is no layer {chain_id} to be a parent: {error}"))
     }
 
-    /// What dockerd takes for the size of a layer. Where it looks at the directory, links have one too.
+    /// Returns the size of a layer as dockerd computes it. If it scans the directory, links have a size too.
     fn size(&self, archive: &Archive<'_>) -> u64 {
         let counts_links = !self.driver.keeps_whole_trees();
         let sizes = archive.members.iter().map(|member| match member.kind {
@@ -225,7 +225,7 @@ impl DockerRoot {
         create(&home.join("l"));
         let to = home.join("l").join(&link);
         symlink(format!("../{cache_id}/diff"), &to)
-            .unwrap_or_else(|error| panic!("cannot make {}: {error}", to.display()));
+            .unwrap_or_else(|error| panic!("cannot create {}: {error}", to.display()));
         let Some(below) = below.map(|below| home.join(below)) else { return };
         create(&directory.join("work"));
         let read = |name: &str| fs::read_to_string(below.join(name)).unwrap_or_default();
@@ -236,7 +236,7 @@ impl DockerRoot {
     }
 }
 
-/// The short name of a layer: 26 characters of base 32, so that many fit to the options of a mount.
+/// Returns the short name of a layer: 26 characters of base 32, so that many fit to the options of a mount.
 fn link(cache_id: &str) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let digits = Digest::of(cache_id.as_bytes()).hex().to_owned();
@@ -246,7 +246,7 @@ fn link(cache_id: &str) -> String {
 }
 
 fn create(directory: &Path) {
-    fs::create_dir_all(directory).unwrap_or_else(|error| panic!("cannot make {}: {error}", directory.display()));
+    fs::create_dir_all(directory).unwrap_or_else(|error| panic!("cannot create {}: {error}", directory.display()));
 }
 
 fn write(path: &Path, bytes: &[u8]) {

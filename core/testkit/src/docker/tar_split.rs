@@ -76,7 +76,7 @@ pub fn split(tar: &[u8]) -> Split {
 }
 
 impl Split {
-    /// The list as JSON, one object a line.
+    /// Returns the list as JSON, one object a line.
     pub fn json(&self) -> Vec<u8> {
         let lines = self.entries.iter().enumerate().flat_map(|(position, entry)| {
             let mut line = json::compact(&entry.document(position)).expect("an object is JSON");
@@ -86,14 +86,14 @@ impl Split {
         lines.collect()
     }
 
-    /// The list as `tar-split.json.gz` holds it.
+    /// Returns the list as `tar-split.json.gz` holds it.
     pub fn gzip(&self) -> Vec<u8> {
         gzip(&self.json())
     }
 }
 
 impl SplitEntry {
-    /// The fields in the order of tar-split; those that are empty are left out, but for the payload.
+    /// Returns the fields in the order of tar-split; those that are empty are left out, but for the payload.
     fn document(&self, position: usize) -> Map<String, Value> {
         let mut document = Map::new();
         let mut put = |key: &str, value: Value| drop(document.insert(key.to_owned(), value));

@@ -178,7 +178,7 @@ impl Tokens {
     }
 }
 
-/// The token endpoint: its GET, and the POST of "OAuth2 Token Authentication".
+/// Returns the token endpoint: its GET, and the POST of "OAuth2 Token Authentication".
 pub(super) fn token(shared: &Shared, head: &Head, body: &mut Body<'_>) -> Outcome {
     let Auth::Tokens(options) = &shared.options.auth else {
         return Ok(Answer::error(404, "UNSUPPORTED", "there are no tokens"));
@@ -225,7 +225,7 @@ pub(super) fn token(shared: &Shared, head: &Head, body: &mut Body<'_>) -> Outcom
     Ok(Answer::new(200).json(&answer))
 }
 
-/// The header that proves who one is (RFC 7617).
+/// Returns the header that proves who one is (RFC 7617).
 fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
 }

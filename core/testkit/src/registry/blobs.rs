@@ -7,14 +7,14 @@ use longshore_core::oci::{Digest, Hasher};
 use super::http::{Answer, Outcome};
 use super::routes::Call;
 
-/// Whether these are the bytes of `digest`.
+/// Returns whether these are the bytes of `digest`.
 pub(super) fn is_digest_of(digest: &Digest, bytes: &[u8]) -> bool {
     let mut hasher = Hasher::new(digest.algorithm());
     hasher.update(bytes);
     hasher.finish() == *digest
 }
 
-/// The answer for a blob that the registry has now.
+/// Returns the answer for a blob that the registry has now.
 pub(super) fn created(call: &Call<'_>, digest: &Digest) -> Answer {
     let location = format!("/v2/{}/blobs/{digest}", call.name);
     Answer::new(201).header("Location", location).header("Docker-Content-Digest", digest)
@@ -46,7 +46,7 @@ fn unknown() -> Answer {
     Answer::error(404, "BLOB_UNKNOWN", "there is no such blob")
 }
 
-/// The part that `bytes=FROM-`, `bytes=FROM-TO` or `bytes=-LAST` means; empty if the blob has none of it.
+/// Returns the part that `bytes=FROM-`, `bytes=FROM-TO` or `bytes=-LAST` means; empty if the blob has none of it.
 fn parse(range: &str, size: usize) -> Option<Range<usize>> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     if first.is_empty() {

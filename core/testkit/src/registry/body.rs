@@ -25,7 +25,7 @@ enum Framing {
 }
 
 impl<'a> Body<'a> {
-    /// The body after `head`, whose bytes are counted in `received`.
+    /// Returns the body after `head`, whose bytes are counted in `received`.
     pub(super) fn new(
         head: &Head,
         reader: &'a mut dyn BufRead,
@@ -57,7 +57,7 @@ impl<'a> Body<'a> {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// What remains of it, if that is known.
+    /// Returns the remaining bytes, if known.
     pub(super) fn length(&self) -> Option<u64> {
         match self.framing {
             Framing::Length { left } => Some(left),
@@ -65,7 +65,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// Whether it has not been read to its end.
+    /// Returns whether it has not been read to its end.
     pub(super) fn is_unread(&self) -> bool {
         !matches!(self.framing, Framing::Length { left: 0 } | Framing::Chunked { ended: true, .. })
     }
@@ -78,7 +78,7 @@ impl<'a> Body<'a> {
         Ok(())
     }
 
-    /// Its next bytes; 0 at its end.
+    /// Returns its next bytes; 0 at its end.
     pub(super) fn piece(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
         if self.cut == Some(self.received()) {
             return Err(Failure::Broken);
@@ -112,7 +112,7 @@ impl<'a> Body<'a> {
         Ok(count)
     }
 
-    /// All of it.
+    /// Returns all of it.
     pub(super) fn read_to_end(&mut self) -> Result<Vec<u8>, Failure> {
         let mut all = Vec::new();
         let mut buffer = vec![0; 1 << 16];

@@ -60,7 +60,7 @@ impl Builder {
         self.with(|options| options.max_body = Some(bytes))
     }
 
-    /// Sends `OCI-Chunk-Min-Length`, and answers 416 to what follows a shorter chunk.
+    /// Sends `OCI-Chunk-Min-Length`, and returns 416 to what follows a shorter chunk.
     pub fn chunk_min_length(self, bytes: u64) -> Self {
         self.with(|options| options.chunk_min_length = Some(bytes))
     }
@@ -103,7 +103,7 @@ impl Builder {
         self.with(|options| options.location_base = Some(base.to_owned()))
     }
 
-    /// Has `query` in upload locations, and answers 400 to requests that do not keep it as it is.
+    /// Has `query` in upload locations, and returns 400 to requests that do not keep it as it is.
     pub fn location_query(self, query: &str) -> Self {
         self.with(|options| options.location_query = Some(query.to_owned()))
     }

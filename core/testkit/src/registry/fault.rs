@@ -49,7 +49,7 @@ impl Rule {
     }
 
     /// Answers with this status and does nothing else. The body of the request is not read, and the
-    /// connection is closed if there is one.
+    /// connection is closed if any.
     #[must_use]
     pub fn status(self, status: u16) -> Self {
         self.with(|fault| fault.status = Some(status))
@@ -176,7 +176,7 @@ impl Rule {
     }
 }
 
-/// The fault of a request, by the first rule for it whose turn it is.
+/// Returns the fault of a request, by the first rule for it whose turn it is.
 pub(super) fn next(rules: &mut [Rule], head: &Head) -> Fault {
     for rule in rules.iter_mut().filter(|rule| rule.times > 0 && rule.matches(head)) {
         if rule.skip > 0 {
@@ -212,7 +212,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    /// The answer that is given without looking at the request.
+    /// Returns the answer that is given without looking at the request.
     pub(super) fn answer(&self) -> Option<Answer> {
         let status = self.status?;
         let code = match status {
@@ -244,7 +244,7 @@ impl Fault {
         answer
     }
 
-    /// Whether the client gets no whole answer.
+    /// Returns whether the client gets no whole answer.
     pub(super) fn cuts(&self) -> bool {
         self.unanswered || self.request_bytes.is_some() || self.response_bytes.is_some()
     }

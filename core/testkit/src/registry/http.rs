@@ -1,4 +1,4 @@
-//! Requests and answers of HTTP/1.1 (RFC 9112).
+//! Requests and returns of HTTP/1.1 (RFC 9112).
 
 use std::io::{self, BufRead, Read, Write};
 use std::ops::Range;
@@ -21,7 +21,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// The next request, none at the end of the connection.
+    /// Returns the next request, none at the end of the connection.
     pub(super) fn read(reader: &mut dyn BufRead) -> io::Result<Option<Self>> {
         let Some(first) = line(reader)? else { return Ok(None) };
         let mut words = first.split(' ');
@@ -46,12 +46,12 @@ impl Head {
         find(&self.headers, name)
     }
 
-    /// The decoded value of a query parameter.
+    /// Returns the decoded value of a query parameter.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         form(&self.query).into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
-    /// Whether the client wants nothing more on this connection.
+    /// Returns whether the client wants nothing more on this connection.
     pub(super) fn closes(&self) -> bool {
         self.old || self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
@@ -61,7 +61,7 @@ pub(super) fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'
     headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
-/// A line without its end, none at the end of the connection.
+/// Returns a line without its end, none at the end of the connection.
 pub(super) fn line(reader: &mut dyn BufRead) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     reader.take(LINE).read_until(b'\n', &mut line)?;
@@ -79,7 +79,7 @@ fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("invalid {what}"))
 }
 
-/// The pairs of a query or of a form.
+/// Returns the pairs of a query or of a form.
 pub(super) fn form(text: &str) -> Vec<(String, String)> {
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
@@ -134,7 +134,7 @@ impl Answer {
         Self { status, headers: Vec::new(), body: Arc::default(), part: 0..0 }
     }
 
-    /// An error document (distribution-spec, "Error Codes").
+    /// Creates an error document (distribution-spec, "Error Codes").
     pub(super) fn error(status: u16, code: &str, message: &str) -> Self {
         Self::new(status).json(&json!({ "errors": [{ "code": code, "message": message }] }))
     }
@@ -148,7 +148,7 @@ impl Answer {
         self
     }
 
-    /// The same with one header of that name.
+    /// Returns the same with one header of that name.
     pub(super) fn replace_header(mut self, name: &str, value: impl ToString) -> Self {
         self.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
         self.header(name, value)
@@ -160,7 +160,7 @@ impl Answer {
         self
     }
 
-    /// What follows the head.
+    /// Returns the body.
     pub(super) fn content(&self) -> &[u8] {
         &self.body[self.part.clone()]
     }

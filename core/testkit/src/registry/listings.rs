@@ -60,7 +60,7 @@ fn next(call: &Call<'_>, answer: Answer, target: &str) -> Answer {
     answer.header("Link", format!("<{target}>; rel=\"next\""))
 }
 
-/// The descriptor of a manifest, if it is about `subject` (distribution-spec, "Listing Referrers").
+/// Returns the descriptor of a manifest, if it is about `subject` (distribution-spec, "Listing Referrers").
 fn referrer(digest: &Digest, manifest: &Manifest, subject: &Digest) -> Option<Value> {
     let document: Value = serde_json::from_slice(&manifest.bytes).ok()?;
     if document["subject"]["digest"].as_str() != Some(subject.to_string().as_str()) {

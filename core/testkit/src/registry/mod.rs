@@ -54,13 +54,13 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A registry that is open to everyone and can do everything.
+    /// Creates a registry that is open to everyone and can do everything.
     #[must_use]
     pub fn start() -> Self {
         Self::builder().start()
     }
 
-    /// A registry of which more is to be said.
+    /// Returns a builder for a registry.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -73,12 +73,12 @@ impl Registry {
         Self { shared, server }
     }
 
-    /// Its host and port.
+    /// Returns its host and port.
     pub fn host(&self) -> &str {
         &self.shared.host
     }
 
-    /// The same as an address.
+    /// Returns its host and port as a socket address.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
@@ -88,25 +88,25 @@ impl Registry {
         self.shared.rules.lock().push(rule);
     }
 
-    /// The bytes of a blob.
+    /// Returns the bytes of a blob.
     pub fn blob(&self, repository: &str, digest: &Digest) -> Option<Vec<u8>> {
         self.shared.state().blob(repository, digest).map(|blob| blob.to_vec())
     }
 
-    /// The media type and the bytes of a manifest, by a tag or a digest.
+    /// Returns the media type and the bytes of a manifest, by a tag or a digest.
     pub fn manifest(&self, repository: &str, reference: &str) -> Option<(String, Vec<u8>)> {
         let (_, manifest) = self.shared.state().manifest(repository, reference)?;
         Some((manifest.media_type, manifest.bytes.to_vec()))
     }
 
-    /// The repositories that anything was put into, sorted.
+    /// Returns the repositories that anything was put into, sorted.
     pub fn repositories(&self) -> Vec<String> {
         let mut names: Vec<String> = self.shared.state().repositories.keys().cloned().collect();
         names.sort();
         names
     }
 
-    /// The tags of a repository, sorted.
+    /// Returns the tags of a repository, sorted.
     pub fn tags(&self, repository: &str) -> Vec<String> {
         let state = self.shared.state();
         state.repositories.get(repository).into_iter().flat_map(|repository| repository.tags.keys().cloned()).collect()
@@ -136,12 +136,12 @@ impl Registry {
         self.shared.state().repository(repository).blobs.remove(digest).is_some()
     }
 
-    /// How many uploads have been begun but neither ended nor given up.
+    /// Returns the number of uploads that were started but neither finished nor abandoned.
     pub fn open_uploads(&self) -> usize {
         self.shared.state().uploads.len()
     }
 
-    /// The requests so far, in the order in which they came. Those to `/token` are among them.
+    /// Returns the requests so far, in the order in which they came. Those to `/token` are among them.
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.requests()
     }

@@ -36,12 +36,12 @@ impl Proxy {
         Self { traffic, server, host: address.to_string() }
     }
 
-    /// Its host and port.
+    /// Returns its host and port.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The same as an address.
+    /// Returns its host and port as a socket address.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
@@ -91,7 +91,7 @@ struct Cuts {
 }
 
 impl Cuts {
-    /// How many of `count` bytes are passed on, and whether the connection is cut then.
+    /// Returns how many of `count` bytes are forwarded, and whether the connection is cut afterwards.
     fn take(&mut self, count: usize) -> (usize, bool) {
         let Some(left) = self.left.front_mut() else { return (count, false) };
         let passed = count.min(usize::try_from(*left).unwrap_or(usize::MAX));

@@ -61,7 +61,7 @@ fn dispatch(call: &Call<'_>, route: &Route, body: &mut Body<'_>) -> Outcome {
     }
 }
 
-/// The repository and what of it is meant.
+/// Returns the repository and what of it is meant.
 fn route(path: &str) -> Option<(&str, Route)> {
     let path = if path == "/v2" { "" } else { path.strip_prefix("/v2/")? };
     if path.is_empty() {
@@ -106,7 +106,7 @@ fn is_name(name: &str) -> bool {
     })
 }
 
-/// The digest that a client names.
+/// Returns the digest that a client names.
 pub(super) fn parse(digest: &str) -> Result<Digest, Failure> {
     digest.parse().map_err(|_| Answer::error(400, "DIGEST_INVALID", "invalid digest").into())
 }

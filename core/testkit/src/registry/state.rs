@@ -42,7 +42,7 @@ impl Shared {
         self.state.lock()
     }
 
-    /// The state once nobody writes to the upload any more. A client that lost its connection may ask
+    /// Returns the state once nobody writes to the upload any more. A client that lost its connection may ask
     /// for the offset before the thread of that connection has taken in the last bytes.
     pub(super) fn quiet(&self, upload: &str) -> MutexGuard<'_, State> {
         let busy = |state: &mut State| state.uploads.get(upload).is_some_and(|upload| upload.writers > 0);
@@ -112,12 +112,12 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// The value of a header.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         find(&self.headers, name)
     }
 
-    /// The value of the `Authorization` header.
+    /// Returns the value of the `Authorization` header.
     pub fn authorization(&self) -> Option<String> {
         self.header("authorization").map(str::to_owned)
     }
@@ -131,12 +131,12 @@ pub(super) struct State {
 }
 
 impl State {
-    /// The blob, if the repository has it.
+    /// Returns the blob, if the repository has it.
     pub(super) fn blob(&self, repository: &str, digest: &Digest) -> Option<Arc<Vec<u8>>> {
         self.repositories.get(repository)?.blobs.get(digest).cloned()
     }
 
-    /// The manifest that a tag or a digest names.
+    /// Returns the manifest that a tag or a digest names.
     pub(super) fn manifest(&self, repository: &str, reference: &str) -> Option<(Digest, Manifest)> {
         let repository = self.repositories.get(repository)?;
         let digest = match reference.parse() {
@@ -147,7 +147,7 @@ impl State {
         Some((digest, manifest))
     }
 
-    /// The repository, which need not exist before.
+    /// Returns the repository, which need not exist before.
     pub(super) fn repository(&mut self, name: &str) -> &mut Repository {
         self.repositories.entry(name.to_owned()).or_default()
     }

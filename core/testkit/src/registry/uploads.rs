@@ -151,7 +151,7 @@ fn begin(call: &Call<'_>, id: &str, body: &Body<'_>) -> Result<usize, Failure> {
     Ok(size)
 }
 
-/// Whether the location that was called states the size that the upload has.
+/// Returns whether the location that was called states the size that the upload has.
 fn is_current(call: &Call<'_>, upload: &Upload) -> bool {
     call.head.parameter("state").is_none_or(|state| state == upload.bytes.len().to_string())
 }
@@ -171,12 +171,12 @@ fn append(call: &Call<'_>, id: &str, at: usize, bytes: &[u8]) -> Result<(), Answ
     Ok(())
 }
 
-/// An upload of this repository.
+/// Returns an upload of this repository.
 fn find<'a>(call: &Call<'_>, upload: Option<&'a mut Upload>) -> Result<&'a mut Upload, Failure> {
     upload.filter(|upload| upload.repository == call.name).ok_or_else(|| unknown().into())
 }
 
-/// Where an upload goes on. Nothing at all is `0-0`, as from the reference implementation.
+/// Returns the `Range` of an upload. An empty one is `0-0`, as in the reference implementation.
 fn progress(call: &Call<'_>, id: &str, size: usize, status: u16) -> Answer {
     let options = &call.shared.options;
     let base = options.location_base.as_deref().unwrap_or_default().replace("{host}", &call.shared.host);

@@ -40,7 +40,7 @@ fn read(path: &Path, to: &Path, problems: &mut Problems) -> Result<()> {
         }
         let place = to.join(&name);
         if entry.kind == EntryKind::Directory {
-            fs::create_dir_all(&place).attempt(|| format!("cannot make `{name}`"))?;
+            fs::create_dir_all(&place).attempt(|| format!("cannot create `{name}`"))?;
         } else {
             place.parent().map_or(Ok(()), fs::create_dir_all)?;
             let copied = File::create(&place).and_then(|mut file| io::copy(&mut reader, &mut file));
@@ -50,7 +50,7 @@ fn read(path: &Path, to: &Path, problems: &mut Problems) -> Result<()> {
     reader.drain()
 }
 
-/// The name as it is sorted: a directory ends in a slash.
+/// Returns the name as it is sorted: a directory ends in a slash.
 fn name(entry: &Entry) -> String {
     let slash = if entry.kind == EntryKind::Directory { "/" } else { "" };
     format!("{}{slash}", String::from_utf8_lossy(&entry.path))

@@ -49,7 +49,7 @@ impl<'a> Graph<'a> {
         self.validated
     }
 
-    /// The digests of all blobs that were reached.
+    /// Returns the digests of all blobs that were reached.
     pub(super) fn reached(&self) -> HashSet<Digest> {
         self.blobs.keys().cloned().collect()
     }
@@ -193,7 +193,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// A whole document. One that is not what its descriptor says is read all the same.
+    /// Returns a whole document. One that is different from its descriptor is read all the same.
     fn bytes(&mut self, descriptor: &Descriptor, limit: u64) -> Option<Vec<u8>> {
         self.blob(descriptor);
         let Descriptor { digest, media_type, .. } = descriptor;
@@ -210,7 +210,7 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// The digest and size that a blob has in truth.
+/// Returns the digest and size that a blob has in truth.
 pub(super) fn hash(provider: &dyn Provider, digest: &Digest) -> Result<(Digest, u64)> {
     let mut input = provider.open(digest, 0)?;
     let mut hasher = Hasher::new(digest.algorithm());
@@ -227,7 +227,7 @@ pub(super) fn hash(provider: &dyn Provider, digest: &Digest) -> Result<(Digest, 
     }
 }
 
-/// Whether a configuration is for the platform that an index lists it for.
+/// Returns whether a configuration is for the platform that an index lists it for.
 fn agree(listed: &Platform, own: &Platform) -> bool {
     // Older tools write the variant of an ARM processor into the index alone.
     let is_open = own.variant.is_none() && (&own.os, &own.architecture) == (&listed.os, &listed.architecture);

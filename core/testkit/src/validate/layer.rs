@@ -43,7 +43,7 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
-/// Reads an archive to the end of its input; answers how many entries it has.
+/// Reads an archive to the end of its input; returns how many entries it has.
 fn files(input: impl Read, layer: &str, problems: &mut Problems) -> Result<usize> {
     let mut reader = Reader::new(input);
     // What may be the target of a hard link, and everything else.
@@ -73,7 +73,7 @@ fn files(input: impl Read, layer: &str, problems: &mut Problems) -> Result<usize
     Ok(linkable.len() + others.len())
 }
 
-/// A path without `.` in front; `None` for one that is absolute or has a `..`.
+/// Returns a path without `.` in front; `None` for one that is absolute or has a `..`.
 fn clean(path: &[u8]) -> Option<Vec<u8>> {
     let parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').filter(|part| *part != b".").collect();
     let leads_out = path.starts_with(b"/") || parts.contains(&&b".."[..]) || parts.contains(&&b""[..]);

@@ -102,7 +102,7 @@ fn index(root: &Path, problems: &mut Problems) -> Vec<Descriptor> {
     index.map(|index| index.manifests).unwrap_or_default()
 }
 
-/// The names of each root, checked.
+/// Returns the names of each root, checked.
 fn names(entries: &[Descriptor], problems: &mut Problems) -> BTreeMap<Digest, Vec<String>> {
     let mut names: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
     let mut taken = BTreeMap::new();
@@ -127,7 +127,7 @@ fn names(entries: &[Descriptor], problems: &mut Problems) -> BTreeMap<Digest, Ve
     names
 }
 
-/// The blobs that are there, by the names of their files.
+/// Returns the blobs that are there, by the names of their files.
 fn files(root: &Path, problems: &mut Problems) -> Vec<Digest> {
     let mut found = Vec::new();
     let listing = |path: &Path| -> Result<Vec<PathBuf>> {

@@ -62,7 +62,7 @@ pub struct ValidatedLayer {
 /// All that is wrong with a product.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Invalid {
-    /// What is wrong, one line a problem, in the order in which it was found.
+    /// What is wrong, one line per problem, in the order in which it was found.
     pub problems: Vec<String>,
 }
 
@@ -94,7 +94,7 @@ impl Problems {
         }
     }
 
-    /// The value, or `None` and a problem.
+    /// Returns the value, or `None` and a problem.
     fn check<T, E: Into<Error>>(&mut self, result: Result<T, E>, what: &str) -> Option<T> {
         result.map_err(|error| self.add(format!("{what}: {}", full(&error.into())))).ok()
     }

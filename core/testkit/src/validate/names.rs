@@ -1,6 +1,6 @@
 //! The grammar of `org.opencontainers.image.ref.name`.
 
-/// Whether `text` is a reference (image-spec, annotations.md): components of letters and digits,
+/// Returns whether `text` is a reference (image-spec, annotations.md): components of letters and digits,
 /// with single separators between them.
 pub(super) fn is_ref_name(text: &str) -> bool {
     text.split('/').all(is_component)

@@ -144,7 +144,7 @@ fn another_source_that_is_unknown_is_named() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("from"), "tre:/x").unwrap();
     let error = build(&format!("from:{}/from", root.path().display())).unwrap_err();
-    assert_eq!((error.message(), error.hint()), ("there is no source `tre`", Some("did you mean `tree:`?")));
+    assert_eq!((error.message(), error.hint()), ("unknown source `tre`", Some("did you mean `tree:`?")));
 }
 
 /// One that does everything wrong that it can.

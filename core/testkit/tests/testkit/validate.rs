@@ -106,7 +106,7 @@ const CHANGES: &[(&str, &str, Change)] = &[
     ("a layer of another type", "is no type of a layer", |layout| {
         layout.change_manifest(|manifest| manifest["layers"][0]["mediaType"] = json!("text/plain"));
     }),
-    ("a manifest that is an index too", "index and manifest at once", |layout| {
+    ("a manifest that is an index too", "both an index and a manifest", |layout| {
         layout.change_manifest(|manifest| manifest["manifests"] = json!([]));
     }),
     ("a wrong diff_id", "diff_id 1 is", |layout| {

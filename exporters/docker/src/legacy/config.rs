@@ -49,7 +49,7 @@ impl V1Image {
     /// It is not a JSON object in UTF-8, or a field is not of the type that Docker reads.
     pub(super) fn parse(config: &[u8]) -> Result<Self> {
         let fields = serde_json::from_slice::<Option<_>>(config)
-            .map_err(|error| Error::input("not an image configuration in JSON").with_source(error))?;
+            .map_err(|error| Error::input("not a JSON image configuration").with_source(error))?;
         let fields = fields.ok_or_else(|| Error::input("the image configuration is `null`"))?;
         let fields = Fields { path: String::new(), fields };
         Ok(Self {
@@ -70,7 +70,7 @@ impl V1Image {
         })
     }
 
-    /// What Docker says of all layers but the top one.
+    /// Returns what Docker says of all layers but the top one.
     pub(super) fn below() -> Self {
         Self {
             id: String::new(),
@@ -213,7 +213,7 @@ struct Fields {
 }
 
 impl Fields {
-    /// A value, or Go's zero value.
+    /// Returns a value, or Go's zero value.
     fn value<T: DeserializeOwned + Default>(&self, key: &str) -> Result<T> {
         Ok(self.get::<Option<T>>(key)?.flatten().unwrap_or_default())
     }
@@ -226,12 +226,13 @@ impl Fields {
     fn time(&self, key: &str) -> Result<Time> {
         let Some(text) = self.value::<Option<String>>(key)? else { return Ok(Time::zero()) };
         Time::parse(&text).ok_or_else(|| {
-            let message = format!("invalid image config: `{}{key}`: `{}` is no time", self.path, text.escape_debug());
-            Error::input(message).with_hint("write it as RFC 3339 does: 2006-01-02T15:04:05Z")
+            let message =
+                format!("invalid image config: `{}{key}`: `{}` is not a time", self.path, text.escape_debug());
+            Error::input(message).with_hint("use RFC 3339: 2006-01-02T15:04:05Z")
         })
     }
 
-    /// A list in which `null` is the empty string.
+    /// Returns a list in which `null` is the empty string.
     fn list(&self, key: &str) -> Result<List> {
         Ok(self.value::<Option<Vec<Option<String>>>>(key)?.map(strings))
     }
@@ -252,7 +253,7 @@ impl Fields {
         Ok(map.map(|map| map.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()))
     }
 
-    /// The keys of an object of objects, whatever is in those.
+    /// Returns the keys of an object of objects, whatever is in those.
     fn set(&self, key: &str) -> Result<Option<Set>> {
         let set: Option<BTreeMap<String, Option<BTreeMap<String, IgnoredAny>>>> = self.value(key)?;
         Ok(set.map(|set| set.into_keys().map(|key| (key, Empty {})).collect()))
@@ -287,8 +288,8 @@ mod tests {
             (r#"{"os":["linux"]}"#, "`os`"),
             (r#"{"Size":"1"}"#, "`Size`"),
             (r#"{"created":1}"#, "`created`"),
-            (r#"{"created":""}"#, "`created`: `` is no time"),
-            (r#"{"created":"now"}"#, "`created`: `now` is no time"),
+            (r#"{"created":""}"#, "`created`: `` is not a time"),
+            (r#"{"created":"now"}"#, "`created`: `now` is not a time"),
             (r#"{"config":[]}"#, "`config`"),
             (r#"{"config":{"Env":"A=1"}}"#, "`config.Env`"),
             (r#"{"config":{"Env":[1]}}"#, "`config.Env`"),
@@ -313,7 +314,7 @@ mod tests {
     fn what_is_no_object_in_utf_8_is_refused() {
         for config in [&b""[..], b"[]", b"{", b"{}x", b"{\"comment\":\"\xff\"}", b"{\"\xff\":1}"] {
             let error = V1Image::parse(config).unwrap_err();
-            assert_eq!(error.message(), "not an image configuration in JSON");
+            assert_eq!(error.message(), "not a JSON image configuration");
         }
         assert_eq!(V1Image::parse(b"null").unwrap_err().message(), "the image configuration is `null`");
     }

@@ -4,7 +4,7 @@ use longshore_core::Result;
 use longshore_core::oci::json;
 use serde::Serialize;
 
-/// The one line of `document`, as Go before 1.22 writes it: since then `\b` and `\f` have short escapes,
+/// Returns the one line of `document`, as Go before 1.22 writes it: since then `\b` and `\f` have short escapes,
 /// which is what [`json::compact`] writes.
 pub(super) fn document<T: Serialize>(document: &T) -> Result<Vec<u8>> {
     let mut rest = json::compact(document)?.into_iter();

@@ -81,7 +81,7 @@ impl Listed {
 }
 
 impl Tag {
-    /// A name by digest is no tag, even if it has one: Docker refuses to load such a name.
+    /// A name with a digest is not a tag, even if it has one: Docker refuses to load such a name.
     fn of(name: &ImageName) -> Option<Self> {
         let tag = name.tag().filter(|_| name.digest().is_none())?;
         let familiar = name.familiar();
@@ -90,7 +90,7 @@ impl Tag {
     }
 }
 
-/// The documents of an archive with `images`, by their names.
+/// Returns the documents of an archive with `images`, by their names.
 ///
 /// `repositories` is there if there is a tag. It holds one image for each tag: the last one, as
 /// that is the one that has the tag when all of `manifest.json` is loaded.

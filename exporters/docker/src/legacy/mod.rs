@@ -26,7 +26,7 @@ use longshore_core::{
 use crate::options::DockerOptions;
 use plan::{Content, Record, SavedImage, SavedLayer};
 
-/// The archive of the images of `result`, and what is said about them.
+/// Returns the archive of the images of `result`, and what is said about them.
 pub(crate) fn bundle<'a>(
     result: &BuildResult,
     options: &DockerOptions,
@@ -64,7 +64,7 @@ fn check_artifact(artifact: &Artifact) -> Result<()> {
     config::V1Image::parse(&artifact.config.to_bytes()?).map(drop)
 }
 
-/// Each image for one platform, as what it consists of: this format knows no manifests.
+/// Returns each image for one platform, without manifests, which this format does not have.
 fn narrow(
     result: &BuildResult,
     options: &DockerOptions,
@@ -79,7 +79,7 @@ fn narrow(
     Ok((BuildResult::new(images.collect()).with_epoch(result.epoch), artifacts))
 }
 
-/// What is saved of an image, and its configuration.
+/// Returns the saved parts of an image, and its configuration.
 fn save(named: &NamedImage<'_>, image: &Image, artifact: &Artifact) -> Result<(SavedImage, Descriptor)> {
     let root = &named.image.root;
     let manifest = parse_manifest(root, &named.image.read(&root.digest, MANIFEST_LIMIT)?)?;

@@ -58,7 +58,7 @@ pub(crate) enum Content {
     Layer(Digest),
 }
 
-/// The records of the archive that holds `images`, sorted by path.
+/// Returns the records of the archive that holds `images`, sorted by path.
 ///
 /// The tar stream of a layer is written at the first place in the order of images and layers that has it;
 /// other places have a symbolic link to there or, without `symlinks`, the tar stream again. `size_of` is the
@@ -92,7 +92,7 @@ fn check(image: &SavedImage) -> Result<()> {
     let diff_ids = ImageConfig::parse(&image.config)?.diff_ids()?;
     let layers = &image.layers;
     if diff_ids.len() != layers.len() {
-        let message = format!("the number of layers is {}, and {} in its configuration", layers.len(), diff_ids.len());
+        let message = format!("it has {} layers, but {} in its configuration", layers.len(), diff_ids.len());
         return Err(Error::input(message));
     }
     if layers.is_empty() {
@@ -100,17 +100,17 @@ fn check(image: &SavedImage) -> Result<()> {
     }
     for (number, (layer, diff_id)) in (1..).zip(layers.iter().zip(&diff_ids)) {
         if layer.diff_id != *diff_id {
-            let message = format!("layer {number} is {}, and {diff_id} in its configuration", layer.diff_id);
+            let message = format!("layer {number} is {}, but {diff_id} in its configuration", layer.diff_id);
             return Err(Error::input(message));
         }
     }
     Ok(())
 }
 
-/// An image without layers, in the words of Docker.
+/// Returns an image without layers, in the words of Docker.
 pub(super) fn no_layers() -> Error {
     Error::new(ErrorKind::Unsupported, "empty export - not implemented")
-        .with_hint("format=combined holds images without layers too")
+        .with_hint("format=combined supports images without layers")
 }
 
 struct Archive<'a> {
@@ -123,7 +123,7 @@ struct Archive<'a> {
 }
 
 impl Archive<'_> {
-    /// Adds what belongs to one image, and answers the IDs of its layers.
+    /// Adds what belongs to one image, and returns the IDs of its layers.
     fn add_image(&mut self, id: &Digest, image: &SavedImage) -> Result<Vec<String>> {
         let mtime = V1Image::parse(&image.config)?.created.mtime();
         let diff_ids: Vec<Digest> = image.layers.iter().map(|layer| layer.diff_id.clone()).collect();
@@ -315,7 +315,7 @@ repositories file 644 329 0";
         }
     }
 
-    /// All orders of four images.
+    /// Returns all orders of four images.
     fn orders() -> Vec<[usize; 4]> {
         let all = (0..256).map(|n| [n & 3, n >> 2 & 3, n >> 4 & 3, n >> 6]);
         let orders: Vec<_> = all.filter(|order| (0..4).all(|place| order.contains(&place))).collect();
@@ -355,7 +355,7 @@ repositories file 644 329 0";
 
     #[test]
     fn what_cannot_be_saved_says_why() {
-        let hint = "format=combined holds images without layers too";
+        let hint = "format=combined supports images without layers";
         let other = SavedImage { config: config(ONE, "b"), ..image(ONE, "a", &[]) };
         for (image, kind, cause, hint) in [
             (image(ONE, "", &[]), ErrorKind::Unsupported, "empty export - not implemented", Some(hint)),
@@ -368,13 +368,13 @@ repositories file 644 329 0";
             (
                 SavedImage { config: config(ONE, "ab"), ..image(ONE, "", &[]) },
                 ErrorKind::InvalidInput,
-                "the number of layers is 0, and 2 in its configuration",
+                "it has 0 layers, but 2 in its configuration",
                 None,
             ),
             (
                 other,
                 ErrorKind::InvalidInput,
-                &format!("layer 1 is {}, and {} in its configuration", diff_ids("a")[0], diff_ids("b")[0]),
+                &format!("layer 1 is {}, but {} in its configuration", diff_ids("a")[0], diff_ids("b")[0]),
                 None,
             ),
             (

@@ -31,7 +31,7 @@ pub(super) fn diff_ids(layers: &str) -> Vec<Digest> {
     layers.chars().map(|layer| format!("sha256:{}", hex(layer)).parse().unwrap()).collect()
 }
 
-/// A configuration with `layers` in the place of `@`.
+/// Returns a configuration with `layers` in the place of `@`.
 pub(super) fn config(text: &str, layers: &str) -> Vec<u8> {
     let diff_ids: Vec<String> = diff_ids(layers).iter().map(|diff_id| format!("\"{diff_id}\"")).collect();
     let (before, after) = text.rsplit_once('@').unwrap();
@@ -39,7 +39,7 @@ pub(super) fn config(text: &str, layers: &str) -> Vec<u8> {
     format!("{before}{rootfs}{after}").into_bytes()
 }
 
-/// An image with names.
+/// Returns an image with names.
 pub(super) fn image(text: &str, layers: &str, names: &[&str]) -> SavedImage {
     let layers_of = |diff_id| SavedLayer { diff_id, foreign: None };
     SavedImage {

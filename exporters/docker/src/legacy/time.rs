@@ -23,7 +23,7 @@ impl Time {
         Self { text: "0001-01-01T00:00:00Z".into(), seconds: -62_135_596_800, nanoseconds: 0 }
     }
 
-    /// What Docker says of all layers but the top one. Docker takes the time zone of its daemon; we take UTC.
+    /// Returns what Docker says of all layers but the top one. Docker takes the time zone of its daemon; we take UTC.
     pub(super) fn epoch() -> Self {
         Self { text: "1970-01-01T00:00:00Z".into(), seconds: 0, nanoseconds: 0 }
     }
@@ -47,7 +47,7 @@ impl Time {
         Some(Self { text: format!("{main}{dot}{fraction}{offset}"), seconds: seconds - east, nanoseconds })
     }
 
-    /// What Docker makes of it as the time of a file, in seconds since 1970: 0 where it is before that, or does
+    /// Returns the file time that Docker derives from it, in seconds since 1970: 0 where it is before that, or does
     /// not fit 64 bits of nanoseconds.
     pub(super) fn mtime(&self) -> i64 {
         if self.seconds < 0 || (self.seconds, self.nanoseconds) > LAST { 0 } else { self.seconds }

@@ -19,7 +19,7 @@ pub(crate) struct V1Layer {
     pub(crate) json: Vec<u8>,
 }
 
-/// The layers of an image with this configuration and these layers, the base first.
+/// Returns the layers of an image with this configuration and these layers, the base first.
 ///
 /// An ID is the hash of what is known of the layer, of its chain ID and of the ID below it. The top layer
 /// has what the configuration says; those below it nothing.
@@ -42,9 +42,9 @@ pub(crate) fn layers(config: &[u8], diff_ids: &[Digest]) -> Result<Vec<V1Layer>>
     Ok(layers)
 }
 
-/// The ID of an image that does not know its ID and its parent yet.
+/// Returns the ID of an image that does not know its ID and its parent yet.
 fn id(image: &V1Image, chain_id: &Digest, parent: Option<&str>) -> Result<String> {
-    let cannot = |error: serde_json::Error| Error::input("cannot make the ID of a v1 layer").with_source(error);
+    let cannot = |error: serde_json::Error| Error::input("cannot compute the ID of a v1 layer").with_source(error);
     let mut fields: BTreeMap<String, Box<RawValue>> =
         serde_json::from_slice(&json::document(image)?).map_err(cannot)?;
     fields.insert("layer_id".into(), to_raw_value(chain_id).map_err(cannot)?);

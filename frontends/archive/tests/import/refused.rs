@@ -42,7 +42,7 @@ fn what_is_not_an_archive_of_images_is_refused() {
             "there is no image in it",
             replaced(&good, "index.json", |_| br#"{"schemaVersion":2,"manifests":[]}"#.to_vec()),
         ),
-        ("is outside of the archive", with(&good, &[("../x", b"")])),
+        ("is outside the archive", with(&good, &[("../x", b"")])),
         (
             "has no name",
             replaced(&good, "index.json", |content| {

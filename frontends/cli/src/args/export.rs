@@ -10,13 +10,13 @@ use crate::exit_code;
 
 /// Export sources to one or more outputs
 ///
-/// A source is SCHEME:VALUE, such as `rootfs:DIR`, `image:NAME` or `docker://NAME`, with options after commas:
-/// `longshore sources` lists schemes and options. A source with a comma in its path is quoted as a whole, as in
-/// '"rootfs:a,b",owner=0:0'. Prefixed with a platform, as in `linux/arm64=rootfs:DIR`, several directories make
-/// one multi-platform image.
+/// A source is SCHEME:VALUE, such as `rootfs:DIR`, `image:NAME` or `docker://NAME`, followed by comma-separated
+/// options: `longshore sources` lists schemes and options. Quote a source whose path contains a comma as a whole,
+/// as in '"rootfs:a,b",owner=0:0'. Prefixed with a platform, as in `linux/arm64=rootfs:DIR`, several directories
+/// make one multi-platform image.
 ///
-/// Either all outputs are written, or none. Tags in registries come last; one that is refused then leaves what
-/// is written.
+/// Either all outputs are written, or none. Registry tags are pushed last: if a tag is refused, outputs already
+/// written remain.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit_code::HELP)]
 pub(crate) struct ExportArgs {
@@ -24,7 +24,7 @@ pub(crate) struct ExportArgs {
     #[arg(required = true, value_name = "SOURCE")]
     pub(crate) sources: Vec<String>,
 
-    /// Where to: type=TYPE,KEY=VALUE,…; `longshore exporters` lists types and keys
+    /// Output to write: type=TYPE,KEY=VALUE,…; `longshore exporters` lists types and keys
     #[arg(short, long = "output", required = true, value_name = "SPEC")]
     pub(crate) outputs: Vec<String>,
 
@@ -32,40 +32,40 @@ pub(crate) struct ExportArgs {
     #[arg(long = "layer", value_name = "PATH[:DEST]", help_heading = "Layers")]
     pub(crate) layers: Vec<String>,
 
-    /// Give `exclude=PATTERN` to every source and layer: leave out files, with the patterns of .dockerignore
+    /// Exclude files that match a .dockerignore pattern from every source and layer (as `exclude=PATTERN`)
     #[arg(long = "exclude", value_name = "PATTERN", help_heading = "Layers")]
     pub(crate) excludes: Vec<String>,
 
-    /// Give `owner=UID:GID` to every source and layer: make one user and group the owner of every file
+    /// Set the owner of every file in every source and layer (as `owner=UID:GID`)
     #[arg(long, value_name = "UID:GID", help_heading = "Layers")]
     pub(crate) owner: Option<String>,
 
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
 
-    /// Export only these platforms of a source [default: all that it has]
+    /// Export only these platforms of a source [default: all]
     #[arg(long = "platform", help_heading = "Run", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platforms: Vec<Platform>,
 
-    /// Threads that compress [default: one a processor]. Memory is about 64 MiB, and for each thread 16 MiB, or up to
-    /// 72 MiB with zstd from level 10
+    /// Number of compression threads [default: one per CPU]. Memory is about 64 MiB, and for each thread 16 MiB, or
+    /// up to 72 MiB with zstd from level 10
     #[arg(long, help_heading = "Run", value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
 
-    /// Layers that are sent to one registry at the same time
+    /// Number of layers to upload to one registry at a time
     #[arg(long, help_heading = "Run", value_name = "N", default_value = "4")]
     pub(crate) push_jobs: NonZeroUsize,
 
-    /// Give `referrers=true` to every source: take along signatures and SBOMs of images in registries
+    /// Include referrers of images, such as signatures and SBOMs (as `referrers=true`)
     #[arg(long, alias = "all", help_heading = "Run")]
     pub(crate) referrers: bool,
 
-    /// Keep layers beside the first destination, or among temporary files, for this run only, and not in the
-    /// image store
+    /// Keep layers for this run only, beside the first destination or in the temporary directory, instead of in
+    /// the image store
     #[arg(long, help_heading = "Image store")]
     pub(crate) no_store: bool,
 
-    /// How to show progress, on standard error
+    /// Progress output on standard error
     #[arg(long, value_enum, default_value_t, help_heading = "Run", value_name = "STYLE")]
     pub(crate) progress: ProgressStyle,
 
@@ -77,7 +77,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, help_heading = "Run", value_name = "FILE")]
     pub(crate) iidfile: Option<PathBuf>,
 
-    /// Check everything that can be checked without reading layers or asking registries, and say what would be
+    /// Check what can be checked without reading layers or contacting registries, and print what would be
     /// written
     #[arg(long, help_heading = "Run")]
     pub(crate) dry_run: bool,
@@ -85,29 +85,29 @@ pub(crate) struct ExportArgs {
 
 /// The configuration of the image.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Configuration of the image")]
+#[command(next_help_heading = "Image configuration")]
 pub(crate) struct ConfigArgs {
-    /// Take the fields of an OCI image configuration, except its layers
+    /// Use the fields of an OCI image configuration, except its layers
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Set a variable
+    /// Set an environment variable
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) env: Vec<String>,
 
-    /// Set the program: a JSON list, or one word. The arguments of the source go
+    /// Set the entrypoint: a JSON list, or one word. Clears the source image's Cmd
     #[arg(long, value_name = "LIST")]
     pub(crate) entrypoint: Option<String>,
 
-    /// Set its arguments: a JSON list, or one word
+    /// Set the default command or arguments: a JSON list, or one word
     #[arg(long, value_name = "LIST")]
     pub(crate) cmd: Option<String>,
 
-    /// Set where it starts
+    /// Set the working directory
     #[arg(long, value_name = "PATH")]
     pub(crate) workdir: Option<String>,
 
-    /// Set who it runs as
+    /// Set the user to run as
     #[arg(long, value_name = "USER[:GROUP]")]
     pub(crate) user: Option<String>,
 
@@ -115,7 +115,7 @@ pub(crate) struct ConfigArgs {
     #[arg(long = "label", value_name = "KEY=VALUE")]
     pub(crate) labels: Vec<String>,
 
-    /// Add a port that it listens on
+    /// Add an exposed port
     #[arg(long, value_name = "PORT[/PROTOCOL]")]
     pub(crate) expose: Vec<String>,
 
@@ -123,7 +123,7 @@ pub(crate) struct ConfigArgs {
     #[arg(long = "volume", value_name = "PATH")]
     pub(crate) volumes: Vec<String>,
 
-    /// Set the signal that stops it
+    /// Set the stop signal
     #[arg(long, value_name = "SIGNAL")]
     pub(crate) stop_signal: Option<String>,
 }

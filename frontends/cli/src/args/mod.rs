@@ -1,4 +1,4 @@
-//! The command line, as clap reads it. What it means is decided in `command`.
+//! The command line, as clap reads it. `command` decides what it means.
 
 mod export;
 
@@ -15,15 +15,15 @@ use crate::exit_code;
 
 pub(crate) use export::{ConfigArgs, ExportArgs};
 
-/// Exports what a build made.
+/// The command line of `longshore`.
 #[derive(Debug, Parser)]
-#[command(name = "longshore", version, about = "Exports what a build made, and keeps images with no daemon", after_help = exit_code::HELP, max_term_width = 100)]
+#[command(name = "longshore", version, about = "Exports build results as container images, and stores images without a daemon", after_help = exit_code::HELP, max_term_width = 100)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Keep images and layers in this directory, or in the store at SCHEME:VALUE, such as dir:PATH [default:
-    /// $LONGSHORE_ROOT, else /var/lib/longshore for root and $XDG_DATA_HOME/longshore for others]
+    /// Image store: a directory, or SCHEME:VALUE such as dir:PATH [default: $LONGSHORE_ROOT, else
+    /// /var/lib/longshore for root and $XDG_DATA_HOME/longshore for other users]
     #[arg(long, global = true, value_name = "DIR|SCHEME:VALUE", help_heading = "Image store")]
     pub(crate) store: Option<OsString>,
 }
@@ -52,20 +52,20 @@ pub(crate) enum ProgressStyle {
     /// `tty` on a terminal, else `plain`
     #[default]
     Auto,
-    /// A bar for each layer
+    /// One bar per layer
     Tty,
-    /// A line for each step
+    /// One line per step
     Plain,
-    /// A JSON object for each event
+    /// One JSON object per event
     Json,
     /// Errors only
     Quiet,
 }
 
-/// Put images into the image store: an archive, which is read once, or a layout in a directory
+/// Import images into the image store from an archive, which is read once, or a layout directory
 ///
-/// An archive is an OCI layout or a tarball of docker save, compressed or not. Names move all at once,
-/// after everything is in the store and verified; what a name pointed to before is said.
+/// An archive is an OCI layout or a docker save tarball, compressed or not. All names are updated atomically,
+/// after everything is stored and verified; the previous image of a name is printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit_code::HELP)]
 pub(crate) struct ImportArgs {
@@ -78,14 +78,14 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
-    /// How to show progress, on standard error
+    /// Progress output on standard error
     #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
     pub(crate) progress: ProgressStyle,
 }
 
 /// Save images to one archive, as docker save does
 ///
-/// A NAME is a name with a tag or digest, a name alone for all tags of it, an image ID or the start of one.
+/// A NAME is a name with a tag or digest, a name alone for all its tags, or an image ID or a prefix of one.
 /// docker load, podman load, skopeo and ctr images import read the archive.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit_code::HELP)]
@@ -94,12 +94,12 @@ pub(crate) struct SaveArgs {
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
 
-    /// Write to this file, which only its owner may read, and not to standard output
+    /// Write to this file, readable only by its owner, instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Where the images are: `image` is the image store, `docker-graph[:ROOT]` the storage of dockerd, which need
-    /// not run; `longshore sources` lists more, and their options
+    /// Source of the images: `image` for the image store, `docker-graph[:ROOT]` for dockerd's storage, which
+    /// needs no running dockerd; `longshore sources` lists more, and their options
     #[arg(long, value_name = "SCHEME[:PATH][,KEY=VALUE…]", default_value = "image")]
     pub(crate) from: String,
 
@@ -111,7 +111,7 @@ pub(crate) struct SaveArgs {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
 
-    /// How to show progress, on standard error
+    /// Progress output on standard error
     #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
     pub(crate) progress: ProgressStyle,
 }
@@ -127,7 +127,7 @@ pub(crate) enum SaveFormat {
 }
 
 impl SaveFormat {
-    /// The value of `format=` of `type=docker`.
+    /// Returns the value of `format=` of `type=docker`.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Combined => "combined",
@@ -140,18 +140,18 @@ impl SaveFormat {
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit_code::HELP)]
 pub(crate) struct ImagesArgs {
-    /// Write full names alone, one a line
+    /// Print only full names, one per line
     #[arg(long, short, conflicts_with = "json")]
     pub(crate) quiet: bool,
 
-    /// Write JSON
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Give an image in the image store further names
+/// Add names to an image in the image store
 ///
-/// A name that pointed to another image moves, which is said.
+/// A name of another image is moved, and its previous image is printed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit_code::HELP)]
 pub(crate) struct TagArgs {
@@ -159,19 +159,19 @@ pub(crate) struct TagArgs {
     #[arg(value_name = "IMAGE")]
     pub(crate) image: String,
 
-    /// Its new names
+    /// The names to add
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
 }
 
-/// Unpack an image of the image store: a directory a layer, for overlayfs, or the whole in one directory
+/// Unpack an image of the image store: one directory per layer, for overlayfs, or a single directory
 ///
-/// Without --to or --mount the options of a mount are written to standard output, to be used as in
-/// `mount -t overlay overlay -o "$(longshore unpack app:1)" DIR`. What is mounted is read-only; add
-/// upperdir and workdir to write to it. Unmount before the name is removed and the store is pruned.
+/// Without --to or --mount, mount options are printed to standard output, for use as in `mount -t overlay overlay
+/// -o "$(longshore unpack app:1)" DIR`. The mount is read-only; add upperdir and workdir to make it writable.
+/// Unmount before removing the name and pruning the store.
 ///
-/// Root gives files the owners that the image says. For an ordinary user all files are their own, and
-/// devices are left out; to mount, use a user namespace, as `unshare -rm` makes one.
+/// For root, files get the owners from the image. For an ordinary user, all files belong to that user and
+/// devices are skipped; to mount, use a user namespace, such as one from `unshare -rm`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit_code::HELP)]
 pub(crate) struct UnpackArgs {
@@ -179,114 +179,114 @@ pub(crate) struct UnpackArgs {
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
 
-    /// Mount it there, read-only
+    /// Mount the image on DIR, read-only
     #[arg(long, value_name = "DIR", conflicts_with = "to")]
     pub(crate) mount: Option<PathBuf>,
 
-    /// Write all files into a directory, which is not there or empty, instead
+    /// Unpack all files into a single directory, which must be missing or empty
     #[arg(long, value_name = "DIR")]
     pub(crate) to: Option<PathBuf>,
 
-    /// The platform of the image [default: that of this machine]
+    /// Platform of the image [default: this machine's]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
 
-    /// Layers that are read at the same time [default: one a processor]
+    /// Number of layers to read at a time [default: one per CPU]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
 
-    /// How to show progress, on standard error
+    /// Progress output on standard error
     #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
     pub(crate) progress: ProgressStyle,
 }
 
-/// Take names from images in the image store
+/// Remove image names from the image store
 ///
-/// Either all names go, or none. The content stays until `longshore prune`.
+/// Either all names are removed, or none. The content stays until `longshore prune`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit_code::HELP)]
 pub(crate) struct RmArgs {
-    /// The names
+    /// The names to remove
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
 }
 
-/// Remove from the image store what neither a name nor a running command needs
+/// Remove content from the image store that no name and no running command uses
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit_code::HELP)]
 pub(crate) struct PruneArgs {
-    /// Keep layers that were made here and that nothing needs, those used last first, up to this size,
-    /// such as 10GB [default: 0]
+    /// Keep up to this size of unused layers that were built here, most recently used first, such as 10GB
+    /// [default: 0]
     #[arg(long, value_name = "SIZE", default_value = "0", hide_default_value = true, value_parser = size)]
     pub(crate) keep_storage: u64,
 
-    /// Only say what would go
+    /// Only print what would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
 
-/// A size as people write it, in bytes.
+/// Parses a human-readable size into bytes.
 fn size(text: &str) -> Result<u64, String> {
     text.parse::<ByteSize>().map(|size| size.as_u64()).map_err(|_| "expected a size such as 500MB or 10GiB".to_owned())
 }
 
-/// Show how much the image store holds, and of what
+/// Show disk usage of the image store
 #[derive(Debug, clap::Args)]
 #[command(after_help = exit_code::HELP)]
 pub(crate) struct DuArgs {
-    /// Write JSON, in bytes
+    /// Print JSON, with sizes in bytes
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Show what images consist of: manifests, configurations and layers
+/// Show the manifests, configurations and layers of images
 ///
-/// Without --files, layers are not read, and of an image in a registry not fetched.
+/// Without --files, layers are neither read nor fetched from a registry.
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// What to read, such as image:NAME, docker://NAME or oci-archive:FILE; `longshore sources` lists all
+    /// Source, such as image:NAME, docker://NAME or oci-archive:FILE; `longshore sources` lists all
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 
-    /// Read the layers too, and show how many files they have and the biggest of them
+    /// Also read the layers, and show their file counts and largest files
     #[arg(long)]
     pub(crate) files: bool,
 
-    /// Write JSON
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 /// Check every digest, size, diffID and reference of images
 ///
-/// All that is wrong is listed, one line a problem; the exit code is then 1.
+/// Prints one line per problem; if there are any, the exit code is 1.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
-    /// What to read, such as image:NAME, docker://NAME or oci-archive:FILE; `longshore sources` lists all
+    /// Source, such as image:NAME, docker://NAME or oci-archive:FILE; `longshore sources` lists all
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
 }
 
-/// List what can be written, and every option of it
+/// List output types and their options
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportersArgs {
     /// Show only this type
     #[arg(value_name = "TYPE")]
     pub(crate) kind: Option<String>,
 
-    /// Write JSON
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// List the sources that can be read, and every option of them
+/// List source schemes and their options
 #[derive(Debug, clap::Args)]
 pub(crate) struct SourcesArgs {
     /// Show only this scheme
     #[arg(value_name = "SCHEME")]
     pub(crate) scheme: Option<String>,
 
-    /// Write JSON
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -35,15 +35,15 @@ pub(crate) fn du(args: &DuArgs, root: &StoreRoot) -> Result<()> {
     Ok(())
 }
 
-/// What collects a store.
+/// Returns the collector of a store.
 pub(super) fn collector(store: &dyn ImageStore) -> Result<&dyn Collector, Error> {
     store.collector().ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, "this kind of image store is not collected by longshore")
+        Error::new(ErrorKind::Unsupported, "longshore does not collect garbage in this kind of image store")
             .with_hint("use the tools of the program that keeps it")
     })
 }
 
-/// How much, for people.
+/// Formats an amount, for display.
 pub(super) fn amount(amount: Amount) -> String {
     let noun = if amount.count == 1 { "blob" } else { "blobs" };
     format!("{} {noun}, {}", amount.count, HumanBytes(amount.bytes))

@@ -68,7 +68,7 @@ fn outputs(texts: &[String], exporters: &ExporterRegistry) -> Result<Vec<OutputS
     Ok(specs)
 }
 
-/// The store of a run that cannot do without one: it is opened before anything is built.
+/// Returns the store of a run that cannot do without one: it is opened before anything is built.
 fn needed_store(args: &ExportArgs, resolved: &ResolvedSession, root: &StoreRoot) -> Result<Option<Store>, Error> {
     if args.no_store {
         resolved.check_store(&Store::Spool)?;
@@ -82,8 +82,8 @@ fn needed_store(args: &ExportArgs, resolved: &ResolvedSession, root: &StoreRoot)
     Ok(Some(store))
 }
 
-/// The store of a run that does without one which cannot be opened or written to, but not without one that was
-/// mistyped.
+/// Returns the store of a run that does without one which cannot be opened or written to, but not without one that
+/// was mistyped.
 fn useful_store(root: &StoreRoot, progress: &Progress) -> Result<Store, Error> {
     match root.open() {
         Ok(images) if images.is_read_only() => Ok(Store::Spool),

@@ -69,11 +69,10 @@ fn listing(title: &str, summary: &str, options: &[OptionInfo]) -> String {
     text + "\n"
 }
 
-/// The page `docs/exporters.md`.
+/// Returns the page `docs/exporters.md`.
 pub(crate) fn exporters_page(exporters: &ExporterRegistry) -> String {
-    let mut page = "# Exporters\n\nGenerated from what the exporters declare; a test fails when it is stale. \
-        `longshore exporters` prints the same.\n\nAn output is written as one CSV record: \
-        `-o type=TYPE,KEY=VALUE,…`. A value with a comma is quoted together with its key: \
+    let mut page = "# Exporters\n\nGenerated from the exporters' declarations; a test fails when this page is \
+        stale. `longshore exporters` prints the same.\n\nAn output is one CSV record: `-o type=TYPE,KEY=VALUE,…`. Quote a value that contains a comma together with its key: \
         `\"name=a,b\"`. The directory around `dest` has to exist.\n"
         .to_owned();
     for info in infos(exporters) {
@@ -82,15 +81,15 @@ pub(crate) fn exporters_page(exporters: &ExporterRegistry) -> String {
     page
 }
 
-/// The page `docs/sources.md`.
+/// Returns the page `docs/sources.md`.
 pub(crate) fn sources_page(frontends: &FrontendRegistry) -> String {
-    let mut page = "# Sources\n\nGenerated from what the frontends declare; a test fails when it is stale. \
-        `longshore sources` prints the same.\n\nA source is written as one CSV record, as an output is: \
-        `[PLATFORM=]SCHEME[:VALUE][,KEY=VALUE…]`. A field that contains a comma is quoted as a whole, and its \
-        quotes are doubled; the shell needs quotes of its own around them: `'\"rootfs:a,b\",owner=0:0'`, \
-        `'rootfs:tree,\"exclude=*.o,*.a\"'`. A colon may be part of a path: of `PATH:REFERENCE` the path is the \
-        longest one that exists.\n\nAn option that a scheme does not have is an error. `--owner`, `--exclude` and \
-        `--referrers` give their option to every source.\n"
+    let mut page = "# Sources\n\nGenerated from the frontends' declarations; a test fails when this page is \
+        stale. `longshore sources` prints the same.\n\nA source is one CSV record, like an output: \
+        `[PLATFORM=]SCHEME[:VALUE][,KEY=VALUE…]`. Quote a field that contains a comma as a whole, and double its \
+        quotes; the shell needs its own quotes around them: `'\"rootfs:a,b\",owner=0:0'`, \
+        `'rootfs:tree,\"exclude=*.o,*.a\"'`. A path may contain colons: in `PATH:REFERENCE`, the path is the \
+        longest one that exists.\n\nAn option that a scheme does not have is an error. `--owner`, `--exclude` \
+        and `--referrers` set their option for every source.\n"
         .to_owned();
     for info in frontends.infos() {
         let summary = &info.summary;

@@ -93,7 +93,7 @@ fn content(root: &Descriptor, store: &dyn Provider, work: &Work) -> Result<Conte
     platforms.dedup();
     let mut sizes = walked.blobs.iter().map(|blob| blob.descriptor.size);
     let size = sizes.try_fold(0_u64, u64::checked_add);
-    let size = size.ok_or_else(|| Error::input("the sizes of its blobs add up to more than 64 bits hold"))?;
+    let size = size.ok_or_else(|| Error::input("the sizes of its blobs exceed 64 bits"))?;
     Ok(Content { size, platforms, missing: walked.missing })
 }
 
@@ -134,6 +134,6 @@ mod tests {
         let some = content_of(&[5, 7]).unwrap();
         assert_eq!((some.size > 12, &some.platforms[..]), (true, &["linux/amd64".to_owned()][..]));
         let error = content_of(&[u64::MAX - 10, 11]).err().unwrap();
-        assert_eq!(error.message(), "the sizes of its blobs add up to more than 64 bits hold");
+        assert_eq!(error.message(), "the sizes of its blobs exceed 64 bits");
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn inspect(args: &InspectArgs, root: &StoreRoot, frontends: &Frontend
     Ok(())
 }
 
-/// The images of a source, all of which must exist.
+/// Returns the images of a source, all of which must exist.
 pub(super) fn open(
     source: &Source,
     root: &StoreRoot,
@@ -73,10 +73,10 @@ fn text(names: &[String], found: &Inspection) -> String {
     lines.join("\n") + "\n"
 }
 
-/// What is said about a manifest that an index lists and that is not there.
+/// Returns the line for a missing manifest listed by an index.
 pub(super) fn not_there(missing: &Descriptor) -> String {
     let what = missing.platform.as_ref().map_or_else(|| missing.media_type.to_string(), ToString::to_string);
-    format!("{what}  {} is not there", missing.digest)
+    format!("{what}  {} is missing", missing.digest)
 }
 
 fn manifest_lines(manifest: &InspectedManifest) -> Vec<String> {

@@ -12,7 +12,7 @@ const SCHEMES: [(&str, &str); 6] = [
     ("dir:", "type=oci,tar=false,dest="),
 ];
 
-/// The nearest output with a type.
+/// Returns the nearest output with a type.
 pub(super) fn output(text: &str, exporters: &ExporterRegistry) -> String {
     if exporters.get(text).is_ok() {
         return format!("type={text}");

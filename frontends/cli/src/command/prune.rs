@@ -23,13 +23,13 @@ pub(crate) fn prune(args: &PruneArgs, root: &StoreRoot) -> Result<()> {
         writeln!(out, "unpacked layers: {}, {}", snapshots.count, HumanBytes(snapshots.bytes))?;
     }
     if leftovers.count > 0 {
-        writeln!(out, "half-written by commands that died: {}", HumanBytes(leftovers.bytes))?;
+        writeln!(out, "incomplete files of killed commands: {}", HumanBytes(leftovers.bytes))?;
     }
     if kept.count > 0 {
-        writeln!(out, "kept, though nothing needs it: {}", amount(*kept))?;
+        writeln!(out, "unused but kept: {}", amount(*kept))?;
     }
     let done = if args.dry_run { "would remove" } else { "removed" };
     let noun = if blobs.len() == 1 { "blob" } else { "blobs" };
-    writeln!(out, "{done} {} {noun}, {} in all", blobs.len(), HumanBytes(pruned.bytes()))?;
+    writeln!(out, "{done} {} {noun}, {} in total", blobs.len(), HumanBytes(pruned.bytes()))?;
     Ok(())
 }

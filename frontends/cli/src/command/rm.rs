@@ -18,10 +18,10 @@ pub(crate) fn rm(args: &RmArgs, root: &StoreRoot) -> Result<()> {
         }
     }
     let Some(store) = root.open_existing()? else {
-        return Err(Error::new(ErrorKind::NotFound, "there is no image in the store").into());
+        return Err(Error::new(ErrorKind::NotFound, "the image store has no images").into());
     };
     let images = store.untag(&names).map_err(|error: Error| match error.kind() {
-        ErrorKind::NotFound => error.context("no name was removed").with_hint("`longshore images` lists what is there"),
+        ErrorKind::NotFound => error.context("no names were removed").with_hint("`longshore images` lists the names"),
         _ => error,
     })?;
     let mut out = io::stdout().lock();

@@ -58,7 +58,7 @@ pub(crate) fn save(
 
 const ELSEWHERE: &str = "`longshore images` lists the names; for Docker's images add --from docker-graph";
 
-/// Where the archive goes; `-` is standard output, as everywhere.
+/// Returns the destination of the archive; `-` is standard output.
 fn dest(args: &SaveArgs) -> Dest {
     match &args.output {
         Some(path) if path.as_os_str() != "-" => Dest::Path(path.clone()),
@@ -66,7 +66,7 @@ fn dest(args: &SaveArgs) -> Dest {
     }
 }
 
-/// The source of one NAME. A name without a tag stands for all tags of it, where the scheme knows tags.
+/// Returns the source of one NAME. A name without a tag stands for all tags of it, where the scheme knows tags.
 fn source(args: &SaveArgs, name: &str, frontends: &FrontendRegistry) -> Result<Box<dyn FrontendInstance>, Error> {
     const ALL_TAGS: &str = "all-tags";
     let from = Source::parse(&args.from)?;
@@ -83,7 +83,7 @@ fn source(args: &SaveArgs, name: &str, frontends: &FrontendRegistry) -> Result<B
     frontends.resolve(&source)
 }
 
-/// The images that are named, each once, with all names that it was asked for by.
+/// Returns the images that are named, each once, with all names that it was asked for by.
 fn open(sources: &[Box<dyn FrontendInstance>], cx: &FrontendContext<'_>) -> Result<Vec<Image>, Error> {
     let mut all: Vec<(Option<Digest>, Image)> = Vec::new();
     for source in sources {
@@ -101,7 +101,7 @@ fn open(sources: &[Box<dyn FrontendInstance>], cx: &FrontendContext<'_>) -> Resu
     Ok(all.into_iter().map(|(_, image)| image).collect())
 }
 
-/// What two images have in common if they are one.
+/// Returns the key by which two images are the same.
 fn root(image: &Image) -> Result<Option<Digest>, Error> {
     Ok(match &image.content {
         ImageContent::Existing(existing) => Some(existing.root.digest.clone()),

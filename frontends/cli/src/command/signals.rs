@@ -51,7 +51,7 @@ pub(super) fn cancel_on_signal() -> Result<Cancel> {
     Ok(cancel)
 }
 
-/// The signals that this process was started to ignore, one bit each, as proc(5) shows them.
+/// Returns the signals that this process was started to ignore, one bit each, as proc(5) shows them.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -42,7 +42,7 @@ impl Flag {
     }
 }
 
-/// The options that flags give to `--layer`.
+/// Returns the options that flags give to `--layer`.
 pub(super) fn layer_attrs(flags: &[Flag]) -> Attrs {
     flags.iter().filter(|flag| flag.for_layers).map(|flag| (flag.key, flag.value.as_str())).collect()
 }
@@ -117,17 +117,17 @@ fn no_effect(flag: &Flag, info: &SchemeInfo, frontends: &FrontendRegistry) -> Er
     let what = if flag.for_layers { " or for --layer" } else { "" };
     let having = having.join(", ");
     Error::option(format!("{} has no effect on a source `{}:`", flag.name, info.scheme)).with_hint(format!(
-        "it is for {having}{what}; where only some of the sources take it, write `,{}=…` after those",
+        "it applies to {having}{what}; to set it for some of the sources, add `,{}=…` to them",
         flag.key
     ))
 }
 
-/// Builds each source; answers its images beside the platform that they are for.
+/// Builds each source; returns its images beside the platform that they are for.
 pub(super) fn build(sources: &[Requested], cx: &FrontendContext<'_>) -> Result<Vec<(Option<Platform>, Vec<Image>)>> {
     sources.iter().map(|source| Ok((source.platform.clone(), source.instance.build(cx)?))).collect()
 }
 
-/// What the command lends to frontends: images are read in the store of `root`, if it exists.
+/// Returns the context for frontends: images are read from the store of `root`, if it exists.
 pub(super) fn context<'a>(frontends: &'a FrontendRegistry, root: &StoreRoot, work: &Work) -> FrontendContext<'a> {
     let root = root.clone();
     FrontendContext::new(frontends, work.clone()).with_images(move || root.existing().map(Some))

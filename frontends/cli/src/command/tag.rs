@@ -15,7 +15,7 @@ pub(crate) fn tag(args: &TagArgs, root: &StoreRoot) -> Result<()> {
     let store = root.open_existing()?;
     let missing = || {
         Error::new(ErrorKind::NotFound, format!("image {source} is not in the store"))
-            .with_hint("`longshore images` lists what is there")
+            .with_hint("`longshore images` lists the names")
     };
     let store = store.ok_or_else(missing)?;
     let image = store.image(&source)?.ok_or_else(missing)?;

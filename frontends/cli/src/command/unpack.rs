@@ -44,12 +44,12 @@ fn layers(
 ) -> Result<ImageLayers, Error> {
     let images = inspect::open(&Source::new("image", &args.name), root, frontends, work)?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
-    let missing = || Error::input(format!("{} is no image", args.name));
+    let missing = || Error::input(format!("{} is not an image", args.name));
     let (_, existing) = images.first().ok_or_else(missing)?;
     layers_for(existing, &platform, work)
 }
 
-/// The mount of an image's snapshots, which are made where they are missing, and kept as long as the image.
+/// Returns the mount of an image's snapshots, which are made where they are missing, and kept as long as the image.
 fn snapshots(image: &ImageLayers, root: &StoreRoot, work: &Work) -> Result<Mount, Error> {
     let store = root.existing()?.lease_images()?;
     let snapshots = store.snapshots().ok_or_else(|| Error::input("the store has no snapshots"))?;

@@ -28,7 +28,7 @@ pub(crate) trait Display: ProgressSink {
     }
 }
 
-/// The display of a style.
+/// Returns the display of a style.
 pub(crate) fn start(style: ProgressStyle) -> Arc<dyn Display> {
     match style {
         ProgressStyle::Auto if io::stderr().is_terminal() => Arc::new(bars::Bars::default()),

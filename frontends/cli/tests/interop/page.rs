@@ -39,17 +39,17 @@ const DEBIAN: &str = "\
 
 # Interoperability
 
-Tools of other projects are given what `longshore export` writes, and write what it reads.
+Third-party tools read what `longshore export` writes, and write what it reads.
 
 ## A Debian tree
 
-Readers are given one image in each compression, as `type=oci` writes it: an archive, and a directory with
-`tar=false`. The image is a Debian tree and a layer of special files over it: hard links, symbolic links,
-a fifo, a device, a setuid file, a file with a capability, names that are long or not ASCII.
+Readers get one image in each compression, as written by `type=oci`: an archive, and a directory with `tar=false`. The
+image is a Debian tree with a layer of special files on top: hard links, symbolic links, a fifo, a device, a
+setuid file, a file with a capability, long and non-ASCII names.
 
 The same tree has the same paths, types, modes, owners, sizes, contents, link targets, hard links, device numbers,
-capabilities, and times to the second. Of containerd the times of directories are compared in the Debian tree alone: its
-`native` snapshotter does not keep them where it copies that tree for the layer over it.
+capabilities, and times to the second. For containerd, directory times are compared only in the Debian tree: its
+`native` snapshotter does not keep them when it copies that tree for the layer on top.
 
 ";
 
@@ -57,9 +57,9 @@ const SEEDED: &str = "
 ## Every form of an image
 
 Small images of two layers, in four forms: the archive and the directory of `type=oci`, and the tarball of
-`type=docker` in both formats. Each is written in every compression, `format=legacy` uncompressed, with one image, with
-an image for two platforms (of which readers that want one take that of their machine), and with three images that have
-names and tags of their own. Digests, image IDs, layers and names are those of `--metadata-file`; a tree is compared as
+`type=docker` in both formats. Each is written in every compression, `format=legacy` uncompressed, with one image,
+with an image for two platforms (readers of a single platform take their machine's), and with three images with
+different names and tags. Digests, image IDs, layers and names are those of `--metadata-file`; a tree is compared as
 above, without the times of directories.
 
 ";
@@ -69,9 +69,9 @@ const OTHERS: &str = "
 
 Images that went through other tools, exported again with `longshore export oci:…`, `oci-archive:…` or
 `docker-archive:…`, and again through the image store: `longshore import`, `verify`, `export image:…`. Archives are read
-from a file and from standard input. podman makes a manifest of its own for an
-archive, and umoci one with a layer more: the digest is that one's. Docker's tarballs have no manifest to keep. skopeo
-writes one image into a tarball, podman one into an archive, and umoci takes no image for two platforms.
+from a file and from standard input. podman writes its own manifest for an archive, and umoci one with an
+additional layer: the digest is that manifest's. Docker's tarballs have no manifest to keep. skopeo writes one
+image per tarball, podman one per archive, and umoci does not support multi-platform images.
 
 ";
 

@@ -127,7 +127,7 @@ fn a_registry_that_takes_no_streams_gets_layers_that_were_kept() {
     let machine = machine(4 * MB);
     let output = format!("type=registry,name={}/big:1,push-streaming=true", registry.host());
     let (ran, digest) = machine.export_one(&["rootfs:big", "-o", &output]);
-    assert!(ran.stderr.contains("the registry takes no streams: the layer is kept first"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the registry does not accept streams: storing the layer first"), "{}", ran.stderr);
     assert_eq!(digest_of(&registry, "big", "1"), Some(digest));
     assert_eq!(registry.open_uploads(), 0);
     machine.ok(&["verify", &format!("docker://{}/big:1", registry.host())]);

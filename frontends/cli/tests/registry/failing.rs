@@ -92,8 +92,8 @@ fn a_tag_that_is_refused_is_the_last_thing_and_says_what_is_visible() {
     let two = Two::new();
     // By then the other registry has the tag.
     two.other.fail(Rule::on("PUT", "/manifests/v1").delay(Duration::from_secs(1)).status(403));
-    let pushed = format!("tagged {}/a:v1, but not everything", two.one.host());
-    let stderr = two.fails(&["cannot put tag v1", &pushed, "hint: check that the account"]);
+    let pushed = format!("tagged only {}/a:v1", two.one.host());
+    let stderr = two.fails(&["cannot push tag v1", &pushed, "hint: check that the account"]);
     assert!(!stderr.contains(&format!("tagged {}/a:v1, {}", two.one.host(), two.other.host())), "{stderr}");
     assert_eq!((two.one.tags("a"), two.other.tags("b")), (vec!["v1".to_owned()], Vec::new()));
     two.works();
@@ -145,7 +145,7 @@ fn a_registry_that_is_not_there_is_named() {
     let output = format!("type=registry,name={gone}/a:1");
     let said = [&*format!("cannot push to {gone}/a"), "connection refused"];
     let ran = machine.fails(&["export", "rootfs:tree", "--progress=plain", "-o", &output], 4, &said);
-    assert!(!ran.stderr.contains("trying again"), "nobody was ever there: {}", ran.stderr);
+    assert!(!ran.stderr.contains("retrying"), "nobody was ever there: {}", ran.stderr);
     assert!(!ran.stderr.contains("layer tree"), "layers were read for nobody: {}", ran.stderr);
 }
 
@@ -159,6 +159,6 @@ fn a_busy_registry_is_asked_again() {
     let output = format!("type=registry,name={}/a:1", registry.host());
     let (ran, digest) = machine.export_one(&["rootfs:tree", "-o", &output]);
     assert_eq!(digest_of(&registry, "a", "1"), Some(digest));
-    assert!(ran.stderr.contains("trying again in 1 s (2 of 6)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("retrying in 1 s (attempt 2 of 6)"), "{}", ran.stderr);
     machine.ok(&["verify", &format!("docker://{}/a:1", registry.host())]);
 }

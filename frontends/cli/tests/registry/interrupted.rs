@@ -82,6 +82,6 @@ fn a_registry_that_asks_for_too_much_patience_is_left() {
     registry.fail(Rule::on("HEAD", "/blobs/").status(429).header("Retry-After", "1000").times(u32::MAX));
     let machine = Machine::new();
     let output = format!("type=registry,name={}/app:1", registry.host());
-    let said = ["429", "it asks to come back in 1000 s", "hint: run it again then"];
+    let said = ["429", "it asks to retry in 1000 s", "hint: run it again then"];
     machine.fails(&["export", "rootfs:tree", "-o", &output], 4, &said);
 }

@@ -48,10 +48,10 @@ fn a_tag_and_push_by_digest_contradict_each_other() {
 
 #[test]
 fn options_that_go_nowhere_are_refused() {
-    let nowhere = "a push without a name goes nowhere";
+    let nowhere = "a push needs a name";
     is_refused("type=registry", &[nowhere, "hint: add name=REGISTRY/REPOSITORY:TAG"]);
     is_refused("type=image,push=true", &[nowhere]);
-    is_refused("type=registry,name=*", &["name=*, but image 1 brings no name"]);
+    is_refused("type=registry,name=*", &["name=*, but image 1 has no name of its own"]);
     is_refused("type=registry,name=HOST/app:1,push=false", &["push=false", "hint: type=image keeps"]);
     is_refused("type=registry,name=HOST/app:1,dest=x.tar", &["it has no destination"]);
     is_refused(
@@ -97,7 +97,7 @@ fn a_tag_that_cannot_move_takes_the_same_image_again_and_no_other_one() {
     let (_, first) = machine.export_one(&["rootfs:tree", "-o", &output]);
     let (_, again) = machine.export_one(&["rootfs:tree", "-o", &output]);
     assert_eq!(first, again);
-    let said = ["cannot put tag 1", "409", "the tag exists and cannot be changed"];
+    let said = ["cannot push tag 1", "409", "the tag exists and cannot be changed"];
     machine.fails(&["export", "rootfs:etc", "-o", &output], 3, &said);
     assert_eq!(digest_of(&registry, "app", "1"), Some(first));
 }
@@ -108,7 +108,7 @@ fn two_outputs_do_not_put_different_images_under_one_tag() {
     let machine = Machine::new();
     let output = format!("type=registry,name={}/app:1", registry.host());
     let zstd = format!("{output},compression=zstd");
-    let said = ["two outputs put different images under", "/app:1", "hint: give them different tags"];
+    let said = ["two outputs push different images to", "/app:1", "hint: give them different tags"];
     machine.fails(&["export", "rootfs:tree", "-o", &output, "-o", &zstd], 2, &said);
     assert!(registry.tags("app").is_empty());
     machine.ok(&["export", "rootfs:tree", "-o", &output, "-o", &output]);

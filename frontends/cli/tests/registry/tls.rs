@@ -110,7 +110,7 @@ fn pushes(machine: &Machine, registry: &DockerRegistry, host: &str, options: &st
 fn is_refused(machine: &Machine, registry: &DockerRegistry, host: &str, options: &str) {
     let output = format!("type=registry,name={host}/app:1{options}");
     let ran = machine.fails(&["export", "rootfs:tree", "-o", &output], 4, &["certificate", host]);
-    assert!(!ran.stderr.contains("trying again"), "what is not trusted is not tried again: {}", ran.stderr);
+    assert!(!ran.stderr.contains("retrying"), "what is not trusted is not tried again: {}", ran.stderr);
     assert!(ran.stderr.contains("\nhint: "), "{}", ran.stderr);
     assert!(registry.is_empty());
 }
@@ -121,7 +121,7 @@ fn an_authority_that_nobody_knows_is_refused_until_it_is_in_the_settings() {
     let registry = authority.registry(None);
     let (machine, host) = (machine(), registry.host());
     is_refused(&machine, &registry, &host, "");
-    let hint = "hint: put the certificate of its authority into ~/.config/longshore/certs.d/HOST:PORT/ca.crt";
+    let hint = "hint: put the certificate of its CA into ~/.config/longshore/certs.d/HOST:PORT/ca.crt";
     machine.fails(&["inspect", &format!("docker://{host}/app:1")], 4, &[hint]);
     place(&machine, &host, "ca.crt", &authority.path("ca.crt"));
     pushes(&machine, &registry, &host, "");
@@ -180,6 +180,6 @@ fn settings_that_lack_a_part_are_named() {
     let said = ["cannot use the certificates in", "client.key", "no such file"];
     machine.fails(&["export", "rootfs:tree", "-o", &output], 3, &said);
     machine.configure(&format!("settings/longshore/certs.d/{host}/client.key"), "no key");
-    machine.fails(&["export", "rootfs:tree", "-o", &output], 3, &["client.key holds no private key"]);
+    machine.fails(&["export", "rootfs:tree", "-o", &output], 3, &["no private key found in ", "client.key"]);
     assert!(registry.is_empty());
 }

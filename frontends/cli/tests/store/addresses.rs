@@ -28,8 +28,8 @@ fn a_store_is_a_path_or_begins_with_a_scheme() {
     for address in ["containerd:default", "foo:/x", "foo:", "DIR:x"] {
         let scheme = address.split(':').next().unwrap();
         let expected = format!(
-            "error: there is no kind of image store called `{scheme}`\n\
-            hint: a store is a path or dir:PATH; a directory of that name is written ./{address}\n"
+            "error: unknown kind of image store `{scheme}`\n\
+            hint: a store is a path or dir:PATH; for a directory of that name, write ./{address}\n"
         );
         for arguments in [&EXPORT[..], &["images"], &["prune"], &["export", "rootfs:tree", "-o", "type=oci,dest=a"]] {
             let ran = work.run(&with_store(arguments, address));
@@ -50,11 +50,11 @@ fn a_path_that_holds_something_else_is_refused_before_anything_is_written() {
     fs::create_dir(work.path("empty")).unwrap();
     let before = work.names();
     for (store, cause, hint) in [
-        ("home", "it is not an image store, but holds other files, such as .profile", "such as home/longshore"),
+        ("home", "it is not an image store, but contains other files, such as .profile", "such as home/longshore"),
         ("file", "it is not a directory", "name a directory for the image store"),
-        ("file/below", "there is no directory file", "create it, if the path is right"),
-        ("~/images", "its path begins with `~`, which the shell did not replace", "write $HOME, or ./~/images"),
-        ("missing/below", "there is no directory missing", "create it, if the path is right"),
+        ("file/below", "directory file does not exist", "create it, if the path is right"),
+        ("~/images", "its path begins with `~`, which the shell did not expand", "write $HOME, or ./~/images"),
+        ("missing/below", "directory missing does not exist", "create it, if the path is right"),
     ] {
         for arguments in [&EXPORT[..], &["images"], &["du"], &["inspect", "image:a:1"], &["import", "tree"]] {
             let ran = work.run(&with_store(arguments, store));
@@ -78,7 +78,7 @@ fn where_there_is_no_store_yet_that_is_said() {
         let place = work.store().display();
         let expected = format!(
             "error: cannot read image:a:1\n  caused by: there is no image store yet in {place}\n\
-            hint: `longshore import` or an export with type=image makes one; --store names another\n"
+            hint: `longshore import` or an export with type=image creates one; --store names another\n"
         );
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(3), expected.as_str()), "{command}");
     }
@@ -130,7 +130,7 @@ fn an_unreadable_store_is_an_error() {
     let Some(nobody) = Nobody::new() else { return };
     let store = nobody.0.store();
     for (path, mode, cause) in [
-        (store.to_owned(), 0o700, format!("cannot look at {}/store.db", store.display())),
+        (store.to_owned(), 0o700, format!("cannot access {}/store.db", store.display())),
         (store.join("store.db"), 0o600, format!("cannot read {}/store.db", store.display())),
     ] {
         let before = fs::metadata(&path).unwrap().permissions();

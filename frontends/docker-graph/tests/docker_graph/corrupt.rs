@@ -22,7 +22,7 @@ fn with_tar_split(bytes: &[u8]) -> (Data, BuiltImage) {
 fn error_with_tar_split(bytes: &[u8]) -> Error {
     let (data, image) = with_tar_split(bytes);
     let error = data.open(":app:1").unwrap_err();
-    let words = format!("the tar-split of layer {} is not whole", image.layers[1].diff_id);
+    let words = format!("the tar-split of layer {} is incomplete", image.layers[1].diff_id);
     assert_error(&error, ErrorKind::Corrupt, &words, "");
     error
 }
@@ -33,12 +33,12 @@ fn a_tar_split_that_is_not_whole() {
     let (json, whole) = (list.json(), list.gzip());
     let flipped = [&whole[..whole.len() / 2], &[whole[whole.len() / 2] ^ 0xff], &whole[whole.len() / 2 + 1..]].concat();
     for (bytes, words) in [
-        (whole[..whole.len() / 2].to_vec(), "damaged or cut"),
-        (whole[..whole.len() - 4].to_vec(), "damaged or cut"),
+        (whole[..whole.len() / 2].to_vec(), "damaged or truncated"),
+        (whole[..whole.len() - 4].to_vec(), "damaged or truncated"),
         (flipped, ""),
-        ([&whole[..], b"junk"].concat(), "damaged or cut"),
-        (gzip(&json[..json.len() / 2]), "it is cut"),
-        (gzip(&json[..json.len() - 1]), "it is cut"),
+        ([&whole[..], b"junk"].concat(), "damaged or truncated"),
+        (gzip(&json[..json.len() / 2]), "it is truncated"),
+        (gzip(&json[..json.len() - 1]), "it is truncated"),
         (gzip(b"\0\x01\x02\n"), "entry 0: it is malformed"),
         (gzip(b"null\n"), "entry 0: it is malformed"),
         (gzip(&[b' '; (16 << 20) + 1]), "entry 0: it is too long"),
@@ -143,7 +143,7 @@ fn files_that_were_edited() {
         }
         fs::remove_file(&path).unwrap();
         let error = failed_export(&data, ":app:1");
-        assert_error(&error, ErrorKind::NotFound, "it is gone", "was the image removed while it was read?");
+        assert_error(&error, ErrorKind::NotFound, "it is missing", "was the image removed while it was being read?");
         assert!(error.with_causes().contains(path.file_name().unwrap().to_str().unwrap()));
     }
 }
@@ -165,12 +165,12 @@ fn files_that_change_while_they_are_read() {
         }
         let mut rest = Vec::new();
         let error = Error::from(stream.read_to_end(&mut rest).unwrap_err());
-        assert_error(&error, ErrorKind::NotFound, "it is gone", "was the image removed while it was read?");
+        assert_error(&error, ErrorKind::NotFound, "it is missing", "was the image removed while it was being read?");
         assert!(start.len() + rest.len() < whole);
     }
     fs::remove_dir_all(data.layer(&image, 1)).unwrap();
     let error = read(layer).unwrap_err();
-    assert_error(&error, ErrorKind::NotFound, "are gone", "");
+    assert_error(&error, ErrorKind::NotFound, "are missing", "");
 }
 
 #[test]
@@ -195,11 +195,11 @@ fn layers_that_are_missing_or_contradict() {
     let other = Digest::of(b"other").to_string();
     // What is written in place of a file of the second layer; nothing: it is removed.
     for (file, text, kind, words) in [
-        ("diff", Some(other.as_str()), ErrorKind::Corrupt, "says that its diffID is `"),
-        ("diff", Some("\u{1b}[2J"), ErrorKind::Corrupt, "says that its diffID is `\\u{1b}"),
-        ("diff", None, ErrorKind::NotFound, "is not there"),
-        ("parent", Some(other.as_str()), ErrorKind::Corrupt, "says that its parent is `"),
-        ("parent", None, ErrorKind::Corrupt, "says that its parent is `none`"),
+        ("diff", Some(other.as_str()), ErrorKind::Corrupt, "has the diffID `"),
+        ("diff", Some("\u{1b}[2J"), ErrorKind::Corrupt, "has the diffID `\\u{1b}"),
+        ("diff", None, ErrorKind::NotFound, "not found"),
+        ("parent", Some(other.as_str()), ErrorKind::Corrupt, "has the parent `"),
+        ("parent", None, ErrorKind::Corrupt, "has the parent `none`"),
         ("cache-id", None, ErrorKind::Corrupt, "has no `cache-id`"),
         ("tar-split.json.gz", None, ErrorKind::Corrupt, "has no tar-split"),
         ("descriptor.json", Some("{}"), ErrorKind::Unsupported, "only its publisher distributes"),
@@ -214,9 +214,9 @@ fn layers_that_are_missing_or_contradict() {
     let (data, image) = Data::with_image(GraphDriver::Overlay2);
     let first = data.layer(&image, 0);
     fs::write(first.join("parent"), &other).unwrap();
-    assert_error(&data.open(":app:1").unwrap_err(), ErrorKind::Corrupt, "not none", "");
+    assert_error(&data.open(":app:1").unwrap_err(), ErrorKind::Corrupt, "expected none", "");
     fs::remove_dir_all(&first).unwrap();
-    let words = format!("layer {} is not there", image.layers[0].chain_id);
+    let words = format!("layer {} not found", image.layers[0].chain_id);
     assert_error(&data.open(":app:1").unwrap_err(), ErrorKind::NotFound, &words, "was the image removed");
 }
 
@@ -227,16 +227,21 @@ fn configs_that_are_not_what_they_were() {
     let edited = [&image.config[..], b" "].concat();
     fs::write(&path, &edited).unwrap();
     let words = format!("the config of image {} has the digest {}", image.id, Digest::of(&edited));
-    assert_error(&data.open(":app:1").unwrap_err(), ErrorKind::Corrupt, &words, "changed by something else");
+    assert_error(
+        &data.open(":app:1").unwrap_err(),
+        ErrorKind::Corrupt,
+        &words,
+        "changed by something other than Docker",
+    );
     fs::remove_file(&path).unwrap();
-    assert_error(&data.open(":app:1").unwrap_err(), ErrorKind::NotFound, "is not there", "");
+    assert_error(&data.open(":app:1").unwrap_err(), ErrorKind::NotFound, "not found", "");
 
     let mut config: Value = serde_json::from_slice(&image.config).unwrap();
     let diff_ids = config["rootfs"]["diff_ids"].as_array_mut().unwrap();
     diff_ids[2] = Digest::of(b"other").to_string().into();
     let id = data.root.image(&serde_json::to_vec(&config).unwrap());
-    assert_error(&data.open(&format!(":{id}")).unwrap_err(), ErrorKind::NotFound, "is not there", "");
-    for (config, words) in [("[1]", "not an image configuration in JSON"), (r#"{"rootfs":{"diff_ids":7}}"#, "rootfs")] {
+    assert_error(&data.open(&format!(":{id}")).unwrap_err(), ErrorKind::NotFound, "not found", "");
+    for (config, words) in [("[1]", "not a JSON image configuration"), (r#"{"rootfs":{"diff_ids":7}}"#, "rootfs")] {
         let id = data.root.image(config.as_bytes());
         let error = data.open(&format!(":{id}")).unwrap_err();
         assert_error(&error, ErrorKind::InvalidInput, words, "");

@@ -92,7 +92,7 @@ fn odd_layers_can_be_exported() {
                 Ok(mut found) => assert_same(&found.images.remove(0), &image, &format!("{what} {options}")),
                 // Docker takes them.
                 Err(invalid) if what == "names from here and from the root" => {
-                    assert!(invalid.problems.iter().all(|one| one.ends_with("leads out of the layer")), "{invalid}");
+                    assert!(invalid.problems.iter().all(|one| one.ends_with("points outside the layer")), "{invalid}");
                 }
                 Err(invalid) => assert!(ONLY_BYTES.contains(&what), "{what} {options}: {invalid}"),
             }
@@ -172,8 +172,8 @@ fn inspecting_reads_no_file() {
         }));
         // To verify is to read.
         let found = verify(&existing, &Work::default()).unwrap();
-        assert!(found.problems[0].contains("are gone"), "{:?}", found.problems);
-        assert_error(&failed_export(&data, ":app:1"), ErrorKind::NotFound, "are gone", "");
+        assert!(found.problems[0].contains("are missing"), "{:?}", found.problems);
+        assert_error(&failed_export(&data, ":app:1"), ErrorKind::NotFound, "are missing", "");
     }
 }
 

@@ -65,16 +65,16 @@ fn links_do_not_lead_to_the_host() {
     assert!(error.with_causes().contains("it is a symbolic link"));
     for directory in ["etc", "etc/deep"] {
         let error = replaced(directory, |path| symlink(&host, path).unwrap());
-        assert_error(&error, ErrorKind::NotFound, "it is gone", "docker save");
+        assert_error(&error, ErrorKind::NotFound, "it is missing", "docker save");
         // Up from the layer, which for a container is its root.
         let up = format!("{}{}", "../".repeat(40), host.display().to_string().trim_start_matches('/'));
         let error = replaced(directory, |path| symlink(&up, path).unwrap());
-        assert_error(&error, ErrorKind::NotFound, "it is gone", "");
+        assert_error(&error, ErrorKind::NotFound, "it is missing", "");
     }
     let error = replaced("etc/deep", |path| symlink("/proc/self/cwd", path).unwrap());
-    assert_error(&error, ErrorKind::NotFound, "it is gone", "");
+    assert_error(&error, ErrorKind::NotFound, "it is missing", "");
     let error = replaced("etc/deep", |path| symlink("deep", path).unwrap());
-    assert_error(&error, ErrorKind::Corrupt, "lead in a circle", "");
+    assert_error(&error, ErrorKind::Corrupt, "its path has a loop of symbolic links", "");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn what_is_no_file_is_not_opened() {
     let error = replaced("etc/passwd", |path| fs::create_dir(path).unwrap());
     assert_error(&error, ErrorKind::Corrupt, "it is not a regular file", "");
     let error = replaced("etc/deep", |path| fs::write(path, SECRET).unwrap());
-    assert_error(&error, ErrorKind::Corrupt, "what should be its directory is none", "");
+    assert_error(&error, ErrorKind::Corrupt, "a parent in its path is not a directory", "");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_cache_id_is_a_name() {
     for cache_id in ["../../../etc", "a/../../..", "..", ".", "", "/etc", "a\0b", "\u{1b}[2J", "l/AAAA"] {
         fs::write(data.layer(&image, 0).join("cache-id"), cache_id).unwrap();
         let error = data.open(":app:1").unwrap_err();
-        assert_error(&error, ErrorKind::Corrupt, "has the cache-id `", "");
+        assert_error(&error, ErrorKind::Corrupt, "has the invalid cache-id `", "");
         assert!(!error.with_causes().contains(['\0', '\u{1b}']));
     }
     let cache_id = format!("{}\n", image.layers[0].cache_id);
@@ -150,16 +150,16 @@ fn names_in_a_tar_split_stay_in_the_layer() {
     let absolute = format!("{}/passwd", host.display());
     let long = "n".repeat(5000);
     for (name, kind, words) in [
-        (up.as_str(), ErrorKind::Corrupt, "its name leads out of the layer"),
-        (through.as_str(), ErrorKind::Corrupt, "its name leads out of the layer"),
-        ("..", ErrorKind::Corrupt, "its name leads out of the layer"),
-        ("/", ErrorKind::Corrupt, "its name leads out of the layer"),
-        ("", ErrorKind::Corrupt, "its name leads out of the layer"),
-        (absolute.as_str(), ErrorKind::NotFound, "it is gone"),
-        ("etc/pass\0wd", ErrorKind::Corrupt, "no file can be called so"),
-        ("etc/\0/passwd", ErrorKind::Corrupt, "no file can be called so"),
-        (long.as_str(), ErrorKind::Corrupt, "no file can be called so"),
-        ("etc\u{1b}[2J", ErrorKind::NotFound, "it is gone"),
+        (up.as_str(), ErrorKind::Corrupt, "its name points outside the layer"),
+        (through.as_str(), ErrorKind::Corrupt, "its name points outside the layer"),
+        ("..", ErrorKind::Corrupt, "its name points outside the layer"),
+        ("/", ErrorKind::Corrupt, "its name points outside the layer"),
+        ("", ErrorKind::Corrupt, "its name points outside the layer"),
+        (absolute.as_str(), ErrorKind::NotFound, "it is missing"),
+        ("etc/pass\0wd", ErrorKind::Corrupt, "its name is not a valid file name"),
+        ("etc/\0/passwd", ErrorKind::Corrupt, "its name is not a valid file name"),
+        (long.as_str(), ErrorKind::Corrupt, "its name is not a valid file name"),
+        ("etc\u{1b}[2J", ErrorKind::NotFound, "it is missing"),
     ] {
         let mut list = split(&tar);
         for entry in &mut list.entries {

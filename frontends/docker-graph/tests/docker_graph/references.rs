@@ -70,11 +70,16 @@ fn names_and_ids() {
 fn what_is_not_there_is_said() {
     let (data, ids) = named();
     let error = |rest: &str| opened(&data, &ids, rest, false).unwrap_err();
-    assert_error(&error(":apq:1"), ErrorKind::NotFound, "there is no image `apq:1`", "did you mean app:1?");
-    assert_error(&error(":r.example:5000/x/app"), ErrorKind::NotFound, "there is no image", "");
+    assert_error(&error(":apq:1"), ErrorKind::NotFound, "no such image `apq:1`", "did you mean app:1?");
+    assert_error(&error(":r.example:5000/x/app"), ErrorKind::NotFound, "no such image", "");
     let unknown = Digest::of(b"unknown");
-    assert_error(&error(&format!(":{unknown}")), ErrorKind::NotFound, "there is no image", "there are app:1, app:2");
-    assert_error(&error(&format!(":app@{unknown}")), ErrorKind::NotFound, "there is no image", "");
+    assert_error(
+        &error(&format!(":{unknown}")),
+        ErrorKind::NotFound,
+        "no such image",
+        "available images: app:1, app:2",
+    );
+    assert_error(&error(&format!(":app@{unknown}")), ErrorKind::NotFound, "no such image", "");
     assert!(error(":apq:1").with_causes().contains(&data.path().display().to_string()));
 }
 
@@ -88,7 +93,7 @@ fn the_start_of_several_ids() {
         .map(|id| &id.hex()[..1])
         .find(|start| ids.iter().filter(|id| id.hex().starts_with(start)).count() > 1);
     let error = data.open(&format!(":{}", shared.unwrap())).unwrap_err();
-    assert_error(&error, ErrorKind::InvalidOption, "is the start of several image IDs", "write more of the ID");
+    assert_error(&error, ErrorKind::InvalidOption, "matches several image IDs", "use more digits of the ID");
 }
 
 #[test]
@@ -113,7 +118,7 @@ fn options_are_known_and_given_once() {
     assert_error(&twice, ErrorKind::InvalidOption, "`driver` is given twice", "");
     for driver in ["zfs", "windowsfilter", "", "../image/overlay2", "Overlay2"] {
         let error = error(&format!(":app:1,driver={driver}"));
-        assert_error(&error, ErrorKind::Unsupported, "are not read", "overlay2");
+        assert_error(&error, ErrorKind::Unsupported, "is not supported", "overlay2");
     }
     assert_error(&error(":app:1,driver=vfs"), ErrorKind::NotFound, "image/vfs", "");
 }
@@ -158,7 +163,7 @@ fn directories_that_are_no_roots() {
     let directory = tempfile::tempdir().unwrap();
     let data = Data { root: DockerRoot::new(&directory.path().join("elsewhere"), GraphDriver::Vfs), directory };
     let error = data.open(":app:1").unwrap_err();
-    assert_error(&error, ErrorKind::NotFound, "it has no images of a storage driver", "Docker Root Dir");
+    assert_error(&error, ErrorKind::NotFound, "it has no images of any storage driver", "Docker Root Dir");
     let error = data.open("/missing:app:1").unwrap_err();
     assert_error(&error, ErrorKind::NotFound, "no such file or directory", "");
     fs::create_dir_all(data.path().join("containerd/daemon")).unwrap();
@@ -168,7 +173,7 @@ fn directories_that_are_no_roots() {
     let content = data.path().join("image/zfs/imagedb/content/sha256");
     fs::create_dir_all(&content).unwrap();
     fs::write(content.join(Digest::of(b"{}").hex()), "{}").unwrap();
-    assert_error(&data.open("").unwrap_err(), ErrorKind::Unsupported, "storage driver `zfs` are not read", "vfs");
+    assert_error(&data.open("").unwrap_err(), ErrorKind::Unsupported, "storage driver `zfs` is not supported", "vfs");
     let file = data.path().join("file");
     fs::write(&file, "").unwrap();
     assert!(data.open("/file").unwrap_err().with_causes().contains("not a directory"));
@@ -191,5 +196,5 @@ fn broken_names() {
     }
     // A name of an image that is not there.
     fs::write(data.root.repositories_path(), json!({"Repositories": {"app": {"app:1": id}}}).to_string()).unwrap();
-    assert_error(&data.open(":app:1").unwrap_err(), ErrorKind::NotFound, &format!("image {id} is not there"), "");
+    assert_error(&data.open(":app:1").unwrap_err(), ErrorKind::NotFound, &format!("image {id} not found"), "");
 }

@@ -23,7 +23,7 @@ fn without_tar_split_it_must_be_asked_for() {
         }
         if driver.keeps_whole_trees() {
             let error = data.open(":app:1,regenerate=true").unwrap_err();
-            assert_error(&error, ErrorKind::Corrupt, &words, "cannot be told from those of the layers below");
+            assert_error(&error, ErrorKind::Corrupt, &words, "cannot be told apart from those of the layers below");
         }
     }
 }
@@ -36,7 +36,7 @@ fn layers_are_made_anew() {
             fs::remove_file(data.layer(&image, 1).join("tar-split.json.gz")).unwrap();
             let (work, warnings) = listening();
             let images = data.open_in(":app:1,regenerate=true", work).unwrap();
-            let expected = format!("image {}: layers are made anew, so it will have another ID", image.id);
+            let expected = format!("image {}: layers are rebuilt, so its ID changes", image.id);
             assert_eq!(*warnings.0.lock().unwrap(), [expected]);
             let ImageContent::Built(built) = &images[0].content else { panic!("it is being made") };
             assert!(as_existing(built).unwrap().is_none(), "nobody knows its digest yet");

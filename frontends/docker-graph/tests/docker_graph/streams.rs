@@ -104,7 +104,7 @@ fn names_with_two_dots_are_cleaned_as_dockerd_does() {
     assert_layers(&data, &image, std::slice::from_ref(&tar), "inside");
     put_before(b"a/../../");
     let error = failed_export(&data, &format!(":{}", image.id));
-    assert_error(&error, ErrorKind::Corrupt, "its name leads out of the layer", "");
+    assert_error(&error, ErrorKind::Corrupt, "its name points outside the layer", "");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn names_that_are_none_are_left_out_with_a_warning() {
     let (work, warnings) = listening();
     let images = data.open_in("", work).unwrap();
     assert_eq!(images[0].names.len(), 1);
-    assert_eq!(*warnings.0.lock().unwrap(), ["`App:1` is not a name of an image: it is left out"]);
+    assert_eq!(*warnings.0.lock().unwrap(), ["skipped `App:1`: not an image name"]);
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(super) enum Node {
     Deep(&'static [Node]),
 }
 
-/// An image with such an index as its root, and the digests of the configurations in it.
+/// Returns an image with such an index as its root, and the digests of the configurations in it.
 pub(super) fn build(index: &[Node]) -> (Existing, Vec<(&'static str, Digest)>) {
     let store = MemoryStore::default();
     let mut configs = Vec::new();
@@ -93,7 +93,7 @@ fn image(store: &MemoryStore, name: &'static str, own: &str, config: MediaType, 
     manifest
 }
 
-/// A manifest with one layer, and the digest of its configuration.
+/// Returns a manifest with one layer, and the digest of its configuration.
 fn manifest(
     store: &MemoryStore,
     name: &str,
@@ -120,7 +120,7 @@ fn listed_as(listed: &str, descriptor: Descriptor) -> Descriptor {
     Descriptor { platform: platform(listed), ..descriptor }
 }
 
-/// A platform as a document has it, not normalised.
+/// Returns a platform as a document has it, not normalised.
 fn platform(text: &str) -> Option<Platform> {
     let (text, feature) = text.split_once('+').map_or((text, None), |(text, feature)| (text, Some(feature)));
     let mut words = text.split('/').filter(|word| !word.is_empty()).map(str::to_owned);
