@@ -23,7 +23,7 @@ pub(super) fn join(sources: Vec<(Option<Platform>, Vec<Image>)>) -> Result<Vec<I
             let ImageContent::Built(Built::Single(artifact)) = image.content else {
                 let message = format!("the source for {platform} is an image that exists");
                 return Err(Error::new(ErrorKind::Unsupported, message)
-                    .with_hint("only sources of one platform can be joined; select with --platform"));
+                    .with_hint("only sources of one platform can be joined: select one platform"));
             };
             if joined.is_empty() {
                 place = images.len();
@@ -87,7 +87,7 @@ fn select_existing(existing: &mut Existing, wanted: &[Platform], work: &Work) ->
             return Ok(());
         }
         let error = Error::new(ErrorKind::Unsupported, "several platforms of an image that exists cannot be selected");
-        return Err(error.with_hint("select one, or all by leaving out --platform"));
+        return Err(error.with_hint("select one platform, or none to keep all"));
     };
     let chosen = Graph::of(existing, work).platform(wanted)?;
     if existing.root.media_type.is_index() {

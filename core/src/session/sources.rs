@@ -26,7 +26,7 @@ pub(super) fn check_outside(result: &BuildResult, target: &Target) -> Result<()>
         if !is_excluded(&source.rules.excludes, within) {
             let message = format!("{target} is written inside of {}, which is exported", source.path.display());
             let error = Error::option(message);
-            return Err(error.with_hint("write it elsewhere, or into a directory that --exclude leaves out"));
+            return Err(error.with_hint("write it elsewhere, or into an excluded directory"));
         }
     }
     Ok(())

@@ -153,7 +153,7 @@ fn names_are_made_of_tags_and_digests() {
     let by_digest = format!("docker.io/library/app@{}", one.root.digest);
     assert_eq!(names(&import(&store, &files, Some("app")).unwrap()), [&by_digest, "docker.io/library/app:v2"]);
     let error = import(&MemoryStore::default(), &files, None).unwrap_err();
-    assert_eq!((error.kind(), error.hint()), (ErrorKind::InvalidInput, Some("add --name NAME")));
+    assert_eq!((error.kind(), error.hint()), (ErrorKind::InvalidInput, Some("give it a name")));
     let error = import(&MemoryStore::default(), &files, Some("app:1")).unwrap_err();
     assert!(error.message().contains("several images"), "{error}");
 }

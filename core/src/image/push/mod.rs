@@ -110,7 +110,7 @@ impl<'a> Push<'a> {
 fn incomplete(root: &Descriptor, missing: &Descriptor) -> Error {
     let platform = missing.platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
     let message = format!("image {} is not whole: manifest {}{platform} is not there", root.digest, missing.digest);
-    Error::new(ErrorKind::NotFound, message).with_hint("registries take whole images: choose one with --platform")
+    Error::new(ErrorKind::NotFound, message).with_hint("registries take whole images: select one platform")
 }
 
 impl Repository {
