@@ -53,6 +53,17 @@ impl<T: ExporterType> Exporter for T {
     }
 }
 
+/// An exporter that a host has in a list of trait objects.
+impl Exporter for Box<dyn Exporter> {
+    fn info(&self) -> ExporterInfo {
+        self.as_ref().info()
+    }
+
+    fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
+        self.as_ref().resolve(attrs)
+    }
+}
+
 /// The description of an exporter, for help and other programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -51,3 +51,33 @@ impl ExporterRegistry {
         self.get(kind)?.resolve(attrs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its instances are never made: the error names the exporter and an option.
+    struct Named(&'static str);
+
+    impl Exporter for Named {
+        fn info(&self) -> ExporterInfo {
+            ExporterInfo::new(self.0, "none", Vec::new())
+        }
+
+        fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
+            let keys: Vec<&str> = attrs.iter().map(|(key, _)| key).collect();
+            Err(Error::option(format!("{} with {}", self.0, keys.join(","))))
+        }
+    }
+
+    /// A host with a list of exporters could not add them.
+    #[test]
+    fn exporters_can_be_added_from_a_list() {
+        let list: Vec<Box<dyn Exporter>> = vec![Box::new(Named("one")), Box::new(Named("two"))];
+        let exporters = list.into_iter().fold(ExporterRegistry::default(), ExporterRegistry::with);
+        let kinds: Vec<_> = exporters.infos().map(|info| info.kind).collect();
+        assert_eq!(kinds, ["one", "two"]);
+        let error = exporters.resolve("two", &Attrs::from_iter([("a", "1")])).unwrap_err();
+        assert_eq!(error.message(), "two with a");
+    }
+}

@@ -34,6 +34,17 @@ pub trait Frontend: Send + Sync {
     fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>>;
 }
 
+/// A frontend that a host has in a list of trait objects.
+impl Frontend for Box<dyn Frontend> {
+    fn schemes(&self) -> Vec<SchemeInfo> {
+        self.as_ref().schemes()
+    }
+
+    fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
+        self.as_ref().resolve(source)
+    }
+}
+
 /// One source with checked options.
 pub trait FrontendInstance: Send + Sync {
     /// Returns the images of the source.
@@ -237,5 +248,35 @@ impl FrontendInstance for ForPlatform {
 impl fmt::Debug for FrontendRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FrontendRegistry").field(&self.schemes).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::NoOptions;
+
+    /// Its instances are never made: the error names the frontend and the value.
+    struct Named(&'static str);
+
+    impl Frontend for Named {
+        fn schemes(&self) -> Vec<SchemeInfo> {
+            vec![SchemeInfo::new(self.0, format!("{}:VALUE", self.0), "none", &mut NoOptions)]
+        }
+
+        fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
+            Err(Error::option(format!("{} of {}", source.value, self.0)))
+        }
+    }
+
+    /// A host with a list of frontends could not add them.
+    #[test]
+    fn frontends_can_be_added_from_a_list() {
+        let list: Vec<Box<dyn Frontend>> = vec![Box::new(Named("one")), Box::new(Named("two"))];
+        let frontends = list.into_iter().fold(FrontendRegistry::default(), FrontendRegistry::with);
+        let schemes: Vec<_> = frontends.infos().into_iter().map(|info| info.scheme).collect();
+        assert_eq!(schemes, ["one", "two"]);
+        let error = frontends.resolve(&Source::new("two", "x")).unwrap_err();
+        assert_eq!(error.message(), "x of two");
     }
 }

@@ -45,6 +45,26 @@ struct Waiting {
 #[derive(Default)]
 pub struct Guard(Option<(Cancel, u64)>);
 
+/// Asks to stop when dropped, as by a panic, unless it is disarmed.
+#[must_use = "it asks to stop when this is dropped"]
+#[derive(Debug)]
+pub struct CancelOnDrop<'a>(Option<&'a Cancel>);
+
+impl CancelOnDrop<'_> {
+    /// Lets the run go on.
+    pub fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(cancel) = self.0 {
+            cancel.cancel();
+        }
+    }
+}
+
 impl Cancel {
     /// Asks to stop, and runs the callbacks on this thread. Further calls do nothing.
     pub fn cancel(&self) {
@@ -80,6 +100,22 @@ impl Cancel {
         waiting.next += 1;
         waiting.callbacks.insert(key, Box::new(callback));
         Guard(Some((self.clone(), key)))
+    }
+
+    /// Asks to stop when what it returns is dropped before it is disarmed: work that fails or panics stops its
+    /// siblings.
+    ///
+    /// ```
+    /// use longshore_content::Cancel;
+    ///
+    /// let run = Cancel::default();
+    /// run.on_drop().disarm();
+    /// assert!(!run.is_cancelled());
+    /// drop(run.on_drop());
+    /// assert!(run.is_cancelled());
+    /// ```
+    pub fn on_drop(&self) -> CancelOnDrop<'_> {
+        CancelOnDrop(Some(self))
     }
 
     /// Creates a flag that this one also sets, for a part of the run that can be stopped separately.

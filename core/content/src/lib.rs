@@ -26,7 +26,7 @@ mod work;
 
 pub use ahead::read_ahead;
 pub use budget::Budget;
-pub use cancel::{Cancel, Guard};
+pub use cancel::{Cancel, CancelOnDrop, Guard};
 pub use capacity::{Capacity, Permit};
 pub use collect::{Collector, PruneOptions, Pruned, Usage};
 pub use descend::{remove_tree, size_below};

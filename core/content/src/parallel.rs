@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::cancel::Cancel;
 
-/// Runs `work` on each item, started in order, on up to `threads` threads. The first failure cancels the
+/// Runs `work` on each item, started in order, on up to `threads` threads. The first failure or panic cancels the
 /// others.
 ///
 /// # Errors
@@ -24,7 +24,9 @@ pub fn for_each<T: Send>(
     let run = || -> Result<()> {
         while let Some(item) = next() {
             cancel.check()?;
-            work(item).inspect_err(|_| cancel.cancel())?;
+            let failing = cancel.on_drop();
+            work(item)?;
+            failing.disarm();
         }
         Ok(())
     };
@@ -46,6 +48,23 @@ pub fn for_each<T: Send>(
 mod tests {
     use super::*;
     use longshore_oci::Error;
+
+    /// The others went on, and the caller waited for them.
+    #[test]
+    fn a_panic_cancels_the_other_items() {
+        let cancel = Cancel::default();
+        let work = |item: usize| {
+            if item == 0 {
+                panic!("on purpose");
+            }
+            let (sender, cancelled) = std::sync::mpsc::channel();
+            let _listening = cancel.on_cancel(move || sender.send(()).unwrap());
+            cancelled.recv_timeout(std::time::Duration::from_secs(60)).expect("it was not cancelled");
+            Ok(())
+        };
+        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| for_each(vec![0, 1], 2, &cancel, work)));
+        assert_eq!(*ran.unwrap_err().downcast::<&str>().unwrap(), "on purpose");
+    }
 
     #[test]
     fn the_failure_is_told_and_not_what_it_cancelled() {

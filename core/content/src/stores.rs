@@ -29,6 +29,21 @@ pub trait StoreKind: Send + Sync {
     fn open_existing(&self, value: &OsStr) -> Result<Option<Arc<dyn ImageStore>>>;
 }
 
+/// A kind of store that a host has in a list of trait objects.
+impl StoreKind for Box<dyn StoreKind> {
+    fn info(&self) -> StoreInfo {
+        self.as_ref().info()
+    }
+
+    fn open(&self, value: &OsStr) -> Result<Arc<dyn ImageStore>> {
+        self.as_ref().open(value)
+    }
+
+    fn open_existing(&self, value: &OsStr) -> Result<Option<Arc<dyn ImageStore>>> {
+        self.as_ref().open_existing(value)
+    }
+}
+
 /// The description of a kind of store, for help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreInfo {
@@ -129,6 +144,16 @@ mod tests {
         fn open_existing(&self, value: &OsStr) -> Result<Option<Arc<dyn ImageStore>>> {
             self.open(value).map(Some)
         }
+    }
+
+    #[test]
+    fn kinds_can_be_added_from_a_list() {
+        let kinds: Vec<Box<dyn StoreKind>> = vec![Box::new(Kind("dir")), Box::new(Kind("other"))];
+        let stores = kinds.into_iter().fold(StoreRegistry::default(), StoreRegistry::with);
+        let error = stores.open(OsStr::new("other:x")).unwrap_err();
+        assert_eq!(error.message(), "x of other");
+        let error = stores.open_existing(OsStr::new("x")).unwrap_err();
+        assert_eq!(error.message(), "x of dir");
     }
 
     #[test]

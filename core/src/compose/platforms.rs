@@ -103,7 +103,7 @@ fn select_existing(existing: &mut Existing, wanted: &[Platform], work: &Work) ->
             return Ok(());
         }
         let error = Error::new(ErrorKind::Unsupported, "cannot select several platforms of an existing image");
-        return Err(error.with_hint("select one, or all by leaving out --platform"));
+        return Err(error.with_hint("select one platform, or none to keep all"));
     };
     let chosen = Graph::of(existing, work).platform(wanted)?;
     if existing.root.media_type.is_index() {

@@ -28,7 +28,8 @@ pub struct Verification {
 ///
 /// Each blob is read once. Checked are digest and size of every blob. Of images also: the platform of an index against
 /// the configurations; layers whose media type says tar, against that media type, and each diffID and their number
-/// against the configuration. Other layers are blobs: attestations, signatures, encrypted layers.
+/// against the configuration. Other layers are blobs: attestations, signatures, encrypted layers. A digest that is
+/// listed with two sizes, or as a manifest or an index and as something else, is a problem.
 ///
 /// # Errors
 /// Only a cancelled run: any other failure is reported as a problem of the image.
@@ -51,10 +52,17 @@ struct Verifier<'a> {
     graph: &'a Graph<'a>,
     provider: &'a dyn Provider,
     work: &'a Work,
-    /// Layers that are tar archives, with the diffIDs that configurations give them.
-    tars: HashMap<Digest, Vec<Digest>>,
+    /// Layers that are tar archives.
+    tars: HashMap<Digest, Tar>,
     left_out: Vec<Descriptor>,
     problems: Vec<String>,
+}
+
+/// What images say of a layer that is a tar archive.
+#[derive(Debug, Default)]
+struct Tar {
+    media_types: Vec<MediaType>,
+    diff_ids: Vec<Digest>,
 }
 
 fn is_tar(media_type: &MediaType) -> bool {
@@ -74,8 +82,11 @@ impl Verifier<'_> {
             None => Vec::new(),
         };
         for (at, layer) in manifest.layers.iter().enumerate().filter(|(_, layer)| is_tar(&layer.media_type)) {
-            let known = self.tars.entry(layer.digest.clone()).or_default();
+            let Tar { media_types, diff_ids: known } = self.tars.entry(layer.digest.clone()).or_default();
             known.extend(diff_ids.get(at).filter(|diff_id| !known.contains(diff_id)).cloned());
+            if !media_types.contains(&layer.media_type) {
+                media_types.push(layer.media_type.clone());
+            }
         }
         Ok(())
     }
@@ -111,21 +122,22 @@ impl Verifier<'_> {
             return Ok(());
         }
         let checked = match self.tars.get(&descriptor.digest) {
-            Some(diff_ids) => self.layer(descriptor, diff_ids),
+            Some(tar) => self.layer(descriptor, tar),
             None => copy(self.provider, descriptor, &mut io::sink(), &self.work.cancel, None),
         };
         self.note(checked).map(drop)
     }
 
-    fn layer(&self, layer: &Descriptor, expected: &[Digest]) -> Result<()> {
+    fn layer(&self, layer: &Descriptor, said: &Tar) -> Result<()> {
         let digest = &layer.digest;
         let task = self.work.progress.task(format!("verify {digest}"), None);
         let (algorithm, found) = self.read_layer(layer, &task).attempt(|| format!("cannot read layer {digest}"))?;
-        if let Some(expected) = expected.iter().find(|expected| **expected != found) {
+        if let Some(expected) = said.diff_ids.iter().find(|expected| **expected != found) {
             return Err(Error::corrupt(format!("layer {digest} has the diffID {found}, its config says {expected}")));
         }
-        if layer.media_type.layer_compression() != Some(algorithm) {
-            return Err(Error::corrupt(format!("layer {digest} is {algorithm}, but a `{}`", layer.media_type)));
+        let is_other = |media_type: &&MediaType| media_type.layer_compression() != Some(algorithm);
+        if let Some(media_type) = said.media_types.iter().find(is_other) {
+            return Err(Error::corrupt(format!("layer {digest} is {algorithm}, but a `{media_type}`")));
         }
         task.done("");
         Ok(())

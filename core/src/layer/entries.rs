@@ -30,13 +30,13 @@ impl Layer {
     /// ```
     /// use std::path::Path;
     ///
-    /// use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, Whiteouts};
+    /// use longshore_core::layer::{DirSource, Layer, LayerSource, Rules};
     /// use longshore_core::{Result, Work};
     ///
     /// /// The bytes of all files that a directory would have as a layer.
     /// fn size(path: &Path) -> Result<u64> {
-    ///     let source = DirSource { path: path.to_owned(), whiteouts: Whiteouts::Plain, rules: Rules::default() };
-    ///     let layer = Layer { source: LayerSource::Dir(source), history: Default::default() };
+    ///     let source = DirSource::new(path, Rules::default());
+    ///     let layer = Layer::new(LayerSource::Dir(source), Default::default());
     ///     let mut size = 0;
     ///     layer.entries(&Work::default(), &mut |entry, _content| {
     ///         size += entry.size;

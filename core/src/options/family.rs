@@ -65,7 +65,7 @@ pub(super) fn split<'k>(pattern: &str, key: &'k str) -> Result<Option<(Option<&'
     if stem(key) != stem(pattern) {
         return Ok(None);
     }
-    let malformed = || Error::option(format!("option `{}` is not {pattern}", key.escape_debug()));
+    let malformed = || Error::option(format!("expected {pattern}"));
     let rest = &key[stem(key).len()..];
     let (qualifier, rest) = match rest.strip_prefix('[') {
         Some(_) if !pattern.contains('[') => return Err(malformed()),
@@ -124,11 +124,16 @@ mod tests {
     #[test]
     fn keys_and_values_that_are_not_of_the_family() {
         for (key, value, message, hint) in [
-            ("note[x].A", "1", "option `note[x].A` is not note.KEY", None),
-            ("note", "1", "option `note` is not note.KEY", None),
-            ("note.", "1", "option `note.` is not note.KEY", None),
-            ("note-for[linux", "1", "option `note-for[linux` is not note-for[PLATFORM].KEY", None),
-            ("note-for[linux/arm64]A", "1", "option `note-for[linux/arm64]A` is not note-for[PLATFORM].KEY", None),
+            ("note[x].A", "1", "option `note[x].A` of type=x: expected note.KEY", None),
+            ("note", "1", "option `note` of type=x: expected note.KEY", None),
+            ("note.", "1", "option `note.` of type=x: expected note.KEY", None),
+            ("note-for[linux", "1", "option `note-for[linux` of type=x: expected note-for[PLATFORM].KEY", None),
+            (
+                "note-for[linux/arm64]A",
+                "1",
+                "option `note-for[linux/arm64]A` of type=x: expected note-for[PLATFORM].KEY",
+                None,
+            ),
             ("note-for.A", "maybe", "option `note-for.A` of type=x: expected true|false, not `maybe`", None),
             ("noet.A", "1", "type=x has no option `noet.A`", Some("did you mean `note.KEY`?")),
             (
@@ -148,6 +153,15 @@ mod tests {
             assert_eq!((error.message(), error.hint()), (message, hint), "{key}");
         }
         assert!(read("note-for[].A", "1").is_err());
+    }
+
+    /// A key that did not follow the pattern was named without its owner and its column.
+    #[test]
+    fn a_malformed_key_is_named_with_its_owner_and_column() {
+        let mut attrs = Attrs::default();
+        attrs.insert("note[x\n].A", "1", Some(7));
+        let error = parse("x", &attrs, &mut Labels::default()).unwrap_err();
+        assert_eq!(error.message(), "option `note[x\\n].A` of type=x at column 7: expected note.KEY");
     }
 
     #[test]

@@ -263,9 +263,14 @@ impl Visitor for Parser<'_> {
         let pattern = option.key;
         let keys: Vec<String> = self.left.iter().map(|(key, _)| key.to_owned()).collect();
         for key in keys {
-            let Some((qualifier, name)) = family::split(&pattern, &key)? else { continue };
+            let member = match family::split(&pattern, &key) {
+                Ok(None) => continue,
+                Ok(Some(member)) => Ok(member),
+                Err(malformed) => Err(malformed),
+            };
             let Some(attr) = self.left.take(&key) else { continue };
-            place.set(qualifier, name, &attr.value).map_err(|error| self.bad_value(&key, &attr, &error))?;
+            let set = member.and_then(|(qualifier, name)| place.set(qualifier, name, &attr.value));
+            set.map_err(|error| self.bad_value(&key, &attr, &error))?;
         }
         self.known.push(pattern);
         Ok(())
@@ -275,6 +280,7 @@ impl Visitor for Parser<'_> {
 impl Parser<'_> {
     fn bad_value(&self, key: &str, attr: &Attr, error: &Error) -> Error {
         let at = at_column(attr.column);
+        let key = key.escape_debug();
         let outer = Error::option(format!("option `{key}` of {}{at}: {}", self.owner, error.message()));
         match error.hint() {
             Some(hint) => outer.with_hint(hint),

@@ -67,17 +67,20 @@ impl ResolvedSession {
     }
 }
 
-/// Runs every export on its own thread. The first error cancels the rest.
+/// Runs every export on its own thread. The first error or panic cancels the rest.
 fn export_all<'a>(
     outputs: &'a [ResolvedOutput],
     result: &'a BuildResult,
     images: Option<&Arc<dyn ImageStore>>,
     cx: &'a ExportContext<'a>,
 ) -> Result<Vec<Box<dyn Staged + 'a>>> {
-    let export = |output: &'a ResolvedOutput| {
+    let export = |output: &'a ResolvedOutput| -> Result<Box<dyn Staged + 'a>> {
+        let failing = cx.work().cancel.on_drop();
         let staged =
             output.target.open(&output.kind, images).and_then(|target| output.instance.export(result, target, cx));
-        staged.inspect_err(|_| cx.work().cancel.cancel()).attempt(|| output.name())
+        let staged = staged.attempt(|| output.name())?;
+        failing.disarm();
+        Ok(staged)
     };
     let results: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = outputs.iter().map(|output| scope.spawn(move || export(output))).collect();
@@ -128,5 +131,81 @@ fn publish_all(
     match failed {
         Some(error) => Err(ExportFailure { error, published }),
         None => Ok(published),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::context::{Needs, Run};
+    use crate::exporter::{ExporterInstance, ExporterType};
+    use crate::exporters::ExporterRegistry;
+    use crate::options::{Options, Visitor};
+    use crate::output::OutputSpec;
+    use crate::session::Session;
+    use crate::sink::{Destination, Output};
+
+    /// Panics, or waits until that cancels it.
+    #[derive(Debug, Default)]
+    struct Odd {
+        panics: Option<bool>,
+    }
+
+    struct OddExporter;
+
+    impl ExporterType for OddExporter {
+        const KIND: &'static str = "odd";
+        const SUMMARY: &'static str = "Nothing";
+        type Instance = Odd;
+    }
+
+    impl Options for Odd {
+        fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+            visitor.option("panics", "Whether it panics", "false", &mut self.panics)
+        }
+    }
+
+    impl ExporterInstance for Odd {
+        fn destination(&self) -> Destination {
+            Destination::None
+        }
+
+        fn needs(&self, _: &BuildResult, _: Run) -> Result<Needs> {
+            Ok(Needs::default())
+        }
+
+        fn plan(&self, _: &BuildResult, _: Run) -> Result<Vec<String>> {
+            Ok(Vec::new())
+        }
+
+        fn export<'a>(
+            &'a self,
+            _: &'a BuildResult,
+            _: Output,
+            cx: &'a ExportContext<'a>,
+        ) -> Result<Box<dyn Staged + 'a>> {
+            assert!(self.panics != Some(true), "on purpose");
+            let (sender, cancelled) = mpsc::channel();
+            let _listening = cx.work().cancel.on_cancel(move || sender.send(()).unwrap());
+            cancelled.recv_timeout(Duration::from_secs(60)).expect("the sibling was not cancelled");
+            Err(Error::cancelled())
+        }
+    }
+
+    /// The sibling went on until it was done, or for ever.
+    #[test]
+    fn a_panic_of_an_exporter_cancels_its_siblings() {
+        let exporters = ExporterRegistry::default().with(OddExporter);
+        let specs = ["type=odd", "type=odd,panics=true"].map(|text| OutputSpec::parse(text).unwrap().unwrap());
+        let resolve = |specs: &[OutputSpec]| Session::new(&exporters).resolve(specs).unwrap();
+        for specs in [specs.clone(), [specs[1].clone(), specs[0].clone()]] {
+            let export = || resolve(&specs).export(&BuildResult::default(), Store::Spool);
+            let panic = catch_unwind(AssertUnwindSafe(export)).unwrap_err();
+            assert_eq!(*panic.downcast::<&str>().unwrap(), "on purpose");
+        }
     }
 }

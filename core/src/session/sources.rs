@@ -25,7 +25,7 @@ pub(super) fn check_outside(result: &BuildResult, target: &Target) -> Result<()>
         if !is_excluded(&source.rules.excludes, within) {
             let message = format!("{target} is inside {}, which is exported", source.path.display());
             let error = Error::option(message);
-            return Err(error.with_hint("write it elsewhere, or into a directory that --exclude skips"));
+            return Err(error.with_hint("write it elsewhere, or into an excluded directory"));
         }
     }
     Ok(())

@@ -117,7 +117,7 @@ fn refuse(kind: &str, reason: &str) -> Error {
 /// The error for an output of type `kind` that goes to the image store, in a run without one.
 pub(super) fn no_image_store(kind: &str) -> Error {
     refuse(kind, "there is no image store in this run")
-        .with_hint("leave out --no-store, or choose a type with a file, such as type=oci,dest=FILE")
+        .with_hint("use an image store, or choose a type with a file, such as type=oci,dest=FILE")
 }
 
 /// The error for an output of type `kind` that goes to an image store which cannot be written to.

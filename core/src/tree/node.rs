@@ -47,9 +47,11 @@ impl Place<'_> {
     /// Returns the error for a file that changed `while it was read`.
     pub(super) fn changed(&self, what: &str) -> Error {
         let error = Error::input(format!("{} {what} while it was read", self.display()));
-        error.with_hint(self.hint().unwrap_or_else(|| {
-            "export a tree that does not change, such as a snapshot, or skip the file with --exclude".to_owned()
-        }))
+        error.with_hint(
+            self.hint().unwrap_or_else(|| {
+                "export a tree that nothing writes to, such as a snapshot, or exclude it".to_owned()
+            }),
+        )
     }
 
     fn with_hint(&self, error: Error) -> Error {
@@ -64,7 +66,7 @@ impl Place<'_> {
     fn hint(&self) -> Option<String> {
         let mounted = self.path.get(..self.mounted?)?;
         let mounted = String::from_utf8_lossy(mounted).escape_debug().to_string();
-        Some(format!("`{mounted}` is another file system: skip it with --exclude {mounted}"))
+        Some(format!("`{mounted}` is another file system: exclude it"))
     }
 }
 

@@ -29,7 +29,7 @@ pub fn mount_options(mount: &Mount) -> Result<String> {
             ErrorKind::Unsupported,
             "the image is a single directory, which overlayfs cannot mount",
         )
-        .with_hint("mount it with --mount"));
+        .with_hint("use a bind mount"));
     }
     let mut lower = Vec::new();
     for path in &mount.layers {
@@ -47,7 +47,7 @@ fn mount_by_options(mount: &Mount, to: &Path) -> Result<()> {
     if options.len() >= PAGE {
         let length = options.len();
         return Err(Error::new(ErrorKind::Unsupported, format!("the options of the mount have {length} bytes"))
-            .with_hint("choose a shorter path with --store, or unpack with --to"));
+            .with_hint("choose a shorter path for the store, or unpack to a directory"));
     }
     let options = std::ffi::CString::new(options).map_err(|_| Error::input("a path contains a NUL byte"))?;
     Ok(rustix::mount::mount("longshore", to, "overlay", MountFlags::RDONLY, options.as_c_str())?)
@@ -61,7 +61,7 @@ pub fn mount(mount: &Mount, to: &Path) -> Result<()> {
     let layers = mount.layers.len();
     if mount.kind == MountKind::Overlay && layers > LAYERS {
         return Err(Error::new(ErrorKind::Unsupported, format!("overlayfs takes {LAYERS} layers, not {layers}"))
-            .with_hint("unpack with --to"));
+            .with_hint("unpack to a directory"));
     }
     // The kernel mounts on no symbolic link.
     let mounted = to.canonicalize().map_err(Error::from).and_then(|to| match mount.kind {

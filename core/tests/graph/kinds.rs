@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use longshore_core::compression::{Algorithm, Encoding};
 use longshore_core::content::{Event, MemoryStore, Progress, ProgressSink, Work};
-use longshore_core::image::{Detail, Inspection, inspect, layers_for, take_apart, verbatim, verify};
+use longshore_core::image::{Detail, Graph, Inspection, inspect, layers_for, take_apart, verbatim, verify};
 use longshore_core::oci::{Descriptor, Digest, MediaType, Platform};
 use longshore_core::{Built, ErrorKind, Existing};
 use longshore_testkit::sample::{TarOptions, tar_bytes};
@@ -236,6 +236,76 @@ fn unknown_things_in_an_index_are_not_inspected_but_verified_and_copied() {
     let replaced = Arc::new(Replaced(image.provider.clone(), unknown.clone()));
     let found = problems(&image.with_provider(replaced));
     assert!(found.len() == 1 && found[0].contains(&unknown.digest.to_string()), "{found:?}");
+}
+
+/// The manifest was visited as the blob that it is first listed as, and its image was left behind.
+#[test]
+fn a_manifest_that_is_listed_as_another_blob_too_is_followed() {
+    let work = Work::default();
+    let any = MediaType::from("application/octet-stream".to_owned());
+    let as_any = |manifest: &Descriptor| Descriptor { media_type: any.clone(), ..manifest.clone() };
+    for is_first in [true, false] {
+        for is_in_artifact in [true, false] {
+            let store = MemoryStore::default();
+            let manifest = image(&store, "one");
+            let other = match is_in_artifact {
+                true => self::manifest(&store, &put(&store, "application/vnd.example", b"{}"), &[&as_any(&manifest)]),
+                false => as_any(&manifest),
+            };
+            let listed = if is_first { [other, manifest.clone()] } else { [manifest.clone(), other] };
+            let image = index(store, &listed);
+            let what = format!("first: {is_first}, in an artifact: {is_in_artifact}");
+
+            let graph = Graph::of(&image, &work);
+            let entry = graph.entry(&manifest).unwrap();
+            let below: Vec<&Descriptor> = [&entry.manifest.config].into_iter().chain(&entry.manifest.layers).collect();
+            let blobs = graph.walk().unwrap().blobs;
+            let place = |descriptor: &Descriptor| blobs.iter().position(|blob| blob.descriptor == *descriptor);
+            assert!(place(&as_any(&manifest)).is_some(), "{what}: not the blob that a registry keeps apart");
+            let at = place(&manifest).unwrap_or_else(|| panic!("{what}: no manifest"));
+            assert!(below.iter().all(|child| place(child).is_some_and(|child| child < at)), "{what}: {blobs:?}");
+            let references: Vec<&Digest> = below.iter().map(|child| &child.digest).collect();
+            assert_eq!(blobs[at].references.iter().collect::<Vec<_>>(), references, "{what}");
+            assert_eq!(verbatim(&image, &work).unwrap().blobs.len(), blobs.len(), "{what}");
+
+            let images = inspected(&image).manifests.into_iter().filter(|manifest| manifest.image.is_some());
+            assert_eq!(images.map(|image| image.digest).collect::<Vec<_>>(), [manifest.digest.clone()], "{what}");
+            let mut types = [any.as_str(), MediaType::MANIFEST.as_str()].map(ToOwned::to_owned);
+            if !is_first {
+                types.reverse();
+            }
+            let expected = format!("{} is listed as a `{}` and as a `{}`", manifest.digest, types[0], types[1]);
+            assert_eq!(problems(&image), [expected], "{what}");
+        }
+    }
+}
+
+/// Only the first size of a digest was checked, and only the first media type of a layer.
+#[test]
+fn references_to_one_digest_that_contradict_each_other_are_problems() {
+    let store = MemoryStore::default();
+    let image = image(&store, "one");
+    let longer = Descriptor { size: image.size + 1, ..image.clone() };
+    let expected = format!("{} is listed with {} and with {} bytes", image.digest, image.size, longer.size);
+    let docker = Descriptor { media_type: MediaType::DOCKER_MANIFEST, ..image.clone() };
+    let listed = [image.clone(), longer.clone(), longer, docker];
+    assert_eq!(problems(&index(store, &listed)), [expected]);
+
+    let gzip = MediaType::layer(Algorithm::Gzip);
+    for (second, is_wrong) in [("application/octet-stream", false), (gzip.as_str(), true)] {
+        for is_reversed in [true, false] {
+            let store = MemoryStore::default();
+            let tar = store.put(MediaType::layer(Algorithm::Uncompressed), &tar());
+            let same = put(&store, second, &self::tar());
+            let config = config(&store, MediaType::CONFIG.as_str(), AMD64, &[&tar.digest]);
+            let mut listed = [tar.clone(), same].map(|layer| manifest(&store, &config, &[&layer]));
+            if is_reversed {
+                listed.reverse();
+            }
+            let expected = format!("layer {} is uncompressed, but a `{second}`", tar.digest);
+            assert_eq!(problems(&index(store, &listed)), is_wrong.then_some(expected).as_slice(), "{second}");
+        }
+    }
 }
 
 #[derive(Default)]

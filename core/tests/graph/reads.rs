@@ -106,6 +106,22 @@ fn an_index_that_is_listed_very_often_is_visited_once() {
     assert_eq!(verbatim(&image, &work).unwrap().blobs.len(), 12);
 }
 
+/// The digests of all that was missing were cloned for each index.
+#[test]
+fn many_indexes_with_a_missing_manifest_each_are_listed() {
+    let store = MemoryStore::default();
+    let config = store.put(MediaType::CONFIG, &ImageConfig::new(&Platform::host()).to_bytes().unwrap());
+    let manifest = store.put(MediaType::MANIFEST, &json::indented(&Manifest::new(config, Vec::new())).unwrap());
+    let missing = |at: usize| Descriptor::of(MediaType::MANIFEST, at.to_string().as_bytes());
+    let put = |listed: Vec<Descriptor>| store.put(MediaType::INDEX, &json::compact(&Index::new(listed)).unwrap());
+    let indexes: Vec<Descriptor> = (0..20_000).map(|at| put(vec![missing(at), manifest.clone()])).collect();
+    let root = put(indexes.chunks(1000).map(|chunk| put(chunk.to_vec())).collect());
+    let image = Existing::new(root, Arc::new(store));
+    let inspection = inspect(&image, Detail::Documents, &Work::default()).unwrap();
+    assert_eq!((inspection.manifests.len(), inspection.missing.len()), (1, 20_000));
+    assert_eq!(verify(&image, &Work::default()).unwrap().missing, inspection.missing);
+}
+
 #[test]
 fn a_graph_beyond_a_limit_is_refused_with_the_limit() {
     let work = Work::default();
@@ -122,6 +138,11 @@ fn a_graph_beyond_a_limit_is_refused_with_the_limit() {
     assert_eq!(message(&image, GraphLimits { blobs: 4, ..limits }), "more blobs than the limit of 4");
     let bytes = "manifests and configurations have more bytes than the limit of 700";
     assert_eq!(message(&image, GraphLimits { bytes: 700, ..limits }), bytes);
+
+    // What a manifest lists is no index: a walk called it deeper than the manifest.
+    let just = nested(limits.depth, 1);
+    assert_eq!(verify(&just, &work).unwrap().problems, [""; 0]);
+    assert_eq!(inspect(&just, Detail::Documents, &work).unwrap().manifests.len(), 1);
 
     let deep = nested(limits.depth + 2, 1);
     let expected = format!("indexes are nested deeper than the limit of {}", limits.depth);

@@ -84,7 +84,8 @@ fn docker_sees_one_platform_of_several() {
 #[test]
 fn a_platform_that_is_not_there_is_an_error_that_names_those_that_are() {
     let root = tempfile::tempdir().unwrap();
-    let existing = ExistingOptions { platforms: 2, layers: vec![Algorithm::Gzip], docker: false, referrer: false };
+    let existing =
+        ExistingOptions { platforms: 2, layers: vec![Algorithm::Gzip], docker: false, referrer: false, carrier: false };
     for image in [sample::multi_platform(1, 2), sample::existing(1, &existing)] {
         let error = export(vec![image], &root.path().join("a.tar"), ",platform=linux/s390x").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);

@@ -101,6 +101,7 @@ fn an_existing_image_passes_through_verbatim() {
             layers: vec![Algorithm::Gzip, Algorithm::Zstd, Algorithm::Uncompressed],
             docker: true,
             referrer: true,
+            carrier: false,
         };
         let root = tempfile::tempdir().unwrap();
         let image = sample::existing(7, &options);
@@ -124,7 +125,7 @@ fn force_compression_takes_an_existing_image_apart() {
     let images = |options: &str| -> Vec<ValidatedImage> {
         let root = tempfile::tempdir().unwrap();
         let layers = vec![Algorithm::Gzip, Algorithm::Uncompressed];
-        let existing = ExistingOptions { platforms: 2, layers, docker: true, referrer: false };
+        let existing = ExistingOptions { platforms: 2, layers, docker: true, referrer: false, carrier: false };
         export(vec![sample::existing(7, &existing)], root.path(), options);
         validate::layout_dir(root.path()).unwrap().images
     };

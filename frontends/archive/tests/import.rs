@@ -158,7 +158,7 @@ fn names_are_made_of_tags_and_digests() {
     let single = layout(&[&two], vec![two.root.clone().annotated(TAG, "v2")]);
     assert_eq!(names(&import(&store, &single, Some("other")).unwrap()), ["docker.io/library/other:latest"]);
     let error = import(&MemoryStore::default(), &files, None).unwrap_err();
-    assert_eq!((error.kind(), error.hint()), (ErrorKind::InvalidInput, Some("add --name NAME")));
+    assert_eq!((error.kind(), error.hint()), (ErrorKind::InvalidInput, Some("give it a name")));
     let error = import(&MemoryStore::default(), &files, Some("app:1")).unwrap_err();
     assert!(error.message().contains("several images"), "{error}");
 }

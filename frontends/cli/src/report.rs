@@ -20,14 +20,39 @@ fn text(error: &anyhow::Error) -> String {
         last = cause;
     }
     let hint = error.chain().filter_map(|error| error.downcast_ref::<Error>()).find_map(Error::hint);
-    lines.extend(hint.map(|hint| format!("hint: {hint}")));
+    lines.extend(hint.map(|hint| format!("hint: {}", with_flags(hint))));
     lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// What hints of libraries say to do, in words, and how it is done with this command.
+const FLAGS: [(&str, &str); 11] = [
+    ("exclude it", "--exclude"),
+    ("an excluded directory", "--exclude"),
+    ("use an image store", "leave out --no-store"),
+    ("choose another store", "--store"),
+    ("work without one", "--no-store"),
+    ("choose a shorter path for the store", "--store"),
+    ("use a bind mount", "--mount"),
+    ("unpack to a directory", "--to"),
+    ("select one platform", "--platform"),
+    ("give it a name", "--name"),
+    ("add an archive as a layer", "--layer"),
+];
+
+/// Puts the flags of this command behind what a hint says to do.
+fn with_flags(hint: &str) -> String {
+    let mut text = hint.to_owned();
+    for (words, flag) in FLAGS.iter().filter(|(words, flag)| hint.contains(words) && !hint.contains(flag)) {
+        text = text.replacen(words, &format!("{words} ({flag})"), 1);
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use longshore_core::Context;
+    use longshore_core::content::Mount;
 
     #[test]
     fn causes_and_hint_follow_the_error() {
@@ -35,5 +60,36 @@ mod tests {
         let error = error.attempt(|| "cannot read layer a".to_owned()).unwrap_err();
         let expected = "error: cannot read layer a\n  caused by: not a tar archive\nhint: look at it\n";
         assert_eq!(text(&error.into()), expected);
+    }
+
+    /// A hint of a library names no flag, as most of its users have no command line.
+    #[test]
+    fn flags_follow_what_a_hint_says_to_do() {
+        let error = longshore_core::unpack::mount_options(&Mount::bind("a")).unwrap_err();
+        let expected = "error: the image is a single directory, which overlayfs does not mount\n\
+                        hint: use a bind mount (--mount)\n";
+        assert_eq!(text(&error.into()), expected);
+        let hint = "choose a shorter path for the store, or unpack to a directory";
+        let expected = "choose a shorter path for the store (--store), or unpack to a directory (--to)";
+        assert_eq!(with_flags(hint), expected);
+        assert_eq!(with_flags("look at it"), "look at it");
+    }
+
+    /// Words that no hint has any more would be left without their flag.
+    #[test]
+    fn each_of_the_words_is_in_a_library() {
+        let mut sources = String::new();
+        let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")];
+        while let Some(folder) = folders.pop() {
+            for entry in folder.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
+                if entry.is_dir() && !entry.ends_with("target") && !entry.ends_with("frontends/cli") {
+                    folders.push(entry);
+                } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                    sources += &std::fs::read_to_string(entry).unwrap();
+                }
+            }
+        }
+        let unused = FLAGS.iter().filter(|(words, _)| !sources.contains(words));
+        assert_eq!(unused.collect::<Vec<_>>(), [&("", ""); 0]);
     }
 }

@@ -19,7 +19,7 @@ const CASES: &[Case] = &[
     (
         &["rootfs:tree/file", "-o", "type=oci,dest=out.tar"],
         3,
-        "error: rootfs:tree/file is not a directory\nhint: for an archive, use scratch --layer ARCHIVE\n",
+        "error: rootfs:tree/file is not a directory\nhint: use the source `scratch`, and add an archive as a layer (--layer)\n",
     ),
     (
         &["rotfs:tree", "-o", "type=oci,dest=out.tar"],
@@ -108,7 +108,7 @@ const CASES: &[Case] = &[
         &["rootfs:tree", "-o", "type=oci,dest=tree/new.tar"],
         2,
         "error: cannot export to type=oci,dest=tree/new.tar\n  caused by: tree/new.tar is inside tree, \
-         which is exported\nhint: write it elsewhere, or into a directory that --exclude skips\n",
+         which is exported\nhint: write it elsewhere, or into an excluded directory (--exclude)\n",
     ),
     (
         &["scratch", "--layer", ".:/all", "-o", "type=oci,dest=tree/layout,tar=false"],

@@ -69,7 +69,7 @@ fn a_store_is_no_tree() {
     export(&work, "store", &["rootfs:tree"]);
     let ran = work.run(&["--store", "store", "export", "rootfs:store", "-o", "type=oci,dest=o.tar"]);
     let expected = "error: cannot export store: it is the store of this run\n\
-        hint: choose another store, or work without one\n";
+        hint: choose another store (--store), or work without one (--no-store)\n";
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), expected));
     assert!(!work.path("o.tar").exists());
 }
@@ -184,7 +184,7 @@ fn an_error_within_another_file_system_says_how_to_leave_it_out() {
     let error = work.run(&["--store", "store", "export", "rootfs:tree", "-o", "type=oci,dest=o.tar"]);
     let excluded = work.run(&["export", "rootfs:tree", "--exclude", "proc", "-o", "type=oci,dest=o.tar"]);
     assert!(mount(&["umount", "tree/proc"]));
-    let expected = "hint: `proc` is another file system: skip it with --exclude proc\n";
+    let expected = "hint: `proc` is another file system: exclude it (--exclude)\n";
     assert!(error.stderr.ends_with(expected), "{}", error.stderr);
     assert_eq!(excluded.code, Some(0), "{}", excluded.stderr);
 }

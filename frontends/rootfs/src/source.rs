@@ -76,7 +76,7 @@ fn root(path: &Path, options: &LayerOptions, cx: &FrontendContext<'_>) -> Result
     let found = path.metadata().attempt(|| format!("cannot read rootfs:{}", path.display()))?;
     if !found.is_dir() {
         return Err(Error::input(format!("rootfs:{} is not a directory", path.display()))
-            .with_hint("for an archive, use scratch --layer ARCHIVE"));
+            .with_hint("use the source `scratch`, and add an archive as a layer"));
     }
     directory(path, "rootfs".to_owned(), Vec::new(), options, &cx.work().progress)
 }

@@ -1,12 +1,11 @@
 //! The manifests of a graph: what its indexes list, nested ones included.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, ImageConfig, Manifest, Platform, Result};
+use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, ImageConfig, Index, Manifest, Platform, Result};
 
 use super::Graph;
-use super::walk::{check_limits, check_present};
+use super::visit::{Visitor, Walk};
 
 /// The annotation by which `BuildKit` marks what is about an image that the same index lists.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
@@ -78,10 +77,7 @@ impl Graph<'_> {
     /// Indexes that are missing, too large or do not match their descriptors; a graph beyond its limits; a cancelled
     /// run.
     pub fn listed(&self) -> Result<Vec<Descriptor>> {
-        let mut listing = Listing::new(self);
-        let visited = listing.visit(self.root, 0, &mut |_| Ok(true));
-        visited.attempt(|| format!("cannot read image {}", self.root.digest))?;
-        Ok(listing.manifests)
+        Ok(Listing::of(self, None)?.manifests)
     }
 
     /// Returns the manifests of the root and its indexes, each once, with their documents.
@@ -89,17 +85,8 @@ impl Graph<'_> {
     /// # Errors
     /// As [`listed`](Self::listed), for manifests and configurations too; an index of whose manifests all are missing.
     pub fn entries(&self) -> Result<GraphEntries> {
-        let mut present = Vec::new();
-        let mut listing = Listing::new(self);
-        let visited = listing.visit(self.root, 0, &mut |descriptor| match self.manifest(descriptor) {
-            Err(error) if error.kind() == ErrorKind::NotFound && descriptor.digest != self.root.digest => Ok(false),
-            manifest => {
-                present.push(self.entry_of(descriptor, manifest?)?);
-                Ok(true)
-            }
-        });
-        visited.attempt(|| format!("cannot read image {}", self.root.digest))?;
-        Ok(GraphEntries { present, missing: listing.missing, annotated: listing.annotated })
+        let Listing { entries, missing, annotated, .. } = Listing::of(self, Some(Vec::new()))?;
+        Ok(GraphEntries { present: entries.unwrap_or_default(), missing, annotated })
     }
 
     /// Reads a manifest of this graph, and its configuration if it is that of an image.
@@ -146,51 +133,58 @@ impl Graph<'_> {
     }
 }
 
-struct Listing<'a> {
-    graph: &'a Graph<'a>,
-    seen: HashSet<Digest>,
+/// Lists the manifests.
+struct Listing<'g> {
+    graph: &'g Graph<'g>,
+    /// The manifests with their documents; `None` if no manifest is to be read.
+    entries: Option<Vec<GraphEntry>>,
     manifests: Vec<Descriptor>,
     missing: Vec<Descriptor>,
     annotated: Vec<Digest>,
 }
 
-/// Takes a manifest, and says whether it is present.
-type Take<'t> = &'t mut dyn FnMut(&Descriptor) -> Result<bool>;
-
-impl<'a> Listing<'a> {
-    fn new(graph: &'a Graph<'a>) -> Self {
+impl<'g> Listing<'g> {
+    /// Visits the root of `graph` and its indexes.
+    fn of(graph: &'g Graph<'g>, entries: Option<Vec<GraphEntry>>) -> Result<Self> {
         let (manifests, missing, annotated) = (Vec::new(), Vec::new(), Vec::new());
-        Self { graph, seen: HashSet::new(), manifests, missing, annotated }
+        let mut listing = Self { graph, entries, manifests, missing, annotated };
+        let visited = Walk::new(graph).root(graph.root, &mut listing);
+        visited.attempt(|| format!("cannot read image {}", graph.root.digest))?;
+        Ok(listing)
+    }
+}
+
+impl Visitor for Listing<'_> {
+    fn wants(&self, listed: &Descriptor) -> bool {
+        listed.media_type.is_manifest() || listed.media_type.is_index()
     }
 
-    fn visit(&mut self, descriptor: &Descriptor, depth: usize, take: Take<'_>) -> Result<()> {
-        let media_type = &descriptor.media_type;
-        let is_known = media_type.is_manifest() || media_type.is_index() || depth == 0;
-        if !is_known || !self.seen.insert(descriptor.digest.clone()) {
-            return Ok(());
-        }
-        self.graph.work.check()?;
-        check_limits(self.graph.limits, self.seen.len(), depth)?;
-        if !media_type.is_index() {
-            if take(descriptor)? {
-                self.manifests.push(descriptor.clone());
-            } else {
-                self.missing.push(descriptor.clone());
-            }
-            return Ok(());
-        }
-        let index = match self.graph.documents.index(descriptor) {
-            Err(error) if error.kind() == ErrorKind::NotFound && depth > 0 => {
-                self.missing.push(descriptor.clone());
-                return Ok(());
-            }
-            index => index?,
-        };
+    fn index(&mut self, descriptor: &Descriptor, index: &Index) {
         if !index.annotations.is_empty() {
             self.annotated.push(descriptor.digest.clone());
         }
-        index.manifests.iter().try_for_each(|child| self.visit(child, depth + 1, take))?;
-        let absent = self.missing.iter().map(|missing| missing.digest.clone()).collect();
-        check_present(descriptor, &index.manifests, &absent)
+    }
+
+    fn below(&mut self, manifest: &Descriptor) -> Result<Vec<Descriptor>> {
+        if self.entries.is_some() {
+            self.graph.manifest(manifest)?;
+        }
+        Ok(Vec::new())
+    }
+
+    fn present(&mut self, descriptor: &Descriptor, _: Vec<Descriptor>) -> Result<()> {
+        if descriptor.media_type.is_index() {
+            return Ok(());
+        }
+        if let Some(entries) = &mut self.entries {
+            let manifest = self.graph.manifest(descriptor)?;
+            entries.push(self.graph.entry_of(descriptor, manifest)?);
+        }
+        self.manifests.push(descriptor.clone());
+        Ok(())
+    }
+
+    fn missing(&mut self, descriptor: &Descriptor) {
+        self.missing.push(descriptor.clone());
     }
 }

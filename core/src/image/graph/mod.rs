@@ -3,6 +3,7 @@
 mod documents;
 mod entries;
 mod platform;
+mod visit;
 mod walk;
 
 use longshore_content::{Provider, Work};

@@ -136,8 +136,7 @@ impl<'a> Push<'a> {
 fn incomplete(root: &Descriptor, missing: &Descriptor) -> Error {
     let platform = missing.platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
     let message = format!("image {} is incomplete: manifest {}{platform} is missing", root.digest, missing.digest);
-    Error::new(ErrorKind::NotFound, message)
-        .with_hint("registries accept only complete images: choose one with --platform")
+    Error::new(ErrorKind::NotFound, message).with_hint("registries accept only complete images: select one platform")
 }
 
 impl Repository {

@@ -56,8 +56,11 @@ fn put(push: &Push<'_>, images: &[NamedImage<'_>], repository: &Repository, blob
         }
         done => return done.map(drop),
     }
-    let all = || images.iter().flat_map(|named| &named.image.blobs);
-    for part in blob.references.iter().filter_map(|part| all().find(|blob| blob.descriptor.digest == *part)) {
+    let find = |part: &Digest, as_manifest: bool| {
+        let mut all = images.iter().flat_map(|named| &named.image.blobs);
+        all.find(|blob| blob.descriptor.digest == *part && is_manifest(blob) == as_manifest)
+    };
+    for part in blob.references.iter().flat_map(|part| [find(part, false), find(part, true)]).flatten() {
         if is_manifest(part) {
             let bytes = read(part.provider.provider(), &part.descriptor, MANIFEST_LIMIT)?;
             session.manifest(&part.descriptor, &bytes, work)?;

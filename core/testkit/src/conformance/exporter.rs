@@ -315,7 +315,9 @@ fn existing_images_pass_verbatim(case: &ExporterCase<'_>) {
     let index = ExistingOptions { platforms: 2, ..ExistingOptions::default() };
     let referrer = ExistingOptions { referrer: true, ..ExistingOptions::default() };
     let of_docker = ExistingOptions { platforms: 2, docker: true, ..ExistingOptions::default() };
-    for options in [ExistingOptions::default(), docker, index, referrer, of_docker] {
+    // The manifest in the artifact was taken for a blob, and the image for one without layers.
+    let carrier = ExistingOptions { platforms: 2, carrier: true, ..ExistingOptions::default() };
+    for options in [ExistingOptions::default(), docker, index, referrer, of_docker, carrier] {
         if !case.images {
             return;
         }

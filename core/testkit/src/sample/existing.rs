@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use longshore_core::compression::Algorithm;
 use longshore_core::content::MemoryStore;
-use longshore_core::oci::{Descriptor, Digest, History, MediaType};
+use longshore_core::oci::{Descriptor, Digest, History, MediaType, Platform};
 use longshore_core::{Existing, Image, ImageContent};
 use serde_json::{Value, json};
 
@@ -22,13 +22,16 @@ pub struct ExistingOptions {
     pub docker: bool,
     /// Whether a manifest about it comes along.
     pub referrer: bool,
+    /// Whether its index lists, first, an artifact with the manifest of the first platform as a layer of a type that
+    /// names no manifest.
+    pub carrier: bool,
 }
 
 impl Default for ExistingOptions {
     /// A manifest of OCI with a layer in each compression.
     fn default() -> Self {
         let layers = vec![Algorithm::Gzip, Algorithm::Zstd, Algorithm::Uncompressed];
-        Self { platforms: 0, layers, docker: false, referrer: false }
+        Self { platforms: 0, layers, docker: false, referrer: false, carrier: false }
     }
 }
 
@@ -43,7 +46,10 @@ pub fn existing(seed: u64, options: &ExistingOptions) -> Image {
             let descriptor = manifest(&store, layer_seed(seed, at * 16), at, options);
             Descriptor { platform: Some(platform(at)), ..descriptor }
         });
-        let manifests: Vec<Descriptor> = manifests.collect();
+        let mut manifests: Vec<Descriptor> = manifests.collect();
+        if options.carrier {
+            manifests.insert(0, carrier(&store, &manifests[0]));
+        }
         let media_type = if options.docker { MediaType::DOCKER_LIST } else { MediaType::INDEX };
         put(&store, media_type, json!({ "manifests": manifests }))
     };
@@ -90,6 +96,16 @@ fn referrer(store: &MemoryStore, subject: &Descriptor) -> Descriptor {
     let sbom = store.put(MediaType::from(artifact_type.to_owned()), b"{\"packages\":[]}");
     let fields = json!({ "artifactType": artifact_type, "config": empty, "layers": [sbom], "subject": subject });
     Descriptor { artifact_type: Some(artifact_type.to_owned()), ..put(store, MediaType::MANIFEST, fields) }
+}
+
+/// An artifact with another manifest as its layer, as a tool that signs or stores bytes of any kind makes it.
+fn carrier(store: &MemoryStore, carried: &Descriptor) -> Descriptor {
+    let empty = store.put(MediaType::from("application/vnd.oci.empty.v1+json".to_owned()), b"{}");
+    let any = MediaType::from("application/octet-stream".to_owned());
+    let layer = Descriptor::new(any, carried.digest.clone(), carried.size);
+    let fields = json!({ "artifactType": "application/vnd.example.copy", "config": empty, "layers": [layer] });
+    let platform = Some(Platform::new("unknown", "unknown", None));
+    Descriptor { platform, ..put(store, MediaType::MANIFEST, fields) }
 }
 
 fn put(store: &MemoryStore, media_type: MediaType, fields: Value) -> Descriptor {

@@ -56,7 +56,7 @@ pub(super) fn resolve(
                 [] => "no name".to_owned(),
                 tags => format!("no name, only the tag {}", tags.join(", ").escape_debug()),
             };
-            return Err(Error::input(format!("image {digest} has {what}")).with_hint("add --name NAME"));
+            return Err(Error::input(format!("image {digest} has {what}")).with_hint("give it a name"));
         }
     };
     let mut names = Vec::new();

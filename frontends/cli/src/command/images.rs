@@ -1,11 +1,12 @@
 //! `longshore images`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anyhow::Result;
 use indicatif::HumanBytes;
 use longshore_core::content::{Provider, StoredImage};
-use longshore_core::image::{Graph, GraphEntry};
+use longshore_core::image::{Graph, GraphBlob, GraphEntry};
 use longshore_core::oci::{Descriptor, ImageName};
 use longshore_core::{Error, Work};
 use serde_json::{Value, json};
@@ -91,8 +92,9 @@ fn content(root: &Descriptor, store: &dyn Provider, work: &Work) -> Result<Conte
     let mut platforms: Vec<String> =
         entries.present.iter().filter_map(GraphEntry::platform).map(|platform| platform.to_string()).collect();
     platforms.dedup();
-    let mut sizes = walked.blobs.iter().map(|blob| blob.descriptor.size);
-    let size = sizes.try_fold(0_u64, u64::checked_add);
+    let sizes: BTreeMap<_, _> =
+        walked.blobs.iter().map(|GraphBlob { descriptor, .. }| (&descriptor.digest, descriptor.size)).collect();
+    let size = sizes.into_values().try_fold(0_u64, u64::checked_add);
     let size = size.ok_or_else(|| Error::input("the sizes of its blobs exceed 64 bits"))?;
     Ok(Content { size, platforms, missing: walked.missing })
 }

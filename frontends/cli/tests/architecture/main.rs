@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 mod cycles;
+mod flags;
 mod floors;
 mod map;
 mod new_exporter;

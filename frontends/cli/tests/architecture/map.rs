@@ -74,6 +74,12 @@ fn missing(rows: &[Row], folder: &str, names: &[String]) -> Vec<String> {
     files.map(|name| format!("{folder}/{name}")).collect()
 }
 
+/// Returns the names that several rows of a table have.
+fn repeated(rows: &[Row]) -> Vec<String> {
+    let is_repeated = |(at, row): &(usize, &Row)| rows[..*at].contains(row);
+    rows.iter().enumerate().filter(is_repeated).map(|(_, (folder, name))| format!("{folder}/{name}")).collect()
+}
+
 #[test]
 fn the_map_is_that_of_the_tree() {
     let root = workspace();
@@ -82,6 +88,8 @@ fn the_map_is_that_of_the_tree() {
     let gone = rows.iter().filter(|row| !exists(&root, row));
     let gone: Vec<String> = gone.map(|(folder, name)| format!("{folder}/{name}")).collect();
     assert!(gone.is_empty(), "rows of docs/architecture.md that name nothing:\n{}", gone.join("\n"));
+    let repeated = repeated(&rows);
+    assert!(repeated.is_empty(), "rows of docs/architecture.md that are there twice:\n{}", repeated.join("\n"));
     let mut unnamed = Vec::new();
     for folder in LISTED {
         let place = root.join(folder);
@@ -112,4 +120,12 @@ fn a_file_without_a_row_and_a_row_without_a_file_are_found() {
         ["lib.rs", "image/mod.rs", "image/push/send.rs", "image/plan.rs", "image/new.rs", "tree/mod.rs", "pushed.rs"];
     let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
     assert_eq!(missing(&rows, "core/src", &files), ["core/src/image/new.rs", "core/src/pushed.rs"]);
+}
+
+/// `image/names` had two rows.
+#[test]
+fn a_name_with_two_rows_is_found() {
+    let page = "# x\n\n## The map\n\n`core/src`:\n\n```\nsink  one\nimage/names, plan  two\nimage/plan  three\n```\n\n\
+                `core/oci/src`:\n\n```\nsink  of another table\n```\n";
+    assert_eq!(repeated(&rows(page)), ["core/src/image/plan"]);
 }
