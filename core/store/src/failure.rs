@@ -1,9 +1,16 @@
 //! Errors of SQLite as errors of Longshore.
 
+use std::error::Error as StdError;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
 use longshore_oci::{Error, ErrorKind};
 use rusqlite::ErrorCode;
 
-/// Returns an error of SQLite in our kinds, with a hint where one helps.
+use crate::room;
+
+/// Returns an error of SQLite in our kinds. [`Database`](crate::database::Database) adds which file it is about.
 pub(crate) fn failed(error: rusqlite::Error) -> Error {
     let kind = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => ErrorKind::NoSpace,
@@ -12,12 +19,50 @@ pub(crate) fn failed(error: rusqlite::Error) -> Error {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Unavailable,
         _ => ErrorKind::Other,
     };
-    let failed = Error::new(kind, "store.db cannot be used").with_source(error);
-    match kind {
-        ErrorKind::Unavailable => failed.retryable(),
-        ErrorKind::Corrupt => {
-            failed.with_hint("store.db is damaged; the blobs beside it are files that are named by their digests")
+    let failed = Error::new(kind, "SQLite failed").with_source(error);
+    if kind == ErrorKind::Unavailable { failed.retryable() } else { failed }
+}
+
+/// Adds to an error of SQLite which database it is about; other errors stay as they are.
+pub(crate) fn located(error: Error, database: &Path) -> Error {
+    let Some(cause) = cause(&error) else { return error };
+    let shown = database.display();
+    let (kind, reason, hint) = match error.kind() {
+        // The memory that processes share is a file beside it, of whose making SQLite says nothing more.
+        ErrorKind::Other | ErrorKind::Denied | ErrorKind::NoSpace if !room::is_left(database) => {
+            let hint = "`longshore prune` removes what nothing needs";
+            (ErrorKind::NoSpace, "no space left on device".to_owned(), Some(hint))
         }
-        _ => failed,
+        // SQLite says so of a medium that fails, too.
+        ErrorKind::Corrupt => match read_through(database) {
+            Err(error) => (ErrorKind::Other, Error::from(error).message().to_owned(), None),
+            Ok(()) => {
+                let hint = "the blobs beside it are files that are named by their digests";
+                (ErrorKind::Corrupt, cause, Some(hint))
+            }
+        },
+        kind => (kind, cause, None),
+    };
+    let located = Error::new(kind, format!("cannot use {shown}: {reason}"));
+    let located = if error.is_retryable() { located.retryable() } else { located };
+    match hint {
+        Some(hint) => located.with_hint(hint),
+        None => located,
     }
+}
+
+/// What SQLite says, if an error comes from it.
+fn cause(error: &Error) -> Option<String> {
+    let mut next = StdError::source(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<rusqlite::Error>() {
+            return Some(found.to_string());
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn read_through(path: &Path) -> io::Result<()> {
+    io::copy(&mut File::open(path)?, &mut io::sink()).map(drop)
 }
