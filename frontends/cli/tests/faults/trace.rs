@@ -111,28 +111,53 @@ pub struct Traced {
     pub hit: Option<c_long>,
 }
 
-/// Runs a command, in `directory`, in which the `at`th call (from 0) that `fault` can befall is befallen by it.
-///
-/// Calls are counted over all threads together, from the start of the program. The thread that calls this follows the
-/// command, and no other may wait for its children.
-pub fn run(program: &Path, arguments: &[&str], directory: &Path, store: &Path, fault: Fault, at: usize) -> Traced {
-    // The shell stops until it is followed; what it becomes then is followed from its first call.
-    let mut command = Command::new("sh");
-    command.args(["-c", "kill -STOP $$; exec \"$@\"", "sh"]).arg(program).args(arguments);
-    command.current_dir(directory).env("LONGSHORE_ROOT", store).env_remove("SOURCE_DATE_EPOCH");
-    let stderr = directory.with_extension("stderr");
-    let log = std::fs::File::create(&stderr).unwrap();
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-    let mut tracer = Tracer::seize(&child, fault, at);
-    let code = tracer.follow();
-    drop(child);
-    let mut text = String::new();
-    std::fs::File::open(&stderr).unwrap().read_to_string(&mut text).unwrap();
-    std::fs::remove_file(&stderr).unwrap();
-    Traced { code, stderr: text, calls: tracer.calls, hit: tracer.hit }
+/// What looks on while a command is followed.
+pub trait Observer {
+    /// A thread is about to make a call, with the first three of its arguments.
+    fn begins(&mut self, _thread: Pid, _call: c_long, _arguments: [u64; 3]) {}
+
+    /// The call of a thread returned this.
+    fn ended(&mut self, _thread: Pid, _result: i64) {}
 }
 
-struct Tracer {
+/// Sees nothing.
+impl Observer for () {}
+
+/// A command, in which the `at`th call (from 0) that `fault` can befall is befallen by it.
+///
+/// Calls are counted over all threads together, from the start of the program.
+pub struct Run<'a> {
+    pub program: &'a Path,
+    pub arguments: &'a [String],
+    pub directory: &'a Path,
+    pub store: &'a Path,
+    pub fault: Fault,
+    pub at: usize,
+}
+
+impl Run<'_> {
+    /// Runs the command to its end. The thread that calls this follows it, and no other may wait for its children.
+    pub fn follow(&self, observer: &mut dyn Observer) -> Traced {
+        // The shell stops until it is followed; what it becomes then is followed from its first call.
+        let mut command = Command::new("sh");
+        command.args(["-c", "kill -STOP $$; exec \"$@\"", "sh"]).arg(self.program).args(self.arguments);
+        command.current_dir(self.directory).env("LONGSHORE_ROOT", self.store).env_remove("SOURCE_DATE_EPOCH");
+        let stderr = self.directory.with_extension("stderr");
+        let log = std::fs::File::create(&stderr).unwrap();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut tracer = Tracer::seize(&child, self.fault, self.at, observer);
+        let code = tracer.follow();
+        let (calls, hit) = (tracer.calls, tracer.hit);
+        drop(child);
+        let mut text = String::new();
+        std::fs::File::open(&stderr).unwrap().read_to_string(&mut text).unwrap();
+        std::fs::remove_file(&stderr).unwrap();
+        Traced { code, stderr: text, calls, hit }
+    }
+}
+
+struct Tracer<'a> {
+    observer: &'a mut dyn Observer,
     root: Pid,
     fault: Fault,
     at: usize,
@@ -144,8 +169,8 @@ struct Tracer {
     failing: HashMap<Pid, i32>,
 }
 
-impl Tracer {
-    fn seize(child: &Child, fault: Fault, at: usize) -> Self {
+impl<'a> Tracer<'a> {
+    fn seize(child: &Child, fault: Fault, at: usize, observer: &'a mut dyn Observer) -> Self {
         let root = Pid::from_raw(child.id().try_into().unwrap());
         let flags = WaitPidFlag::WUNTRACED | WaitPidFlag::__WNOTHREAD;
         assert!(matches!(waitpid(root, Some(flags)).unwrap(), WaitStatus::Stopped(..)));
@@ -157,7 +182,7 @@ impl Tracer {
             | Options::PTRACE_O_EXITKILL;
         ptrace::seize(root, options).unwrap();
         nix::sys::signal::kill(root, Signal::SIGCONT).unwrap();
-        Self { root, fault, at, calls: 0, hit: None, is_program: false, failing: HashMap::new() }
+        Self { observer, root, fault, at, calls: 0, hit: None, is_program: false, failing: HashMap::new() }
     }
 
     /// Follows all threads to their end; the exit code of the first.
@@ -195,6 +220,10 @@ impl Tracer {
                 registers.rax = (-i64::from(errno)).cast_unsigned();
                 let _ = ptrace::setregs(pid, registers);
             }
+            // A process that is killed sees no result any more.
+            if self.hit.is_none() || self.fault != Fault::Kill {
+                self.observer.ended(pid, registers.rax.cast_signed());
+            }
             return go_on(pid, None);
         }
         let call: c_long = registers.orig_rax.cast_signed();
@@ -216,6 +245,9 @@ impl Tracer {
                     }
                 }
             }
+        }
+        if self.hit.is_none() || self.fault != Fault::Kill {
+            self.observer.begins(pid, call, arguments);
         }
         go_on(pid, None);
     }
