@@ -238,12 +238,13 @@ fn verify(place: &Place, scenario: &Scenario) -> Vec<String> {
     sources.iter().filter_map(check).collect()
 }
 
-/// Whether a message says which file, directory or registry it is about.
+/// Whether an error says which file, directory or registry it is about.
 fn names_a_path(stderr: &str, place: &Place, scenario: &Scenario) -> bool {
+    let error = stderr.find("error: ").map_or("", |at| &stderr[at..]);
     let root = place.root().display().to_string();
     let known = ["tree", "other", "store/", "in.tar", "/tmp", "/etc", "/root", "layout", "standard output"];
     let own = scenario.products.iter().chain(&scenario.filled).copied();
-    [root.as_str(), place.host()].into_iter().chain(known).chain(own).any(|word| stderr.contains(word))
+    [root.as_str(), place.host()].into_iter().chain(known).chain(own).any(|word| error.contains(word))
 }
 
 /// Temporary files, in any directory.

@@ -45,7 +45,10 @@ impl Fault {
         match self {
             Self::Kill => mutates(call, arguments),
             Self::Fail(libc::EMFILE) => {
-                opens || matches!(call, libc::SYS_dup | libc::SYS_fcntl | libc::SYS_pipe2 | libc::SYS_socket)
+                let duplicates =
+                    |command: u64| [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC].map(|each| each as u64).contains(&command);
+                let is_copy = call == libc::SYS_fcntl && duplicates(arguments[1]);
+                opens || is_copy || matches!(call, libc::SYS_dup | libc::SYS_pipe2 | libc::SYS_socket)
             }
             // Calls that wait; a signal handler that is installed with SA_RESTART spares the others.
             Self::Fail(libc::EINTR) => transfers || matches!(call, libc::SYS_read | libc::SYS_flock | libc::SYS_fsync),
