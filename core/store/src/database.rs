@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use longshore_content::ScratchDirectory;
+use longshore_content::{ScratchDirectory, lock_file};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -169,7 +169,7 @@ fn connect(root: &Path, path: &Path) -> Result<Connection> {
     // Two processes that both turn a new database into one with a write-ahead log fail at once
     // instead of waiting for each other.
     let lock_path = root.join("open.lock");
-    let lock = File::create(&lock_path).and_then(|file| file.lock().map(|()| file));
+    let lock = File::create(&lock_path).and_then(|file| lock_file(&file).map(|()| file));
     let lock = lock.attempt(|| format!("cannot lock {}", lock_path.display()))?;
     let mut connection = Connection::open(path).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;

@@ -166,7 +166,7 @@ struct Tracer<'a> {
     at: usize,
     calls: usize,
     hit: Option<c_long>,
-    /// Whether the shell has become the program.
+    /// Whether the shell has become the program, and the loader has started it.
     is_program: bool,
     /// Threads whose call was not made, and the error that it is to return.
     failing: HashMap<Pid, i32>,
@@ -202,8 +202,7 @@ impl<'a> Tracer<'a> {
                 WaitStatus::Exited(pid, exited) if pid == self.root => code = Some(exited),
                 WaitStatus::Exited(..) | WaitStatus::Signaled(..) => {}
                 WaitStatus::PtraceSyscall(pid) => self.call(pid),
-                WaitStatus::PtraceEvent(pid, _, event) => {
-                    self.is_program |= event == libc::PTRACE_EVENT_EXEC;
+                WaitStatus::PtraceEvent(pid, ..) => {
                     go_on(pid, None);
                 }
                 WaitStatus::Stopped(pid, signal) => go_on(pid, Some(signal)),
@@ -230,6 +229,8 @@ impl<'a> Tracer<'a> {
             return go_on(pid, None);
         }
         let call: c_long = registers.orig_rax.cast_signed();
+        // The first thing that Rust's runtime does for itself.
+        self.is_program |= call == libc::SYS_sigaltstack;
         let arguments = [registers.rdi, registers.rsi, registers.rdx];
         // What it says on standard error is not what is tried here.
         let is_message = matches!(call, libc::SYS_write | libc::SYS_writev) && registers.rdi <= 2;
