@@ -76,6 +76,16 @@ impl LiveFile {
         &self.file
     }
 
+    /// Removes it.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    pub fn remove(mut self) -> Result<()> {
+        fs::remove_file(&self.path).attempt(|| format!("cannot remove {}", self.path.display()))?;
+        self.path = PathBuf::new();
+        Ok(())
+    }
+
     /// Leaves it as it is. The lock ends with the file that is answered.
     pub fn keep(mut self) -> Arc<File> {
         self.path = PathBuf::new();

@@ -198,8 +198,9 @@ impl ScratchDirectory {
     /// # Errors
     /// Those of the medium. What is left goes with a later run beside the same destination.
     pub fn remove(mut self) -> Result<()> {
-        let path = std::mem::take(&mut self.path);
-        remove_tree(&path).attempt(|| format!("cannot remove {}", path.display()))
+        remove_tree(&self.path).attempt(|| format!("cannot remove {}", self.path.display()))?;
+        self.path = PathBuf::new();
+        Ok(())
     }
 
     /// Renames it to `destination`, which is missing and in the same directory, once everything in it is on the

@@ -80,7 +80,7 @@ fn unpack_to_empty(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> 
         rustix::fs::syncfs(&root).attempt(written)?;
         // In a directory that is full, a rerun would not look for what is left.
         scratch.remove()?;
-        filling.finish();
+        filling.finish()?;
         placer.finish_root(&root)?;
         rustix::fs::fsync(&root).attempt(written)
     })

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use longshore_oci::{Error, ErrorKind};
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::room;
 
@@ -36,6 +36,7 @@ pub(crate) fn located(error: Error, database: &Path) -> Error {
         // SQLite says so of a medium that fails, too.
         ErrorKind::Corrupt => match read_through(database) {
             Err(error) => (ErrorKind::Other, Error::from(error).message().to_owned(), None),
+            Ok(()) if is_sound(database) => (ErrorKind::Other, "input/output error".to_owned(), None),
             Ok(()) => {
                 let hint = "the blobs beside it are files that are named by their digests";
                 (ErrorKind::Corrupt, cause, Some(hint))
@@ -61,6 +62,13 @@ fn cause(error: &Error) -> Option<String> {
         next = error.source();
     }
     None
+}
+
+/// Whether SQLite finds nothing wrong with a database, for its own part.
+fn is_sound(database: &Path) -> bool {
+    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let check = |connection: Connection| connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    connection.and_then(check).is_ok_and(|found: String| found == "ok")
 }
 
 fn read_through(path: &Path) -> io::Result<()> {

@@ -24,10 +24,11 @@ use scenario::Prepared;
 use scenarios::{SCENARIOS, Scenario};
 use trace::Fault;
 
-const FAULTS: [Fault; 5] = [
+const FAULTS: [Fault; 6] = [
     Fault::Kill,
     Fault::Fail(libc::ENOSPC),
     Fault::Fail(libc::EIO),
+    Fault::FailRead(libc::EIO),
     Fault::Fail(libc::EMFILE),
     Fault::Fail(libc::EINTR),
 ];

@@ -150,7 +150,7 @@ impl Prepared {
             Some(code) if code != 0 && !names_a_path(stderr, place, self.scenario) => {
                 problem(format!("the error names no path: {}", stderr.trim()));
             }
-            Some(code) if code != 0 && stderr.contains("damaged") => {
+            Some(code) if code != 0 && ["damaged", "malformed"].iter().any(|word| stderr.contains(word)) => {
                 problem(format!("nothing is damaged: {}", stderr.trim()));
             }
             _ => {}
@@ -242,9 +242,10 @@ fn verify(place: &Place, scenario: &Scenario) -> Vec<String> {
 fn names_a_path(stderr: &str, place: &Place, scenario: &Scenario) -> bool {
     let error = stderr.find("error: ").map_or("", |at| &stderr[at..]);
     let root = place.root().display().to_string();
-    let known = ["tree", "other", "store/", "in.tar", "/tmp", "/etc", "/root", "layout", "standard output"];
+    let temporary = std::env::temp_dir().display().to_string();
+    let known = ["tree", "other", "store/", "in.tar", "/etc", "/root", "layout", "standard output"];
     let own = scenario.products.iter().chain(&scenario.filled).copied();
-    [root.as_str(), place.host()].into_iter().chain(known).chain(own).any(|word| error.contains(word))
+    [root.as_str(), &temporary, place.host()].into_iter().chain(known).chain(own).any(|word| error.contains(word))
 }
 
 /// Temporary files, in any directory.

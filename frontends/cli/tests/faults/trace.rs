@@ -19,6 +19,8 @@ pub enum Fault {
     Kill,
     /// The call is not made and fails with this error.
     Fail(i32),
+    /// As `Fail`, a call that reads.
+    FailRead(i32),
 }
 
 impl std::fmt::Display for Fault {
@@ -29,7 +31,8 @@ impl std::fmt::Display for Fault {
             Self::Fail(libc::EIO) => "EIO",
             Self::Fail(libc::EMFILE) => "EMFILE",
             Self::Fail(libc::EINTR) => "EINTR",
-            Self::Fail(_) => "another error",
+            Self::FailRead(libc::EIO) => "EIO of reads",
+            Self::Fail(_) | Self::FailRead(_) => "another error",
         })
     }
 }
@@ -53,6 +56,7 @@ impl Fault {
             // Calls that wait; a signal handler that is installed with SA_RESTART spares the others.
             Self::Fail(libc::EINTR) => transfers || matches!(call, libc::SYS_read | libc::SYS_flock | libc::SYS_fsync),
             Self::Fail(_) => mutates(call, arguments),
+            Self::FailRead(_) => matches!(call, libc::SYS_read | libc::SYS_pread64 | libc::SYS_getdents64),
         }
     }
 }
@@ -242,7 +246,7 @@ impl<'a> Tracer<'a> {
                     Fault::Kill => {
                         let _ = nix::sys::signal::kill(self.root, Signal::SIGKILL);
                     }
-                    Fault::Fail(errno) => {
+                    Fault::Fail(errno) | Fault::FailRead(errno) => {
                         registers.orig_rax = u64::MAX;
                         let _ = ptrace::setregs(pid, registers);
                         self.failing.insert(pid, errno);
