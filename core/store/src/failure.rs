@@ -74,3 +74,38 @@ fn is_sound(database: &Path) -> bool {
 fn read_through(path: &Path) -> io::Result<()> {
     io::copy(&mut File::open(path)?, &mut io::sink()).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    /// What comes of an error of SQLite about `database`.
+    fn located_at(database: &Path, code: i32) -> (ErrorKind, String, bool) {
+        let error = failed(rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("what SQLite says".to_owned())));
+        let located = located(error, database);
+        let said = located.with_causes().replace(&database.display().to_string(), "PATH");
+        (located.kind(), said, located.hint().is_some())
+    }
+
+    /// A read that failed was said to be damage, with a hint about it; no error said which database it was about.
+    #[test]
+    fn a_medium_that_fails_is_not_a_damaged_database() {
+        let place = tempfile::tempdir().unwrap();
+        let sound = place.path().join("sound.db");
+        Connection::open(&sound).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        let damaged = place.path().join("damaged.db");
+        std::fs::write(&damaged, "not a database").unwrap();
+        let said = |text: &str| format!("cannot use PATH: {text}");
+        assert_eq!(located_at(&sound, ffi::SQLITE_CORRUPT), (ErrorKind::Other, said("input/output error"), false));
+        let malformed = said("what SQLite says");
+        assert_eq!(located_at(&damaged, ffi::SQLITE_CORRUPT), (ErrorKind::Corrupt, malformed, true));
+        // A directory cannot be read as a file.
+        assert_eq!(located_at(place.path(), ffi::SQLITE_CORRUPT), (ErrorKind::Other, said("is a directory"), false));
+        let full = said("what SQLite says");
+        assert_eq!(located_at(&sound, ffi::SQLITE_FULL), (ErrorKind::NoSpace, full, false));
+        let other = located(Error::input("no such image").context("cannot look"), &sound);
+        assert_eq!(other.with_causes(), "cannot look: no such image");
+    }
+}

@@ -62,9 +62,10 @@ fn commands_survive_every_fault() {
     let prepared = check_all(&scenarios, |scenario| Prepared::new(scenario));
     let kinds: Vec<_> = prepared.iter().flat_map(|prepared| FAULTS.map(|fault| (prepared, fault))).collect();
     let calls = check_all(&kinds, |(prepared, fault)| prepared.calls(*fault));
-    let points = kinds.iter().zip(calls).flat_map(|((prepared, fault), calls)| {
-        spread(calls, wanted).map(|at| Point { prepared: *prepared, fault: *fault, at })
-    });
+    let points = kinds
+        .iter()
+        .zip(calls)
+        .flat_map(|((prepared, fault), calls)| spread(calls, wanted).map(|at| Point { prepared, fault: *fault, at }));
     let points: Vec<Point<'_>> = points.collect();
     let found = check_all(&points, Point::check);
     let mut figures = Figures::new("faults", ["scenario", "fault"]);
