@@ -16,3 +16,13 @@ pub fn is_still(file: &File, path: &Path) -> bool {
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
+
+/// Locks a file, and waits as long as another process has the lock, whatever signals come meanwhile.
+pub fn lock_file(file: &File) -> io::Result<()> {
+    loop {
+        match file.lock() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            locked => return locked,
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! Shared by all stores on disk. Each store decides itself which blobs are visible, and keeps their metadata.
 
 use std::fs::{self, File};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -102,14 +102,14 @@ impl BlobFiles {
     ///
     /// # Errors
     /// [`NotFound`](longshore_oci::ErrorKind::NotFound) if there is none.
-    pub fn read(&self, digest: &Digest, from: u64) -> Result<File> {
+    pub fn read(&self, digest: &Digest, from: u64) -> Result<impl Read + Send + use<>> {
         let path = self.path(digest);
         let mut file = File::open(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => not_found(digest),
             _ => Error::from(error).context(format!("cannot open {}", path.display())),
         })?;
         file.seek(SeekFrom::Start(from)).attempt(|| format!("cannot read {}", path.display()))?;
-        Ok(file)
+        Ok(NamedReader { file, path })
     }
 
     /// Returns every blob that has a file, with its size. Other files are ignored.
@@ -216,6 +216,23 @@ impl BlobFiles {
             Ok(())
         };
         place().attempt(|| format!("cannot store {}", to.display()))
+    }
+}
+
+/// Reads a file, whose path errors name.
+struct NamedReader {
+    file: File,
+    path: PathBuf,
+}
+
+impl Read for NamedReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.file.read(buffer) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                Ok(Err(error).attempt(|| format!("cannot read {}", self.path.display()))?)
+            }
+            read => read,
+        }
     }
 }
 

@@ -75,6 +75,16 @@ impl LiveFile {
         &self.file
     }
 
+    /// Removes it.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn remove(mut self) -> Result<()> {
+        fs::remove_file(&self.path).attempt(|| format!("cannot remove {}", self.path.display()))?;
+        self.path = PathBuf::new();
+        Ok(())
+    }
+
     /// Keeps the file. The lock is released with the returned file.
     pub fn keep(mut self) -> Arc<File> {
         self.path = PathBuf::new();

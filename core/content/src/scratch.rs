@@ -13,7 +13,7 @@ use longshore_oci::{Context, Result};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::descend::remove_tree;
-use crate::entry::{is_still, sync_directory};
+use crate::entry::{is_still, lock_file, sync_directory};
 
 /// The prefix of every temporary name.
 pub const SCRATCH_PREFIX: &str = ".longshore-tmp-";
@@ -193,6 +193,16 @@ impl ScratchDirectory {
         &self.path
     }
 
+    /// Removes it with everything in it.
+    ///
+    /// # Errors
+    /// Those of the medium. What is left goes with a later run beside the same destination.
+    pub fn remove(mut self) -> Result<()> {
+        remove_tree(&self.path).attempt(|| format!("cannot remove {}", self.path.display()))?;
+        self.path = PathBuf::new();
+        Ok(())
+    }
+
     /// Syncs its contents and renames it to `destination`, which must be missing and in the same directory.
     ///
     /// # Errors
@@ -225,7 +235,7 @@ fn parent(path: &Path) -> &Path {
 /// Locks what was just made. `AlreadyExists`, which means "choose another name", if a collector took
 /// it for left over before it was locked.
 fn lock(file: File, path: &Path) -> io::Result<File> {
-    file.lock()?;
+    lock_file(&file)?;
     if is_still(&file, path) { Ok(file) } else { Err(io::ErrorKind::AlreadyExists.into()) }
 }
 

@@ -51,7 +51,7 @@ impl IndexLock {
 fn wait(file: File, patience: Duration) -> io::Result<Option<File>> {
     let (sender, receiver) = mpsc::sync_channel(0);
     thread::Builder::new().spawn(move || {
-        let locked = file.lock().map(|()| file);
+        let locked = longshore_content::lock_file(&file).map(|()| file);
         // Without a receiver the file is dropped, and with it the lock.
         let _ = sender.send(locked);
     })?;

@@ -54,9 +54,7 @@ impl ResolvedSession {
             Store::Given(store) => store.lease()?,
             Store::Images(store) => images.insert(store.lease_images()?).clone(),
             Store::Spool => {
-                let place = self.outputs.iter().find_map(|output| output.target.neighbour());
-                let place = place.unwrap_or_else(std::env::temp_dir);
-                spool = Spool::new_in(&place).attempt(|| "cannot keep layers beside the destination".to_owned())?;
+                spool = make_spool(&self.outputs)?;
                 spool.store.lease()?
             }
         };
@@ -64,6 +62,17 @@ impl ResolvedSession {
         let cx = ExportContext { store, layers: &layers, pusher: self.pusher.as_deref(), work: self.work.child() };
         let staged = export_all(&self.outputs, result, images.as_ref(), &cx)?;
         publish_all(&self.outputs, staged, &self.work.cancel)
+    }
+}
+
+/// Makes the store of a run beside the first destination on this machine, or in the directory for temporary files.
+fn make_spool(outputs: &[ResolvedOutput]) -> Result<Spool> {
+    match outputs.iter().find_map(|output| Some((output.target.neighbour()?, &output.target))) {
+        Some((place, target)) => Spool::new_in(&place).attempt(|| format!("cannot keep layers beside {target}")),
+        None => {
+            let place = std::env::temp_dir();
+            Spool::new_in(&place).attempt(|| format!("cannot keep layers in {}", place.display()))
+        }
     }
 }
 

@@ -53,9 +53,14 @@ impl<'a> Filling<'a> {
         fill().attempt(|| format!("cannot fill {}", to.display()))
     }
 
-    /// Leaves everything where it is.
-    pub(super) fn finish(mut self) {
+    /// Leaves everything where it is, and removes the list.
+    ///
+    /// # Errors
+    /// Those of the medium; then `to` is empty again.
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.list.take().map_or(Ok(()), LiveFile::remove)?;
         self.items.clear();
+        Ok(())
     }
 }
 
@@ -163,7 +168,7 @@ mod tests {
         let (tree, to) = (place.path().join("other"), to);
         fs::create_dir(&tree).unwrap();
         fs::write(tree.join("file"), "").unwrap();
-        Filling::begin(&tree, &to).unwrap().finish();
+        Filling::begin(&tree, &to).unwrap().finish().unwrap();
         assert_eq!(names(&to), ["file"]);
     }
 }

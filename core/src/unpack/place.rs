@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use longshore_content::Work;
 use longshore_oci::{Context, Error, Result};
@@ -15,21 +16,20 @@ use rustix::fs::{
 };
 
 use super::attributes::Writer;
+use super::open_directory;
 use super::stage::Content;
 use crate::tree::merged::{InodeId, Kind, MergedTree, Visit};
-
-/// Where the contents of the files of each layer are.
-pub(super) type Staging = Vec<OwnedFd>;
 
 /// Writes `visited` parts of a merged tree below a directory.
 pub(super) struct Placer<'a> {
     tree: &'a MergedTree<Content>,
     root: &'a OwnedFd,
-    staging: &'a Staging,
+    /// Has a directory for each layer, with the contents of its files.
+    staging: &'a OwnedFd,
     writer: Writer<'a>,
     work: &'a Work,
     /// The snapshots of lower layers, where each layer has a directory of its own.
-    below: &'a [OwnedFd],
+    below: &'a [PathBuf],
     /// The directory that was visited last.
     current: OwnedFd,
     path: Vec<u8>,
@@ -43,8 +43,8 @@ pub(super) struct Placer<'a> {
 pub(super) fn place_changes(
     tree: &MergedTree<Content>,
     root: &OwnedFd,
-    staging: &Staging,
-    below: &[OwnedFd],
+    staging: &OwnedFd,
+    below: &[PathBuf],
     work: &Work,
 ) -> Result<()> {
     let mut placer = Placer { below, writer: Writer::for_snapshots(work), ..Placer::new(tree, root, staging, work)? };
@@ -56,7 +56,7 @@ pub(super) fn place_changes(
 pub(super) fn place<'a>(
     tree: &'a MergedTree<Content>,
     root: &'a OwnedFd,
-    staging: &'a Staging,
+    staging: &'a OwnedFd,
     work: &'a Work,
 ) -> Result<Placer<'a>> {
     let mut placer = Placer::new(tree, root, staging, work)?;
@@ -68,7 +68,7 @@ impl<'a> Placer<'a> {
     pub(super) fn new(
         tree: &'a MergedTree<Content>,
         root: &'a OwnedFd,
-        staging: &'a Staging,
+        staging: &'a OwnedFd,
         work: &'a Work,
     ) -> Result<Self> {
         let writer = Writer::new(work);
@@ -126,15 +126,13 @@ impl<'a> Placer<'a> {
                 let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let mut to = File::from(openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?);
                 if let Some((snapshot, path)) = self.copied_from(id) {
-                    std::io::copy(&mut File::from(open_file(snapshot, path)?), &mut to)?;
+                    std::io::copy(&mut File::from(open_file(&open_directory(snapshot)?, path)?), &mut to)?;
                 }
                 self.writer.set_file(to.as_fd(), attributes, &shown)?;
             }
             Kind::File(Content::Unread) => return Err(Error::input("its content was not read")),
             Kind::File(Content::Staged { layer, number }) => {
-                let staging = self.staging.get(*layer as usize);
-                let staging = staging.ok_or_else(|| Error::input(format!("layer {layer} was not staged")))?;
-                renameat(staging, number.to_string(), directory, name)?;
+                renameat(self.staging, format!("{layer}/{number}"), directory, name)?;
             }
             Kind::File(Content::Empty) => {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -166,7 +164,7 @@ impl<'a> Placer<'a> {
     }
 
     /// Returns the file of a lower layer that has to be there again, as it got a name in this one.
-    fn copied_from(&self, id: InodeId) -> Option<(&OwnedFd, &[u8])> {
+    fn copied_from(&self, id: InodeId) -> Option<(&Path, &[u8])> {
         let (layer, path) = self.tree.linked(id)?;
         Some((self.below.get(layer)?, path))
     }

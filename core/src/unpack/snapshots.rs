@@ -1,7 +1,6 @@
 //! A snapshot for each layer, as overlayfs wants it.
 
 use std::fs;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use longshore_content::{Mount, Snapshots, Work, chain_ids};
@@ -57,17 +56,17 @@ fn make(layers: &[BlobSource], lower: &[&PathBuf], place: &Path, work: &Work) ->
     let (staging, entries) = stage::stage_all(layers, place, &is_missing, Writer::for_snapshots(work), work)?;
     let mut tree = MergedTree::default();
     let mut made: Vec<PathBuf> = Vec::new();
-    let mut below: Vec<OwnedFd> = Vec::new();
+    let mut below: Vec<PathBuf> = Vec::new();
     for (number, entries) in entries.into_iter().enumerate() {
         apply(&mut tree, &layers[number], entries, &work.cancel)?;
         match lower.get(number) {
-            Some(path) => below.push(open_directory(path)?),
+            Some(path) => below.push((*path).clone()),
             None => {
                 let path = place.join(format!("fs-{number}"));
                 fs::create_dir(&path).attempt(|| format!("cannot create {}", path.display()))?;
                 let placed = place::place_changes(&tree, &open_directory(&path)?, &staging, &below, work);
                 placed.attempt(|| format!("cannot unpack layer {}", layers[number].descriptor.digest))?;
-                below.push(open_directory(&path)?);
+                below.push(path.clone());
                 made.push(path);
             }
         }

@@ -94,32 +94,32 @@ fn write(
 }
 
 /// Reads all layers, several at a time: those that are written each into a directory of its own in
-/// `place`.
+/// `place`, which is returned open. However many layers there are, a few directories are open at a time.
 pub(super) fn stage_all(
     layers: &[BlobSource],
     place: &Path,
     is_written: &(dyn Fn(usize) -> bool + Sync),
     writer: Writer<'_>,
     work: &Work,
-) -> Result<(Vec<OwnedFd>, Vec<Entries>)> {
-    let mut staging = Vec::new();
-    for number in 0..layers.len() {
-        let directory = place.join(number.to_string());
-        fs::create_dir(&directory).attempt(|| format!("cannot create {}", directory.display()))?;
-        staging.push(open_directory(&directory)?);
-    }
+) -> Result<(OwnedFd, Vec<Entries>)> {
+    let staging = open_directory(place)?;
     let slots: Vec<Mutex<Option<Entries>>> = layers.iter().map(|_| Mutex::new(None)).collect();
     let work = &work.child();
     // The tree has its own: entries of layers that wait for those below are kept beside it.
     let quota = Quota::default();
-    let items = (0..).zip(layers).zip(&slots).zip(&staging).collect();
-    for_each(items, work.jobs().get(), &work.cancel, |(((at, layer), slot), directory)| {
-        let directory = Some(directory).filter(|_| is_written(at as usize));
-        let staged = stage((at, layer), directory, writer, &quota, work)?;
+    let items = (0..).zip(layers).zip(&slots).collect();
+    for_each(items, work.jobs().get(), &work.cancel, |((at, layer), slot): ((u32, _), _)| {
+        let directory = is_written(at as usize).then(|| make_directory(&place.join(at.to_string())));
+        let staged = stage((at, layer), directory.transpose()?.as_ref(), writer, &quota, work)?;
         *slot.lock() = Some(staged);
         Ok(())
     })?;
     let missing = || Error::new(ErrorKind::Other, "a layer was not read");
     let staged = slots.into_iter().map(|slot| slot.into_inner().ok_or_else(missing));
     Ok((staging, staged.collect::<Result<_>>()?))
+}
+
+fn make_directory(path: &Path) -> Result<OwnedFd> {
+    fs::create_dir(path).attempt(|| format!("cannot make {}", path.display()))?;
+    open_directory(path)
 }

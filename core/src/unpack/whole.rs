@@ -78,8 +78,9 @@ fn unpack_to_empty(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> 
         }
         let written = || format!("cannot write {}", to.display());
         rustix::fs::syncfs(&root).attempt(written)?;
-        drop(scratch);
-        filling.finish();
+        // In a directory that is full, a rerun would not look for what is left.
+        scratch.remove()?;
+        filling.finish()?;
         placer.finish_root(&root)?;
         rustix::fs::fsync(&root).attempt(written)
     })

@@ -8,7 +8,7 @@ use longshore_content::{BlobInfo, BlobMeta, BlobWriter, ContentStore, IngestFile
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Result};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::database::now;
+use crate::database::{Access, now};
 use crate::embedded::EmbeddedStore;
 use crate::failure::failed;
 
@@ -70,7 +70,7 @@ impl ContentStore for EmbeddedStore {
     }
 
     fn is_read_only(&self) -> bool {
-        self.inner.database.is_read_only()
+        self.inner.database.access() != Access::Write
     }
 }
 

@@ -5,12 +5,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use longshore_content::ScratchDirectory;
+use longshore_content::{ScratchDirectory, lock_file};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use crate::failure::failed;
+use crate::failure::{failed, located};
 use crate::frozen::{self, Frozen};
 use crate::schema;
 
@@ -18,90 +18,173 @@ use crate::schema;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Database {
-    connection: Mutex<Connection>,
-    /// The store, if it cannot be written to.
-    read_only: Option<PathBuf>,
+    path: PathBuf,
+    open: Mutex<Open>,
+}
+
+struct Open {
+    connection: Connection,
+    access: Access,
     /// Dropped after the connection to it.
     _copy: Option<ScratchDirectory>,
 }
 
+/// What can be done with a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Write,
+    /// This process may not write to it.
+    Read,
+    /// The disk is full.
+    NoSpace,
+}
+
 impl Database {
+    /// Opens the database of the store in `root`, which is made if it does not exist.
     pub(crate) fn open(root: &Path) -> Result<Self> {
-        // Two processes that both turn a new database into one with a write-ahead log fail at once
-        // instead of waiting for each other.
-        let path = root.join("open.lock");
-        let lock = File::create(&path).and_then(|file| file.lock().map(|()| file));
-        let lock = lock.attempt(|| format!("cannot lock {}", path.display()))?;
-        let mut connection = Connection::open(root.join("store.db")).map_err(failed)?;
-        connection.busy_timeout(PATIENCE).map_err(failed)?;
-        let mode: String =
-            connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
-        if mode != "wal" {
-            let message = format!("{} is on a file system where processes cannot share memory", root.display());
-            return Err(Error::new(ErrorKind::Unsupported, message).with_hint("use a directory on a local disk"));
-        }
-        for (pragma, value) in [("synchronous", "FULL"), ("foreign_keys", "ON")] {
-            connection.pragma_update(None, pragma, value).map_err(failed)?;
-        }
-        schema::prepare(&mut connection)?;
-        drop(lock);
-        Ok(Self { connection: Mutex::new(connection), read_only: None, _copy: None })
+        let path = root.join("store.db");
+        let connection = connect(root, &path).map_err(|error| located(error, &path))?;
+        Ok(Self::new(path, Open { connection, access: Access::Write, _copy: None }))
     }
 
-    /// Opens the database of a store that cannot be written to.
-    pub(crate) fn read_only(root: &Path) -> Result<Self> {
+    /// Opens the database of a store to be read only, because of `access`.
+    pub(crate) fn read_only(root: &Path, access: Access) -> Result<Self> {
         let path = root.join("store.db");
         File::open(&path).attempt(|| format!("cannot read {}", path.display()))?;
-        let Frozen { connection, copy } = frozen::open(&path, PATIENCE)?;
-        schema::check(&connection)?;
-        Ok(Self { connection: Mutex::new(connection), read_only: Some(root.to_owned()), _copy: copy })
+        let open = open_frozen(&path, access).map_err(|error| located(error, &path))?;
+        Ok(Self::new(path, open))
     }
 
-    pub(crate) fn is_read_only(&self) -> bool {
-        self.read_only.is_some()
+    fn new(path: PathBuf, open: Open) -> Self {
+        Self { path, open: Mutex::new(open) }
     }
 
-    fn check_writable(&self) -> Result<()> {
-        match &self.read_only {
-            Some(root) => {
-                let message = format!("the store {} cannot be written to", root.display());
-                Err(Error::new(ErrorKind::Denied, message).with_hint("choose another store with --store"))
-            }
-            None => Ok(()),
+    pub(crate) fn access(&self) -> Access {
+        self.open.lock().access
+    }
+
+    /// Reads a database for whose change there is no space, while no other process has it open; `None` if one has, and
+    /// where there is space.
+    pub(crate) fn read_alone<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<Option<T>> {
+        let mut open = self.open.lock();
+        if open.access != Access::NoSpace {
+            return Ok(None);
         }
+        let alone = || Ok(Open { connection: frozen::alone(&self.path)?, access: Access::NoSpace, _copy: None });
+        if self.replace(&mut open, alone).is_err() {
+            return Ok(None);
+        }
+        self.run(&mut open, TransactionBehavior::Deferred, work).map(Some)
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock()
+    /// Opens a database to be written to that could only be read, once there is room.
+    pub(crate) fn reopen(&self, root: &Path) -> Result<()> {
+        let connect = || Ok(Open { connection: connect(root, &self.path)?, access: Access::Write, _copy: None });
+        let reopened = self.replace(&mut self.open.lock(), connect);
+        reopened.map_err(|error| located(error, &self.path))
+    }
+
+    /// Opens the database in another way than it is, which must be closed first; if that fails, as it was.
+    fn replace(&self, open: &mut Open, other: impl FnOnce() -> Result<Open>) -> Result<()> {
+        let access = open.access;
+        open.connection = Connection::open_in_memory().map_err(failed)?;
+        match other() {
+            Ok(other) => *open = other,
+            Err(error) => {
+                *open = open_frozen(&self.path, access)?;
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Reads a state of the database that is consistent in itself.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        self.run(TransactionBehavior::Deferred, work)
+        self.run(&mut self.open.lock(), TransactionBehavior::Deferred, work)
     }
 
     /// Changes the database, alone: no other process changes it, or the files it stands for, at the
     /// same time. What fails changes nothing.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        self.check_writable()?;
-        self.run(TransactionBehavior::Immediate, work)
+        self.run(&mut *self.writable()?, TransactionBehavior::Immediate, work)
     }
 
     /// Changes the database and takes all of it back: what would come of it.
     pub(crate) fn rehearse<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        self.check_writable()?;
-        let mut connection = self.connection();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        work(&transaction)
+        let mut open = self.writable()?;
+        let rehearse = || {
+            let behavior = TransactionBehavior::Immediate;
+            work(&open.connection.transaction_with_behavior(behavior).map_err(failed)?)
+        };
+        rehearse().map_err(|error| located(error, &self.path))
     }
 
-    fn run<T>(&self, behavior: TransactionBehavior, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction_with_behavior(behavior).map_err(failed)?;
-        let done = work(&transaction)?;
-        transaction.commit().map_err(failed)?;
-        Ok(done)
+    fn writable(&self) -> Result<MutexGuard<'_, Open>> {
+        let open = self.open.lock();
+        let root = self.path.parent().unwrap_or(&self.path).display();
+        match open.access {
+            Access::Write => Ok(open),
+            Access::Read => {
+                let error = Error::new(ErrorKind::Denied, format!("the store {root} cannot be written to"));
+                Err(error.with_hint("choose another store with --store"))
+            }
+            Access::NoSpace => {
+                let message = format!("the store {root} cannot be written to: no space left on device");
+                Err(Error::new(ErrorKind::NoSpace, message).with_hint("`longshore prune` removes what nothing needs"))
+            }
+        }
     }
+
+    fn run<T>(
+        &self,
+        open: &mut Open,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let run = || {
+            let transaction = open.connection.transaction_with_behavior(behavior).map_err(failed)?;
+            let done = work(&transaction)?;
+            transaction.commit().map_err(failed)?;
+            Ok(done)
+        };
+        run().map_err(|error| located(error, &self.path))
+    }
+}
+
+/// Opens the database at `path` to be read only, because of `access`.
+fn open_frozen(path: &Path, access: Access) -> Result<Open> {
+    let Frozen { connection, copy } = match frozen::open(path, PATIENCE) {
+        // There is no room for a copy either.
+        Err(error) if access == Access::NoSpace => {
+            Frozen { connection: frozen::alone(path).map_err(|_| error)?, copy: None }
+        }
+        opened => opened?,
+    };
+    schema::check(&connection)?;
+    Ok(Open { connection, access, _copy: copy })
+}
+
+/// Opens the database at `path`, in the store in `root`, to be written to.
+fn connect(root: &Path, path: &Path) -> Result<Connection> {
+    // Two processes that both turn a new database into one with a write-ahead log fail at once
+    // instead of waiting for each other.
+    let lock_path = root.join("open.lock");
+    let lock = File::create(&lock_path).and_then(|file| lock_file(&file).map(|()| file));
+    let lock = lock.attempt(|| format!("cannot lock {}", lock_path.display()))?;
+    let mut connection = Connection::open(path).map_err(failed)?;
+    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
+    if mode != "wal" {
+        let message = format!("{} is on a file system where processes cannot share memory", root.display());
+        return Err(Error::new(ErrorKind::Unsupported, message).with_hint("use a directory on a local disk"));
+    }
+    for (pragma, value) in [("synchronous", "FULL"), ("foreign_keys", "ON")] {
+        connection.pragma_update(None, pragma, value).map_err(failed)?;
+    }
+    schema::prepare(&mut connection)?;
+    drop(lock);
+    Ok(connection)
 }
 
 impl fmt::Debug for Database {

@@ -5,14 +5,15 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_content::{BlobFiles, Durability, MadeDirectories};
-use longshore_oci::{Context, Digest, Result};
+use longshore_content::{Amount, BlobFiles, Durability, MadeDirectories, remove_leftovers};
+use longshore_oci::{Context, Digest, ErrorKind, Result};
 use rusqlite::{Transaction, params};
 
-use crate::database::{Database, now};
+use crate::database::{Access, Database, now};
 use crate::failure::failed;
 use crate::lease::Lease;
 use crate::place::{self, Place};
+use crate::room;
 
 /// Directory of the snapshots, below the root: a short name, because the options of a mount list them all.
 pub(crate) const SNAPSHOTS: &str = "fs";
@@ -43,29 +44,34 @@ impl EmbeddedStore {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         let open = || match place::look(&root)? {
-            Place::ReadOnlyStore => Self::read(&root),
+            Place::ReadOnlyStore => Self::read(&root, Access::Read),
             Place::Store | Place::Vacant => Self::open_at(&root),
         };
         open().attempt(|| format!("cannot open the store {}", root.display()))
     }
 
-    /// Opens the store in `root`; `None` if there is none. Nothing is created.
+    /// Opens the store in `root`; `None` if there is none. Nothing is created. A store on a full disk can be read,
+    /// pruned, and names can be removed from it.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_existing(root: impl Into<PathBuf>) -> Result<Option<Self>> {
         let root = root.into();
         let open = || match place::look(&root)? {
-            Place::ReadOnlyStore => Self::read(&root).map(Some),
-            Place::Store => Self::open_at(&root).map(Some),
+            Place::ReadOnlyStore => Self::read(&root, Access::Read).map(Some),
+            Place::Store => match Self::open_at(&root) {
+                // What it holds can be seen, and removed.
+                Err(error) if error.kind() == ErrorKind::NoSpace => Self::read(&root, Access::NoSpace).map(Some),
+                opened => opened.map(Some),
+            },
             Place::Vacant => Ok(None),
         };
         open().attempt(|| format!("cannot open the store {}", root.display()))
     }
 
-    fn read(root: &Path) -> Result<Self> {
+    fn read(root: &Path, access: Access) -> Result<Self> {
         let files = BlobFiles::existing(root, Durability::Durable);
-        let database = Arc::new(Database::read_only(root)?);
+        let database = Arc::new(Database::read_only(root, access)?);
         Ok(Self { inner: Arc::new(Inner { files, database }), lease: None })
     }
 
@@ -79,12 +85,27 @@ impl EmbeddedStore {
         }
         let files = BlobFiles::open(root, Durability::Durable)?;
         let database = Arc::new(Database::open(root)?);
+        room::reserve(root);
         Ok(Self { inner: Arc::new(Inner { files, database }), lease: None })
+    }
+
+    /// Makes room on a full disk, for changes that make more: gives up the ballast, and removes what dead processes left
+    /// half-written. Returns how much that was; nothing where the disk was not full when the store was opened.
+    pub(crate) fn make_room(&self) -> Result<Amount> {
+        if self.inner.database.access() != Access::NoSpace {
+            return Ok(Amount::default());
+        }
+        room::release(self.root());
+        remove_leftovers(&self.root().join(SNAPSHOTS));
+        let leftovers = self.inner.files.leftovers(true)?;
+        let reopened = self.inner.database.reopen(self.root());
+        reopened.map_err(|error| error.with_hint("free some space on its disk first"))?;
+        Ok(leftovers)
     }
 
     /// Returns a view of the store with a lease of its own.
     pub(crate) fn view(&self) -> Result<Self> {
-        if self.inner.database.is_read_only() {
+        if self.inner.database.access() != Access::Write {
             return Ok(self.clone());
         }
         let lease = Lease::begin(self.root(), &self.inner.database)

@@ -42,6 +42,17 @@ pub(crate) fn open(path: &Path, patience: Duration) -> Result<Frozen> {
     Ok(Frozen { connection, copy: Some(copy) })
 }
 
+/// Opens the database at `path` with a log in the memory of this process, which needs no room on the disk. No other
+/// process can have it open then.
+pub(crate) fn alone(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path).map_err(failed)?;
+    for (pragma, value) in [("locking_mode", "EXCLUSIVE"), ("query_only", "ON")] {
+        connection.pragma_update(None, pragma, value).map_err(failed)?;
+    }
+    connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(failed)?;
+    Ok(connection)
+}
+
 fn connect(path: &Path, how: &str, patience: Duration) -> Result<Connection> {
     let escape = |byte: &u8| match byte {
         b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(*byte).to_string(),

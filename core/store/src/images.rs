@@ -42,6 +42,7 @@ impl ImageStore for EmbeddedStore {
     }
 
     fn untag(&self, names: &[ImageName]) -> Result<Vec<StoredImage>> {
+        self.make_room()?;
         self.inner.database.write(|transaction| {
             let untag_one = |name: &ImageName| {
                 let missing = || Error::new(ErrorKind::NotFound, format!("image {name} is not in the store"));

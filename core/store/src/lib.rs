@@ -10,6 +10,7 @@ mod kind;
 mod lease;
 mod place;
 mod prune;
+mod room;
 mod schema;
 mod snapshots;
 mod usage;

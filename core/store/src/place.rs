@@ -9,8 +9,18 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
 /// What a store, or one that was about to be made, has at its root; and what a file system has at its own.
-const OWN: [&str; 9] =
-    ["blobs", "ingest", "leases", "fs", "open.lock", "store.db", "store.db-wal", "store.db-shm", "lost+found"];
+const OWN: [&str; 10] = [
+    "blobs",
+    "ingest",
+    "leases",
+    "fs",
+    "open.lock",
+    "ballast",
+    "store.db",
+    "store.db-wal",
+    "store.db-shm",
+    "lost+found",
+];
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use longshore_content::{Collector, PruneOptions, Pruned, Usage};
+use longshore_content::{Amount, Collector, PruneOptions, Pruned, Usage};
 use longshore_oci::{Context, Digest, Result};
 use rusqlite::Transaction;
 
@@ -10,6 +10,7 @@ use crate::content::{has_row, parse};
 use crate::embedded::EmbeddedStore;
 use crate::failure::failed;
 use crate::lease::end_dead_leases;
+use crate::room;
 use crate::schema::REACHABLE;
 use crate::usage::count;
 
@@ -27,6 +28,10 @@ impl Collector for EmbeddedStore {
     fn prune(&self, options: &PruneOptions) -> Result<Pruned> {
         let prune = || -> Result<Pruned> {
             let mut pruned = Pruned::default();
+            let (removed, freed) = match options.dry_run {
+                true => (Vec::new(), Amount::default()),
+                false => (self.remove_loose_files(options)?, self.make_room()?),
+            };
             let gone = self.forget(options, &mut pruned)?;
             for (digest, size) in self.inner.files.list()? {
                 // A dry run leaves the rows, so it knows of them; of files without rows both know only now.
@@ -37,9 +42,16 @@ impl Collector for EmbeddedStore {
             pruned.blobs.sort();
             if !options.dry_run {
                 pruned.blobs = self.remove_files(pruned.blobs)?;
+                pruned.blobs.extend(removed);
+                pruned.blobs.sort();
                 self.remove_snapshots()?;
             }
             pruned.leftovers = self.inner.files.leftovers(!options.dry_run)?;
+            pruned.leftovers.count += freed.count;
+            pruned.leftovers.bytes = pruned.leftovers.bytes.saturating_add(freed.bytes);
+            if !options.dry_run {
+                room::reserve(self.root());
+            }
             Ok(pruned)
         };
         prune().attempt(|| format!("cannot prune the store {}", self.root().display()))
@@ -76,6 +88,18 @@ impl EmbeddedStore {
             Ok(gone)
         };
         if options.dry_run { self.inner.database.rehearse(forget) } else { self.inner.database.write(forget) }
+    }
+
+    /// On a disk without room for any change of the database, removes the files of blobs that nothing reaches, and leaves
+    /// their rows: a blob without a file is not there. Returns which.
+    fn remove_loose_files(&self, options: &PruneOptions) -> Result<Vec<(Digest, u64)>> {
+        let removed = self.inner.database.read_alone(|transaction| {
+            let loose = loose(transaction)?.into_iter().filter(|blob| options.keep == 0 || !blob.is_made);
+            let loose: Vec<_> = loose.map(|blob| (blob.digest, blob.size)).collect();
+            loose.iter().try_for_each(|(digest, _)| self.inner.files.remove(digest))?;
+            Ok(loose)
+        })?;
+        Ok(removed.unwrap_or_default())
     }
 
     fn has_row(&self, digest: &Digest) -> Result<bool> {

@@ -79,9 +79,12 @@ impl StoreRoot {
     }
 }
 
+/// Another directory helps where this one cannot be used, not where the system fails.
 fn hinted(error: Error) -> Error {
+    let is_of_place = !matches!(error.kind(), ErrorKind::Other | ErrorKind::Corrupt | ErrorKind::Unavailable);
     match error.hint() {
         Some(_) => error,
+        None if !is_of_place => error,
         None => error.with_hint(format!("choose another directory with --store or {VARIABLE}")),
     }
 }

@@ -87,7 +87,12 @@ impl Read for Piece<'_, '_> {
             return Ok(0);
         }
         // Whoever sends takes an error of ours as it is, and one of the system for one of the connection.
-        let count = self.reader.read(&mut buffer[..most]).map_err(|error| io::Error::from(Error::from(error)))?;
+        let count = loop {
+            match self.reader.read(&mut buffer[..most]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read.map_err(|error| io::Error::from(Error::from(error)))?,
+            }
+        };
         let Descriptor { digest, size, .. } = self.source.blob.descriptor;
         if count == 0 {
             let position = self.position;

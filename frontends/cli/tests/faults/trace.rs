@@ -19,6 +19,8 @@ pub enum Fault {
     Kill,
     /// The call is not made and fails with this error.
     Fail(i32),
+    /// As `Fail`, a call that reads.
+    FailRead(i32),
 }
 
 impl std::fmt::Display for Fault {
@@ -29,7 +31,8 @@ impl std::fmt::Display for Fault {
             Self::Fail(libc::EIO) => "EIO",
             Self::Fail(libc::EMFILE) => "EMFILE",
             Self::Fail(libc::EINTR) => "EINTR",
-            Self::Fail(_) => "another error",
+            Self::FailRead(libc::EIO) => "EIO of reads",
+            Self::Fail(_) | Self::FailRead(_) => "another error",
         })
     }
 }
@@ -45,11 +48,15 @@ impl Fault {
         match self {
             Self::Kill => mutates(call, arguments),
             Self::Fail(libc::EMFILE) => {
-                opens || matches!(call, libc::SYS_dup | libc::SYS_fcntl | libc::SYS_pipe2 | libc::SYS_socket)
+                let duplicates =
+                    |command: u64| [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC].map(|each| each as u64).contains(&command);
+                let is_copy = call == libc::SYS_fcntl && duplicates(arguments[1]);
+                opens || is_copy || matches!(call, libc::SYS_dup | libc::SYS_pipe2 | libc::SYS_socket)
             }
             // Calls that wait; a signal handler that is installed with SA_RESTART spares the others.
             Self::Fail(libc::EINTR) => transfers || matches!(call, libc::SYS_read | libc::SYS_flock | libc::SYS_fsync),
             Self::Fail(_) => mutates(call, arguments),
+            Self::FailRead(_) => matches!(call, libc::SYS_read | libc::SYS_pread64 | libc::SYS_getdents64),
         }
     }
 }
@@ -111,41 +118,66 @@ pub struct Traced {
     pub hit: Option<c_long>,
 }
 
-/// Runs a command, in `directory`, in which the `at`th call (from 0) that `fault` can befall is befallen by it.
-///
-/// Calls are counted over all threads together, from the start of the program. The thread that calls this follows the
-/// command, and no other may wait for its children.
-pub fn run(program: &Path, arguments: &[&str], directory: &Path, store: &Path, fault: Fault, at: usize) -> Traced {
-    // The shell stops until it is followed; what it becomes then is followed from its first call.
-    let mut command = Command::new("sh");
-    command.args(["-c", "kill -STOP $$; exec \"$@\"", "sh"]).arg(program).args(arguments);
-    command.current_dir(directory).env("LONGSHORE_ROOT", store).env_remove("SOURCE_DATE_EPOCH");
-    let stderr = directory.with_extension("stderr");
-    let log = std::fs::File::create(&stderr).unwrap();
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-    let mut tracer = Tracer::seize(&child, fault, at);
-    let code = tracer.follow();
-    drop(child);
-    let mut text = String::new();
-    std::fs::File::open(&stderr).unwrap().read_to_string(&mut text).unwrap();
-    std::fs::remove_file(&stderr).unwrap();
-    Traced { code, stderr: text, calls: tracer.calls, hit: tracer.hit }
+/// What looks on while a command is followed.
+pub trait Observer {
+    /// A thread is about to make a call, with the first three of its arguments.
+    fn begins(&mut self, _thread: Pid, _call: c_long, _arguments: [u64; 3]) {}
+
+    /// The call of a thread returned this.
+    fn ended(&mut self, _thread: Pid, _result: i64) {}
 }
 
-struct Tracer {
+/// Sees nothing.
+impl Observer for () {}
+
+/// A command, in which the `at`th call (from 0) that `fault` can befall is befallen by it.
+///
+/// Calls are counted over all threads together, from the start of the program.
+pub struct Run<'a> {
+    pub program: &'a Path,
+    pub arguments: &'a [String],
+    pub directory: &'a Path,
+    pub store: &'a Path,
+    pub fault: Fault,
+    pub at: usize,
+}
+
+impl Run<'_> {
+    /// Runs the command to its end. The thread that calls this follows it, and no other may wait for its children.
+    pub fn follow(&self, observer: &mut dyn Observer) -> Traced {
+        // The shell stops until it is followed; what it becomes then is followed from its first call.
+        let mut command = Command::new("sh");
+        command.args(["-c", "kill -STOP $$; exec \"$@\"", "sh"]).arg(self.program).args(self.arguments);
+        command.current_dir(self.directory).env("LONGSHORE_ROOT", self.store).env_remove("SOURCE_DATE_EPOCH");
+        let stderr = self.directory.with_extension("stderr");
+        let log = std::fs::File::create(&stderr).unwrap();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut tracer = Tracer::seize(&child, self.fault, self.at, observer);
+        let code = tracer.follow();
+        let (calls, hit) = (tracer.calls, tracer.hit);
+        drop(child);
+        let mut text = String::new();
+        std::fs::File::open(&stderr).unwrap().read_to_string(&mut text).unwrap();
+        std::fs::remove_file(&stderr).unwrap();
+        Traced { code, stderr: text, calls, hit }
+    }
+}
+
+struct Tracer<'a> {
+    observer: &'a mut dyn Observer,
     root: Pid,
     fault: Fault,
     at: usize,
     calls: usize,
     hit: Option<c_long>,
-    /// Whether the shell has become the program.
+    /// Whether the shell has become the program, and the loader has started it.
     is_program: bool,
     /// Threads whose call was not made, and the error that it is to return.
     failing: HashMap<Pid, i32>,
 }
 
-impl Tracer {
-    fn seize(child: &Child, fault: Fault, at: usize) -> Self {
+impl<'a> Tracer<'a> {
+    fn seize(child: &Child, fault: Fault, at: usize, observer: &'a mut dyn Observer) -> Self {
         let root = Pid::from_raw(child.id().try_into().unwrap());
         let flags = WaitPidFlag::WUNTRACED | WaitPidFlag::__WNOTHREAD;
         assert!(matches!(waitpid(root, Some(flags)).unwrap(), WaitStatus::Stopped(..)));
@@ -157,7 +189,7 @@ impl Tracer {
             | Options::PTRACE_O_EXITKILL;
         ptrace::seize(root, options).unwrap();
         nix::sys::signal::kill(root, Signal::SIGCONT).unwrap();
-        Self { root, fault, at, calls: 0, hit: None, is_program: false, failing: HashMap::new() }
+        Self { observer, root, fault, at, calls: 0, hit: None, is_program: false, failing: HashMap::new() }
     }
 
     /// Follows all threads to their end; the exit code of the first.
@@ -174,8 +206,7 @@ impl Tracer {
                 WaitStatus::Exited(pid, exited) if pid == self.root => code = Some(exited),
                 WaitStatus::Exited(..) | WaitStatus::Signaled(..) => {}
                 WaitStatus::PtraceSyscall(pid) => self.call(pid),
-                WaitStatus::PtraceEvent(pid, _, event) => {
-                    self.is_program |= event == libc::PTRACE_EVENT_EXEC;
+                WaitStatus::PtraceEvent(pid, ..) => {
                     go_on(pid, None);
                 }
                 WaitStatus::Stopped(pid, signal) => go_on(pid, Some(signal)),
@@ -195,9 +226,15 @@ impl Tracer {
                 registers.rax = (-i64::from(errno)).cast_unsigned();
                 let _ = ptrace::setregs(pid, registers);
             }
+            // A process that is killed sees no result any more.
+            if self.hit.is_none() || self.fault != Fault::Kill {
+                self.observer.ended(pid, registers.rax.cast_signed());
+            }
             return go_on(pid, None);
         }
         let call: c_long = registers.orig_rax.cast_signed();
+        // The first thing that Rust's runtime does for itself.
+        self.is_program |= call == libc::SYS_sigaltstack;
         let arguments = [registers.rdi, registers.rsi, registers.rdx];
         // What it says on standard error is not what is tried here.
         let is_message = matches!(call, libc::SYS_write | libc::SYS_writev) && registers.rdi <= 2;
@@ -209,13 +246,16 @@ impl Tracer {
                     Fault::Kill => {
                         let _ = nix::sys::signal::kill(self.root, Signal::SIGKILL);
                     }
-                    Fault::Fail(errno) => {
+                    Fault::Fail(errno) | Fault::FailRead(errno) => {
                         registers.orig_rax = u64::MAX;
                         let _ = ptrace::setregs(pid, registers);
                         self.failing.insert(pid, errno);
                     }
                 }
             }
+        }
+        if self.hit.is_none() || self.fault != Fault::Kill {
+            self.observer.begins(pid, call, arguments);
         }
         go_on(pid, None);
     }
