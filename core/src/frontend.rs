@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use longshore_content::{ImageStore, Work};
-use longshore_oci::{Context, Error, ErrorKind, Result};
+use longshore_oci::{Context, Error, ErrorKind, Platform, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::compose::select_platform;
 use crate::options::{OptionInfo, Options, describe, nearest};
 use crate::result::Image;
 use crate::source::Source;
@@ -64,6 +65,9 @@ pub struct SchemeInfo {
     pub summary: Cow<'static, str>,
     /// Its options, in the order of the reference page.
     pub options: Vec<OptionInfo>,
+    /// Whether a source holds several images, of which [`Source::with_reference`] selects.
+    #[serde(default)]
+    pub selects: bool,
 }
 
 impl SchemeInfo {
@@ -74,7 +78,14 @@ impl SchemeInfo {
         summary: impl Into<Cow<'static, str>>,
         options: &mut dyn Options,
     ) -> Self {
-        Self { scheme: scheme.into(), syntax: syntax.into(), summary: summary.into(), options: describe(options) }
+        let options = describe(options);
+        Self { scheme: scheme.into(), syntax: syntax.into(), summary: summary.into(), options, selects: false }
+    }
+
+    /// Says that a source holds several images, of which [`Source::with_reference`] selects.
+    #[must_use]
+    pub fn with_selection(self) -> Self {
+        Self { selects: true, ..self }
     }
 
     /// Returns whether the scheme has the option `key`.
@@ -199,7 +210,27 @@ impl FrontendRegistry {
     /// An unknown scheme, with the nearest one as the hint; and as [`Frontend::resolve`].
     pub fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
         let frontend = self.schemes.get(&source.scheme).and_then(|at| self.frontends.get(*at));
-        frontend.ok_or_else(|| self.unknown(&source.scheme))?.resolve(source)
+        let instance = frontend.ok_or_else(|| self.unknown(&source.scheme))?.resolve(source)?;
+        Ok(match source.platform.clone() {
+            Some(platform) => Box::new(ForPlatform { instance, platform }),
+            None => instance,
+        })
+    }
+}
+
+/// A source that was prefixed with a platform: whatever its frontend builds is for this platform alone.
+struct ForPlatform {
+    instance: Box<dyn FrontendInstance>,
+    platform: Platform,
+}
+
+impl FrontendInstance for ForPlatform {
+    fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
+        let mut images = self.instance.build(cx)?;
+        for image in &mut images {
+            select_platform(image, &self.platform, cx.work())?;
+        }
+        Ok(images)
     }
 }
 

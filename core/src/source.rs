@@ -50,8 +50,8 @@ impl Source {
     pub fn parse(text: &str) -> Result<Self> {
         const NOUN: &str = "source";
         let fields = record::record(NOUN, text)?;
-        let Some((first, options)) = fields.split_first() else { return Err(Error::option("invalid source: empty")) };
-        let mut source = Self::parse_first(&first.value)?;
+        let (first, options) = fields.split_at(1);
+        let mut source = Self::parse_first(first.first().map_or("", |field| &field.value))?;
         for field in options {
             let (key, value) = record::key_value(NOUN, field)?;
             record::insert(NOUN, &mut source.attrs, &key, value, field.column)?;
@@ -63,19 +63,29 @@ impl Source {
         let scheme_end = text.find(':').unwrap_or(text.len());
         // A `=` after the scheme belongs to a path or a name.
         let (platform, rest) = match text[..scheme_end].split_once('=') {
-            Some((platform, _)) => (Some(platform.parse()?), &text[platform.len() + 1..]),
+            Some((platform, _)) => {
+                let parsed = platform.parse().map_err(|error: Error| match platform.contains('/') {
+                    true => error,
+                    false => {
+                        error.with_hint("a source is SCHEME:VALUE, such as rootfs:DIR, after PLATFORM= if it has one")
+                    }
+                });
+                (Some(parsed?), &text[platform.len() + 1..])
+            }
             None => (None, text),
         };
         let (scheme, value) = rest.split_once(':').unwrap_or((rest, ""));
         Ok(Self { platform, ..Self::new(scheme, value) })
     }
 
-    /// Returns this source with `reference` selected: `VALUE:REFERENCE`, or `REFERENCE` where the value is empty
-    /// or `//`.
+    /// Returns this source with `reference` selected: `VALUE:REFERENCE`, `//HOST/REFERENCE`, or `REFERENCE` where the
+    /// value is empty or `//`.
     #[must_use]
     pub fn with_reference(mut self, reference: &str) -> Self {
-        if !matches!(self.value.as_str(), "" | "//") {
-            self.value.push(':');
+        match self.value.as_str() {
+            "" | "//" => {}
+            value if value.starts_with("//") => self.value.push('/'),
+            _ => self.value.push(':'),
         }
         self.value.push_str(reference);
         self
@@ -136,6 +146,7 @@ mod tests {
         for (source, reference, value) in [
             ("image", "app:1", "app:1"),
             ("docker://", "r.example/app:1", "//r.example/app:1"),
+            ("docker://localhost:5000", "app:1", "//localhost:5000/app:1"),
             ("oci-archive:x.tar", "app:1", "x.tar:app:1"),
         ] {
             assert_eq!(Source::parse(source).unwrap().with_reference(reference).value, value, "{source}");

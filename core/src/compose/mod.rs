@@ -47,6 +47,14 @@ pub fn compose(
     Ok(images)
 }
 
+/// Narrows an image to `platform`: an existing image to its manifest for it. A built image must be for it.
+///
+/// # Errors
+/// [`NotFound`](longshore_oci::ErrorKind::NotFound) if the image has no such platform, with those that it has.
+pub(crate) fn select_platform(image: &mut Image, platform: &Platform, work: &Work) -> Result<()> {
+    platforms::select(image, std::slice::from_ref(platform), false, work)
+}
+
 fn artifacts_mut(built: &mut Built) -> Vec<&mut Artifact> {
     match built {
         Built::Single(artifact) => vec![artifact],

@@ -12,6 +12,7 @@ use crate::result::{Artifact, Built, Existing, Image, ImageContent};
 /// Makes one image of all that came from sources with a platform; it stands where the first one stood.
 pub(super) fn join(sources: Vec<(Option<Platform>, Vec<Image>)>) -> Result<Vec<Image>> {
     let mut images = Vec::new();
+    let is_alone = sources.iter().filter(|(platform, _)| platform.is_some()).count() == 1;
     let mut joined: IndexMap<Platform, Artifact> = IndexMap::new();
     let mut place = 0;
     for (platform, found) in sources {
@@ -20,10 +21,18 @@ pub(super) fn join(sources: Vec<(Option<Platform>, Vec<Image>)>) -> Result<Vec<I
             continue;
         };
         for image in found {
-            let ImageContent::Built(Built::Single(artifact)) = image.content else {
-                let message = format!("the source for {platform} is an existing image");
-                return Err(Error::new(ErrorKind::Unsupported, message)
-                    .with_hint("only sources of one platform can be joined; select with --platform"));
+            let artifact = match image.content {
+                ImageContent::Built(Built::Single(artifact)) => artifact,
+                // Its source was narrowed to the platform, and there is nothing to join it with.
+                ImageContent::Existing(_) if is_alone => {
+                    images.push(image);
+                    continue;
+                }
+                _ => {
+                    let message = format!("cannot join the source for {platform}: it is an existing image");
+                    return Err(Error::new(ErrorKind::Unsupported, message)
+                        .with_hint("only directories and scratch can be joined to a multi-platform image"));
+                }
             };
             if joined.is_empty() {
                 place = images.len();
@@ -61,7 +70,14 @@ fn select_built(built: &mut Built, wanted: &[Platform]) -> Result<()> {
     match built {
         Built::Single(artifact) => {
             let own = artifact.config.platform()?;
-            wanted.iter().try_for_each(|wanted| best_platform(wanted, [&own].into_iter()).map(drop))
+            let is_for = |wanted: &Platform| best_platform(wanted, [&own].into_iter()).map(drop);
+            wanted.iter().try_for_each(|wanted| {
+                is_for(wanted).map_err(|error| {
+                    error.with_hint(format!(
+                        "it is built for {own}; to build for another platform write {wanted}=SOURCE"
+                    ))
+                })
+            })
         }
         Built::Platforms(platforms) => {
             if wanted.is_empty() {

@@ -19,8 +19,7 @@ pub(crate) struct Field {
 /// is read, such as `output`, for the start of messages.
 pub(crate) fn record(noun: &str, text: &str) -> Result<Vec<Field>> {
     let invalid = |column: usize, what: &str| {
-        Error::option(format!("invalid {noun}: {what} at column {column}"))
-            .with_hint("quote a field that contains a comma or a quote as a whole, and double its quotes: \"name=a,b\"")
+        Error::option(format!("invalid {noun}: {what} at column {column}")).with_hint(quoting(noun))
     };
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
@@ -56,6 +55,12 @@ pub(crate) fn record(noun: &str, text: &str) -> Result<Vec<Field>> {
     }
 }
 
+/// Returns how a field with a comma is written, in the quotes of a shell.
+fn quoting(noun: &str) -> String {
+    let example = if noun == "source" { r#"'"rootfs:a,b",owner=0:0'"# } else { r#"'type=oci,"name=a,b"'"# };
+    format!("quote a field that contains a comma or a quote as a whole, and double its quotes: {example}")
+}
+
 /// Writes one field, quoted if it has to be: [`record`] reads it back.
 pub(crate) fn quoted(field: &str) -> String {
     if field.contains([',', '"']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.to_owned() }
@@ -68,7 +73,7 @@ pub(crate) fn key_value<'f>(noun: &str, field: &'f Field) -> Result<(String, &'f
     let Some((key, value)) = field.value.split_once('=') else {
         let (text, column) = (field.value.escape_debug(), field.column);
         return Err(Error::option(format!("invalid {noun}: `{text}` at column {column} is not KEY=VALUE"))
-            .with_hint("quote a field that contains a comma: \"name=a,b\""));
+            .with_hint(quoting(noun)));
     };
     let key = key.trim();
     let (stem, rest) = key.split_at(super::family::stem(key).len());

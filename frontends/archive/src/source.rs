@@ -29,7 +29,9 @@ const SCHEMES: [(&str, &str, &str); 3] = [
 
 impl Frontend for ArchiveFrontend {
     fn schemes(&self) -> Vec<SchemeInfo> {
-        SCHEMES.map(|(scheme, syntax, summary)| SchemeInfo::new(scheme, syntax, summary, &mut NoOptions)).into()
+        SCHEMES
+            .map(|(scheme, syntax, summary)| SchemeInfo::new(scheme, syntax, summary, &mut NoOptions).with_selection())
+            .into()
     }
 
     fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {

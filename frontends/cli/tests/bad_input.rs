@@ -118,7 +118,7 @@ const CASES: &[Case] = &[
     (
         &["linux/arm64=rootfs:tree", "--platform", "linux/amd64", "-o", "type=oci,dest=out.tar"],
         3,
-        "error: no image for platform linux/amd64\nhint: choose one of linux/arm64\n",
+        "error: no image for platform linux/amd64\nhint: it is built for linux/arm64; to build for another platform write linux/amd64=SOURCE\n",
     ),
     (
         &["linux/arm46=rootfs:tree", "-o", "type=oci,dest=out.tar"],

@@ -47,7 +47,10 @@ impl Options for GraphOptions {
 impl Frontend for DockerGraphFrontend {
     fn schemes(&self) -> Vec<SchemeInfo> {
         let summary = "images in dockerd's storage, whether dockerd runs or not";
-        vec![SchemeInfo::new(SCHEME, "docker-graph:[ROOT][:NAME]", summary, &mut GraphOptions::default())]
+        vec![
+            SchemeInfo::new(SCHEME, "docker-graph:[ROOT][:NAME]", summary, &mut GraphOptions::default())
+                .with_selection(),
+        ]
     }
 
     fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {

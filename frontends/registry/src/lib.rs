@@ -44,7 +44,10 @@ impl Options for RegistrySourceOptions {
 impl Frontend for RegistryFrontend {
     fn schemes(&self) -> Vec<SchemeInfo> {
         let syntax = "docker://NAME[:TAG][@DIGEST]";
-        vec![SchemeInfo::new(SCHEME, syntax, "an image in a registry", &mut RegistrySourceOptions::default())]
+        vec![
+            SchemeInfo::new(SCHEME, syntax, "an image in a registry", &mut RegistrySourceOptions::default())
+                .with_selection(),
+        ]
     }
 
     fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {

@@ -41,7 +41,7 @@ pub(crate) fn find(store: &dyn ImageStore, reference: &str, all_tags: bool) -> R
             }
         }
     }
-    Err(missing(&name?, images.into_iter().map(|(name, _)| name.to_string()).collect()))
+    Err(missing(&name?, images.iter().map(|(name, _)| name.familiar()).collect()))
 }
 
 fn named(store: &dyn ImageStore, name: &ImageName, all_tags: bool) -> Result<Vec<Found>> {
@@ -71,7 +71,8 @@ fn ids(store: &dyn ImageStore, image: &StoredImage) -> Vec<Digest> {
 
 fn missing(name: &ImageName, present: Vec<String>) -> Error {
     let error = Error::new(ErrorKind::NotFound, format!("image {name} is not in the store"));
-    match nearest(&name.to_string(), present.iter().map(String::as_str)) {
+    // In full, names of different images share a long start.
+    match nearest(&name.familiar(), present.iter().map(String::as_str)) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
         None => error.with_hint("`longshore images` lists the names"),
     }

@@ -20,17 +20,21 @@ pub struct StoreFrontend;
 #[derive(Debug, Clone, Default)]
 struct StoreOptions {
     all_tags: Option<bool>,
+    referrers: Option<bool>,
 }
 
 impl Options for StoreOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        visitor.option("all-tags", "Select every tag of a NAME without a tag", "false", &mut self.all_tags)
+        visitor.option("all-tags", "Select every tag of a NAME without a tag", "false", &mut self.all_tags)?;
+        let help = "Include referrers of the image, such as signatures and SBOMs";
+        visitor.option("referrers", help, "true", &mut self.referrers)
     }
 }
 
 impl Frontend for StoreFrontend {
     fn schemes(&self) -> Vec<SchemeInfo> {
-        vec![SchemeInfo::new(SCHEME, "image:NAME", "an image in the image store", &mut StoreOptions::default())]
+        let info = SchemeInfo::new(SCHEME, "image:NAME", "an image in the image store", &mut StoreOptions::default());
+        vec![info.with_selection()]
     }
 
     fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
@@ -38,7 +42,8 @@ impl Frontend for StoreFrontend {
             return Err(Error::option("`image:` without a name").with_hint("`longshore images` lists the names"));
         }
         let options: StoreOptions = parse_of_source(SCHEME, &source.attrs)?;
-        Ok(Box::new(Named { reference: source.value.clone(), all_tags: options.all_tags == Some(true) }))
+        let all_tags = options.all_tags == Some(true);
+        Ok(Box::new(Named { reference: source.value.clone(), all_tags, referrers: options.referrers != Some(false) }))
     }
 }
 
@@ -46,6 +51,7 @@ impl Frontend for StoreFrontend {
 struct Named {
     reference: String,
     all_tags: bool,
+    referrers: bool,
 }
 
 impl FrontendInstance for Named {
@@ -54,7 +60,8 @@ impl FrontendInstance for Named {
         let store = cx.images().attempt(|| format!("cannot read image:{reference}"))?;
         // The images hold what they consist of as long as they are used.
         let store = store.lease_images()?;
-        let open = |Found { names, image: StoredImage { root, referrers, .. } }| {
+        let open = |Found { names, image: StoredImage { root, mut referrers, .. } }| {
+            referrers.retain(|_| self.referrers);
             for descriptor in [&root].into_iter().chain(&referrers) {
                 let message = || format!("image {reference}: blob {} is missing", descriptor.digest);
                 store.info(&descriptor.digest)?.ok_or_else(|| Error::new(ErrorKind::NotFound, message()))?;

@@ -57,8 +57,8 @@ pub(crate) struct ExportArgs {
     pub(crate) push_jobs: NonZeroUsize,
 
     /// Include referrers of images in registries, such as signatures and SBOMs (as `referrers=true`)
-    #[arg(long, help_heading = "Run")]
-    pub(crate) all: bool,
+    #[arg(long, alias = "all", help_heading = "Run")]
+    pub(crate) referrers: bool,
 
     /// Keep layers for this run only, beside the first destination or in the temporary directory, instead of in
     /// the image store

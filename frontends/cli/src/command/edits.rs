@@ -48,7 +48,7 @@ fn run_edits(args: &ConfigArgs) -> Result<RunEdits> {
 pub(super) fn flags(args: &ExportArgs) -> Vec<Flag> {
     let owner = args.owner.as_deref().map(Flag::owner);
     let exclude = (!args.excludes.is_empty()).then(|| Flag::exclude(&args.excludes));
-    let referrers = args.all.then(Flag::referrers);
+    let referrers = args.referrers.then(Flag::referrers);
     [owner, exclude, referrers].into_iter().flatten().collect()
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn sources_page(frontends: &FrontendRegistry) -> String {
         quotes; the shell needs its own quotes around them: `'\"rootfs:a,b\",owner=0:0'`, \
         `'rootfs:tree,\"exclude=*.o,*.a\"'`. A path may contain colons: in `PATH:REFERENCE`, the path is the \
         longest one that exists.\n\nAn option that a scheme does not have is an error. `--owner`, `--exclude` \
-        and `--all` set their option for every source.\n"
+        and `--referrers` set their option for every source.\n"
         .to_owned();
     for info in frontends.infos() {
         let summary = &info.summary;

@@ -18,7 +18,7 @@ use crate::store_root::StoreRoot;
 pub(crate) fn inspect(args: &InspectArgs, root: &StoreRoot, frontends: &FrontendRegistry) -> Result<()> {
     // What a registry makes us wait for is said.
     let (_, work) = work::begin(ProgressStyle::Plain, None)?;
-    let images = open(&args.source, root, frontends, &work)?;
+    let images = open(&Source::parse(&args.source)?, root, frontends, &work)?;
     let detail = if args.files { Detail::Files } else { Detail::Documents };
     let inspected = images.iter().map(|(image, existing)| Ok((names(image), inspect_one(existing, detail, &work)?)));
     let inspected = inspected.collect::<Result<Vec<_>, Error>>()?;
@@ -37,20 +37,20 @@ pub(crate) fn inspect(args: &InspectArgs, root: &StoreRoot, frontends: &Frontend
 
 /// Returns the images of a source, all of which must exist.
 pub(super) fn open(
-    text: &str,
+    source: &Source,
     root: &StoreRoot,
     frontends: &FrontendRegistry,
     work: &Work,
 ) -> Result<Vec<(Image, Existing)>, Error> {
-    let source = frontends.resolve(&Source::parse(text)?)?;
+    let instance = frontends.resolve(source)?;
     let cx = sources::context(frontends, root, work);
-    let images = source.build(&cx)?.into_iter().map(|image| {
+    let images = instance.build(&cx)?.into_iter().map(|image| {
         let existing = match &image.content {
             ImageContent::Existing(existing) => Some(existing.clone()),
             ImageContent::Built(built) => as_existing(built)?,
         };
         let unknown = || {
-            Error::new(ErrorKind::Unsupported, format!("{text} is not an image yet"))
+            Error::new(ErrorKind::Unsupported, format!("{}:{} is not an image yet", source.scheme, source.value))
                 .with_hint("export it first, for example with -o type=oci,dest=app.tar")
         };
         Ok((image, existing.ok_or_else(unknown)?))

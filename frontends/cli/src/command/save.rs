@@ -39,10 +39,14 @@ pub(crate) fn save(
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let sources = args.names.iter().map(|name| source(args, name, frontends)).collect::<Result<Vec<_>, _>>()?;
     let cx = sources::context(frontends, root, &work);
-    let images = open(args, &sources, &cx).map_err(|error| match error.kind() {
-        ErrorKind::NotFound if args.from == "image" => error.with_hint(ELSEWHERE),
+    let images = open(&sources, &cx).map_err(|error| match error.kind() {
+        ErrorKind::NotFound if Source::parse(&args.from).is_ok_and(|from| from.scheme == "image") => {
+            error.with_hint(ELSEWHERE)
+        }
         _ => error,
     })?;
+    let platforms: Vec<_> = args.platform.clone().into_iter().collect();
+    let images = compose(vec![(None, images)], &platforms, &Edits::default(), &work)?;
     // Layers that are made for this archive are not for the image store.
     let session = Session::new(exporters).with_work(work.clone());
     let resolved = session.resolve(&[output(args, &images)])?;
@@ -65,8 +69,14 @@ fn dest(args: &SaveArgs) -> Dest {
 /// Returns the source of one NAME. A name without a tag stands for all tags of it, where the scheme knows tags.
 fn source(args: &SaveArgs, name: &str, frontends: &FrontendRegistry) -> Result<Box<dyn FrontendInstance>, Error> {
     const ALL_TAGS: &str = "all-tags";
-    let mut source = Source::parse(&args.from)?.with_reference(name);
-    if frontends.info(&source.scheme)?.has_option(ALL_TAGS) {
+    let from = Source::parse(&args.from)?;
+    let info = frontends.info(&from.scheme)?;
+    if !info.selects {
+        return Err(Error::option(format!("a source `{}:` has no NAMEs to select", info.scheme))
+            .with_hint("longshore export writes it, with -o type=docker,dest=FILE"));
+    }
+    let mut source = from.with_reference(name);
+    if info.has_option(ALL_TAGS) {
         // One that the user gave counts.
         source.attrs.insert(ALL_TAGS, "true", None);
     }
@@ -74,7 +84,7 @@ fn source(args: &SaveArgs, name: &str, frontends: &FrontendRegistry) -> Result<B
 }
 
 /// Returns the images that are named, each once, with all names that it was asked for by.
-fn open(args: &SaveArgs, sources: &[Box<dyn FrontendInstance>], cx: &FrontendContext<'_>) -> Result<Vec<Image>, Error> {
+fn open(sources: &[Box<dyn FrontendInstance>], cx: &FrontendContext<'_>) -> Result<Vec<Image>, Error> {
     let mut all: Vec<(Option<Digest>, Image)> = Vec::new();
     for source in sources {
         for image in source.build(cx)? {
@@ -88,9 +98,7 @@ fn open(args: &SaveArgs, sources: &[Box<dyn FrontendInstance>], cx: &FrontendCon
             }
         }
     }
-    let images = all.into_iter().map(|(_, image)| image).collect();
-    let platforms: Vec<_> = args.platform.clone().into_iter().collect();
-    compose(vec![(None, images)], &platforms, &Edits::default(), cx.work())
+    Ok(all.into_iter().map(|(_, image)| image).collect())
 }
 
 /// Returns the key by which two images are the same.

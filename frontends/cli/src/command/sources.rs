@@ -1,9 +1,12 @@
 //! The sources of a command, and the flags that are options of sources.
 
+use std::path::Path;
+
 use longshore_core::oci::Platform;
 use longshore_core::options::{Attrs, Value, list_value};
 use longshore_core::{
     Error, FrontendContext, FrontendInstance, FrontendRegistry, Image, Result, SchemeInfo, Source, Work,
+    split_reference,
 };
 
 use crate::store_root::StoreRoot;
@@ -18,22 +21,24 @@ pub(super) struct Flag {
     value: String,
     /// Whether `--layer` takes it, too.
     for_layers: bool,
+    /// Whether it adds to a list that the source has, and does not stand back behind it.
+    adds: bool,
 }
 
 impl Flag {
     /// `--owner UID:GID`.
     pub(super) fn owner(text: &str) -> Self {
-        Self { name: "--owner", key: "owner", value: text.to_owned(), for_layers: true }
+        Self { name: "--owner", key: "owner", value: text.to_owned(), for_layers: true, adds: false }
     }
 
     /// `--exclude PATTERN`, once or several times.
     pub(super) fn exclude(patterns: &[String]) -> Self {
-        Self { name: "--exclude", key: "exclude", value: list_value(patterns), for_layers: true }
+        Self { name: "--exclude", key: "exclude", value: list_value(patterns), for_layers: true, adds: true }
     }
 
-    /// `--all`.
+    /// `--referrers`.
     pub(super) fn referrers() -> Self {
-        Self { name: "--all", key: "referrers", value: "true".to_owned(), for_layers: false }
+        Self { name: "--referrers", key: "referrers", value: "true".to_owned(), for_layers: false, adds: false }
     }
 }
 
@@ -58,9 +63,13 @@ pub(super) fn resolve(
     has_layers: bool,
     frontends: &FrontendRegistry,
 ) -> Result<Vec<Requested>> {
-    let resolve = |text: &String| {
+    let mut reads_stdin = false;
+    let mut resolve = |text: &String| {
         let mut source = Source::parse(text)?;
-        let info = frontends.info(&source.scheme)?;
+        let info = frontends.info(&source.scheme).map_err(|error| meant(text, error))?;
+        if split_reference(&source.value).0 == "-" && std::mem::replace(&mut reads_stdin, true) {
+            return Err(Error::option("standard input can be read once, and two sources are `-`"));
+        }
         for flag in flags {
             if info.has_option(flag.key) {
                 give(&mut source.attrs, flag)?;
@@ -70,15 +79,25 @@ pub(super) fn resolve(
         }
         Ok(Requested { platform: source.platform.clone(), instance: frontends.resolve(&source)? })
     };
-    texts.iter().map(resolve).collect()
+    texts.iter().map(&mut resolve).collect()
 }
 
-/// Gives an option to a source. What the source says itself counts, but lists are joined.
+/// Says how a path that was given in place of a source is written.
+fn meant(text: &str, error: Error) -> Error {
+    let path = Path::new(text);
+    match (path.is_dir(), path.is_file()) {
+        (true, _) => error.with_hint(format!("for the directory write rootfs:{text}, or oci:{text} if it is a layout")),
+        (_, true) => error.with_hint(format!("for the archive write oci-archive:{text} or docker-archive:{text}")),
+        _ => error,
+    }
+}
+
+/// Gives an option to a source, whose own value comes last and so counts.
 fn give(attrs: &mut Attrs, flag: &Flag) -> Result<()> {
     let own = attrs.take(flag.key);
     let value = match &own {
-        Some(own) if flag.key == "exclude" => {
-            let items = [Vec::<String>::parse(&own.value)?, Vec::<String>::parse(&flag.value)?].concat();
+        Some(own) if flag.adds => {
+            let items = [Vec::<String>::parse(&flag.value)?, Vec::<String>::parse(&own.value)?].concat();
             list_value(&items)
         }
         Some(own) => own.value.clone(),
@@ -96,11 +115,10 @@ fn no_effect(flag: &Flag, info: &SchemeInfo, frontends: &FrontendRegistry) -> Er
         .map(|info| format!("`{}:`", info.scheme))
         .collect();
     let what = if flag.for_layers { " or for --layer" } else { "" };
+    let having = having.join(", ");
     Error::option(format!("{} has no effect on a source `{}:`", flag.name, info.scheme)).with_hint(format!(
-        "it applies to {}{what}; to set it for a single source, write SOURCE,{}={}",
-        having.join(", "),
-        flag.key,
-        flag.value
+        "it applies to {having}{what}; if only some of the sources take it, write `,{}=…` after those",
+        flag.key
     ))
 }
 

@@ -7,7 +7,7 @@ use longshore_core::content::Mount;
 use longshore_core::image::{ImageLayers, layers_for};
 use longshore_core::oci::Platform;
 use longshore_core::unpack::{mount, mount_options, unpack as unpack_to, unpack_image};
-use longshore_core::{Context, Error, ErrorKind, FrontendRegistry, Work, check_parent};
+use longshore_core::{Context, Error, ErrorKind, FrontendRegistry, Source, Work, check_parent};
 
 use super::{inspect, work};
 use crate::args::UnpackArgs;
@@ -42,7 +42,7 @@ fn layers(
     frontends: &FrontendRegistry,
     work: &Work,
 ) -> Result<ImageLayers, Error> {
-    let images = inspect::open(&format!("image:{}", args.name), root, frontends, work)?;
+    let images = inspect::open(&Source::new("image", &args.name), root, frontends, work)?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
     let missing = || Error::input(format!("{} is not an image", args.name));
     let (_, existing) = images.first().ok_or_else(missing)?;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::{Result, bail};
 use longshore_core::image::verify as verify_one;
-use longshore_core::{FrontendRegistry, Progress};
+use longshore_core::{FrontendRegistry, Progress, Source};
 
 use super::{inspect, work};
 use crate::args::{ProgressStyle, VerifyArgs};
@@ -14,7 +14,7 @@ pub(crate) fn verify(args: &VerifyArgs, root: &StoreRoot, frontends: &FrontendRe
     let (_, work) = work::begin(ProgressStyle::Plain, None)?;
     let mut out = io::stdout().lock();
     let mut problems = 0;
-    for (image, existing) in inspect::open(&args.source, root, frontends, &work)? {
+    for (image, existing) in inspect::open(&Source::parse(&args.source)?, root, frontends, &work)? {
         let found = verify_one(&existing, &work.clone().with_progress(Progress::silent()))?;
         if found.problems.is_empty() {
             writeln!(out, "ok {} {}", existing.root.digest, inspect::names(&image).join(" "))?;
