@@ -55,7 +55,7 @@ pub(crate) fn record(noun: &str, text: &str) -> Result<Vec<Field>> {
     }
 }
 
-/// How a field with a comma is written, in the quotes of a shell.
+/// Returns how a field with a comma is written, in the quotes of a shell.
 fn quoting(noun: &str) -> String {
     let example = if noun == "source" { r#"'"rootfs:a,b",owner=0:0'"# } else { r#"'type=oci,"name=a,b"'"# };
     format!("quote a field that contains a comma or a quote as a whole, and double its quotes: {example}")

@@ -242,8 +242,10 @@ fn attributes_that_the_system_does_not_take_are_left_out_with_a_warning() {
         return;
     }
     check(&ran, "mapped");
-    for expected in ["`security.capability` of `bin/ping` left out: ", "`system.posix_acl_access` of `srv` left out: "]
-    {
+    for expected in [
+        "skipped attribute `security.capability` of `bin/ping`: ",
+        "skipped attribute `system.posix_acl_access` of `srv`: ",
+    ] {
         assert_eq!(ran.stderr.matches(expected).count(), 1, "{expected}: {}", ran.stderr);
     }
 }
