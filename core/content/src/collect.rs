@@ -42,6 +42,8 @@ pub struct Pruned {
     pub snapshots: Amount,
     /// Unreferenced layers kept because of [`PruneOptions::keep`].
     pub kept: Amount,
+    /// What stays because it is unknown whether it is in use, and why, in one line each.
+    pub warnings: Vec<String>,
 }
 
 impl Pruned {

@@ -8,6 +8,7 @@ mod frozen;
 mod images;
 mod kind;
 mod lease;
+mod mounts;
 mod place;
 mod prune;
 mod room;

@@ -1,6 +1,7 @@
 //! Collection: what neither a name nor a living run reaches goes.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use longshore_content::{Amount, Collector, PruneOptions, Pruned, Usage};
 use longshore_oci::{Context, Digest, Result};
@@ -10,6 +11,7 @@ use crate::content::{has_row, parse};
 use crate::embedded::EmbeddedStore;
 use crate::failure::failed;
 use crate::lease::end_dead_leases;
+use crate::mounts::{MOUNTS, Mounts};
 use crate::room;
 use crate::schema::REACHABLE;
 use crate::usage::count;
@@ -72,9 +74,10 @@ impl EmbeddedStore {
     /// afterwards does not find it. A dry run only returns them.
     fn forget(&self, options: &PruneOptions, pruned: &mut Pruned) -> Result<HashSet<Digest>> {
         let directory = self.root().join("leases");
+        let mounts = Mounts::read(Path::new(MOUNTS));
         let forget = |transaction: &Transaction<'_>| {
             end_dead_leases(transaction, &directory, options.dry_run)?;
-            pruned.snapshots = self.forget_snapshots(transaction)?;
+            self.forget_snapshots(transaction, &mounts, pruned)?;
             let mut gone = HashSet::new();
             for blob in loose(transaction)? {
                 if blob.is_made && pruned.kept.bytes.saturating_add(blob.size) <= options.keep {

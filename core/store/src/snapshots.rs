@@ -4,13 +4,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use longshore_content::{Amount, Mount, ScratchDirectory, SnapshotWriter, Snapshots, is_root, not_found, size_below};
+use longshore_content::{
+    Amount, Mount, Pruned, ScratchDirectory, SnapshotWriter, Snapshots, is_root, not_found, size_below,
+};
 use longshore_oci::{Context, Digest, Error, ErrorKind, Result};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::content::has_row;
 use crate::embedded::{EmbeddedStore, SNAPSHOTS};
 use crate::failure::failed;
+use crate::mounts::Mounts;
 use crate::schema::REACHABLE;
 
 /// The snapshots that images and runs need, and those below them.
@@ -119,23 +122,37 @@ impl EmbeddedStore {
         })
     }
 
-    /// Forgets the snapshots that nothing needs; returns how many.
-    pub(crate) fn forget_snapshots(&self, transaction: &Transaction<'_>) -> Result<Amount> {
+    /// Forgets the snapshots that nothing needs and that are not mounted, and says how many those are. While it is
+    /// unknown what is mounted, all of them stay.
+    pub(crate) fn forget_snapshots(
+        &self,
+        transaction: &Transaction<'_>,
+        mounts: &Result<Mounts>,
+        pruned: &mut Pruned,
+    ) -> Result<()> {
         let select = format!(
             "{REACHABLE}{NEEDED} SELECT id, size FROM snapshots WHERE chain_id NOT IN (SELECT chain_id FROM needed)"
         );
         let mut select = transaction.prepare(&select).map_err(failed)?;
         let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?))).map_err(failed)?;
-        let mut forgotten = Amount::default();
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        for (id, size) in rows.collect::<Result<Vec<_>, _>>().map_err(failed)? {
-            if is_mounted(&mounts, &self.snapshot_path(id)) {
-                continue;
+        let rows = rows.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let mounts = match mounts {
+            Ok(mounts) => mounts,
+            Err(_) if rows.is_empty() => return Ok(()),
+            Err(error) => {
+                let reason = error.with_causes();
+                pruned.warnings.push(format!("kept all unpacked layers, any of which may be mounted: {reason}"));
+                return Ok(());
             }
+        };
+        let directory = self.root().join(SNAPSHOTS);
+        let directory = directory.canonicalize().attempt(|| format!("cannot find {}", directory.display()))?;
+        let mounted = mounts.numbers_in(&directory);
+        for (id, size) in rows.into_iter().filter(|(id, _)| !mounted.contains(id)) {
             transaction.execute("DELETE FROM snapshots WHERE id = ?1", [id]).map_err(failed)?;
-            forgotten.add(size);
+            pruned.snapshots.add(size);
         }
-        Ok(forgotten)
+        Ok(())
     }
 
     /// Removes directories that have no row. They are moved away first, in a transaction, so that none is
@@ -169,13 +186,6 @@ impl EmbeddedStore {
     }
 }
 
-/// Returns whether a directory is part of a mount that this process sees.
-fn is_mounted(mounts: &str, path: &Path) -> bool {
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string();
-    let ends = |at: usize| !mounts[at + path.len()..].starts_with(|next: char| next.is_ascii_digit());
-    mounts.match_indices(&path).any(|(at, _)| ends(at))
-}
-
 struct Writer<'a> {
     store: &'a EmbeddedStore,
     scratch: ScratchDirectory,
@@ -189,5 +199,35 @@ impl SnapshotWriter for Writer<'_> {
     fn commit(&mut self, directory: &Path, chain_id: &Digest, parent: Option<&Digest>) -> Result<()> {
         let committed = self.store.commit_snapshot(directory, chain_id, parent);
         committed.attempt(|| format!("cannot store snapshot {chain_id}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// They were removed from under their mounts.
+    #[test]
+    fn snapshots_stay_while_it_is_unknown_what_is_mounted() {
+        let place = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(place.path()).unwrap();
+        let chain_id = Digest::of(b"layer");
+        let mut writer = store.prepare().unwrap();
+        let layer = writer.path().join("layer");
+        fs::create_dir(&layer).unwrap();
+        let forget = || {
+            let mut pruned = Pruned::default();
+            let mounts = Mounts::read(Path::new("/nowhere/mountinfo"));
+            let forget = |transaction: &Transaction<'_>| store.forget_snapshots(transaction, &mounts, &mut pruned);
+            store.inner.database.write(forget).unwrap();
+            pruned
+        };
+        assert_eq!(forget(), Pruned::default(), "nothing is in doubt");
+        writer.commit(&layer, &chain_id, None).unwrap();
+        drop(writer);
+        let warning = "kept all unpacked layers, any of which may be mounted: cannot read /nowhere/mountinfo: \
+            no such file or directory";
+        assert_eq!(forget().warnings, [warning]);
+        assert!(Snapshots::mount(&store, &chain_id).unwrap().is_some());
     }
 }

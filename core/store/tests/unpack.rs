@@ -84,23 +84,41 @@ fn overlays_of_random_stacks_are_what_the_rules_say() {
     }
 }
 
-/// What is mounted stays, whatever happens to its name.
+/// What is mounted stays, whatever happens to its name, and whatever its path has: the kernel escapes some of it.
 #[test]
 fn a_mounted_snapshot_is_not_collected() {
-    let place = tempfile::tempdir().unwrap();
-    let store = EmbeddedStore::open(place.path().join("store")).unwrap();
-    let snapshots = snapshots(&layers(&[vec![file("a", "a")], vec![file("b", "b")]]), &store).unwrap().unwrap();
-    let to = place.path().join("to");
-    std::fs::create_dir(&to).unwrap();
-    if mount(&snapshots, &to).is_err() {
-        assert!(std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "cannot mount");
-        return;
+    for name in ["store", "a store", "a,store", "a:store", "a\\store", "a\\040store", "a\tstore\nb", "ä"] {
+        let place = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(place.path().join(name)).unwrap();
+        let layers = layers(&[vec![file("a", "a")], vec![file("b", "b")]]);
+        let snapshots = snapshots(&layers, &store).unwrap().unwrap();
+        let to = place.path().join("to");
+        std::fs::create_dir(&to).unwrap();
+        for by in [mount, mount_by_escaped_options] {
+            if by(&snapshots, &to).is_err() {
+                assert!(std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "cannot mount");
+                return;
+            }
+            let pruned = store.prune(&PruneOptions::default()).unwrap();
+            let tree = read_tree(&to);
+            rustix::mount::unmount(&to, rustix::mount::UnmountFlags::empty()).unwrap();
+            assert_eq!((pruned.snapshots.count, tree.len(), &pruned.warnings[..]), (0, 3, &[][..]), "{name:?}");
+        }
+        assert_eq!(store.prune(&PruneOptions::default()).unwrap().snapshots.count, 2, "{name:?}");
     }
-    let pruned = store.prune(&PruneOptions::default()).unwrap();
-    let tree = read_tree(&to);
-    rustix::mount::unmount(&to, rustix::mount::UnmountFlags::empty()).unwrap();
-    assert_eq!((pruned.snapshots.count, tree.len()), (0, 3));
-    assert_eq!(store.prune(&PruneOptions::default()).unwrap().snapshots.count, 2);
+}
+
+/// As a user does it: colons, commas and backslashes in `lowerdir=` have a backslash before them.
+fn mount_by_escaped_options(snapshots: &Mount, to: &Path) -> longshore_core::Result<()> {
+    let escaped = |path: &std::path::PathBuf| {
+        let text = path.to_str().unwrap().chars();
+        let escape = |letter: char| if matches!(letter, ':' | ',' | '\\') { vec!['\\', letter] } else { vec![letter] };
+        text.flat_map(escape).collect::<String>()
+    };
+    let options = format!("lowerdir={}", snapshots.layers.iter().map(escaped).collect::<Vec<_>>().join(":"));
+    let options = std::ffi::CString::new(options).unwrap();
+    let flags = rustix::mount::MountFlags::RDONLY;
+    Ok(rustix::mount::mount("test", to, "overlay", flags, options.as_c_str())?)
 }
 
 #[test]

@@ -8,6 +8,7 @@ use longshore_core::content::{PruneOptions, Pruned};
 
 use super::du::{amount, collector};
 use crate::args::PruneArgs;
+use crate::stderr::say;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn prune(args: &PruneArgs, root: &StoreRoot) -> Result<()> {
@@ -18,7 +19,8 @@ pub(crate) fn prune(args: &PruneArgs, root: &StoreRoot) -> Result<()> {
     for (digest, size) in &pruned.blobs {
         writeln!(out, "{digest}  {}", HumanBytes(*size))?;
     }
-    let Pruned { blobs, leftovers, snapshots, kept } = &pruned;
+    let Pruned { blobs, leftovers, snapshots, kept, warnings } = &pruned;
+    warnings.iter().for_each(|warning| say(&format!("warning: {warning}\n")));
     if snapshots.count > 0 {
         writeln!(out, "unpacked layers: {}, {}", snapshots.count, HumanBytes(snapshots.bytes))?;
     }
