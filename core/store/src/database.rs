@@ -173,6 +173,8 @@ fn connect(root: &Path, path: &Path) -> Result<Connection> {
     let lock = lock.attempt(|| format!("cannot lock {}", lock_path.display()))?;
     let mut connection = Connection::open(path).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
+    // Before there is a log, so that the file itself says whose it is.
+    schema::mark(&connection)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
     if mode != "wal" {

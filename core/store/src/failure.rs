@@ -75,6 +75,12 @@ fn read_through(path: &Path) -> io::Result<()> {
     io::copy(&mut File::open(path)?, &mut io::sink()).map(drop)
 }
 
+/// Returns the error for a database that was one of ours.
+pub(crate) fn damaged(message: &str) -> Error {
+    Error::corrupt(message)
+        .with_hint("store.db is damaged; the blobs beside it are files that are named by their digests")
+}
+
 #[cfg(test)]
 mod tests {
     use rusqlite::ffi;

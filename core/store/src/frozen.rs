@@ -28,11 +28,21 @@ pub(crate) fn open(path: &Path, patience: Duration) -> Result<Frozen> {
     match fs::metadata(&log) {
         // The last process that wrote to it put everything into the database.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Frozen { connection: connect(path, "immutable=1", patience)?, copy: None });
+            return Ok(Frozen { connection: as_it_is(path)?, copy: None });
         }
         found => found.attempt(|| format!("cannot access {}", log.display()))?,
     };
-    // A process died, or the directory is a copy: the log is replayed in a copy of both.
+    replayed(path)
+}
+
+/// Opens the database at `path` without its log, and writes nothing, not even beside it.
+pub(crate) fn as_it_is(path: &Path) -> Result<Connection> {
+    connect(path, "immutable=1", Duration::ZERO)
+}
+
+/// Replays the log of the database at `path` in a copy of both: a process died, or the directory is a copy.
+pub(crate) fn replayed(path: &Path) -> Result<Frozen> {
+    let log = beside(path, "-wal");
     let copy = ScratchDirectory::new_in(&std::env::temp_dir())?;
     let replayed = copy.path().join("store.db");
     for (from, to) in [(path, replayed.clone()), (&log, beside(&replayed, "-wal"))] {
@@ -67,7 +77,7 @@ fn connect(path: &Path, how: &str, patience: Duration) -> Result<Connection> {
     Ok(connection)
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

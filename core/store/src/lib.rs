@@ -9,6 +9,7 @@ mod images;
 mod kind;
 mod lease;
 mod mounts;
+mod owner;
 mod place;
 mod prune;
 mod room;

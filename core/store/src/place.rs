@@ -8,8 +8,11 @@ use longshore_oci::{Context, Error, Result};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
+use crate::failure::damaged;
+use crate::owner::{Owner, owner};
+
 /// What a store, or one that was about to be made, has at its root; and what a file system has at its own.
-const OWN: [&str; 10] = [
+const OWN: [&str; 11] = [
     "blobs",
     "ingest",
     "leases",
@@ -17,6 +20,7 @@ const OWN: [&str; 10] = [
     "open.lock",
     "ballast",
     "store.db",
+    "store.db-journal",
     "store.db-wal",
     "store.db-shm",
     "lost+found",
@@ -32,7 +36,7 @@ pub(crate) enum Place {
     Vacant,
 }
 
-/// Looks at `root`, and refuses a file or a directory that holds something else than a store.
+/// Looks at `root`, and refuses a file or a directory that holds something else than a store. Nothing is written.
 pub(crate) fn look(root: &Path) -> Result<Place> {
     match fs::metadata(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::Vacant),
@@ -46,10 +50,29 @@ pub(crate) fn look(root: &Path) -> Result<Place> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => check_vacant(root).map(|()| Place::Vacant),
         found => {
             found.attempt(|| format!("cannot access {}", database.display()))?;
-            let is_read_only = is_read_only(root)? || is_read_only(&database)?;
-            Ok(if is_read_only { Place::ReadOnlyStore } else { Place::Store })
+            match owner(&database)? {
+                Owner::Store => {
+                    let is_read_only = is_read_only(root)? || is_read_only(&database)?;
+                    Ok(if is_read_only { Place::ReadOnlyStore } else { Place::Store })
+                }
+                Owner::Nobody => check_vacant(root).map(|()| Place::Vacant),
+                Owner::Unknown if is_made(root) => Err(damaged("store.db is not a database")),
+                Owner::Other | Owner::Unknown => Err(foreign(root)),
+            }
         }
     }
+}
+
+/// Whether a store was made in `root`, whatever its database is now.
+fn is_made(root: &Path) -> bool {
+    ["blobs", "leases", "open.lock"].iter().all(|own| root.join(own).exists())
+}
+
+/// The error for a directory with the database of another program, or something else in its place.
+fn foreign(root: &Path) -> Error {
+    let message = "it is not an image store: its store.db is not that of longshore";
+    let new = root.join("longshore");
+    Error::option(message).with_hint(format!("name an empty or a new directory, such as {}", new.display()))
 }
 
 /// A store that is made scatters its files among those that it finds.

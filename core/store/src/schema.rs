@@ -1,13 +1,19 @@
 //! The tables, their version, and what is reachable in them.
 
+use std::collections::HashSet;
+
 use longshore_oci::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 
 use crate::failure::failed;
+use crate::owner::Owner;
 
 /// The version of [`TABLES`], in SQLite's `user_version`. A change of the tables raises it and adds
 /// the step from the one before to [`prepare`].
-const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 1;
+
+/// What says, as SQLite's `application_id`, that a database is that of an image store: "LSst".
+pub(crate) const APPLICATION_ID: i32 = 0x4c53_7374;
 
 /// Digests are text, times are seconds since 1970, rows are in the order in which they were added.
 const TABLES: &str = "
@@ -84,6 +90,33 @@ pub(crate) const REACHABLE: &str = "
         SELECT digest FROM roots UNION SELECT digest FROM leased
         UNION SELECT child FROM edges JOIN reachable ON parent = reachable.digest
     )";
+
+/// Marks a database as that of an image store. One of a store that was made without a mark is known by its tables, so it
+/// is used where it cannot be marked now, as on a full disk.
+pub(crate) fn mark(connection: &Connection) -> Result<()> {
+    let marked: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(failed)?;
+    if marked != APPLICATION_ID {
+        let done = connection.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed);
+        if version(connection)? == 0 {
+            return done;
+        }
+    }
+    Ok(())
+}
+
+/// Whose a database is that has no mark, by its tables.
+pub(crate) fn owner(connection: &Connection) -> Result<Owner> {
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'table'";
+    let mut names = connection.prepare(names).map_err(failed)?;
+    let names = names.query_map([], |row| row.get::<_, String>(0)).map_err(failed)?;
+    let names: HashSet<String> = names.collect::<Result<_, _>>().map_err(failed)?;
+    let mut ours = TABLES.split("CREATE TABLE ").skip(1).filter_map(|table| table.split_whitespace().next());
+    Ok(match version(connection)? {
+        0 if names.is_empty() => Owner::Nobody,
+        VERSION if ours.all(|name| names.contains(name)) => Owner::Store,
+        _ => Owner::Other,
+    })
+}
 
 /// Makes the tables of a new database, and refuses one that a newer version made.
 pub(crate) fn prepare(connection: &mut Connection) -> Result<()> {

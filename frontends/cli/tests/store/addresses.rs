@@ -47,10 +47,12 @@ fn a_path_that_holds_something_else_is_refused_before_anything_is_written() {
     let work = prepared();
     work.write("home/.profile", "");
     work.write("file", "");
+    work.write("other/store.db", "not a database");
     fs::create_dir(work.path("empty")).unwrap();
     let before = work.names();
     for (store, cause, hint) in [
         ("home", "it is not an image store, but contains other files, such as .profile", "such as home/longshore"),
+        ("other", "it is not an image store: its store.db is not that of longshore", "such as other/longshore"),
         ("file", "it is not a directory", "name a directory for the image store"),
         ("file/below", "directory file does not exist", "create it, if the path is right"),
         ("~/images", "its path begins with `~`, which the shell did not expand", "write $HOME, or ./~/images"),
@@ -65,7 +67,8 @@ fn a_path_that_holds_something_else_is_refused_before_anything_is_written() {
             }
         }
     }
-    assert_eq!((work.names(), fs::read_dir(work.path("home")).unwrap().count()), (before, 1));
+    assert_eq!(work.names(), before);
+    ["home", "other"].map(|kept| assert_eq!(fs::read_dir(work.path(kept)).unwrap().count(), 1, "{kept}"));
     work.ok(&with_store(&EXPORT, "empty"));
 }
 

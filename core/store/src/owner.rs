@@ -1,0 +1,78 @@
+//! Whose database a file is, found out without a trace: nothing is written, not even beside it.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use longshore_oci::{Context, Result};
+
+use crate::frozen;
+use crate::schema::{self, APPLICATION_ID, VERSION};
+
+/// Whose database a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// An image store.
+    Store,
+    /// Nobody yet: it has no tables.
+    Nobody,
+    /// Another program.
+    Other,
+    /// Nobody can say: it is no database.
+    Unknown,
+}
+
+/// The header of a database begins so (sqlite.org/fileformat2.html, "The Database Header").
+const MAGIC: &[u8] = b"SQLite format 3\0";
+const HEADER: usize = 100;
+const USER_VERSION: usize = 60;
+const APPLICATION: usize = 68;
+
+/// Finds out whose database the file at `path` is.
+///
+/// # Errors
+/// Those of reading it.
+pub(crate) fn owner(path: &Path) -> Result<Owner> {
+    let look = || format!("cannot look at {}", path.display());
+    if !fs::metadata(path).attempt(look)?.is_file() {
+        return Ok(Owner::Unknown);
+    }
+    let mut header = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEADER as u64).read_to_end(&mut header));
+    read.attempt(|| format!("cannot read {}", path.display()))?;
+    if header.is_empty() {
+        return Ok(Owner::Nobody);
+    }
+    if header.len() < HEADER || !header.starts_with(MAGIC) {
+        return Ok(Owner::Unknown);
+    }
+    match (number(&header, APPLICATION), i64::from(number(&header, USER_VERSION))) {
+        (APPLICATION_ID, _) => Ok(Owner::Store),
+        // Stores were made without an ID before.
+        (0, 0..=VERSION) => by_tables(path),
+        _ => Ok(Owner::Other),
+    }
+}
+
+fn number(header: &[u8], at: usize) -> i32 {
+    let bytes = header.get(at..).and_then(|rest| rest.first_chunk());
+    bytes.map_or(0, |bytes| i32::from_be_bytes(*bytes))
+}
+
+/// The log holds all tables of a store whose first process is still alive, or was killed.
+fn by_tables(path: &Path) -> Result<Owner> {
+    let in_file = frozen::as_it_is(path).and_then(|connection| schema::owner(&connection));
+    let log = frozen::beside(path, "-wal");
+    let has_log = match fs::metadata(&log) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        found => found.attempt(|| format!("cannot look at {}", log.display()))?.len() > 0,
+    };
+    match in_file {
+        Ok(Owner::Nobody) if has_log => {
+            let replayed = frozen::replayed(path)?;
+            Ok(schema::owner(&replayed.connection).unwrap_or(Owner::Other))
+        }
+        // What SQLite cannot read has none of our tables.
+        in_file => Ok(in_file.unwrap_or(Owner::Other)),
+    }
+}
