@@ -269,7 +269,11 @@ fn a_manifest_that_is_listed_as_another_blob_too_is_followed() {
             assert_eq!(verbatim(&image, &work).unwrap().blobs.len(), blobs.len(), "{what}");
 
             let images = inspected(&image).manifests.into_iter().filter(|manifest| manifest.image.is_some());
-            assert_eq!(images.map(|image| image.digest).collect::<Vec<_>>(), [manifest.digest.clone()], "{what}");
+            assert_eq!(
+                images.map(|image| image.digest).collect::<Vec<_>>(),
+                std::slice::from_ref(&manifest.digest),
+                "{what}"
+            );
             let mut types = [any.as_str(), MediaType::MANIFEST.as_str()].map(ToOwned::to_owned);
             if !is_first {
                 types.reverse();
