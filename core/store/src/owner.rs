@@ -7,7 +7,7 @@ use std::path::Path;
 use longshore_oci::{Context, Result};
 
 use crate::frozen;
-use crate::schema::{self, APPLICATION_ID, VERSION};
+use crate::schema::{self, APPLICATION_ID, Tables, VERSION};
 
 /// Whose database a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,18 +61,20 @@ fn number(header: &[u8], at: usize) -> i32 {
 
 /// The log holds all tables of a store whose first process is still alive, or was killed.
 fn by_tables(path: &Path) -> Result<Owner> {
-    let in_file = frozen::as_it_is(path).and_then(|connection| schema::owner(&connection));
     let log = frozen::beside(path, "-wal");
     let has_log = match fs::metadata(&log) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         found => found.attempt(|| format!("cannot look at {}", log.display()))?.len() > 0,
     };
-    match in_file {
-        Ok(Owner::Nobody) if has_log => {
-            let replayed = frozen::replayed(path)?;
-            Ok(schema::owner(&replayed.connection).unwrap_or(Owner::Other))
-        }
-        // What SQLite cannot read has none of our tables.
-        in_file => Ok(in_file.unwrap_or(Owner::Other)),
+    // What SQLite cannot read has none of our tables.
+    let mut tables = frozen::as_it_is(path).and_then(|file| schema::tables(&file)).unwrap_or(Tables::Others);
+    if tables == Tables::Missing && has_log {
+        let replayed = frozen::replayed(path)?;
+        tables = schema::tables(&replayed.connection).unwrap_or(Tables::Others);
     }
+    Ok(match tables {
+        Tables::Missing => Owner::Nobody,
+        Tables::Ours => Owner::Store,
+        Tables::Others => Owner::Other,
+    })
 }

@@ -6,7 +6,6 @@ use longshore_oci::{Error, ErrorKind, Result};
 use rusqlite::Connection;
 
 use crate::failure::failed;
-use crate::owner::Owner;
 
 /// The version of [`TABLES`], in SQLite's `user_version`. A change of the tables raises it and adds
 /// the step from the one before to [`prepare`].
@@ -104,17 +103,25 @@ pub(crate) fn mark(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Whose a database is that has no mark, by its tables.
-pub(crate) fn owner(connection: &Connection) -> Result<Owner> {
+/// The tables of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tables {
+    Missing,
+    Ours,
+    Others,
+}
+
+/// Tells whose tables a database has, which says whose it is where it has no mark.
+pub(crate) fn tables(connection: &Connection) -> Result<Tables> {
     let names = "SELECT name FROM sqlite_schema WHERE type = 'table'";
     let mut names = connection.prepare(names).map_err(failed)?;
     let names = names.query_map([], |row| row.get::<_, String>(0)).map_err(failed)?;
     let names: HashSet<String> = names.collect::<Result<_, _>>().map_err(failed)?;
     let mut ours = TABLES.split("CREATE TABLE ").skip(1).filter_map(|table| table.split_whitespace().next());
     Ok(match version(connection)? {
-        0 if names.is_empty() => Owner::Nobody,
-        VERSION if ours.all(|name| names.contains(name)) => Owner::Store,
-        _ => Owner::Other,
+        0 if names.is_empty() => Tables::Missing,
+        VERSION if ours.all(|name| names.contains(name)) => Tables::Ours,
+        _ => Tables::Others,
     })
 }
 

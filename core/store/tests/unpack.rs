@@ -291,7 +291,7 @@ fn a_single_directory_is_bound_read_only() {
     std::fs::write(from.join("a"), "a").unwrap();
     let bind = Mount::bind(&from);
     let error = longshore_core::unpack::mount_options(&bind).unwrap_err();
-    assert!(error.kind() == ErrorKind::Unsupported && error.hint() == Some("mount it with --mount"), "{error}");
+    assert!(error.kind() == ErrorKind::Unsupported && error.hint() == Some("use a bind mount"), "{error}");
     if let Err(error) = mount(&bind, &to) {
         assert!(std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "{}", error.with_causes());
         eprintln!("skipped: cannot mount: {}", error.with_causes());

@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn flags_follow_what_a_hint_says_to_do() {
         let error = longshore_core::unpack::mount_options(&Mount::bind("a")).unwrap_err();
-        let expected = "error: the image is a single directory, which overlayfs does not mount\n\
+        let expected = "error: the image is a single directory, which overlayfs cannot mount\n\
                         hint: use a bind mount (--mount)\n";
         assert_eq!(text(&error.into()), expected);
         let hint = "choose a shorter path for the store, or unpack to a directory";

@@ -93,7 +93,7 @@ fn an_image_without_its_foreign_layers_is_exported_and_imported() {
         for source in ["oci:again", "image:win:1", "docker-archive:docker.tar"] {
             let verified = String::from_utf8(work.ok(&["verify", source]).stdout).unwrap();
             let expected =
-                format!("ok {} docker.io/library/win:1\n{media_type}  {} is not there\n", root.digest, foreign.digest);
+                format!("ok {} docker.io/library/win:1\n{media_type}  {} is missing\n", root.digest, foreign.digest);
             assert_eq!(verified, expected, "{source}");
             work.ok(&["inspect", "--files", source]);
         }

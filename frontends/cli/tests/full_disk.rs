@@ -93,7 +93,7 @@ fn a_store_on_a_full_disk_is_read_and_pruned() {
     let message = format!("the store {} cannot be written to: no space left on device", store.display());
     assert!(ran.code == Some(4) && ran.stderr.contains(&message), "{:?} {}", ran.code, ran.stderr);
     let pruned = disk.ok(&["prune"]);
-    assert!(pruned.contains("half-written by commands that died: 4 B\n"), "{pruned}");
+    assert!(pruned.contains("incomplete files of killed commands: 4 B\n"), "{pruned}");
     assert!(pruned.contains("removed 3 blobs, 5.0"), "{pruned}");
     assert_eq!(disk.blobs(), 3);
     disk.ok(&["tag", "kept:1", "other:1"]);

@@ -182,17 +182,19 @@ fn place(calls: &[String], call: &str, path: &std::path::Path) -> Option<usize> 
 }
 
 #[test]
-fn new_parents_of_layouts_and_stores_are_flushed() {
+fn new_layouts_and_stores_are_flushed_with_their_parents() {
     let work = workdir();
     let root = work.root().canonicalize().unwrap();
+    // Parents that are missing are taken for mistyped ones.
+    std::fs::create_dir_all(work.path("out/of")).unwrap();
     let output = "type=oci,dest=out/of/layout,tar=false";
     let Some(calls) = flushes(&work, &["export", "rootfs:tree", "-o", output]) else { return };
     // The layout is made beside its place: what is in it is flushed before it is renamed, and its name after.
     let named = place(&calls, "rename(", std::path::Path::new("out/of/layout"));
     let last = |directory: &str| calls.iter().rposition(|line| line.contains("fsync(") && line.contains(directory));
     assert!(named.is_some() && last("/blobs>") < named && named < last("out/of>"), "{calls:#?}");
-    for directory in ["", "out", "out/of", "deep/data", "deep/data/store"] {
-        let path = if directory.is_empty() { root.clone() } else { root.join(directory) };
+    for directory in ["out/of", "deep/data", "deep/data/store"] {
+        let path = root.join(directory);
         assert!(place(&calls, "fsync(", &path).is_some(), "{directory}: {calls:#?}");
     }
 }
@@ -202,6 +204,7 @@ fn an_unpacked_tree_is_flushed_before_it_is_named_and_its_name_after() {
     let work = workdir();
     let root = work.root().canonicalize().unwrap();
     std::fs::create_dir_all(work.path("deep/data")).unwrap();
+    std::fs::create_dir(work.path("new")).unwrap();
     let export = ["--store", "deep/data/store", "export", "rootfs:tree", "-o", "type=image,name=app:1"];
     work.ok(&export);
     let to = root.join("new/tree");
@@ -211,7 +214,6 @@ fn an_unpacked_tree_is_flushed_before_it_is_named_and_its_name_after() {
     let kept = place(&calls, "fsync(", &root.join("new"));
     let last = calls.iter().rposition(|line| line.contains("fsync(") && line.contains("new>"));
     assert!(flushed.is_some() && flushed < named && named < last && kept.is_some(), "{calls:#?}");
-    assert!(place(&calls, "fsync(", &root).is_some(), "its parent is new: {calls:#?}");
 }
 
 /// A new layout is staged in its parent, where a run that finds the layout has nothing to stage.

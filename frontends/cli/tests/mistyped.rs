@@ -26,13 +26,13 @@ fn no_parent_is_made_for_a_file_that_is_written() {
     for (path, reason, hint) in [
         ("~/x.tar", "`~` is not your home directory here: the shell left it as it is", "write $HOME/x.tar"),
         ("~/a/b/x.tar", "`~` is not your home directory here: the shell left it as it is", "write $HOME/a/b/x.tar"),
-        ("otu/x.tar", "there is no directory otu", "did you mean out/x.tar?"),
-        ("./otu/x.tar", "there is no directory ./otu", "did you mean ./out/x.tar?"),
-        ("releases/stabel/x.tar", "there is no directory releases/stabel", "did you mean releases/stable/x.tar?"),
-        ("release/testing/x.tar", "there is no directory release/testing", "did you mean releases/testing/x.tar?"),
-        ("elsewhere/x.tar", "there is no directory elsewhere", "make it first: mkdir -p elsewhere"),
-        ("out/a/b/x.tar", "there is no directory out/a/b", "make it first: mkdir -p out/a/b"),
-        ("release/other/x.tar", "there is no directory release/other", "make it first: mkdir -p release/other"),
+        ("otu/x.tar", "directory otu does not exist", "did you mean out/x.tar?"),
+        ("./otu/x.tar", "directory ./otu does not exist", "did you mean ./out/x.tar?"),
+        ("releases/stabel/x.tar", "directory releases/stabel does not exist", "did you mean releases/stable/x.tar?"),
+        ("release/testing/x.tar", "directory release/testing does not exist", "did you mean releases/testing/x.tar?"),
+        ("elsewhere/x.tar", "directory elsewhere does not exist", "make it first: mkdir -p elsewhere"),
+        ("out/a/b/x.tar", "directory out/a/b does not exist", "make it first: mkdir -p out/a/b"),
+        ("release/other/x.tar", "directory release/other does not exist", "make it first: mkdir -p release/other"),
         (
             &absolute,
             &format!("directory {} does not exist", work.path("releses/stable").display()),
@@ -65,7 +65,7 @@ fn no_parent_is_made_for_a_file_that_is_written() {
     let ran = work.run(&["export", "rootfs:missing", "-o", "type=oci,dest=link.tar"]);
     assert!(
         ran.stderr.ends_with(
-            "cannot write nowhere/x.tar: there is no directory nowhere\nhint: make it first: mkdir -p nowhere\n"
+            "cannot write nowhere/x.tar: directory nowhere does not exist\nhint: make it first: mkdir -p nowhere\n"
         ),
         "{}",
         ran.stderr

@@ -159,7 +159,7 @@ fn check_limits(limits: GraphLimits, visits: usize, depth: usize, at: &Descripto
         return Err(Error::input(format!("more blobs than the limit of {blobs}")));
     }
     if depth > deepest && is_document(&at.media_type) {
-        return Err(Error::input(format!("indexes within indexes, deeper than the limit of {deepest}")));
+        return Err(Error::input(format!("indexes are nested deeper than the limit of {deepest}")));
     }
     Ok(())
 }

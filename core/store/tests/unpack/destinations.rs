@@ -11,7 +11,7 @@ use super::fixture::{Item, directory, file, layers, read_tree, unpack_to};
 fn a_destination_must_be_new_or_empty() {
     let place = tempfile::tempdir().unwrap();
     let layers = layers(&[vec![file("a", "a")]]);
-    for (name, expected) in [("full", "not empty"), ("file", "not a directory"), ("link", "link to nothing")] {
+    for (name, expected) in [("full", "not empty"), ("file", "not a directory"), ("link", "dangling link")] {
         let to = place.path().join(name);
         match name {
             "full" => fs::create_dir_all(to.join("x")).unwrap(),
@@ -19,7 +19,7 @@ fn a_destination_must_be_new_or_empty() {
             _ => symlink("nowhere", &to).unwrap(),
         }
         let error = unpack_to(&layers, &to).unwrap_err();
-        assert!(error.kind() == ErrorKind::InvalidOption && error.message().contains(expected), "{error}");
+        assert!(error.kind() == ErrorKind::InvalidOption && error.with_causes().contains(expected), "{error}");
     }
     fs::create_dir(place.path().join("empty")).unwrap();
     for to in ["empty", "new/below"] {

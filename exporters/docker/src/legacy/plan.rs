@@ -362,7 +362,7 @@ repositories file 644 329 0";
             (
                 SavedImage { config: config(ONE, "ab"), ..image(ONE, "a", &[]) },
                 ErrorKind::InvalidInput,
-                "the number of layers is 1, and 2 in its configuration",
+                "it has 1 layers, but 2 in its configuration",
                 None,
             ),
             (

@@ -92,7 +92,7 @@ fn odd_layers_can_be_exported() {
                 Ok(mut found) => assert_same(&found.images.remove(0), &image, &format!("{what} {options}")),
                 // Docker takes them.
                 Err(invalid) if what == "names from here and from the root" => {
-                    assert!(invalid.problems.iter().all(|one| one.ends_with("points outside the layer")), "{invalid}");
+                    assert!(invalid.problems.iter().all(|one| one.ends_with("leads out of the layer")), "{invalid}");
                 }
                 Err(invalid) => assert!(ONLY_BYTES.contains(&what), "{what} {options}: {invalid}"),
             }
