@@ -259,7 +259,7 @@ fn an_unreadable_file_is_named() {
     use std::os::unix::process::CommandExt;
     let work = Workdir::new();
     work.write("tree/secret", "content");
-    work.write("binary", std::fs::read(env!("CARGO_BIN_EXE_longshore")).unwrap());
+    work.copy_command("binary");
     let mode = |path: &str, mode| std::fs::set_permissions(work.path(path), PermissionsExt::from_mode(mode)).unwrap();
     mode("binary", 0o755);
     mode("tree/secret", 0o000);

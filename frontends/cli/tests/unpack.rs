@@ -138,7 +138,7 @@ fn an_ordinary_user_unpacks() {
     }
     let work = prepared();
     work.ok(&["export", "image:app:1", "-o", "type=oci,dest=a.tar,name=app:1"]);
-    work.write("binary", fs::read(env!("CARGO_BIN_EXE_longshore")).unwrap());
+    work.copy_command("binary");
     let open = |path: &Path| fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
     [&work.path("binary"), work.root(), work.store()].into_iter().for_each(open);
     let run = |arguments: &[&str]| {

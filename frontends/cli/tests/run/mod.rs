@@ -45,6 +45,13 @@ impl Workdir {
         std::fs::read(self.path(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
     }
 
+    /// Copies the command, for another user or another place. Another process writes the copy: one that a test starts
+    /// meanwhile would inherit the open file from this one, and a program that is open for writing is busy.
+    pub fn copy_command(&self, relative: &str) {
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_longshore")).arg(self.path(relative)).status();
+        assert!(copied.unwrap().success());
+    }
+
     /// The names in the directory, without those that begin with `except`.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = std::fs::read_dir(self.root())

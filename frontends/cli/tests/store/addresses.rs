@@ -102,9 +102,7 @@ impl Nobody {
         }
         let work = prepared();
         work.ok(&EXPORT);
-        // Written by another process: a test that starts one meanwhile would have it inherit the file, which is busy then.
-        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_longshore")).arg(work.path("binary")).status();
-        assert!(copied.unwrap().success());
+        work.copy_command("binary");
         for path in [&work.path("binary"), work.root(), work.store()] {
             fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
         }

@@ -62,7 +62,7 @@ fn many_processes_of_an_ordinary_user_import_the_same() {
     work.write("tree/random", Random::new(1).bytes(3 << 20));
     work.ok(&["export", "rootfs:tree", "--no-store", "-o", "type=oci,name=app:1,dest=a.tar"]);
     work.ok(&["export", "rootfs:tree", "--no-store", "-o", "type=oci,name=app:1,dest=layout,tar=false"]);
-    work.write("binary", std::fs::read(env!("CARGO_BIN_EXE_longshore")).unwrap());
+    work.copy_command("binary");
     let open = |path: &std::path::Path| std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
     [&work.path("binary"), work.root(), work.store()].into_iter().for_each(open);
     for round in 0..3 {
