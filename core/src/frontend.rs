@@ -105,8 +105,8 @@ impl SchemeInfo {
     }
 }
 
-/// Opens the image store of a run when a source first asks for it; `None` if the run has none.
-pub type OpenImages = dyn Fn() -> Result<Option<Arc<dyn ImageStore>>> + Send + Sync;
+/// Opens the image store of a run when a source first asks for it.
+pub type OpenImages = dyn Fn() -> Result<Arc<dyn ImageStore>> + Send + Sync;
 
 /// The resources that the host lends to a frontend.
 #[derive(Clone)]
@@ -120,13 +120,14 @@ pub struct FrontendContext<'a> {
 impl<'a> FrontendContext<'a> {
     /// Creates a context without an image store, in which a frontend can open sources of `frontends`.
     pub fn new(frontends: &'a FrontendRegistry, work: Work) -> Self {
-        Self { frontends, images: Arc::new(|| Ok(None)), work, depth: 0 }
+        let no_store = || Err(Error::new(ErrorKind::NotFound, "there is no image store yet"));
+        Self { frontends, images: Arc::new(no_store), work, depth: 0 }
     }
 
     /// Uses the image store returned by `open`, which is called when a source names an image in the store,
     /// possibly several times.
     #[must_use]
-    pub fn with_images(self, open: impl Fn() -> Result<Option<Arc<dyn ImageStore>>> + Send + Sync + 'static) -> Self {
+    pub fn with_images(self, open: impl Fn() -> Result<Arc<dyn ImageStore>> + Send + Sync + 'static) -> Self {
         Self { images: Arc::new(open), ..self }
     }
 
@@ -140,7 +141,7 @@ impl<'a> FrontendContext<'a> {
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) if the run has no image store; errors of opening it.
     pub fn images(&self) -> Result<Arc<dyn ImageStore>> {
-        (self.images)()?.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no image store yet"))
+        (self.images)()
     }
 
     /// Opens another source, as for a Dockerfile's `FROM`, and returns its images, built by its own frontend.

@@ -132,6 +132,14 @@ impl Built {
             Self::Platforms(platforms) => platforms.values().collect(),
         }
     }
+
+    /// Returns its platforms' artifacts, in order, to be changed.
+    pub fn artifacts_mut(&mut self) -> Vec<&mut Artifact> {
+        match self {
+            Self::Single(artifact) => vec![artifact],
+            Self::Platforms(platforms) => platforms.values_mut().collect(),
+        }
+    }
 }
 
 impl Artifact {

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_content::{ImageStore, MadeDirectories, ScratchFile, Work};
+use longshore_content::{ImageStore, MadeDirectories, ScratchFile, Work, directory_of};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 
 use crate::bundle::Bundle;
@@ -130,8 +130,7 @@ impl FileSink {
 
 /// Writes a temporary file beside `destination`.
 fn fill_file<'a>(destination: PathBuf, fill: impl FnOnce(&File) -> Result<()>) -> Result<Filled<'a>> {
-    let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
+    let parent = directory_of(&destination);
     let parents = MadeDirectories::make(parent)?;
     let mut file = ScratchFile::new_in(parent)?;
     fill(file.file()).attempt(|| format!("cannot write {}", destination.display()))?;

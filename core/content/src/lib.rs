@@ -31,7 +31,7 @@ pub use capacity::{Capacity, Permit};
 pub use collect::{Collector, PruneOptions, Pruned, Usage};
 pub use descend::{remove_tree, size_below};
 pub use directory::DirectoryStore;
-pub use entry::{is_still, lock_file, sync_directory};
+pub use entry::{directory_of, is_still, lock_file, sync_directory};
 pub use files::{Amount, BlobFiles, Durability, IngestFile};
 pub use images::{ImageStore, StoredImage, check_name};
 pub use live::LiveFile;

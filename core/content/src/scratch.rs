@@ -13,7 +13,7 @@ use longshore_oci::{Context, Result};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::descend::remove_tree;
-use crate::entry::{is_still, lock_file, sync_directory};
+use crate::entry::{directory_of, is_still, lock_file, sync_directory};
 
 /// The prefix of every temporary name.
 pub const SCRATCH_PREFIX: &str = ".longshore-tmp-";
@@ -74,7 +74,7 @@ impl MadeDirectories {
         let make = || -> io::Result<()> {
             fs::DirBuilder::new().recursive(true).mode(mode).create(directory)?;
             for made in missing.0.iter().rev() {
-                sync_directory(parent(made))?;
+                sync_directory(directory_of(made))?;
             }
             Ok(())
         };
@@ -138,7 +138,7 @@ impl ScratchFile {
             }
             self.file.as_file().sync_all()?;
             self.file.persist(destination)?;
-            sync_directory(parent(destination))
+            sync_directory(directory_of(destination))
         };
         persist().attempt(|| format!("cannot write {}", destination.display()))
     }
@@ -222,14 +222,10 @@ impl ScratchDirectory {
             sync_directory(&self.path)?;
             fs::rename(&self.path, destination)?;
             self.path = PathBuf::new();
-            sync_directory(parent(destination))
+            sync_directory(directory_of(destination))
         };
         persist().attempt(|| format!("cannot create {}", destination.display()))
     }
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Locks what was just made. `AlreadyExists`, which means "choose another name", if a collector took

@@ -9,7 +9,7 @@ use longshore_content::Work;
 use longshore_oci::{Platform, Result};
 
 use crate::image::take_apart;
-use crate::result::{Artifact, Built, Image, ImageContent};
+use crate::result::{Image, ImageContent};
 
 /// Makes one list of images of what the sources gave.
 ///
@@ -39,7 +39,7 @@ pub fn compose(
             image.content = ImageContent::Built(take_apart(existing, work)?);
         }
         if let ImageContent::Built(built) = &mut image.content {
-            for artifact in artifacts_mut(built) {
+            for artifact in built.artifacts_mut() {
                 edits.apply(artifact)?;
             }
         }
@@ -53,11 +53,4 @@ pub fn compose(
 /// [`NotFound`](longshore_oci::ErrorKind::NotFound) if the image has no such platform, with those that it has.
 pub(crate) fn select_platform(image: &mut Image, platform: &Platform, work: &Work) -> Result<()> {
     platforms::select(image, std::slice::from_ref(platform), false, work)
-}
-
-fn artifacts_mut(built: &mut Built) -> Vec<&mut Artifact> {
-    match built {
-        Built::Single(artifact) => vec![artifact],
-        Built::Platforms(platforms) => platforms.values_mut().collect(),
-    }
 }

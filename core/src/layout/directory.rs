@@ -7,7 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use longshore_content::{MadeDirectories, ScratchDirectory, ScratchFile, copy, remove_leftovers, sync_directory};
+use longshore_content::{
+    MadeDirectories, ScratchDirectory, ScratchFile, copy, directory_of, remove_leftovers, sync_directory,
+};
 use longshore_oci::{Context, Descriptor, Digest, Error, Index, MANIFEST_LIMIT, Result, json, parse_layout_index};
 
 use super::lock::IndexLock;
@@ -89,8 +91,7 @@ impl LayoutDirectory {
 
     /// Returns a directory on the file system of the layout: itself, or what it will be made in.
     fn staging_place(&self) -> Result<(PathBuf, MadeDirectories)> {
-        let parent = self.root.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
+        let parent = directory_of(&self.root);
         if self.root.is_dir() {
             // A run that made the layout and died may have left its blobs there.
             remove_leftovers(parent);

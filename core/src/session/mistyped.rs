@@ -3,9 +3,10 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use longshore_content::directory_of;
 use longshore_oci::{Error, Result};
 
-use super::targets::{existing, parent};
+use super::targets::existing;
 use crate::options::nearest;
 
 /// Names of directories that are looked at for what was meant.
@@ -23,7 +24,7 @@ pub fn check_parent(path: &Path) -> Result<()> {
         return Err(refuse("`~` is not your home directory here: the shell left it as it is".to_owned())
             .with_hint(format!("write {}", home.display())));
     }
-    let directory = parent(path);
+    let directory = directory_of(path);
     match directory.metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let hint = match meant(path, directory) {

@@ -13,7 +13,7 @@ use longshore_oci::{Error, Result};
 use super::Store;
 use super::targets::Target;
 use crate::layer::{DirSource, Layer, LayerSource};
-use crate::result::{Artifact, BuildResult, Built, ImageContent};
+use crate::result::{BuildResult, ImageContent};
 use crate::tree::Patterns;
 
 /// Refuses an output inside an exported directory, whose contents would depend on the progress of the output.
@@ -53,7 +53,11 @@ pub(super) fn without_store<'r>(
     progress.warn(format!("skipped {}: it is the store of this run", place.display()));
     let mut result = result.clone();
     let mut changed: HashMap<usize, Arc<Layer>> = HashMap::new();
-    for artifact in artifacts_mut(&mut result) {
+    let built = result.images.iter_mut().filter_map(|image| match &mut image.content {
+        ImageContent::Built(built) => Some(built),
+        ImageContent::Existing(_) => None,
+    });
+    for artifact in built.flat_map(|built| built.artifacts_mut()) {
         for layer in &mut artifact.layers {
             // Platforms share layers, and a layer is known by its address.
             let key = Arc::as_ptr(layer) as usize;
@@ -83,16 +87,6 @@ fn without(layer: &Arc<Layer>, store: &Path) -> Result<Arc<Layer>> {
     let mut source = source.clone();
     source.rules.excludes.exclude_path(within.as_os_str().as_bytes());
     Ok(Arc::new(Layer { source: LayerSource::Dir(source), history: layer.history.clone() }))
-}
-
-fn artifacts_mut(result: &mut BuildResult) -> impl Iterator<Item = &mut Artifact> {
-    result.images.iter_mut().flat_map(|image| -> Vec<&mut Artifact> {
-        match &mut image.content {
-            ImageContent::Built(Built::Single(artifact)) => vec![artifact],
-            ImageContent::Built(Built::Platforms(platforms)) => platforms.values_mut().collect(),
-            ImageContent::Existing(_) => Vec::new(),
-        }
-    })
 }
 
 fn directories(result: &BuildResult) -> impl Iterator<Item = &DirSource> {

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_content::ImageStore;
+use longshore_content::{ImageStore, directory_of};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 use rustix::fs::{Access, FileType, OFlags, access, fcntl_getfl, fstat, makedev};
 
@@ -94,9 +94,9 @@ impl Target {
         match self {
             // A pipe or a device is written as it is.
             Self::File(path) if path.metadata().is_ok_and(|found| !found.is_file()) => None,
-            Self::File(_) => Some(parent(&place).to_owned()),
+            Self::File(_) => Some(directory_of(&place).to_owned()),
             _ if place.is_dir() => Some(place),
-            _ => Some(parent(&place).to_owned()),
+            _ => Some(directory_of(&place).to_owned()),
         }
     }
 
@@ -104,7 +104,9 @@ impl Target {
     pub(super) fn neighbour(&self) -> Option<PathBuf> {
         match self {
             Self::None | Self::ImageStore | Self::Stdout => None,
-            Self::File(path) => path.metadata().map_or(true, |found| found.is_file()).then(|| existing(parent(path))),
+            Self::File(path) => {
+                path.metadata().map_or(true, |found| found.is_file()).then(|| existing(directory_of(path)))
+            }
             Self::Layout(path) | Self::Directory(path) => Some(existing(path)),
         }
     }
@@ -152,7 +154,7 @@ pub(super) fn check_together<'a>(targets: impl Iterator<Item = &'a Target>) -> R
 pub(super) fn check_parents<'a>(targets: impl Iterator<Item = &'a Target> + Clone) -> Result<()> {
     let is_made = |path: &Path| {
         let is_parent = |target: &Target| match target {
-            Target::Layout(made) | Target::Directory(made) => made == parent(path),
+            Target::Layout(made) | Target::Directory(made) => made == directory_of(path),
             _ => false,
         };
         targets.clone().any(is_parent)
@@ -191,7 +193,7 @@ fn check_file(path: &Path) -> Result<()> {
         Ok(found) if found.is_dir() => Err(Error::option(format!("destination {} is a directory", path.display()))),
         // What is no regular file is written in place.
         Ok(found) if !found.is_file() => check_writable(path, path),
-        _ => check_writable(&existing(parent(path)), path),
+        _ => check_writable(&existing(directory_of(path)), path),
     }
 }
 
@@ -248,10 +250,6 @@ fn is_stdout_open() -> bool {
         OFlags::RDWR => !is_null,
         _ => true,
     }
-}
-
-pub(super) fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The nearest directory above `path`, or `path` itself, that exists.

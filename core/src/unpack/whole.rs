@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use longshore_content::{MadeDirectories, ScratchDirectory, Work, is_root, is_scratch, remove_leftovers};
+use longshore_content::{MadeDirectories, ScratchDirectory, Work, directory_of, is_root, is_scratch, remove_leftovers};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 
 use super::attributes::Writer;
@@ -43,7 +43,7 @@ pub fn unpack(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> {
 
 /// The directory is made beside `to`, and renamed when it is complete.
 fn unpack_to_missing(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> {
-    let parent = parent(to);
+    let parent = directory_of(to);
     let made = MadeDirectories::make(parent)?;
     let staging = ScratchDirectory::new_in(parent)?;
     // Not within the other one: an ordinary user cannot move a read-only directory to another parent.
@@ -121,7 +121,7 @@ fn destination(to: &Path) -> Result<Destination> {
         Ok(_) => {
             let path = to.canonicalize().attempt(|| format!("cannot unpack to {}", to.display()))?;
             // A run that made it may have left its staging directory.
-            remove_leftovers(parent(&path));
+            remove_leftovers(directory_of(&path));
             take_out_leftovers(&path);
             let mut entries = fs::read_dir(&path).attempt(|| format!("cannot unpack to {}", to.display()))?;
             if entries.any(|entry| entry.map_or(true, |entry| !is_scratch(&entry.file_name()))) {
@@ -143,8 +143,4 @@ fn destination(to: &Path) -> Result<Destination> {
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => refuse("it is not a directory"),
         Err(error) => Err(error).attempt(|| format!("cannot unpack to {}", to.display())),
     }
-}
-
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

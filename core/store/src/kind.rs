@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use longshore_content::{ImageStore, StoreInfo, StoreKind};
+use longshore_content::{ImageStore, StoreInfo, StoreKind, directory_of};
 use longshore_oci::{Context, Error, Result};
 
 use crate::embedded::EmbeddedStore;
@@ -47,8 +47,8 @@ fn check(value: &OsStr) -> Result<()> {
         let hint = format!("write $HOME, or ./{} for a directory of that name", path.display());
         return Err(error.with_hint(hint)).attempt(cannot_open);
     }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent.filter(|parent| !may_be_directory(parent)) {
+    let parent = directory_of(path);
+    if !may_be_directory(parent) {
         let error = Error::option(format!("directory {} does not exist", parent.display()));
         return Err(error.with_hint("create it, if the path is right")).attempt(cannot_open);
     }

@@ -76,8 +76,8 @@ fn octal(digits: &[u8]) -> Option<u8> {
     u8::try_from(value).ok().filter(|_| is_octal)
 }
 
-/// In `lowerdir=` whoever mounts puts a backslash before a colon, a comma or a backslash, and once more for a program
-/// that parses options. Without any, all these spellings of a path are one.
+/// Removes all backslashes. The value of `lowerdir=` escapes colons, commas and backslashes with a backslash, once for
+/// the kernel and once more for programs that parse options. Without backslashes, all spellings of a path are equal.
 fn without_backslashes(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(|byte| *byte != b'\\').collect()
 }

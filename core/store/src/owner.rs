@@ -14,11 +14,11 @@ use crate::schema::{self, APPLICATION_ID, Tables, VERSION};
 pub(crate) enum Owner {
     /// An image store.
     Store,
-    /// Nobody yet: it has no tables.
-    Nobody,
+    /// No program yet: it has no tables.
+    Unclaimed,
     /// Another program.
     Other,
-    /// Nobody can say: it is no database.
+    /// Not known: the file is not a database.
     Unknown,
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn owner(path: &Path) -> Result<Owner> {
     let read = File::open(path).and_then(|file| file.take(HEADER as u64).read_to_end(&mut header));
     read.attempt(|| format!("cannot read {}", path.display()))?;
     if header.is_empty() {
-        return Ok(Owner::Nobody);
+        return Ok(Owner::Unclaimed);
     }
     if header.len() < HEADER || !header.starts_with(MAGIC) {
         return Ok(Owner::Unknown);
@@ -73,7 +73,7 @@ fn by_tables(path: &Path) -> Result<Owner> {
         tables = schema::tables(&replayed.connection).unwrap_or(Tables::Others);
     }
     Ok(match tables {
-        Tables::Missing => Owner::Nobody,
+        Tables::Missing => Owner::Unclaimed,
         Tables::Ours => Owner::Store,
         Tables::Others => Owner::Other,
     })

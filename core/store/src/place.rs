@@ -55,7 +55,7 @@ pub(crate) fn look(root: &Path) -> Result<Place> {
                     let is_read_only = is_read_only(root)? || is_read_only(&database)?;
                     Ok(if is_read_only { Place::ReadOnlyStore } else { Place::Store })
                 }
-                Owner::Nobody => check_vacant(root).map(|()| Place::Vacant),
+                Owner::Unclaimed => check_vacant(root).map(|()| Place::Vacant),
                 Owner::Unknown if is_made(root) => Err(damaged("store.db is not a database")),
                 Owner::Other | Owner::Unknown => Err(foreign(root)),
             }

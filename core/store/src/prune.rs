@@ -94,7 +94,7 @@ impl EmbeddedStore {
     }
 
     /// On a disk without room for any change of the database, removes the files of blobs that nothing reaches, and leaves
-    /// their rows: a blob without a file is not there. Returns which.
+    /// their rows: a blob without a file does not exist. Returns the removed blobs.
     fn remove_loose_files(&self, options: &PruneOptions) -> Result<Vec<(Digest, u64)>> {
         let removed = self.inner.database.read_alone(|transaction| {
             let loose = loose(transaction)?.into_iter().filter(|blob| options.keep == 0 || !blob.is_made);

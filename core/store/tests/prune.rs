@@ -103,7 +103,7 @@ fn a_dry_run_says_what_would_go_and_removes_nothing() {
     assert_eq!(count(&store), 0);
 }
 
-/// Written, found and reused through a view: each stays until the view is dropped, whoever prunes.
+/// Blobs written, found or reused through a view stay until the view is dropped, even if another process prunes.
 #[test]
 fn what_a_run_uses_stays_until_it_ends() {
     let place = tempfile::tempdir().unwrap();

@@ -6,6 +6,7 @@
 //!   implementation.
 //! - [`validate`] checks what an exporter wrote, with readers of its own.
 //! - [`docker`] writes data roots of dockerd.
+//! - [`Warnings`] keeps the warnings of a run.
 //! - [`faults`] are inputs and outputs that fail when told to.
 //!
 //! It is test support: whatever cannot be set up panics and says what it was.
@@ -17,3 +18,6 @@ pub mod faults;
 pub mod registry;
 pub mod sample;
 pub mod validate;
+mod warnings;
+
+pub use warnings::Warnings;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use longshore_core::compression::{Algorithm, Encoding};
-use longshore_core::content::{Event, MemoryStore, Progress, ProgressSink, Work};
+use longshore_core::content::{MemoryStore, Work};
 use longshore_core::image::{Detail, Graph, Inspection, inspect, layers_for, take_apart, verbatim, verify};
 use longshore_core::oci::{Descriptor, Digest, MediaType, Platform};
 use longshore_core::{Built, ErrorKind, Existing};
+use longshore_testkit::Warnings;
 use longshore_testkit::sample::{TarOptions, tar_bytes};
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 const AMD64: &str = r#"{"architecture":"amd64","os":"linux"}"#;
@@ -312,17 +312,6 @@ fn references_to_one_digest_that_contradict_each_other_are_problems() {
     }
 }
 
-#[derive(Default)]
-struct Warnings(Mutex<Vec<String>>);
-
-impl ProgressSink for Warnings {
-    fn send(&self, event: Event) {
-        if let Event::Warning { message } = event {
-            self.0.lock().push(message);
-        }
-    }
-}
-
 /// One of two images for a platform was dropped without a word, the first one.
 #[test]
 fn what_cannot_be_kept_when_an_image_is_taken_apart_is_said() {
@@ -338,13 +327,12 @@ fn what_cannot_be_kept_when_an_image_is_taken_apart_is_said() {
     let annotated = json!({"schemaVersion": 2, "manifests": manifests, "annotations": {"a": "b"}}).to_string();
     let below = store.put(MediaType::INDEX, annotated.as_bytes());
     let image = index(store, std::slice::from_ref(&below));
-    let warnings = Arc::new(Warnings::default());
-    let work = Work::default().with_progress(Progress::new(warnings.clone()));
+    let (work, warnings) = Warnings::listen();
     let Built::Platforms(platforms) = take_apart(&image, &work).unwrap() else { panic!("it has an index") };
     assert_eq!(platforms.len(), 1);
     assert_eq!(platforms[0].config.to_bytes().unwrap().windows(3).filter(|text| text == b"one").count(), 1);
     let root = image.root.digest.to_string();
-    let said = warnings.0.lock().iter().map(|line| line.strip_prefix(&root).unwrap().to_owned()).collect::<Vec<_>>();
+    let said = warnings.messages().iter().map(|line| line.strip_prefix(&root).unwrap().to_owned()).collect::<Vec<_>>();
     let expected = [
         format!(": the annotations of index {} are left out", below.digest),
         format!(": skipped manifest {}: not found", missing.digest),

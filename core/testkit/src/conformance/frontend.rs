@@ -86,8 +86,11 @@ impl Place {
     }
 
     fn build(&self, source: &Source, work: Work) -> Result<Vec<Image>, Error> {
-        let images = self.images.clone();
-        let cx = FrontendContext::new(&self.frontends, work).with_images(move || Ok(images.clone()));
+        let cx = FrontendContext::new(&self.frontends, work);
+        let cx = match self.images.clone() {
+            Some(images) => cx.with_images(move || Ok(images.clone())),
+            None => cx,
+        };
         self.frontends.resolve(source).expect("the options of the suite's caller are good").build(&cx)
     }
 

@@ -236,7 +236,7 @@ impl DockerRoot {
     }
 }
 
-/// Returns the short name of a layer: 26 characters of base 32, so that many fit to the options of a mount.
+/// Returns the short name of a layer: 26 characters of base 32, so that many fit into the options of a mount.
 fn link(cache_id: &str) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let digits = Digest::of(cache_id.as_bytes()).hex().to_owned();

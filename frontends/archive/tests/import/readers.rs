@@ -1,49 +1,32 @@
 //! `import` reads a pipe and `docker-archive:` a file: both accept the same archives and find the same images.
 
-use std::sync::{Arc, Mutex};
-
-use longshore_core::content::{Event, MemoryStore, Progress, ProgressSink};
+use longshore_core::content::MemoryStore;
 use longshore_core::image::take_apart;
 use longshore_core::oci::{Descriptor, Digest, ImageConfig, Index, Manifest, MediaType, Platform, json};
 use longshore_core::{FrontendContext, FrontendRegistry, ImageContent, Result, Source, Work};
 use longshore_frontend_archive::{ArchiveFrontend, Import, Imported};
+use longshore_testkit::Warnings;
 use longshore_testkit::sample::{ExistingOptions, TarOptions, tar_bytes};
 
 use super::{Files, NAME, docker, existing, layout, replaced, tar, with, with_links, without};
 
-#[derive(Debug, Default)]
-struct Warnings(Mutex<Vec<String>>);
-
-impl ProgressSink for Warnings {
-    fn send(&self, event: Event) {
-        if let Event::Warning { message } = event {
-            self.0.lock().unwrap().push(message);
-        }
-    }
-}
-
 /// The roots of the images that were read, their names, and the warnings.
 type Read = (Vec<Digest>, Vec<String>, Vec<String>);
 
-fn watched() -> (Arc<Warnings>, Work) {
-    let warnings = Arc::new(Warnings::default());
-    (warnings.clone(), Work::default().with_progress(Progress::new(warnings)))
-}
-
 fn imported(archive: &[u8]) -> Result<Read> {
-    let (warnings, work) = watched();
+    let (work, warnings) = Warnings::listen();
     let imported = Import { store: &MemoryStore::default(), name: None, work: &work }.archive(archive)?;
     let mut roots: Vec<Digest> = imported.iter().map(|imported| imported.image.root.digest.clone()).collect();
     roots.dedup();
     let names = imported.iter().map(|imported: &Imported| imported.name.to_string()).collect();
-    Ok((roots, names, warnings.0.lock().unwrap().clone()))
+    Ok((roots, names, warnings.messages()))
 }
 
 fn exported(scheme: &str, archive: &[u8]) -> Result<Read> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.tar");
     std::fs::write(&path, archive).unwrap();
-    let (warnings, work) = watched();
+    let (work, warnings) = Warnings::listen();
     let frontends = FrontendRegistry::default().with(ArchiveFrontend);
     let source = Source::new(scheme, path.to_str().unwrap());
     let images = frontends.resolve(&source)?.build(&FrontendContext::new(&frontends, work.clone()))?;
@@ -56,7 +39,7 @@ fn exported(scheme: &str, archive: &[u8]) -> Result<Read> {
         ImageContent::Built(_) => unreachable!("the images of an archive exist"),
     };
     let roots = images.into_iter().map(|image| root(image.content)).collect();
-    Ok((roots, names, warnings.0.lock().unwrap().clone()))
+    Ok((roots, names, warnings.messages()))
 }
 
 fn both(archive: &[u8]) -> [Result<Read>; 2] {

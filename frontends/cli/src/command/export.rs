@@ -9,7 +9,6 @@ use longshore_core::{
     BuildResult, Epoch, Error, ErrorKind, ExporterRegistry, FrontendRegistry, OutputSpec, Plan, Progress,
     ResolvedSession, Session, Store,
 };
-
 use longshore_distribution::Client;
 
 use super::{edits, meant, sources, work, written};

@@ -37,12 +37,12 @@ pub(crate) fn save(
     let (display, work) = work::begin(args.progress, None)?;
     // As docker save does: whoever may read an image need not be everybody.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    let sources = args.names.iter().map(|name| source(args, name, frontends)).collect::<Result<Vec<_>, _>>()?;
+    let from = source(args, frontends)?;
+    let resolve = |name: &String| frontends.resolve(&from.clone().with_reference(name));
+    let sources = args.names.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
     let cx = sources::context(frontends, root, &work);
     let images = open(&sources, &cx).map_err(|error| match error.kind() {
-        ErrorKind::NotFound if Source::parse(&args.from).is_ok_and(|from| from.scheme == "image") => {
-            error.with_hint(ELSEWHERE)
-        }
+        ErrorKind::NotFound if from.scheme == "image" => error.with_hint(ELSEWHERE),
         _ => error,
     })?;
     let platforms: Vec<_> = args.platform.clone().into_iter().collect();
@@ -66,21 +66,21 @@ fn dest(args: &SaveArgs) -> Dest {
     }
 }
 
-/// Returns the source of one NAME. A name without a tag stands for all tags of it, where the scheme knows tags.
-fn source(args: &SaveArgs, name: &str, frontends: &FrontendRegistry) -> Result<Box<dyn FrontendInstance>, Error> {
+/// Returns the source that NAMEs select from. A name without a tag stands for all tags of it, where the scheme knows
+/// tags.
+fn source(args: &SaveArgs, frontends: &FrontendRegistry) -> Result<Source, Error> {
     const ALL_TAGS: &str = "all-tags";
-    let from = Source::parse(&args.from)?;
+    let mut from = Source::parse(&args.from)?;
     let info = frontends.info(&from.scheme)?;
     if !info.selects {
         return Err(Error::option(format!("a source `{}:` has no NAMEs to select", info.scheme))
             .with_hint("longshore export writes it, with -o type=docker,dest=FILE"));
     }
-    let mut source = from.with_reference(name);
     if info.has_option(ALL_TAGS) {
-        // One that the user gave counts.
-        source.attrs.insert(ALL_TAGS, "true", None);
+        // An explicit option wins.
+        from.attrs.insert(ALL_TAGS, "true", None);
     }
-    frontends.resolve(&source)
+    Ok(from)
 }
 
 /// Returns the images that are named, each once, with all names that it was asked for by.
@@ -117,5 +117,5 @@ fn output(args: &SaveArgs, images: &[Image]) -> OutputSpec {
     if let Some(platform) = &args.platform {
         attrs.insert("platform", platform.to_string(), None);
     }
-    OutputSpec::new("docker".to_owned()).with_dest(Some(dest(args))).with_attrs(attrs)
+    OutputSpec::new("docker").with_dest(Some(dest(args))).with_attrs(attrs)
 }

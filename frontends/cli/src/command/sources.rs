@@ -130,5 +130,5 @@ pub(super) fn build(sources: &[Requested], cx: &FrontendContext<'_>) -> Result<V
 /// Returns the context for frontends: images are read from the store of `root`, if it exists.
 pub(super) fn context<'a>(frontends: &'a FrontendRegistry, root: &StoreRoot, work: &Work) -> FrontendContext<'a> {
     let root = root.clone();
-    FrontendContext::new(frontends, work.clone()).with_images(move || root.existing().map(Some))
+    FrontendContext::new(frontends, work.clone()).with_images(move || root.existing())
 }

@@ -12,12 +12,11 @@ mod tolerant;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 use longshore_core::layer::{Layer, LayerSource, TarSource};
 use longshore_core::{
-    Artifact, BuildResult, Built, Error, ErrorKind, Event, ExporterRegistry, FrontendContext, FrontendRegistry, Image,
-    ImageContent, OutputSpec, Progress, ProgressSink, Response, Result, Session, Source, Store, Work,
+    Artifact, BuildResult, Built, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendRegistry, Image,
+    ImageContent, OutputSpec, Response, Result, Session, Source, Store, Work,
 };
 use longshore_exporter_oci::OciExporter;
 use longshore_frontend_docker_graph::DockerGraphFrontend;
@@ -140,22 +139,4 @@ fn assert_error(error: &Error, kind: ErrorKind, words: &str, hint: &str) {
     let found = error.with_causes();
     assert!(error.kind() == kind && found.contains(words), "{:?}, {found}; not {kind:?}, {words}", error.kind());
     assert!(error.hint().unwrap_or("").contains(hint), "{:?}, not {hint}", error.hint());
-}
-
-/// Keeps warnings.
-#[derive(Default)]
-struct Warnings(Mutex<Vec<String>>);
-
-impl ProgressSink for Warnings {
-    fn send(&self, event: Event) {
-        if let Event::Warning { message } = event {
-            self.0.lock().unwrap().push(message);
-        }
-    }
-}
-
-/// Work that reports, and the warnings that it reports.
-fn listening() -> (Work, Arc<Warnings>) {
-    let warnings = Arc::new(Warnings::default());
-    (Work::default().with_progress(Progress::new(warnings.clone())), warnings)
 }

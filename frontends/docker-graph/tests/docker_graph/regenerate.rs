@@ -7,10 +7,11 @@ use longshore_core::image::as_existing;
 use longshore_core::layer::LayerSource;
 use longshore_core::oci::{Digest, ImageConfig, json};
 use longshore_core::{ErrorKind, ImageContent, Store};
+use longshore_testkit::Warnings;
 use longshore_testkit::docker::GraphDriver;
 use longshore_testkit::validate;
 
-use super::{Data, artifact, assert_error, export, layers, listening};
+use super::{Data, artifact, assert_error, export, layers};
 
 #[test]
 fn without_tar_split_it_must_be_asked_for() {
@@ -34,10 +35,10 @@ fn layers_are_made_anew() {
         for options in ["compression=uncompressed", "compression=gzip"] {
             let (data, image) = Data::with_image(driver);
             fs::remove_file(data.layer(&image, 1).join("tar-split.json.gz")).unwrap();
-            let (work, warnings) = listening();
+            let (work, warnings) = Warnings::listen();
             let images = data.open_in(":app:1,regenerate=true", work).unwrap();
             let expected = format!("image {}: layers are rebuilt, so its ID changes", image.id);
-            assert_eq!(*warnings.0.lock().unwrap(), [expected]);
+            assert_eq!(warnings.messages(), [expected]);
             let ImageContent::Built(built) = &images[0].content else { panic!("it is being made") };
             assert!(as_existing(built).unwrap().is_none(), "nobody knows its digest yet");
             let sources = artifact(&images[0]).layers.iter().map(|layer| matches!(layer.source, LayerSource::Dir(_)));

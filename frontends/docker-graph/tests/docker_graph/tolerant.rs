@@ -4,10 +4,11 @@ use std::fs;
 
 use longshore_core::archive::{Entry, Reader, Writer};
 use longshore_core::{DOCKER_PARENT, ErrorKind, Store, Work};
+use longshore_testkit::Warnings;
 use longshore_testkit::docker::{DockerRoot, GraphDriver};
 use longshore_testkit::validate;
 
-use super::{Data, artifact, assert_error, export, listening, read};
+use super::{Data, artifact, assert_error, export, read};
 
 /// The name of its first file is how a layer begins; bzip2 begins with `BZh`, too.
 #[test]
@@ -31,10 +32,10 @@ fn names_that_are_none_are_left_out_with_a_warning() {
     let (data, image) = Data::with_image(GraphDriver::Overlay2);
     let document = serde_json::json!({"Repositories": {"App": {"App:1": image.id}, "app": {"app:1": image.id}}});
     fs::write(data.root.repositories_path(), document.to_string()).unwrap();
-    let (work, warnings) = listening();
+    let (work, warnings) = Warnings::listen();
     let images = data.open_in("", work).unwrap();
     assert_eq!(images[0].names.len(), 1);
-    assert_eq!(*warnings.0.lock().unwrap(), ["skipped `App:1`: not an image name"]);
+    assert_eq!(warnings.messages(), ["skipped `App:1`: not an image name"]);
 }
 
 #[test]
@@ -43,10 +44,10 @@ fn a_parent_that_is_none_is_a_warning() {
     let directory = data.path().join("image/overlay2/imagedb/metadata/sha256").join(image.id.hex());
     fs::create_dir_all(&directory).unwrap();
     fs::write(directory.join("parent"), "garbage").unwrap();
-    let (work, warnings) = listening();
+    let (work, warnings) = Warnings::listen();
     let images = data.open_in(":app:1", work).unwrap();
     assert!(!images[0].metadata.contains_key(DOCKER_PARENT));
-    assert!(warnings.0.lock().unwrap()[0].contains("parent"));
+    assert!(warnings.messages()[0].contains("parent"));
 }
 
 /// The manifest of that digest is not kept, and what is made has another one.

@@ -3,13 +3,11 @@
 mod index;
 mod table;
 
-use std::sync::Arc;
-
-use longshore_core::content::{Event, Progress, ProgressSink, Work};
+use longshore_core::content::Work;
 use longshore_core::oci::Digest;
 use longshore_core::{ErrorKind, Existing, Result};
-use parking_lot::Mutex;
 
+use crate::Warnings;
 use crate::causes::full;
 use index::{Node, build};
 pub use table::PLATFORM_CASES;
@@ -49,10 +47,9 @@ pub fn platform_picker(pick: PickPlatform<'_>) {
 
 fn check(case: &PlatformCase, pick: PickPlatform<'_>) {
     let (image, configs) = build(case.index);
-    let warnings = Arc::new(Warnings::default());
-    let work = Work::default().with_progress(Progress::new(warnings.clone()));
+    let (work, warnings) = Warnings::listen();
     let picked = pick(&image, case.wanted, &work);
-    let warnings = warnings.0.lock();
+    let warnings = warnings.messages();
     let warned: Vec<&String> = warnings.iter().filter(|warning| warning.contains("using the first")).collect();
     let name = |digest: &Digest| configs.iter().find(|(_, known)| known == digest).map(|(name, _)| *name);
     match (case.expected, picked) {
@@ -71,16 +68,5 @@ fn check(case: &PlatformCase, pick: PickPlatform<'_>) {
         }
         (expected, Ok(digest)) => panic!("expected {expected:?}, chosen is {:?}", name(&digest)),
         (expected, Err(error)) => panic!("expected {expected:?}: {}", full(&error)),
-    }
-}
-
-#[derive(Default)]
-struct Warnings(Mutex<Vec<String>>);
-
-impl ProgressSink for Warnings {
-    fn send(&self, event: Event) {
-        if let Event::Warning { message } = event {
-            self.0.lock().push(message);
-        }
     }
 }
