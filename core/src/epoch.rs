@@ -9,13 +9,18 @@ use longshore_oci::{Error, Result};
 use crate::options::Value;
 
 /// A time in whole seconds since 1970 (reproducible-builds.org, "SOURCE_DATE_EPOCH").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(Timestamp);
 
 impl Epoch {
     /// Returns the time.
     pub fn time(self) -> Timestamp {
         self.0
+    }
+
+    /// Returns the time in seconds since 1970.
+    pub fn seconds(self) -> i64 {
+        self.0.as_second()
     }
 }
 

@@ -5,6 +5,7 @@
 //! `docs/architecture.md` is the map.
 
 pub mod archive;
+pub mod attestation;
 mod bundle;
 pub mod compose;
 pub mod compression;
@@ -42,7 +43,7 @@ pub use longshore_content::{
 };
 pub use longshore_oci::{Context, Error, ErrorKind, Result};
 pub use output::{Dest, OutputSpec};
-pub use result::{Artifact, BuildResult, Built, DOCKER_PARENT, Existing, Image, ImageContent};
+pub use result::{Artifact, BuildResult, Built, DOCKER_PARENT, Existing, Image, ImageContent, SOURCE_DATE_EPOCH};
 pub use session::{ExportFailure, Plan, ResolvedSession, Session, Store, check_parent, check_stdout};
 pub use sink::{Destination, FileSink, Filled, Output};
 pub use source::{Source, split_reference};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use longshore_content::Provider;
-use longshore_oci::{Descriptor, ImageConfig, ImageName, Platform};
+use longshore_oci::{Context, Descriptor, Digest, Error, ImageConfig, ImageName, Platform, Result};
 
+use crate::attestation::Attestation;
 use crate::epoch::Epoch;
 use crate::layer::Layer;
 
@@ -28,12 +29,22 @@ pub struct Image {
     pub names: Vec<ImageName>,
     /// What it is.
     pub content: ImageContent,
-    /// Metadata for exporters, not interpreted by core.
+    /// Metadata for exporters; of it core reads [`SOURCE_DATE_EPOCH`].
     pub metadata: IndexMap<String, Vec<u8>>,
+    /// Annotations of its index, if it becomes one.
+    pub index_annotations: BTreeMap<String, String>,
+    /// Annotations of the descriptor of its index, where one is kept: in a layout or an image store.
+    pub index_descriptor_annotations: BTreeMap<String, String>,
+    /// Statements about it, which its index lists. They make an index of an image for one platform.
+    pub attestations: Vec<Attestation>,
 }
 
 /// The key in [`Image::metadata`] of the ID of the parent image, as recorded by Docker: `sha256:…`.
 pub const DOCKER_PARENT: &str = "docker.parent";
+
+/// The key in [`Image::metadata`] of the time in place of the clock, in seconds since 1970, as `BuildKit`'s frontends
+/// set it; `/PLATFORM` at its end makes it that of one platform.
+pub const SOURCE_DATE_EPOCH: &str = "source.date.epoch";
 
 /// The content of an image: built or existing.
 #[derive(Debug, Clone)]
@@ -59,12 +70,15 @@ pub enum Built {
 pub struct Artifact {
     /// Its layers, the base first.
     pub layers: Vec<Arc<Layer>>,
-    /// Its configuration. Core fills in the layers, their missing history, and the creation time.
+    /// Its configuration. Core fills in the layers, their missing history, and the creation time; an empty one stands
+    /// for the default configuration for this machine.
     pub config: ImageConfig,
     /// The configuration of the base image, whose history is kept unchanged.
     pub base: Option<ImageConfig>,
     /// Annotations of its manifest.
     pub annotations: BTreeMap<String, String>,
+    /// Annotations of the descriptor of its manifest, in the index that lists it.
+    pub descriptor_annotations: BTreeMap<String, String>,
 }
 
 /// An existing image: a manifest, an index, or any other graph of descriptors.
@@ -90,12 +104,53 @@ impl BuildResult {
     pub fn with_epoch(self, epoch: Option<Epoch>) -> Self {
         Self { epoch, ..self }
     }
+
+    /// Returns the epoch of one artifact of an image of this result: from the metadata of the image, under
+    /// [`SOURCE_DATE_EPOCH`] with the platform or without, else that of the result.
+    ///
+    /// # Errors
+    /// Metadata that is no number of seconds.
+    pub fn epoch_of(&self, image: &Image, artifact: &Artifact) -> Result<Option<Epoch>> {
+        let of_platform = || -> Option<String> {
+            Some(format!("{SOURCE_DATE_EPOCH}/{}", artifact.effective_config().platform().ok()?))
+        };
+        let found = of_platform().and_then(|key| image.metadata.get(&key));
+        let Some(value) = found.or_else(|| image.metadata.get(SOURCE_DATE_EPOCH)) else { return Ok(self.epoch) };
+        let parsed = std::str::from_utf8(value).map_err(|_| Error::input("not text")).and_then(str::parse);
+        parsed.attempt(|| "invalid SOURCE_DATE_EPOCH from the frontend".to_owned()).map(Some)
+    }
 }
 
 impl Image {
     /// Creates an image without names.
     pub fn new(content: ImageContent) -> Self {
-        Self { names: Vec::new(), content, metadata: IndexMap::new() }
+        Self {
+            names: Vec::new(),
+            content,
+            metadata: IndexMap::new(),
+            index_annotations: BTreeMap::new(),
+            index_descriptor_annotations: BTreeMap::new(),
+            attestations: Vec::new(),
+        }
+    }
+
+    /// Adds a statement about it.
+    #[must_use]
+    pub fn with_attestation(mut self, attestation: Attestation) -> Self {
+        self.attestations.push(attestation);
+        self
+    }
+
+    /// Checks that each attestation is about one of `platforms`.
+    pub(crate) fn check_attestations(&self, platforms: &[Platform]) -> Result<()> {
+        let is_about_none = |statement: &&Attestation| !platforms.iter().any(|platform| statement.is_about(platform));
+        let Some(platform) = self.attestations.iter().find(is_about_none).and_then(|lost| lost.platform.as_ref())
+        else {
+            return Ok(());
+        };
+        let own: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+        Err(Error::option(format!("invalid attestation: no platform {platform} found in source"))
+            .with_hint(format!("the image is for {}", own.join(", "))))
     }
 
     /// Sets the names that it offers.
@@ -145,13 +200,25 @@ impl Built {
 impl Artifact {
     /// Creates an image of `layers` without a base.
     pub fn new(layers: Vec<Arc<Layer>>, config: ImageConfig) -> Self {
-        Self { layers, config, base: None, annotations: BTreeMap::new() }
+        Self { layers, config, base: None, annotations: BTreeMap::new(), descriptor_annotations: BTreeMap::new() }
     }
 
     /// Sets the configuration of the base image.
     #[must_use]
     pub fn with_base(self, base: ImageConfig) -> Self {
         Self { base: Some(base), ..self }
+    }
+
+    /// Returns its configuration; the [default one](ImageConfig::with_defaults) for this machine, if none was given.
+    pub(crate) fn effective_config(&self) -> ImageConfig {
+        if self.config.is_empty() { ImageConfig::with_defaults(&Platform::host()) } else { self.config.clone() }
+    }
+
+    /// Returns how many of its layers are those of its base image, which keep their bytes.
+    pub(crate) fn layers_of_base(&self) -> usize {
+        let base = self.base.as_ref().and_then(|base| base.diff_ids().ok()).unwrap_or_default();
+        let same = |(layer, diff_id): &(&Arc<Layer>, &Digest)| layer.diff_id() == Some(diff_id);
+        self.layers.iter().zip(&base).take_while(same).count()
     }
 
     /// Returns whether it is its base image, unchanged.

@@ -24,6 +24,8 @@ results=$place/results
 run() {
 	local which=$1 name=$2 binary=${!1}
 	shift 2
+	# What the run before left to write would count for this one.
+	sync
 	/usr/bin/time -f '%U %S %e %M' -o "$place/time" "$binary" "${@//\{\}/$place/$which}" >/dev/null 2>"$place/log" ||
 		{ cat "$place/log" >&2; exit 1; }
 	awk -v name="$name" -v which="$which" '{ printf "%s\t%s\t%.2f\t%s\t%s\n", name, which, $1 + $2, $3, $4 }' \

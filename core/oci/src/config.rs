@@ -26,6 +26,9 @@ pub struct ImageConfig {
     text: Option<Arc<[u8]>>,
 }
 
+/// Where programs are on any system but Windows.
+const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// One step in the history of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
@@ -65,6 +68,19 @@ impl ImageConfig {
         config
     }
 
+    /// Creates the configuration of an image about which only the platform is known, as `BuildKit` does: the usual
+    /// `PATH`, and the root as working directory.
+    pub fn with_defaults(platform: &Platform) -> Self {
+        let mut config = Self::new(platform);
+        let mut run = RunConfig::default();
+        if platform.os != "windows" {
+            run.set("Env", &[DEFAULT_PATH]);
+        }
+        run.set("WorkingDir", &"/");
+        config.set_run_config(&run);
+        config
+    }
+
     /// Reads a configuration.
     ///
     /// # Errors
@@ -101,6 +117,11 @@ impl ImageConfig {
             os_features: self.get("os.features")?.unwrap_or_default(),
             variant: self.get("variant")?,
         })
+    }
+
+    /// Returns whether it has no fields at all.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
     }
 
     /// Returns whether it has any platform fields.

@@ -51,6 +51,7 @@ impl Edits {
     }
 
     pub(super) fn apply(&self, artifact: &mut Artifact) -> Result<()> {
+        artifact.config = artifact.effective_config();
         if let Some(config) = &self.config {
             let platform = artifact.config.platform()?;
             if config.has_platform() && !config.platform()?.matches(&platform) {

@@ -8,7 +8,7 @@ pub use edits::{Edits, RunEdits};
 use longshore_content::Work;
 use longshore_oci::{Platform, Result};
 
-use crate::image::take_apart;
+use crate::image::take_apart_in_place;
 use crate::result::{Image, ImageContent};
 
 /// Makes one list of images of what the sources gave.
@@ -35,9 +35,7 @@ pub fn compose(
         if edits.is_empty() {
             continue;
         }
-        if let ImageContent::Existing(existing) = &image.content {
-            image.content = ImageContent::Built(take_apart(existing, work)?);
-        }
+        take_apart_in_place(image, work)?;
         if let ImageContent::Built(built) = &mut image.content {
             for artifact in built.artifacts_mut() {
                 edits.apply(artifact)?;

@@ -69,7 +69,7 @@ pub(super) fn select(image: &mut Image, wanted: &[Platform], one: bool, work: &W
 fn select_built(built: &mut Built, wanted: &[Platform]) -> Result<()> {
     match built {
         Built::Single(artifact) => {
-            let own = artifact.config.platform()?;
+            let own = artifact.effective_config().platform()?;
             let is_for = |wanted: &Platform| best_platform(wanted, [&own].into_iter()).map(drop);
             wanted.iter().try_for_each(|wanted| {
                 is_for(wanted).map_err(|error| {

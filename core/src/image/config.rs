@@ -17,7 +17,7 @@ pub(super) fn complete(
     epoch: Option<Epoch>,
     progress: &Progress,
 ) -> Result<ImageConfig> {
-    let mut config = artifact.config.clone();
+    let mut config = artifact.effective_config();
     // Fails here instead of when the image is run.
     config.platform()?;
     // An image keeps its ID, also one whose maker wrote no history, or no list of its layers where it has none.
@@ -25,13 +25,20 @@ pub(super) fn complete(
         return Ok(config);
     }
     config.set_diff_ids(layers.iter().map(|layer| layer.diff_id.clone()).collect());
-    config.set_history(&history(artifact, layers, epoch, progress)?);
+    let history = history(artifact, layers, epoch, progress)?;
+    config.set_history(&history);
     if let Some(created) = created(artifact, layers, epoch)? {
         config.set_created(created);
+    } else if config.created()?.is_none()
+        && let Some(last) = history.iter().rev().find_map(|step| step.created.as_deref())
+    {
+        config.set_created(longshore_oci::parse_time(last)?);
     }
     Ok(config)
 }
 
+/// Returns the history, with an entry for each layer and a time for each entry as far as there is one to be had, in
+/// the order of `BuildKit`'s rules.
 fn history(
     artifact: &Artifact,
     layers: &[PreparedLayer<'_>],
@@ -50,17 +57,39 @@ fn history(
     if listed > layers.len() {
         progress.warn(format!("the history lists {listed} layers, but there are {}", layers.len()));
     }
-    for (layer, prepared) in artifact.layers.iter().zip(layers).skip(listed) {
-        let time = prepared.newest.map(from_seconds).transpose()?;
-        let created = layer.history.created.clone().or_else(|| time.map(|time| time.to_string()));
-        history.push(History { created, ..layer.history.clone() });
+    let times = artifact.layers.iter().zip(layers).map(|(layer, prepared)| -> Result<Option<String>> {
+        let newest = prepared.newest.map(from_seconds).transpose()?;
+        Ok(layer.history.created.clone().or_else(|| newest.map(|time| time.to_string())))
+    });
+    let times: Vec<Option<String>> = times.collect::<Result<_>>()?;
+    for (layer, created) in artifact.layers.iter().zip(&times).skip(listed) {
+        history.push(History { created: created.clone(), ..layer.history.clone() });
     }
+    fill_in(&mut history, untouched, &times);
     if let Some(epoch) = epoch {
         for step in history.iter_mut().skip(untouched) {
             clamp(step, epoch)?;
         }
     }
     Ok(history)
+}
+
+/// Gives a time to each entry that has none, apart from the first `untouched`: that of its layer, of which `times` has
+/// one a layer, else the one before it; the first ones have that of the first entry after them.
+fn fill_in(history: &mut [History], untouched: usize, times: &[Option<String>]) {
+    let gap = history.iter().position(|step| step.created.is_none()).unwrap_or(history.len());
+    let after = history[gap..].iter().find_map(|step| step.created.clone());
+    let mut latest = after.or_else(|| history[..gap].last().and_then(|step| step.created.clone()));
+    let mut times = times.iter();
+    for (at, step) in history.iter_mut().enumerate() {
+        let of_layer = if step.empty_layer { None } else { times.next().cloned().flatten() };
+        if at >= untouched && step.created.is_none() {
+            step.created = of_layer.or_else(|| latest.clone());
+        }
+        if step.created.is_some() {
+            latest.clone_from(&step.created);
+        }
+    }
 }
 
 /// Sets the time of a step to the epoch where it has none or a later one.

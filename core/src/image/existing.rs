@@ -1,5 +1,6 @@
 //! An existing image, as layers and configurations.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -8,39 +9,64 @@ use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, History, Imag
 
 use super::{Graph, GraphEntry};
 use crate::layer::{BlobSource, Layer, LayerSource};
-use crate::result::{Artifact, Built, Existing};
+use crate::result::{Artifact, Built, Existing, Image, ImageContent};
 
 /// Takes an image apart, so that it can be reassembled with other layers or another configuration.
 ///
 /// Indexes within indexes become one. What cannot survive is skipped with a warning: attestations, artifacts and
-/// referrers, which refer to digests that change, and the annotations of an index. Of several images for one
+/// referrers, which refer to digests that change, and the annotations of indexes. Of several images for one
 /// platform the first is kept, and a warning names both.
 ///
 /// # Errors
 /// Documents that are missing or do not match their descriptors;
 /// [`Unsupported`](ErrorKind::Unsupported) for anything that is not an image.
 pub fn take_apart(existing: &Existing, work: &Work) -> Result<Built> {
+    let (built, annotations) = parts(existing, work)?;
+    if !annotations.is_empty() {
+        work.progress.warn(format!("{0}: the annotations of index {0} are left out", existing.root.digest));
+    }
+    Ok(built)
+}
+
+/// Replaces an existing image by its parts, as [`take_apart`], with the annotations of its index.
+pub(crate) fn take_apart_in_place(image: &mut Image, work: &Work) -> Result<()> {
+    if let ImageContent::Existing(existing) = &image.content {
+        let (built, annotations) = parts(existing, work)?;
+        image.content = ImageContent::Built(built);
+        let own = std::mem::replace(&mut image.index_annotations, annotations);
+        image.index_annotations.extend(own);
+    }
+    Ok(())
+}
+
+/// As [`take_apart`]; also returns the annotations of the root, if it is an index.
+pub(super) fn parts(existing: &Existing, work: &Work) -> Result<(Built, BTreeMap<String, String>)> {
     let root = &existing.root;
     if !existing.referrers.is_empty() {
         work.progress.warn(format!("{}: its referrers are left out, as its digest changes", root.digest));
     }
     let graph = Graph::of(existing, work);
-    let built = match root.media_type.is_index() {
-        true => platforms(existing, &graph, work).map(Built::Platforms),
-        false => artifact(existing, &graph, root).map(Built::Single),
+    let parts = match root.media_type.is_index() {
+        true => {
+            platforms(existing, &graph, work).map(|(platforms, annotations)| (Built::Platforms(platforms), annotations))
+        }
+        false => artifact(existing, &graph, root).map(|artifact| (Built::Single(artifact), BTreeMap::new())),
     };
-    built.attempt(|| format!("cannot take image {} apart", root.digest))
+    parts.attempt(|| format!("cannot take image {} apart", root.digest))
 }
 
-fn platforms(existing: &Existing, graph: &Graph<'_>, work: &Work) -> Result<IndexMap<Platform, Artifact>> {
+type Platforms = IndexMap<Platform, Artifact>;
+
+fn platforms(existing: &Existing, graph: &Graph<'_>, work: &Work) -> Result<(Platforms, BTreeMap<String, String>)> {
     let root = &existing.root.digest;
     let warn = |message: String| work.progress.warn(format!("{root}: {message}"));
     let entries = graph.entries()?;
-    for index in &entries.annotated {
+    let (of_root, below): (Vec<_>, Vec<_>) = entries.annotated.into_iter().partition(|(index, _)| index == root);
+    for (index, _) in below {
         warn(format!("the annotations of index {index} are left out"));
     }
     entries.missing.iter().for_each(|missing| warn(format!("skipped manifest {}: not found", missing.digest)));
-    let mut platforms: IndexMap<Platform, Artifact> = IndexMap::new();
+    let mut platforms = Platforms::new();
     let mut kept: Vec<(Platform, &Digest)> = Vec::new();
     for entry in &entries.present {
         let digest = &entry.descriptor.digest;
@@ -67,7 +93,7 @@ fn platforms(existing: &Existing, graph: &Graph<'_>, work: &Work) -> Result<Inde
     if platforms.is_empty() && !entries.present.is_empty() {
         return Err(Error::new(ErrorKind::Unsupported, "it lists only attestations and artifacts, no image"));
     }
-    Ok(platforms)
+    Ok((platforms, of_root.into_iter().flat_map(|(_, annotations)| annotations).collect()))
 }
 
 /// Returns the artifact of one manifest of an image.
@@ -90,5 +116,11 @@ pub(super) fn artifact_of(existing: &Existing, entry: &GraphEntry, config: &Imag
     };
     let layers = manifest.layers.iter().zip(diff_ids).map(layer).collect();
     let config = config.clone();
-    Ok(Artifact { layers, base: Some(config.clone()), config, annotations: manifest.annotations.clone() })
+    Ok(Artifact {
+        layers,
+        base: Some(config.clone()),
+        config,
+        annotations: manifest.annotations.clone(),
+        descriptor_annotations: descriptor.annotations.clone(),
+    })
 }

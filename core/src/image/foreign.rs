@@ -1,7 +1,7 @@
 //! Layers that only their maker hands out, such as those of Windows: an image without them is whole.
 
 use longshore_content::{Progress, Provider};
-use longshore_oci::{Descriptor, ErrorKind, Result};
+use longshore_oci::{Descriptor, Error, ErrorKind, MediaType, Result};
 
 use super::ImageBlob;
 
@@ -37,4 +37,24 @@ pub(super) fn leave_out<'a>(blobs: Vec<ImageBlob<'a>>, progress: &Progress) -> R
         }
     }
     Ok(present)
+}
+
+/// Makes an ordinary layer of one that may not be distributed, as its maker no longer says.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound) for a layer that the provider lacks: it cannot be handed out.
+pub(super) fn distribute(blob: &mut ImageBlob<'_>) -> Result<()> {
+    let descriptor = &mut blob.descriptor;
+    if !descriptor.media_type.is_not_distributable() {
+        return Ok(());
+    }
+    if is_absent(descriptor, blob.provider.provider())? {
+        let message = format!("layer {} is only at its URLs, so it cannot become an ordinary layer", descriptor.digest);
+        return Err(Error::new(ErrorKind::NotFound, message).with_hint("leave out prefer-nondist-layers=false"));
+    }
+    if let Some(algorithm) = descriptor.media_type.layer_compression() {
+        descriptor.media_type = MediaType::layer(algorithm);
+    }
+    descriptor.urls.clear();
+    Ok(())
 }

@@ -5,11 +5,12 @@ use std::sync::{Arc, OnceLock};
 use longshore_content::{Provider, for_each};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, MediaType, Result};
 
-use super::{BlobProvider, ImageBlob, ImageOptions, LayerOutlet, Route};
+use super::{BlobProvider, ImageBlob, ImageOptions, LayerOutlet, Route, routes};
 use crate::compression::decoder;
 use crate::context::{ExportContext, Run};
+use crate::epoch::Epoch;
 use crate::layer::{BlobSource, Layer, LayerSource, MadeLayer, Variant};
-use crate::result::Built;
+use crate::result::Artifact;
 
 /// A layer that is ready to be listed and copied.
 #[derive(Debug, Clone)]
@@ -20,26 +21,27 @@ pub(super) struct PreparedLayer<'a> {
     pub(super) newest: Option<i64>,
 }
 
-/// Returns the layers of each artifact, in order. As many are built concurrently as there are jobs.
+/// Returns the layers of each artifact, given with the epoch of its build, in order. As many are built concurrently
+/// as there are jobs.
 pub(super) fn prepare<'a>(
-    built: &Built,
+    artifacts: &[(&Artifact, Option<Epoch>)],
     options: &ImageOptions,
     cx: &'a ExportContext<'a>,
     outlet: Option<&dyn LayerOutlet>,
 ) -> Result<Vec<Vec<PreparedLayer<'a>>>> {
-    let artifacts = built.artifacts();
-    let layers = artifacts.iter().flat_map(|artifact| &artifact.layers);
-    let slots: Vec<(&Arc<Layer>, OnceLock<PreparedLayer<'a>>)> = layers.map(|layer| (layer, OnceLock::new())).collect();
     let run = outlet.map_or(cx.run(), |outlet| outlet.abilities(cx.run()));
+    let routed = artifacts.iter().flat_map(|(artifact, epoch)| routes(artifact, options, *epoch, run));
+    let slots = routed.map(|(layer, route)| Ok((layer, route?, OnceLock::new())));
+    let slots: Vec<(&Arc<Layer>, Route, OnceLock<PreparedLayer<'a>>)> = slots.collect::<Result<_>>()?;
     let traveller = Traveller { options, cx, outlet };
-    for_each(slots.iter().collect(), cx.work().jobs().get(), &cx.work().cancel, |(layer, slot)| {
+    for_each(slots.iter().collect(), cx.work().jobs().get(), &cx.work().cancel, |(layer, route, slot)| {
         cx.work().check()?;
-        let _ = slot.set(traveller.follow(layer, run)?);
+        let _ = slot.set(traveller.follow(layer, *route, run)?);
         Ok(())
     })?;
-    let mut prepared = slots.into_iter().filter_map(|(_, slot)| slot.into_inner());
+    let mut prepared = slots.into_iter().filter_map(|(_, _, slot)| slot.into_inner());
     let take = |count| prepared.by_ref().take(count).collect();
-    Ok(artifacts.iter().map(|artifact| artifact.layers.len()).map(take).collect())
+    Ok(artifacts.iter().map(|(artifact, _)| artifact.layers.len()).map(take).collect())
 }
 
 /// Takes layers along their routes.
@@ -50,15 +52,18 @@ struct Traveller<'a, 'o> {
 }
 
 impl<'a> Traveller<'a, '_> {
-    fn follow(&self, layer: &Arc<Layer>, run: Run) -> Result<PreparedLayer<'a>> {
-        match Route::of(layer, self.options, run)? {
+    fn follow(&self, layer: &Arc<Layer>, route: Route, run: Run) -> Result<PreparedLayer<'a>> {
+        match route {
             Route::Keep => known(layer, kept(layer)?),
             Route::Pass => known(layer, layer.plain()),
             Route::Reuse(variant) => {
                 let found = self.outlet.map(|outlet| outlet.find(layer, variant)).transpose()?.flatten();
                 match found {
                     Some(found) => known(layer, Some(found)),
-                    None => self.follow(layer, run.with_reuse(false)),
+                    None => {
+                        let run = run.with_reuse(false);
+                        self.follow(layer, Route::of(layer, self.options, variant.rewrite, run)?, run)
+                    }
                 }
             }
             Route::Stream(variant) => match self.stream(layer, variant)? {

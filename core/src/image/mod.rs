@@ -1,5 +1,8 @@
 //! From a result to an image: the one place where manifests, configurations and indexes are built.
 
+mod annotations;
+mod assembly;
+mod attest;
 mod config;
 mod existing;
 mod foreign;
@@ -13,6 +16,7 @@ mod outlet;
 mod plain;
 mod plan;
 mod push;
+mod relist;
 mod route;
 mod store;
 mod unpacked;
@@ -22,12 +26,11 @@ mod verify;
 use std::io::Read;
 use std::sync::Arc;
 
-use longshore_content::{BlobMeta, ContentStore, Progress, Provider, Task, Work, read};
-use longshore_oci::{
-    Context, Descriptor, Digest, Error, ErrorKind, Index, Manifest, MediaType, Platform, Result, json,
-};
+use longshore_content::{ContentStore, Progress, Provider, Task, Work, read};
+use longshore_oci::{Descriptor, Digest, Error, ErrorKind, Result};
 
 pub use existing::take_apart;
+pub(crate) use existing::take_apart_in_place;
 pub use foreign::{is_absent, say_left_out};
 pub use graph::{Graph, GraphBlob, GraphBlobs, GraphEntries, GraphEntry, GraphLimits, best_platform};
 pub use inspect::{Detail, InspectedContents, InspectedFile, InspectedLayer, InspectedManifest, Inspection, inspect};
@@ -46,8 +49,8 @@ pub use verify::{Verification, verify};
 
 use crate::context::ExportContext;
 use crate::epoch::Epoch;
-use crate::result::{Artifact, BuildResult, Built, Image, ImageContent};
-use layers::PreparedLayer;
+use crate::result::{Artifact, BuildResult, Existing, Image, ImageContent};
+use assembly::Assembly;
 
 /// An image whose blobs are all ready to be copied.
 #[derive(Debug)]
@@ -169,107 +172,53 @@ pub fn assemble_to<'a>(
     outlet: Option<&dyn LayerOutlet>,
 ) -> Result<AssembledImage<'a>> {
     let taken_apart;
-    let built = match &image.content {
-        ImageContent::Built(built) => built,
+    let (built, index_annotations) = match &image.content {
+        ImageContent::Built(built) => (built, image.index_annotations.clone()),
         ImageContent::Existing(existing) if !options.changes_bytes(existing) => {
-            if let Some(option) = options.without_effect() {
-                let digest = &existing.root.digest;
-                cx.work().progress.warn(format!("{digest} is kept as it is: {option} needs force-compression=true"));
-            }
-            return verbatim(existing, cx.work());
+            return unchanged(image, existing, options, cx);
         }
         ImageContent::Existing(existing) => {
-            taken_apart = take_apart(existing, cx.work())?;
-            &taken_apart
+            let (built, mut annotations) = existing::parts(existing, cx.work())?;
+            annotations.extend(image.index_annotations.clone());
+            say_times_stay(existing, options, cx);
+            taken_apart = built;
+            (&taken_apart, annotations)
         }
     };
-    let prepared = layers::prepare(built, options, cx, outlet)?;
-    let mut assembly = Assembly { cx, options, epoch: result.epoch, blobs: Vec::new() };
-    let mut prepared = prepared.into_iter();
-    let mut next = || prepared.next().ok_or_else(|| Error::input("an image has no platforms"));
-    let (root, config) = match built {
-        Built::Single(artifact) => {
-            let (manifest, config, _) = assembly.manifest(artifact, next()?)?;
-            (manifest, Some(config.digest))
-        }
-        Built::Platforms(platforms) => {
-            let mut manifests = Vec::new();
-            for (platform, artifact) in platforms {
-                let (manifest, _, own) = assembly.manifest(artifact, next()?)?;
-                if !own.agrees_with(platform) {
-                    return Err(Error::input(format!("the image for {platform} has a config for {own}")));
-                }
-                manifests.push(Descriptor { platform: Some(platform.clone()), ..manifest });
-            }
-            (assembly.index(manifests)?, None)
-        }
-    };
+    let epochs = built.artifacts().into_iter().map(|artifact| Ok((artifact, result.epoch_of(image, artifact)?)));
+    let artifacts: Vec<(&Artifact, Option<Epoch>)> = epochs.collect::<Result<_>>()?;
+    let prepared = layers::prepare(&artifacts, options, cx, outlet)?;
+    let artifacts = artifacts.into_iter().zip(prepared).map(|((artifact, epoch), layers)| (artifact, epoch, layers));
+    let mut assembly = Assembly { cx, options, blobs: Vec::new() };
+    let (root, config) = assembly.build(image, index_annotations, built, artifacts.collect())?;
     let blobs = foreign::leave_out(assembly.blobs, &cx.work().progress)?;
     Ok(AssembledImage { root, config, referrers: Vec::new(), blobs, missing: Vec::new() })
 }
 
-struct Assembly<'a, 'o> {
+/// Returns an existing image whose manifests stay as they are.
+fn unchanged<'a>(
+    image: &Image,
+    existing: &Existing,
+    options: &ImageOptions,
     cx: &'a ExportContext<'a>,
-    options: &'o ImageOptions,
-    /// The epoch of the build.
-    epoch: Option<Epoch>,
-    blobs: Vec<ImageBlob<'a>>,
+) -> Result<AssembledImage<'a>> {
+    if let Some(option) = options.without_effect() {
+        let digest = &existing.root.digest;
+        cx.work().progress.warn(format!("{digest} is kept as it is: {option} needs force-compression=true"));
+    }
+    say_times_stay(existing, options, cx);
+    let assembled = verbatim(existing, cx.work())?;
+    let is_relisted = options.annotations.need_oci_types()
+        || !image.attestations.is_empty() && (existing.root.media_type.is_index() || options.makes_index(image))
+        || !image.index_annotations.is_empty()
+        || !image.index_descriptor_annotations.is_empty();
+    if is_relisted { relist::relist(assembled, (image, existing), options, cx) } else { Ok(assembled) }
 }
 
-impl<'a> Assembly<'a, '_> {
-    fn manifest(
-        &mut self,
-        artifact: &Artifact,
-        mut layers: Vec<PreparedLayer<'a>>,
-    ) -> Result<(Descriptor, Descriptor, Platform)> {
-        let config =
-            config::complete(artifact, &layers, self.options.epoch(artifact, self.epoch), &self.cx.work().progress)?;
-        let platform = config.platform()?;
-        let config = self.put(MediaType::CONFIG, &config.to_bytes()?, Vec::new())?;
-        for PreparedLayer { blob: ImageBlob { descriptor, .. }, .. } in &mut layers {
-            descriptor.media_type = self.options.media_type(descriptor.media_type.clone());
-        }
-        let descriptors: Vec<Descriptor> = layers.iter().map(|layer| layer.blob.descriptor.clone()).collect();
-        layers.into_iter().for_each(|layer| self.add(layer.blob));
-        let manifest = Manifest {
-            media_type: Some(self.options.media_type(MediaType::MANIFEST)),
-            annotations: artifact.annotations.clone(),
-            ..Manifest::new(config.clone(), descriptors)
-        };
-        let references =
-            [&manifest.config].into_iter().chain(&manifest.layers).map(|blob| blob.digest.clone()).collect();
-        let manifest = self.put(MediaType::MANIFEST, &json::indented(&manifest)?, references)?;
-        Ok((manifest, config, platform))
-    }
-
-    fn index(&mut self, manifests: Vec<Descriptor>) -> Result<Descriptor> {
-        let references = manifests.iter().map(|manifest| manifest.digest.clone()).collect();
-        let media_type = Some(self.options.media_type(MediaType::INDEX));
-        let index = Index { media_type, ..Index::new(manifests) };
-        self.put(MediaType::INDEX, &json::indented(&index)?, references)
-    }
-
-    /// Stores a document, given its OCI type.
-    fn put(&mut self, media_type: MediaType, bytes: &[u8], references: Vec<Digest>) -> Result<Descriptor> {
-        let descriptor = Descriptor::of(self.options.media_type(media_type), bytes);
-        let store = || -> Result<()> {
-            let mut writer = self.cx.store().ingest(None)?;
-            writer.write_all(bytes)?;
-            writer.commit(BlobMeta::default().with_references(references.clone())).map(drop)
-        };
-        let stored = store();
-        stored.attempt(|| format!("cannot store {}", descriptor.media_type))?;
-        self.add(ImageBlob {
-            descriptor: descriptor.clone(),
-            references,
-            provider: BlobProvider::Store(self.cx.store()),
-        });
-        Ok(descriptor)
-    }
-
-    fn add(&mut self, blob: ImageBlob<'a>) {
-        if !self.blobs.iter().any(|present| present.descriptor.digest == blob.descriptor.digest) {
-            self.blobs.push(blob);
-        }
+fn say_times_stay(existing: &Existing, options: &ImageOptions, cx: &ExportContext<'_>) {
+    if options.rewrites() {
+        let digest = &existing.root.digest;
+        let why = "its layers exist already, and only new ones are rewritten";
+        cx.work().progress.warn(format!("{digest}: rewrite-timestamp=true changes nothing: {why}"));
     }
 }

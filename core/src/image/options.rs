@@ -1,12 +1,14 @@
 //! The options shared by all image exporters.
 
-use longshore_oci::{Error, ImageName, MediaType, Result};
+use longshore_oci::{Error, ImageName, MediaType, Platform, Result};
+use serde_json::{Map, Value};
 
 use super::Names;
+use super::annotations::AnnotationOptions;
 use crate::compression::{Algorithm, Encoding};
 use crate::epoch::{Epoch, EpochOption};
 use crate::options::{Options, Visitor};
-use crate::result::{Artifact, BuildResult, Existing};
+use crate::result::{Artifact, BuildResult, Built, Existing, Image, ImageContent};
 
 /// The options shared by all image exporters: image names, and everything that determines the bytes. Unset
 /// differs from the default: only a set option takes an existing image apart.
@@ -18,6 +20,13 @@ pub struct ImageOptions {
     force_compression: Option<bool>,
     oci_mediatypes: Option<bool>,
     source_date_epoch: Option<EpochOption>,
+    rewrite_timestamp: Option<bool>,
+    prefer_nondist_layers: Option<bool>,
+    attestation_inline: Option<bool>,
+    oci_artifact: Option<bool>,
+    pub(super) annotations: AnnotationOptions,
+    /// Whether attestations that are inline only are included unless the options say otherwise.
+    is_inline_by_default: bool,
 }
 
 impl Options for ImageOptions {
@@ -53,15 +62,62 @@ impl Options for ImageOptions {
             "Creation time of the image and its history; empty for none",
             "SOURCE_DATE_EPOCH of the build",
             &mut self.source_date_epoch,
-        )
+        )?;
+        visitor.option(
+            "rewrite-timestamp",
+            "Also give files of new layers no later time than that; layers of a base image stay as they are",
+            "false",
+            &mut self.rewrite_timestamp,
+        )?;
+        visitor.option(
+            "prefer-nondist-layers",
+            "Keep layers that may not be distributed as they are, at their URLs; `false` makes them ordinary layers",
+            "true",
+            &mut self.prefer_nondist_layers,
+        )?;
+        visitor.option(
+            "oci-artifact",
+            "Attach attestations as OCI artifacts, with a subject; `false` as images that nothing runs",
+            "true with OCI media types",
+            &mut self.oci_artifact,
+        )?;
+        visitor.option(
+            "attestation-inline",
+            "Make an index of an image for one platform also for attestations that are inline only",
+            if self.is_inline_by_default { "true" } else { "false" },
+            &mut self.attestation_inline,
+        )?;
+        self.annotations.visit(visitor)
     }
 
     fn validate(&self) -> Result<()> {
+        if self.oci_mediatypes == Some(false) {
+            if self.oci_artifact == Some(true) {
+                return Err(Error::option(
+                    "exporter option \"oci-artifact=true\" conflicts with \"oci-mediatypes=false\"",
+                )
+                .with_hint("leave out one of them"));
+            }
+            if self.annotations.need_oci_types() {
+                return Err(Error::option("cannot export annotations with \"oci-mediatypes=false\"")
+                    .with_hint("Docker's types have annotations on manifests alone: annotation.KEY"));
+            }
+        }
         self.encoding().map(drop)
     }
 }
 
 impl ImageOptions {
+    /// Shows the options, as [`visit`](Options::visit), of an output that goes where people look at attestations: by
+    /// default it includes those that are inline only.
+    ///
+    /// # Errors
+    /// As [`visit`](Options::visit).
+    pub fn visit_inline(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        self.is_inline_by_default = true;
+        self.visit(visitor)
+    }
+
     /// Returns the compression of layers.
     ///
     /// # Errors
@@ -70,11 +126,16 @@ impl ImageOptions {
         Encoding::new(self.compression.unwrap_or(Algorithm::Gzip), self.compression_level)
     }
 
-    /// Returns these options for a format in which every layer is uncompressed, including those of existing images.
+    /// Returns these options for a format without manifests, in which every layer is uncompressed, including those of
+    /// existing images.
     ///
     /// # Errors
-    /// Another compression was asked for.
+    /// Another compression was asked for, or annotations.
     pub fn uncompressed(&self) -> Result<Self> {
+        if self.annotations.change_manifests() || self.annotations.need_oci_types() {
+            return Err(Error::option("this format has no place for annotations")
+                .with_hint("leave them out, or choose another format"));
+        }
         match self.compression {
             None | Some(Algorithm::Uncompressed) if self.compression_level.is_none() => {
                 let (compression, force_compression) = (Some(Algorithm::Uncompressed), Some(true));
@@ -120,12 +181,20 @@ impl ImageOptions {
                 Err(Error::option(format!("one `name` for {} images", images.len()))
                     .with_hint("name=* gives each image its own names"))
             }
-            Some(Names::Given(names)) => Ok(images.iter().map(|_| names.clone()).collect()),
-            Some(Names::OwnIfAny) => Ok(images.iter().map(|image| image.names.clone()).collect()),
-            Some(Names::Own) => match images.iter().position(|image| image.names.is_empty()) {
-                Some(at) => Err(Error::option(format!("name=*, but image {} has no name of its own", at + 1))),
-                None => Ok(images.iter().map(|image| image.names.clone()).collect()),
-            },
+            Some(Names::Own) if images.iter().any(|image| image.names.is_empty()) => {
+                let at = images.iter().take_while(|image| !image.names.is_empty()).count();
+                Err(Error::option(format!("name=*, but image {} has no name of its own", at + 1)))
+            }
+            Some(_) => Ok(images.iter().map(|image| self.names_of(image).to_vec()).collect()),
+        }
+    }
+
+    /// Returns the names of one image of a result whose [`names`](Self::names) were checked.
+    pub(super) fn names_of<'n>(&'n self, image: &'n Image) -> &'n [ImageName] {
+        match &self.name {
+            None => &[],
+            Some(Names::Given(names)) => names,
+            Some(Names::Own | Names::OwnIfAny) => &image.names,
         }
     }
 
@@ -136,7 +205,47 @@ impl ImageOptions {
         let root = &existing.root.media_type;
         let changes_types =
             self.oci_mediatypes.is_some_and(|oci| *root != if oci { root.to_oci() } else { root.to_docker() });
-        self.force_compression == Some(true) || sets_a_time || changes_types
+        self.force_compression == Some(true)
+            || sets_a_time
+            || changes_types
+            || self.prefer_nondist_layers == Some(false)
+            || self.annotations.change_manifests()
+    }
+
+    /// Returns whether layers that may not be distributed become ordinary ones.
+    pub(super) fn distributes_all(&self) -> bool {
+        self.prefer_nondist_layers == Some(false)
+    }
+
+    /// Returns the options that were set, and that determine an image, for its provenance.
+    pub(super) fn as_parameters(&self) -> Map<String, Value> {
+        let epoch = self.source_date_epoch.and_then(|option| option.0);
+        let set = [
+            ("compression", self.compression.map(|algorithm| algorithm.to_string().into())),
+            ("compression-level", self.compression_level.map(Value::from)),
+            ("force-compression", self.force_compression.map(Value::from)),
+            ("oci-mediatypes", self.oci_mediatypes.map(Value::from)),
+            ("source-date-epoch", epoch.map(|epoch| epoch.seconds().into())),
+            ("rewrite-timestamp", self.rewrite_timestamp.map(Value::from)),
+            ("prefer-nondist-layers", self.prefer_nondist_layers.map(Value::from)),
+        ];
+        set.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    }
+
+    /// Returns whether attestations are OCI artifacts.
+    pub(super) fn has_artifacts(&self) -> bool {
+        self.oci_artifact.unwrap_or(!self.is_docker())
+    }
+
+    /// Returns whether documents and layers have Docker's media types.
+    pub(super) fn is_docker(&self) -> bool {
+        self.oci_mediatypes == Some(false)
+    }
+
+    /// Returns whether attestations of `image` make an index of it, where it is for one platform.
+    pub(super) fn makes_index(&self, image: &Image) -> bool {
+        let is_inline = self.attestation_inline.unwrap_or(self.is_inline_by_default);
+        image.attestations.iter().any(|attestation| is_inline || !attestation.is_inline_only)
     }
 
     /// Returns an option that is set but has no effect on an image that passes through unchanged.
@@ -147,12 +256,49 @@ impl ImageOptions {
 
     /// Returns the type that a document or a layer of an image that is made has, given its OCI type.
     pub(super) fn media_type(&self, oci: MediaType) -> MediaType {
-        if self.oci_mediatypes == Some(false) { oci.to_docker() } else { oci }
+        if self.is_docker() { oci.to_docker() } else { oci }
     }
 
     /// Returns whether a layer that exists as a blob is recompressed.
     pub(crate) fn recompresses(&self) -> bool {
         self.force_compression == Some(true)
+    }
+
+    /// Returns the latest time that files of new layers may have; `epoch` is that of the build.
+    pub(super) fn rewrite(&self, epoch: Option<Epoch>) -> Option<Epoch> {
+        let epoch = self.source_date_epoch.map_or(epoch, |option| option.0);
+        epoch.filter(|_| self.rewrites())
+    }
+
+    /// Returns whether times of files are rewritten.
+    pub(super) fn rewrites(&self) -> bool {
+        self.rewrite_timestamp == Some(true)
+    }
+
+    /// Checks options against the images.
+    pub(super) fn check_result(&self, result: &BuildResult) -> Result<()> {
+        for image in &result.images {
+            let ImageContent::Built(built) = &image.content else { continue };
+            let platforms: Vec<Platform> = built
+                .artifacts()
+                .into_iter()
+                .map(|artifact| artifact.effective_config().platform())
+                .collect::<Result<_>>()?;
+            let has_index = matches!(built, Built::Platforms(_)) || self.makes_index(image);
+            self.annotations.check(&platforms, has_index)?;
+            image.check_attestations(&platforms)?;
+            if has_index && self.is_docker() && !image.attestations.is_empty() {
+                return Err(Error::option("cannot export attestations with \"oci-mediatypes=false\"")
+                    .with_hint("leave out oci-mediatypes"));
+            }
+            for artifact in built.artifacts() {
+                if self.rewrites() && self.rewrite(result.epoch_of(image, artifact)?).is_none() {
+                    return Err(Error::option("rewrite-timestamp=true without an epoch would change nothing")
+                        .with_hint("add source-date-epoch=SECONDS, or set SOURCE_DATE_EPOCH"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Returns the time that stands in for the clock where `artifact` is made. The epoch of the build is not for an

@@ -6,6 +6,7 @@ use longshore_oci::{Digest, ImageName, Result};
 
 use super::{ImageOptions, Route, routes};
 use crate::context::Run;
+use crate::epoch::Epoch;
 use crate::layer::{Layer, LayerSource};
 use crate::result::{Artifact, BuildResult, ImageContent};
 
@@ -20,11 +21,12 @@ pub fn plan(result: &BuildResult, options: &ImageOptions, run: Run) -> Result<Ve
         match &image.content {
             ImageContent::Built(built) => {
                 for artifact in built.artifacts() {
-                    lines.push(format!("image {} for {}", title(&names), artifact.config.platform()?));
-                    if artifact.is_untouched() && options.epoch(artifact, None).is_none() {
+                    lines.push(format!("image {} for {}", title(&names), artifact.effective_config().platform()?));
+                    let epoch = result.epoch_of(image, artifact)?;
+                    if artifact.is_untouched() && options.epoch(artifact, epoch).is_none() {
                         lines.push(format!("  config {}", Digest::of(&artifact.config.to_bytes()?)));
                     }
-                    lines.extend(layers(artifact, options, run)?);
+                    lines.extend(layers(artifact, options, epoch, run)?);
                 }
             }
             ImageContent::Existing(existing) => {
@@ -43,7 +45,7 @@ fn title(names: &[ImageName]) -> String {
     names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn layers(artifact: &Artifact, options: &ImageOptions, run: Run) -> Result<Vec<String>> {
+fn layers(artifact: &Artifact, options: &ImageOptions, epoch: Option<Epoch>, run: Run) -> Result<Vec<String>> {
     let line = |(layer, route): (&Arc<Layer>, Result<Route>)| -> Result<String> {
         let route = route?;
         let size = match (&layer.source, route) {
@@ -54,5 +56,5 @@ fn layers(artifact: &Artifact, options: &ImageOptions, run: Run) -> Result<Vec<S
         let size = size.map(|size| format!(", {size} bytes")).unwrap_or_default();
         Ok(format!("  layer {}: {route}{size}", layer.name()))
     };
-    routes(artifact, options, run).map(line).collect()
+    routes(artifact, options, epoch, run).map(line).collect()
 }

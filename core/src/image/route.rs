@@ -7,7 +7,8 @@ use longshore_oci::Result;
 
 use super::ImageOptions;
 use crate::context::{Needs, Run};
-use crate::layer::{Layer, LayerSource, Variant};
+use crate::epoch::Epoch;
+use crate::layer::{Layer, LayerSource, Variant, is_rewritten};
 use crate::result::{Artifact, BuildResult, ImageContent};
 
 /// How a layer gets into an image. `needs`, `plan` and `export` all follow it.
@@ -28,16 +29,20 @@ pub enum Route {
 }
 
 impl Route {
-    /// Decides the route of `layer` with `options` in `run`. It does no I/O.
+    /// Decides the route of `layer` with `options` in `run`, its files getting no later time than `rewrite`. It does
+    /// no I/O.
     ///
     /// # Errors
     /// Options that do not fit together, as [`ImageOptions::encoding`].
-    pub fn of(layer: &Layer, options: &ImageOptions, run: Run) -> Result<Self> {
+    pub fn of(layer: &Layer, options: &ImageOptions, rewrite: Option<Epoch>, run: Run) -> Result<Self> {
         let is_blob = matches!(layer.source, LayerSource::Blob(_));
-        if is_blob && !options.recompresses() {
+        if is_blob && rewrite.is_none() && !options.recompresses() {
             return Ok(Self::Keep);
         }
-        let variant = Variant::new(options.encoding()?);
+        let variant = Variant::new(options.encoding()?).with_rewrite(rewrite);
+        if rewrite.is_some() {
+            return Ok(Self::made(variant, run));
+        }
         let may_be_seen = matches!(layer.source, LayerSource::Tar(_)) && layer.diff_id().is_some();
         if run.reuses && may_be_seen && !variant.is_plain() {
             return Ok(Self::Reuse(variant));
@@ -47,7 +52,11 @@ impl Route {
         if variant.is_plain() && is_read_once && layer.plain().is_some() {
             return Ok(Self::Pass);
         }
-        Ok(if run.streams && run.is_alone { Self::Stream(variant) } else { Self::Make(variant) })
+        Ok(Self::made(variant, run))
+    }
+
+    fn made(variant: Variant, run: Run) -> Self {
+        if run.streams && run.is_alone { Self::Stream(variant) } else { Self::Make(variant) }
     }
 
     /// Returns the variant that has to be built, or may have to be.
@@ -80,9 +89,11 @@ impl ImageOptions {
     /// are recompressed.
     ///
     /// # Errors
-    /// As [`encoding`](Self::encoding) and [`names`](Self::names).
+    /// As [`encoding`](Self::encoding) and [`names`](Self::names); options that do not fit `result`: annotations of a
+    /// platform or an index that it does not have, and `rewrite-timestamp` without an epoch.
     pub fn needs(&self, result: &BuildResult, run: Run) -> Result<Needs> {
         self.names(result)?;
+        self.check_result(result)?;
         let mut needs = Needs::default();
         for image in &result.images {
             match &image.content {
@@ -91,9 +102,11 @@ impl ImageOptions {
                 }
                 ImageContent::Existing(_) => {}
                 ImageContent::Built(built) => {
-                    for (layer, route) in built.artifacts().into_iter().flat_map(|a| routes(a, self, run)) {
-                        if let Some(variant) = route?.variant() {
-                            needs = needs.with_layer(layer, variant);
+                    for artifact in built.artifacts() {
+                        for (layer, route) in routes(artifact, self, result.epoch_of(image, artifact)?, run) {
+                            if let Some(variant) = route?.variant() {
+                                needs = needs.with_layer(layer, variant);
+                            }
                         }
                     }
                 }
@@ -103,11 +116,22 @@ impl ImageOptions {
     }
 }
 
-/// Returns the route of each layer of `artifact`, the base first.
+/// Returns the route of each layer of `artifact`, the base first. `epoch` is that of its build, as
+/// [`BuildResult::epoch_of`] returns it.
 pub fn routes<'r>(
     artifact: &'r Artifact,
     options: &'r ImageOptions,
+    epoch: Option<Epoch>,
     run: Run,
 ) -> impl Iterator<Item = (&'r Arc<Layer>, Result<Route>)> {
-    artifact.layers.iter().map(move |layer| (layer, Route::of(layer, options, run)))
+    let of_base = artifact.layers_of_base();
+    let layers = artifact.layers.iter().enumerate();
+    layers.map(move |(at, layer)| {
+        let rewrite = options.rewrite(epoch).filter(|epoch| at >= of_base && !says_rewritten(layer, *epoch));
+        (layer, Route::of(layer, options, rewrite, run))
+    })
+}
+
+fn says_rewritten(layer: &Layer, epoch: Epoch) -> bool {
+    matches!(&layer.source, LayerSource::Blob(source) if is_rewritten(&source.descriptor, epoch))
 }

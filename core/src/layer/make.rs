@@ -11,10 +11,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, ScopedJoinHandle};
 
 use longshore_content::{BlobInfo, BlobMeta, BlobWriter, ContentStore, Made, Permit, Task, Verified, Work};
-use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Hasher, Result};
+use longshore_oci::{Context, Digest, Error, ErrorKind, Hasher, Result};
 
 use super::encoder::{EncodePart, Encoder, Tail};
-use super::{Layer, LayerSource, MadeLayer, Variant, directory, tar_stream};
+use super::{Layer, LayerSource, MadeLayer, Variant, directory, rewritten, tar_stream};
 use crate::compression::{BLOCK, decoder};
 
 /// The resources for building a layer.
@@ -25,8 +25,21 @@ pub(crate) struct Workshop<'a> {
 }
 
 impl Workshop<'_> {
-    /// Reads `layer` once and stores it in each of `variants`, unless all of them were built before.
+    /// Reads `layer` once and stores it in each of `variants`, unless all of them were built before. Variants with
+    /// other times are another tar stream, for which it is read again.
     pub(super) fn make(self, layer: &Layer, variants: &[Variant]) -> Result<Vec<MadeLayer>> {
+        let mut made = Vec::new();
+        let mut left = variants.to_vec();
+        while let Some(rewrite) = left.first().map(|variant| variant.rewrite) {
+            let (alike, other): (Vec<_>, Vec<_>) = left.into_iter().partition(|variant| variant.rewrite == rewrite);
+            made.extend(self.make_alike(layer, &alike)?);
+            left = other;
+        }
+        Ok(made)
+    }
+
+    /// As [`make`](Self::make), for variants of one tar stream.
+    fn make_alike(self, layer: &Layer, variants: &[Variant]) -> Result<Vec<MadeLayer>> {
         let task = self.work.progress.task(format!("layer {}", layer.name()), None);
         if let Some(made) = self.made_before(layer, variants)? {
             task.skipped("made before");
@@ -39,13 +52,14 @@ impl Workshop<'_> {
         Ok(made)
     }
 
-    /// Reads `layer` once and writes each variant of it.
+    /// Reads `layer` once and writes each variant of it, all of them with the same times.
     pub(super) fn write(
         self,
         layer: &Layer,
         writers: Vec<(Variant, Box<dyn BlobWriter + '_>)>,
         task: &Task,
     ) -> Result<Vec<MadeLayer>> {
+        let rewrite = writers.first().and_then(|(variant, _)| variant.rewrite);
         let (diff_id, newest, blobs) = thread::scope(|scope| {
             let mut stream = Stream::new(self, task);
             let collectors = writers.into_iter().map(|(variant, writer)| {
@@ -54,7 +68,10 @@ impl Workshop<'_> {
                 (variant, scope.spawn(move || collect(pieces, writer)))
             });
             let collectors: Vec<(Variant, Collector<'_>)> = collectors.collect();
-            let written = self.write_tar(layer, &mut stream);
+            let written = match rewrite {
+                Some(epoch) => rewritten::write(layer, epoch, &mut stream, self.work),
+                None => self.write_tar(layer, &mut stream),
+            };
             let written = stream.finish(written);
             let blobs = join(collectors)?;
             let (newest, hashed) = written?;
@@ -64,9 +81,12 @@ impl Workshop<'_> {
                 .ok_or_else(|| Error::new(ErrorKind::Other, "a layer was made in no variant"))?;
             Ok::<_, Error>((diff_id, newest, blobs))
         })?;
-        check_diff_id(layer, &diff_id)?;
+        if rewrite.is_none() {
+            check_diff_id(layer, &diff_id)?;
+        }
         let made = blobs.into_iter().map(|(variant, Collected { info, annotations })| {
-            let descriptor = Descriptor { annotations, ..descriptor(variant, &info) };
+            let mut descriptor = variant.describe(info.digest, info.size);
+            descriptor.annotations.extend(annotations);
             MadeLayer { variant, diff_id: diff_id.clone(), descriptor, newest }
         });
         Ok(made.collect())
@@ -85,7 +105,7 @@ impl Workshop<'_> {
             let Some(info) = self.store.made(diff_id, &variant.encoder())? else { return Ok(None) };
             let mut made = info.meta.made.iter();
             let newest = made.find(|made| made.encoder == variant.encoder()).and_then(|made| made.newest);
-            let descriptor = descriptor(*variant, &info);
+            let descriptor = variant.describe(info.digest, info.size);
             found.push(MadeLayer { variant: *variant, diff_id: diff_id.clone(), descriptor, newest });
         }
         Ok(Some(found))
@@ -113,10 +133,6 @@ impl Workshop<'_> {
         }
         Ok(())
     }
-}
-
-fn descriptor(variant: Variant, info: &BlobInfo) -> Descriptor {
-    Descriptor::new(variant.media_type(), info.digest.clone(), info.size)
 }
 
 fn check_diff_id(layer: &Layer, found: &Digest) -> Result<()> {

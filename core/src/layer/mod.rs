@@ -6,6 +6,7 @@ mod entries;
 mod left_out;
 mod make;
 mod plain;
+mod rewritten;
 mod set;
 mod stream;
 mod tar_stream;
@@ -23,6 +24,7 @@ pub(crate) use make::Workshop;
 use plain::PlainTar;
 pub(crate) use set::{LayerSet, WantedLayers};
 pub use stream::LayerStream;
+pub(crate) use variant::is_rewritten;
 pub use variant::{MadeLayer, Variant};
 
 use crate::compression::Algorithm;

@@ -27,7 +27,7 @@ impl<'a> LayerStream<'a> {
 
     /// Returns the expected diffID, if it is known before the layer is read.
     pub fn diff_id(&self) -> Option<&Digest> {
-        self.layer.diff_id()
+        self.layer.diff_id().filter(|_| self.variant.rewrite.is_none())
     }
 
     /// Returns the variant that is written.

@@ -5,6 +5,10 @@ use std::fmt;
 use longshore_oci::{Descriptor, Digest, MediaType};
 
 use crate::compression::{Algorithm, Encoding};
+use crate::epoch::Epoch;
+
+/// Annotation of a layer whose files have no later time than this, in seconds since 1970, as `BuildKit` sets it.
+const ANNOTATION_REWRITTEN: &str = "buildkit/rewritten-timestamp";
 
 /// One way to build a layer. Outputs that want the same variant share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,12 +16,20 @@ use crate::compression::{Algorithm, Encoding};
 pub struct Variant {
     /// The encoding of its tar stream.
     pub encoding: Encoding,
+    /// The latest time that a file may have: a later one is replaced by it. `None` keeps all times.
+    pub rewrite: Option<Epoch>,
 }
 
 impl Variant {
     /// Creates the variant of the unchanged tar stream in `encoding`.
     pub fn new(encoding: Encoding) -> Self {
-        Self { encoding }
+        Self { encoding, rewrite: None }
+    }
+
+    /// Sets the latest time that a file may have.
+    #[must_use]
+    pub fn with_rewrite(self, rewrite: Option<Epoch>) -> Self {
+        Self { rewrite, ..self }
     }
 
     /// Returns the algorithm of its encoding.
@@ -25,7 +37,7 @@ impl Variant {
         self.encoding.algorithm()
     }
 
-    /// Returns whether the blob is the tar stream itself.
+    /// Returns whether the blob is its tar stream, not compressed.
     pub fn is_plain(self) -> bool {
         self.algorithm() == Algorithm::Uncompressed
     }
@@ -38,14 +50,37 @@ impl Variant {
     /// Returns everything that determines the bytes of a layer built in this variant: the encoder, its version
     /// and its parameters. A store looks up built layers by it.
     pub fn encoder(self) -> String {
-        self.encoding.encoder()
+        let encoder = self.encoding.encoder();
+        match self.rewrite {
+            // Its diffID is that of the layer with these times, for which another rewrite changes nothing.
+            Some(epoch) => format!("{encoder}, times to {}", epoch.seconds()),
+            None => encoder,
+        }
+    }
+
+    /// Returns the descriptor of a layer built in this variant.
+    pub(super) fn describe(self, digest: Digest, size: u64) -> Descriptor {
+        let descriptor = Descriptor::new(self.media_type(), digest, size);
+        match self.rewrite {
+            Some(epoch) => descriptor.annotated(ANNOTATION_REWRITTEN, epoch.seconds().to_string()),
+            None => descriptor,
+        }
     }
 }
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.encoding.fmt(f)
+        self.encoding.fmt(f)?;
+        match self.rewrite {
+            Some(epoch) => write!(f, ", times to {}", epoch.time()),
+            None => Ok(()),
+        }
     }
+}
+
+/// Returns whether a layer says that none of its files has a later time than `epoch`, because it was rewritten so.
+pub(crate) fn is_rewritten(layer: &Descriptor, epoch: Epoch) -> bool {
+    layer.annotations.get(ANNOTATION_REWRITTEN).is_some_and(|said| *said == epoch.seconds().to_string())
 }
 
 /// A layer built in one variant.

@@ -56,6 +56,21 @@ pub struct Attr {
 }
 
 impl Attrs {
+    /// Reads options as the outputs of a command line have them: one CSV record of `KEY=VALUE` fields. `noun` names
+    /// what is read, for messages.
+    ///
+    /// # Errors
+    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) with the column: a record that is not CSV, a field without
+    /// `=`, a key that is given twice.
+    pub fn parse(noun: &str, text: &str) -> Result<Self> {
+        let mut attrs = Self::default();
+        for field in record::record(noun, text)? {
+            let (key, value) = record::key_value(noun, &field)?;
+            record::insert(noun, &mut attrs, &key, value, field.column)?;
+        }
+        Ok(attrs)
+    }
+
     /// Adds an option. Returns `false`, and changes nothing, if it already exists.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>, column: Option<usize>) -> bool {
         let entry = self.0.entry(key.into());

@@ -3,7 +3,7 @@
 use longshore_core::image::{ImageOptions, Push, PushOptions};
 use longshore_core::oci::{Digest, ImageName};
 use longshore_core::options::{Options, Visitor};
-use longshore_core::{BuildResult, Error, ErrorKind, ExportContext, Result, Run};
+use longshore_core::{BuildResult, Error, ExportContext, Result, Run};
 
 /// The options of `type=image`; checked, they are one output.
 #[derive(Debug, Clone, Default)]
@@ -18,15 +18,11 @@ pub struct StoreOptions {
     unpack: Option<bool>,
     is_pushed: Option<bool>,
     pub(crate) push: PushOptions,
-    rewrite_timestamp: Option<bool>,
-    attestation_inline: Option<bool>,
-    oci_artifact: Option<bool>,
-    prefer_nondist_layers: Option<bool>,
 }
 
 impl Options for StoreOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        self.image.visit(visitor)?;
+        self.image.visit_inline(visitor)?;
         visitor.option("store", "Keep the image in the image store", "true", &mut self.store)?;
         visitor.option(
             "name-canonical",
@@ -46,20 +42,11 @@ impl Options for StoreOptions {
         visitor.option("danging-name-empty-only", as_buildkit, "false", &mut self.danging_name_empty_only)?;
         visitor.option("unpack", "Also unpack the layers for this machine", "false", &mut self.unpack)?;
         visitor.option("push", "Also push the image under its names", "false", &mut self.is_pushed)?;
-        self.push.visit(visitor)?;
-        let rewrite = "Refused: rewriting file times is not supported yet";
-        visitor.option("rewrite-timestamp", rewrite, "false", &mut self.rewrite_timestamp)?;
-        let inline = "Refused: attestations are not supported yet";
-        visitor.option("attestation-inline", inline, "false", &mut self.attestation_inline)?;
-        let artifact = "Refused: attestations are not supported yet";
-        visitor.option("oci-artifact", artifact, "false", &mut self.oci_artifact)?;
-        let foreign = "Refused: non-distributable layers are not supported yet";
-        visitor.option("prefer-nondist-layers", foreign, "false", &mut self.prefer_nondist_layers)
+        self.push.visit(visitor)
     }
 
     fn validate(&self) -> Result<()> {
         self.image.validate()?;
-        self.refuse_what_is_not_there()?;
         if let Some(prefix) = &self.dangling_name_prefix {
             dangling_name(prefix, &Digest::of(b"")).map_err(|_| {
                 Error::option(format!("dangling-name-prefix: `{}` cannot be a name", prefix.escape_debug()))
@@ -167,23 +154,6 @@ impl StoreOptions {
 
     fn is_dangling_only_when_empty(&self) -> bool {
         self.dangling_name_empty_only.or(self.danging_name_empty_only) == Some(true)
-    }
-
-    /// Options of BuildKit whose part is not built: set, they must not be passed over in silence.
-    fn refuse_what_is_not_there(&self) -> Result<()> {
-        let options = [
-            ("rewrite-timestamp", self.rewrite_timestamp, "rewriting times of files"),
-            ("attestation-inline", self.attestation_inline, "attaching attestations"),
-            ("oci-artifact", self.oci_artifact, "attaching attestations"),
-            ("prefer-nondist-layers", self.prefer_nondist_layers, "keeping non-distributable layers"),
-        ];
-        match options.into_iter().find(|(_, value, _)| *value == Some(true)) {
-            Some((key, _, what)) => {
-                let message = format!("{key}=true of type=image: {what} is not supported yet");
-                Err(Error::new(ErrorKind::Unsupported, message).with_hint(format!("leave out {key}")))
-            }
-            None => Ok(()),
-        }
     }
 }
 

@@ -15,7 +15,7 @@ pub struct RegistryOptions {
 
 impl Options for RegistryOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        self.image.visit(visitor)?;
+        self.image.visit_inline(visitor)?;
         self.push.visit(visitor)?;
         visitor.option("push", "Accepted for compatibility: this type always pushes", "true", &mut self.is_pushed)
     }

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_core::oci::Digest;
+use longshore_core::attestation::{Attestation, AttestationKind};
+use longshore_core::content::MemoryStore;
+use longshore_core::oci::{Descriptor, Digest, Index, Manifest};
 use longshore_core::{BuildResult, Error, ExporterRegistry, Image, ImageContent, OutputSpec, Response, Session, Store};
 use longshore_distribution::{Client, ClientOptions, RetryPolicy};
 use longshore_exporter_registry::RegistryExporter;
@@ -71,6 +73,58 @@ fn without_a_tag_the_root_and_what_refers_to_it_are_put_last() {
     assert_eq!(place(&puts, &referrer.to_string()), puts.len() - 1, "{puts:?}");
     assert!(registry.tags("team/app").is_empty());
     assert!(registry.manifest("team/app", &root.to_string()).is_some());
+}
+
+/// An image of a registry, in memory.
+fn fetched(registry: &Registry, tag: &str) -> Image {
+    let store = MemoryStore::default();
+    let (media_type, bytes) = registry.manifest("team/app", tag).unwrap();
+    let root = store.put(media_type.into(), &bytes);
+    let mut left: Vec<Descriptor> = serde_json::from_slice::<Index>(&bytes).unwrap().manifests;
+    while let Some(descriptor) = left.pop() {
+        if descriptor.media_type.is_manifest() {
+            let (media_type, bytes) = registry.manifest("team/app", &descriptor.digest.to_string()).unwrap();
+            store.put(media_type.into(), &bytes);
+            let manifest: Manifest = serde_json::from_slice(&bytes).unwrap();
+            left.extend([manifest.config].into_iter().chain(manifest.layers));
+        } else {
+            store.put(descriptor.media_type, &registry.blob("team/app", &descriptor.digest).unwrap());
+        }
+    }
+    Image::new(ImageContent::Existing(longshore_core::Existing::new(root, Arc::new(store))))
+}
+
+/// A registry may refuse a manifest whose subject it does not have: both were put at the same time.
+#[test]
+fn attestations_come_after_the_manifest_that_they_are_about() {
+    let sbom = || {
+        let text = br#"{"spdxVersion":"SPDX-2.3"}"#;
+        Attestation::parse(&AttestationKind::Sbom, text).unwrap()
+    };
+    let about = |registry: &Registry| -> Vec<(String, String)> {
+        let (_, index) = registry.manifest("team/app", "1.0").unwrap();
+        let index: Index = serde_json::from_slice(&index).unwrap();
+        let listed = index.manifests.iter();
+        let pair = |listed: &Descriptor| {
+            Some((listed.annotations.get("vnd.docker.reference.digest")?.clone(), listed.digest.to_string()))
+        };
+        listed.filter_map(pair).collect()
+    };
+    let first = Registry::start();
+    let result = sample::result(vec![sample::multi_platform(3, 3).with_attestation(sbom())]);
+    let name = |registry: &Registry| format!("type=registry,name={}/team/app:1.0", registry.host());
+    export(&name(&first), &result).unwrap();
+    // Copied as they are, too.
+    let second = Registry::start();
+    export(&name(&second), &sample::result(vec![fetched(&first, "1.0")])).unwrap();
+    for registry in [&first, &second] {
+        let about = about(registry);
+        assert_eq!(about.len(), 3);
+        let puts = puts(registry);
+        for (subject, statement) in about {
+            assert!(place(&puts, &subject) < place(&puts, &statement), "{puts:?}");
+        }
+    }
 }
 
 /// Pushes an image whose layer counts how often it is read, which fails before that.

@@ -107,7 +107,8 @@ fn layers_and_flags_on_top_make_a_new_image_of_the_old_layers() {
         let steps: Vec<_> =
             config["history"].as_array().unwrap().iter().map(|step| step["created_by"].clone()).collect();
         assert_eq!(steps, [json!("rootfs"), json!("layer /etc")]);
-        assert_eq!(config["config"], json!({"Env": ["A=1"], "Labels": {"a": "b"}}));
+        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        assert_eq!(config["config"], json!({"Env": [path, "A=1"], "WorkingDir": "/", "Labels": {"a": "b"}}));
     }
 }
 

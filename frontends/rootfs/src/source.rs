@@ -68,7 +68,7 @@ impl FrontendInstance for Rootfs {
 }
 
 fn image(layers: Vec<Arc<Layer>>, platform: &Platform) -> Image {
-    let artifact = Artifact::new(layers, ImageConfig::new(platform));
+    let artifact = Artifact::new(layers, ImageConfig::with_defaults(platform));
     Image::new(ImageContent::Built(Built::Single(artifact)))
 }
 

@@ -1,5 +1,6 @@
 //! The manifests of a graph: what its indexes list, nested ones included.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, ImageConfig, Index, Manifest, Platform, Result};
@@ -18,8 +19,11 @@ pub struct GraphEntries {
     /// Those that an index lists and that are missing.
     pub missing: Vec<Descriptor>,
     /// The indexes that have annotations.
-    pub(in crate::image) annotated: Vec<Digest>,
+    pub(in crate::image) annotated: Vec<Annotated>,
 }
+
+/// An index and its annotations.
+type Annotated = (Digest, BTreeMap<String, String>);
 
 /// A manifest of an image, with its documents.
 #[derive(Debug, Clone)]
@@ -140,7 +144,7 @@ struct Listing<'g> {
     entries: Option<Vec<GraphEntry>>,
     manifests: Vec<Descriptor>,
     missing: Vec<Descriptor>,
-    annotated: Vec<Digest>,
+    annotated: Vec<Annotated>,
 }
 
 impl<'g> Listing<'g> {
@@ -161,7 +165,7 @@ impl Visitor for Listing<'_> {
 
     fn index(&mut self, descriptor: &Descriptor, index: &Index) {
         if !index.annotations.is_empty() {
-            self.annotated.push(descriptor.digest.clone());
+            self.annotated.push((descriptor.digest.clone(), index.annotations.clone()));
         }
     }
 

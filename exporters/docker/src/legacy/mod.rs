@@ -73,8 +73,14 @@ fn narrow(
     let artifact = |image: &Image| image::artifact_for(image, &options.platform(), cx.work());
     let artifacts: Vec<Artifact> = result.images.iter().map(artifact).collect::<Result<_>>()?;
     artifacts.iter().try_for_each(check_artifact)?;
+    if result.images.iter().any(|image| !image.attestations.is_empty()) {
+        cx.work().progress.warn("format=legacy has no manifests: attestations are left out");
+    }
     let images = result.images.iter().zip(&artifacts).map(|(image, artifact)| {
-        Image::new(ImageContent::Built(Built::Single(artifact.clone()))).with_names(image.names.clone())
+        let content = ImageContent::Built(Built::Single(artifact.clone()));
+        let mut narrowed = Image::new(content).with_names(image.names.clone());
+        narrowed.metadata.clone_from(&image.metadata);
+        narrowed
     });
     Ok((BuildResult::new(images.collect()).with_epoch(result.epoch), artifacts))
 }

@@ -43,6 +43,16 @@ pub(crate) struct ExportArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
 
+    /// Annotate the images of every output, as buildx does: on their manifests, or on what TYPE says (manifest, index,
+    /// manifest-descriptor, index-descriptor)
+    #[arg(long = "annotation", value_name = "[TYPE[[PLATFORM]]:]KEY=VALUE", help_heading = "Image configuration")]
+    pub(crate) annotations: Vec<String>,
+
+    /// Attach a statement about the image: type=sbom|provenance|URI,file=FILE[,platform=PLATFORM]. Without a file,
+    /// type=provenance[,mode=max] tells what the image was made from
+    #[arg(long, value_name = "SPEC", help_heading = "Image configuration")]
+    pub(crate) attest: Vec<String>,
+
     /// Export only these platforms of a source [default: all]
     #[arg(long = "platform", help_heading = "Run", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platforms: Vec<Platform>,

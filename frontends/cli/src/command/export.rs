@@ -11,7 +11,7 @@ use longshore_core::{
 };
 use longshore_distribution::Client;
 
-use super::{edits, meant, sources, work, written};
+use super::{annotation, attest, edits, meant, sources, work, written};
 use crate::args::ExportArgs;
 use crate::store_root::StoreRoot;
 
@@ -23,7 +23,9 @@ pub(crate) fn export(
     client: &Client,
 ) -> Result<()> {
     let (display, work) = work::begin(args.progress, args.jobs)?;
-    let specs = outputs(&args.outputs, exporters)?;
+    let mut specs = outputs(&args.outputs, exporters)?;
+    annotation::annotate(&mut specs, &args.annotations, exporters)?;
+    let asked = attest::parse(&args.attest)?;
     let flags = edits::flags(args);
     let sources = sources::resolve(&args.sources, &flags, !args.layers.is_empty(), frontends)?;
     let pusher = Arc::new(client.pusher().with_jobs(args.push_jobs));
@@ -33,7 +35,10 @@ pub(crate) fn export(
     let store = needed_store(args, &resolved, root)?;
     let cx = sources::context(frontends, root, &work);
     let edits = edits::edits(args, &flags, &work.progress)?;
-    let images = compose(sources::build(&sources, &cx)?, &args.platforms, &edits, &work)?;
+    let built = sources::build(&sources, &cx)?;
+    let dependencies: Vec<_> = built.iter().flat_map(|(_, images)| attest::dependencies(images)).collect();
+    let mut images = compose(built, &args.platforms, &edits, &work)?;
+    attest::attach(&asked, &mut images, &dependencies, args)?;
     let result = BuildResult::new(images).with_epoch(source_date_epoch()?);
     written::check(args, &result)?;
     if args.dry_run {

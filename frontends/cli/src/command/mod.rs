@@ -1,5 +1,7 @@
 //! The commands, one per file.
 
+mod annotation;
+mod attest;
 mod completion;
 mod du;
 mod edits;

@@ -1,0 +1,77 @@
+//! `--annotation`: annotations for every output that has them, as buildx takes them.
+
+use longshore_core::{Error, ExporterRegistry, OutputSpec, Result};
+
+/// What an annotation may be put on, and the option for it.
+const TYPES: [(&str, &str); 4] = [
+    ("manifest", "annotation"),
+    ("index", "annotation-index"),
+    ("manifest-descriptor", "annotation-manifest-descriptor"),
+    ("index-descriptor", "annotation-index-descriptor"),
+];
+
+/// Gives the annotations to each output. An option that the output has itself counts.
+///
+/// # Errors
+/// Text that is not `[TYPE[[PLATFORM]],…:]KEY=VALUE`; an output that has no annotations.
+pub(super) fn annotate(specs: &mut [OutputSpec], texts: &[String], exporters: &ExporterRegistry) -> Result<()> {
+    for text in texts {
+        let options = options(text)?;
+        for spec in &mut *specs {
+            let info = exporters.get(&spec.kind)?.info();
+            if !info.options.iter().any(|option| option.key.starts_with(TYPES[0].1)) {
+                return Err(Error::option(format!("--annotation has no effect on type={}", spec.kind)));
+            }
+            for (key, value) in &options {
+                spec.attrs.insert(key.clone(), value.clone(), None);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the options that one annotation stands for.
+fn options(text: &str) -> Result<Vec<(String, String)>> {
+    let invalid = |reason: &str| {
+        Error::option(format!("--annotation: `{}` {reason}", text.escape_debug()))
+            .with_hint("write KEY=VALUE, index:KEY=VALUE or manifest[linux/amd64]:KEY=VALUE")
+    };
+    let (left, value) = text.split_once('=').ok_or_else(|| invalid("is not KEY=VALUE"))?;
+    let (types, key) = left.split_once(':').unwrap_or(("manifest", left));
+    if key.is_empty() || key.contains(char::is_whitespace) {
+        return Err(invalid("has no key"));
+    }
+    types
+        .split(',')
+        .map(|word| {
+            let (name, platform) = word.split_once('[').map_or((word, ""), |(name, _)| (name, &word[name.len()..]));
+            let known = TYPES.iter().find(|(known, _)| *known == name);
+            let (_, stem) = known.ok_or_else(|| invalid(&format!("has the unknown type `{}`", name.escape_debug())))?;
+            Ok((format!("{stem}{platform}.{key}"), value.to_owned()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotations_are_options() {
+        for (text, expected) in [
+            ("Foo=bar=1", vec!["annotation.Foo=bar=1"]),
+            ("index:a.b=", vec!["annotation-index.a.b="]),
+            (
+                "manifest[linux/arm/v7],manifest-descriptor:k=v",
+                vec!["annotation[linux/arm/v7].k=v", "annotation-manifest-descriptor.k=v"],
+            ),
+        ] {
+            let found: Vec<String> =
+                options(text).unwrap().into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+        for text in ["foo", "=x", "layer:k=v", "index:=v", "a b=c"] {
+            assert!(options(text).is_err(), "{text}");
+        }
+    }
+}
