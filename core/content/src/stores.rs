@@ -46,6 +46,7 @@ impl StoreKind for Box<dyn StoreKind> {
 
 /// The description of a kind of store, for help.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoreInfo {
     /// The word before the colon.
     pub scheme: Cow<'static, str>,
@@ -53,6 +54,17 @@ pub struct StoreInfo {
     pub syntax: Cow<'static, str>,
     /// A one-line summary.
     pub summary: Cow<'static, str>,
+}
+
+impl StoreInfo {
+    /// Creates a description from the scheme, the syntax of an address, and a one-line summary.
+    pub fn new(
+        scheme: impl Into<Cow<'static, str>>,
+        syntax: impl Into<Cow<'static, str>>,
+        summary: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { scheme: scheme.into(), syntax: syntax.into(), summary: summary.into() }
+    }
 }
 
 /// The store kinds of a program. An address is `SCHEME:VALUE`, or a path, which is a value of the kind that
@@ -134,7 +146,7 @@ mod tests {
 
     impl StoreKind for Kind {
         fn info(&self) -> StoreInfo {
-            StoreInfo { scheme: self.0.into(), syntax: format!("{}:VALUE", self.0).into(), summary: "none".into() }
+            StoreInfo::new(self.0, format!("{}:VALUE", self.0), "none")
         }
 
         fn open(&self, value: &OsStr) -> Result<Arc<dyn ImageStore>> {

@@ -17,11 +17,7 @@ pub struct EmbeddedStores;
 
 impl StoreKind for EmbeddedStores {
     fn info(&self) -> StoreInfo {
-        StoreInfo {
-            scheme: "dir".into(),
-            syntax: "dir:PATH".into(),
-            summary: "a directory on a local disk, shared by any number of processes".into(),
-        }
+        StoreInfo::new("dir", "dir:PATH", "a directory on a local disk, shared by any number of processes")
     }
 
     fn open(&self, value: &OsStr) -> Result<Arc<dyn ImageStore>> {

@@ -17,17 +17,9 @@ fn hasty() -> Kit {
 }
 
 fn hasty_limits() -> Timeouts {
-    Timeouts {
-        idle: Duration::from_secs(2),
-        answer: FEW,
-        commit: FEW,
-        error_body: FEW,
-        interim: 5,
-        slow: 1000,
-        slow_after: FEW,
-        slow_finish: Duration::from_secs(2),
-        ..LONG
-    }
+    let answers = LONG.with_idle(Duration::from_secs(2)).with_answer(FEW).with_commit(FEW);
+    let answers = answers.with_error_body(FEW).with_interim(5);
+    answers.with_slow(1000).with_slow_after(FEW).with_slow_finish(Duration::from_secs(2))
 }
 
 #[track_caller]
@@ -72,7 +64,7 @@ fn interim_responses_are_passed_over_up_to_a_number() {
         let blob = noise(5_000_000);
         registry.put_blob(REPOSITORY, &blob);
         registry.fail(Rule::on("GET", "/blobs/").interim(text, times, Duration::ZERO));
-        let kit = Kit::with(options(Timeouts { interim: 5, ..LONG }, 4));
+        let kit = Kit::with(options(LONG.with_interim(5), 4));
         let read =
             within(Duration::from_secs(5), || kit.read(&kit.pull(registry.host()), &kit.store.put(layer(), &blob)));
         match is_fine {
@@ -147,7 +139,7 @@ fn the_time_for_the_end_of_an_upload_grows_with_it() {
         let builder = Registry::builder();
         let registry = if chunks { builder.chunk_min_length(1000) } else { builder }.start();
         registry.fail(Rule::on("PUT", UPLOADS).delay(Duration::from_millis(1200)));
-        let kit = Kit::with(options(Timeouts { commit_rate: 50_000, ..hasty_limits() }, 4));
+        let kit = Kit::with(options(hasty_limits().with_commit_rate(50_000), 4));
         let blob = noise(100_000);
         kit.push(registry.host(), &blob).unwrap();
         assert_blob(&registry, &blob);
@@ -194,7 +186,7 @@ fn an_upload_that_is_taken_too_slowly_is_ended() {
         let (registry, blob) = (Registry::start(), noise(30_000_000));
         registry.fail(Rule::on("*", "upload-1").take_slowly(1000, PAUSE).times(1000));
         // More than the system buffers has to be slow.
-        let limits = Timeouts { slow: 100_000_000, slow_finish: Duration::from_millis(1), ..hasty_limits() };
+        let limits = hasty_limits().with_slow(100_000_000).with_slow_finish(Duration::from_millis(1));
         let kit = Kit::with(options(limits, 4));
         let ended = within(Duration::from_secs(15), || match streams {
             true => kit.stream(registry.host(), &blob).map(drop),

@@ -3,7 +3,6 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use longshore_distribution::Timeouts;
 use longshore_oci::{Error, ErrorKind};
 
 use crate::kit::*;
@@ -11,7 +10,7 @@ use crate::kit::*;
 /// Pulls from and pushes to a host that cannot answer.
 #[track_caller]
 fn fail(host: &str, connect: Duration) -> Vec<Error> {
-    let kit = Kit::with(options(Timeouts { connect, ..LONG }, 4));
+    let kit = Kit::with(options(LONG.with_connect(connect), 4));
     let since = Instant::now();
     let errors = vec![kit.pull(host).resolve("1.0").unwrap_err(), kit.push(host, b"a blob").unwrap_err()];
     assert!(since.elapsed() < Duration::from_secs(15), "it took {:?}", since.elapsed());
