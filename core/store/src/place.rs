@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use longshore_content::existing_ancestor;
 use longshore_oci::{Context, Error, Result};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
@@ -26,6 +27,9 @@ const OWN: [&str; 11] = [
     "lost+found",
 ];
 
+/// What to do about a path that is none of a directory.
+const DIRECTORY: &str = "name a directory for the image store";
+
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -40,9 +44,11 @@ pub(crate) enum Place {
 pub(crate) fn look(root: &Path) -> Result<Place> {
     match fs::metadata(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::Vacant),
-        Ok(found) if !found.is_dir() => {
-            return Err(Error::option("it is not a directory").with_hint("name a directory for the image store"));
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            let above = existing_ancestor(root);
+            return Err(Error::option(format!("{} is not a directory", above.display())).with_hint(DIRECTORY));
         }
+        Ok(found) if !found.is_dir() => return Err(Error::option("it is not a directory").with_hint(DIRECTORY)),
         found => found?,
     };
     let database = root.join("store.db");

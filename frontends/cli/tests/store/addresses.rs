@@ -54,9 +54,10 @@ fn a_path_that_holds_something_else_is_refused_before_anything_is_written() {
         ("home", "it is not an image store, but contains other files, such as .profile", "such as home/longshore"),
         ("other", "it is not an image store: its store.db is not that of longshore", "such as other/longshore"),
         ("file", "it is not a directory", "name a directory for the image store"),
-        ("file/below", "directory file does not exist", "create it, if the path is right"),
-        ("~/images", "its path begins with `~`, which the shell did not expand", "write $HOME, or ./~/images"),
-        ("missing/below", "directory missing does not exist", "create it, if the path is right"),
+        ("file/below", "file is not a directory", "name a directory"),
+        ("~/images", "`~` is not your home directory here", "write $HOME/images"),
+        ("missing/below", "directory missing does not exist", "mkdir -p missing"),
+        ("emtpy/below", "directory emtpy does not exist", "did you mean empty/below?"),
     ] {
         for arguments in [&EXPORT[..], &["images"], &["du"], &["inspect", "image:a:1"], &["import", "tree"]] {
             let ran = work.run(&with_store(arguments, store));
