@@ -38,7 +38,7 @@ pub use files::{Amount, BlobFiles, Durability, IngestFile};
 pub use images::{ImageStore, StoredImage, check_name};
 pub use live::LiveFile;
 pub use memory::MemoryStore;
-pub use mistyped::check_parent;
+pub use mistyped::{check_expanded, check_parent};
 pub use nearest::nearest;
 pub use parallel::for_each;
 pub use progress::{Event, Outcome, Progress, ProgressSink, Task};

@@ -17,11 +17,7 @@ const CANDIDATES: usize = 10_000;
 /// # Errors
 /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption), with the nearest path that can be written as the hint.
 pub fn check_parent(path: &Path) -> Result<()> {
-    if path.components().next() == Some(Component::Normal("~".as_ref())) {
-        let home = Path::new("$HOME").join(path.strip_prefix("~").unwrap_or(path));
-        let error = Error::option("`~` is not your home directory here: the shell left it as it is");
-        return Err(error.with_hint(format!("write {}", home.display())));
-    }
+    check_expanded(path)?;
     let directory = directory_of(path);
     match directory.metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -34,6 +30,19 @@ pub fn check_parent(path: &Path) -> Result<()> {
         // What else is wrong with it, its own checks say.
         _ => Ok(()),
     }
+}
+
+/// Fails, with the reason alone, if the shell left a `~` at the start of `path` as it is. Nothing is looked at.
+///
+/// # Errors
+/// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption).
+pub fn check_expanded(path: &Path) -> Result<()> {
+    if path.components().next() == Some(Component::Normal("~".as_ref())) {
+        let home = Path::new("$HOME").join(path.strip_prefix("~").unwrap_or(path));
+        let error = Error::option("`~` is not your home directory here: the shell left it as it is");
+        return Err(error.with_hint(format!("write {}", home.display())));
+    }
+    Ok(())
 }
 
 /// Returns the path in a directory that exists and is called nearly as the missing one.

@@ -15,6 +15,13 @@ pub trait StoreKind: Send + Sync {
     /// Returns its scheme, and the syntax of its addresses.
     fn info(&self) -> StoreInfo;
 
+    /// Checks that `value` can stand for a store, whether or not there is one: a program calls it before anything else
+    /// happens, even if it never opens the store.
+    ///
+    /// # Errors
+    /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption), with a hint.
+    fn check(&self, value: &OsStr) -> Result<()>;
+
     /// Opens the store at `value`, which is created if it does not exist.
     ///
     /// # Errors
@@ -33,6 +40,10 @@ pub trait StoreKind: Send + Sync {
 impl StoreKind for Box<dyn StoreKind> {
     fn info(&self) -> StoreInfo {
         self.as_ref().info()
+    }
+
+    fn check(&self, value: &OsStr) -> Result<()> {
+        self.as_ref().check(value)
     }
 
     fn open(&self, value: &OsStr) -> Result<Arc<dyn ImageStore>> {
@@ -88,6 +99,15 @@ impl StoreRegistry {
     /// Returns what each kind says about itself.
     pub fn infos(&self) -> impl Iterator<Item = StoreInfo> {
         self.0.iter().map(|kind| kind.info())
+    }
+
+    /// Checks that `address` can be that of a store, without opening one.
+    ///
+    /// # Errors
+    /// An unknown scheme, and as [`StoreKind::check`].
+    pub fn check(&self, address: &OsStr) -> Result<()> {
+        let (kind, value) = self.find(address)?;
+        kind.check(value)
     }
 
     /// Opens the store at `address`, which is created if it does not exist.
@@ -149,6 +169,10 @@ mod tests {
             StoreInfo::new(self.0, format!("{}:VALUE", self.0), "none")
         }
 
+        fn check(&self, value: &OsStr) -> Result<()> {
+            self.open(value).map(drop)
+        }
+
         fn open(&self, value: &OsStr) -> Result<Arc<dyn ImageStore>> {
             Err(Error::input(format!("{} of {}", value.display(), self.0)))
         }
@@ -185,6 +209,7 @@ mod tests {
             let error = stores.open(OsStr::new(address)).unwrap_err();
             assert_eq!(error.message(), expected, "{address}");
             assert_eq!(stores.open_existing(OsStr::new(address)).unwrap_err().message(), expected, "{address}");
+            assert_eq!(stores.check(OsStr::new(address)).unwrap_err().message(), expected, "{address}");
         }
         for (address, scheme) in [("foo:/x", "foo"), ("Dir:a", "Dir"), (":a", ""), ("a:b", "a")] {
             let error = stores.open(OsStr::new(address)).unwrap_err();

@@ -119,6 +119,11 @@ impl Database {
         rehearse().map_err(|error| located(error, &self.path))
     }
 
+    /// Fails if the database can only be read.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        self.writable().map(drop)
+    }
+
     fn writable(&self) -> Result<MutexGuard<'_, Open>> {
         let open = self.open.lock();
         let root = self.path.parent().unwrap_or(&self.path).display();

@@ -27,9 +27,6 @@ const OWN: [&str; 11] = [
     "lost+found",
 ];
 
-/// What to do about a path that is none of a directory.
-const DIRECTORY: &str = "name a directory for the image store";
-
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -42,13 +39,9 @@ pub(crate) enum Place {
 
 /// Looks at `root`, and refuses a file or a directory that holds something else than a store. Nothing is written.
 pub(crate) fn look(root: &Path) -> Result<Place> {
+    check_directory(root)?;
     match fs::metadata(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::Vacant),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            let above = existing_ancestor(root);
-            return Err(Error::option(format!("{} is not a directory", above.display())).with_hint(DIRECTORY));
-        }
-        Ok(found) if !found.is_dir() => return Err(Error::option("it is not a directory").with_hint(DIRECTORY)),
         found => found?,
     };
     let database = root.join("store.db");
@@ -66,6 +59,19 @@ pub(crate) fn look(root: &Path) -> Result<Place> {
                 Owner::Other | Owner::Unknown => Err(foreign(root)),
             }
         }
+    }
+}
+
+/// Refuses what is no directory, or below a file.
+pub(crate) fn check_directory(root: &Path) -> Result<()> {
+    const HINT: &str = "name a directory for the image store";
+    match fs::metadata(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            let above = existing_ancestor(root);
+            Err(Error::option(format!("{} is not a directory", above.display())).with_hint(HINT))
+        }
+        Ok(found) if !found.is_dir() => Err(Error::option("it is not a directory").with_hint(HINT)),
+        _ => Ok(()),
     }
 }
 
