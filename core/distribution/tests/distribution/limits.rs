@@ -1,5 +1,7 @@
 //! Peers that neither answer nor end: each wait has a limit.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use longshore_distribution::Timeouts;
@@ -213,4 +215,61 @@ fn a_slow_source_is_not_a_slow_registry() {
     kit.session(registry.host(), REPOSITORY).stream("layer", &make, &kit.work()).unwrap().unwrap();
     assert_blob(&registry, &blob);
     assert_eq!(kit.notes.warnings(), Vec::<String>::new());
+}
+
+/// Answers every request with `head`, and then with the same bytes again and again, each after a pause.
+fn dripping(head: &'static str, bytes: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || {
+                let mut stream = stream.unwrap();
+                let (mut request, mut byte) = (Vec::new(), [0]);
+                while !request.ends_with(b"\r\n\r\n") {
+                    match stream.read(&mut byte) {
+                        Ok(1) => request.push(byte[0]),
+                        _ => return,
+                    }
+                }
+                let head: &[u8] = if request.starts_with(b"GET /v2/ ") {
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+                } else {
+                    head.as_bytes()
+                };
+                let _ = stream.write_all(head);
+                while head.ends_with(b"chunked\r\n\r\n") && stream.write_all(bytes).is_ok() {
+                    std::thread::sleep(PAUSE / 2);
+                }
+            });
+        }
+    });
+    host
+}
+
+/// Each read of the connection succeeded, and the body gave nothing: a chunk could last for days.
+#[test]
+fn what_frames_a_body_cannot_drip_for_ever() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for drip in [&b"0"[..], b"1;x=", b"0\r\nTrailer: 1\r\n", b"X-Trailer: 1\r\n"] {
+        let kit = Kit::with(options(hasty_limits().with_idle(FEW), 4));
+        let repository = kit.pull(&dripping(head, drip));
+        let blob = kit.store.put(layer(), b"a blob");
+        let read = within(Duration::from_secs(12), || kit.read(&repository, &blob).unwrap_err());
+        assert_eq!(read.kind(), ErrorKind::Unavailable, "{}", read.with_causes());
+    }
+}
+
+/// A registry without ranges sends all of it again, and the part that is passed over was not measured.
+#[test]
+fn a_part_that_is_sent_again_and_drips_is_ended() {
+    let registry = Registry::start();
+    let blob = noise(100_000);
+    registry.put_blob(REPOSITORY, &blob);
+    registry.fail(Rule::on("GET", "/blobs/").drop_after_response_bytes(50_000));
+    registry.fail(Rule::on("GET", "/blobs/").ignore_range().trickle(10, PAUSE).times(1000));
+    let kit = hasty();
+    let repository = kit.pull(registry.host());
+    let read = within(Duration::from_secs(3), || kit.read(&repository, &kit.store.put(layer(), &blob)).unwrap_err());
+    assert!(read.with_causes().contains("too slow to finish"), "{}", read.with_causes());
 }
