@@ -5,4 +5,4 @@
 #     sh testdata/faults.sh [POINTS]
 set -eu
 cd "$(dirname "$0")/.."
-LONGSHORE_FAULTS=${1:-40} LONGSHORE_BLESS=1 cargo test -p longshore-cli --test faults --test power_loss -- --nocapture
+LONGSHORE_FAULTS=${1:-40} LONGSHORE_BLESS=1 cargo test -p longshore-cli --test faults --test power_loss --test shared_layout -- --nocapture

@@ -44,6 +44,6 @@ pub use longshore_content::{
 pub use longshore_oci::{Context, Error, ErrorKind, Result};
 pub use output::{Dest, OutputSpec};
 pub use result::{Artifact, BuildResult, Built, DOCKER_PARENT, Existing, Image, ImageContent, SOURCE_DATE_EPOCH};
-pub use session::{ExportFailure, Plan, ResolvedSession, Session, Store, check_parent, check_stdout};
+pub use session::{ExportFailure, Plan, ResolvedSession, Session, Store, check_stdout};
 pub use sink::{Destination, FileSink, Filled, Output};
 pub use source::{Source, split_reference};

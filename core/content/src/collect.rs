@@ -24,6 +24,7 @@ pub trait Collector {
 
 /// What [`Collector::prune`] keeps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PruneOptions {
     /// Maximum bytes of unreferenced layers built here that are kept.
     pub keep: u64,
@@ -31,8 +32,25 @@ pub struct PruneOptions {
     pub dry_run: bool,
 }
 
-/// The result of [`Collector::prune`]: what was removed, or would be.
+impl PruneOptions {
+    /// Sets the maximum bytes of unreferenced layers built here that are kept.
+    #[must_use]
+    pub fn with_keep(mut self, bytes: u64) -> Self {
+        self.keep = bytes;
+        self
+    }
+
+    /// Sets whether to only report what would be removed.
+    #[must_use]
+    pub fn with_dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+}
+
+/// The result of [`Collector::prune`]: what was removed, or would be. A store starts with an empty one and adds to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pruned {
     /// Blobs, with their sizes in bytes, by digest.
     pub blobs: Vec<(Digest, u64)>,
@@ -54,8 +72,9 @@ impl Pruned {
     }
 }
 
-/// Disk usage of a store. Each blob counts once, in the first field that applies.
+/// Disk usage of a store, empty at first. Each blob counts once, in the first field that applies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Usage {
     /// Content reachable from names.
     pub images: Amount,

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Returns whether `path` still names the open file.
 pub fn is_still(file: &File, path: &Path) -> bool {
@@ -15,6 +15,14 @@ pub fn is_still(file: &File, path: &Path) -> bool {
 /// Returns the directory that `path` is in; `.` for a name alone.
 pub fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Returns the nearest directory above `path`, or `path` itself, that exists.
+pub fn existing_ancestor(path: &Path) -> PathBuf {
+    path.ancestors()
+        .find(|above| above.exists())
+        .filter(|above| !above.as_os_str().is_empty())
+        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// Syncs a directory, so that the names in it survive a power loss.

@@ -15,6 +15,13 @@ pub trait StoreKind: Send + Sync {
     /// Returns its scheme, and the syntax of its addresses.
     fn info(&self) -> StoreInfo;
 
+    /// Checks that `value` can stand for a store, whether or not there is one: a program calls it before anything else
+    /// happens, even if it never opens the store.
+    ///
+    /// # Errors
+    /// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption), with a hint.
+    fn check(&self, value: &OsStr) -> Result<()>;
+
     /// Opens the store at `value`, which is created if it does not exist.
     ///
     /// # Errors
@@ -35,6 +42,10 @@ impl StoreKind for Box<dyn StoreKind> {
         self.as_ref().info()
     }
 
+    fn check(&self, value: &OsStr) -> Result<()> {
+        self.as_ref().check(value)
+    }
+
     fn open(&self, value: &OsStr) -> Result<Arc<dyn ImageStore>> {
         self.as_ref().open(value)
     }
@@ -46,6 +57,7 @@ impl StoreKind for Box<dyn StoreKind> {
 
 /// The description of a kind of store, for help.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StoreInfo {
     /// The word before the colon.
     pub scheme: Cow<'static, str>,
@@ -53,6 +65,17 @@ pub struct StoreInfo {
     pub syntax: Cow<'static, str>,
     /// A one-line summary.
     pub summary: Cow<'static, str>,
+}
+
+impl StoreInfo {
+    /// Creates a description from the scheme, the syntax of an address, and a one-line summary.
+    pub fn new(
+        scheme: impl Into<Cow<'static, str>>,
+        syntax: impl Into<Cow<'static, str>>,
+        summary: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { scheme: scheme.into(), syntax: syntax.into(), summary: summary.into() }
+    }
 }
 
 /// The store kinds of a program. An address is `SCHEME:VALUE`, or a path, which is a value of the kind that
@@ -76,6 +99,15 @@ impl StoreRegistry {
     /// Returns what each kind says about itself.
     pub fn infos(&self) -> impl Iterator<Item = StoreInfo> {
         self.0.iter().map(|kind| kind.info())
+    }
+
+    /// Checks that `address` can be that of a store, without opening one.
+    ///
+    /// # Errors
+    /// An unknown scheme, and as [`StoreKind::check`].
+    pub fn check(&self, address: &OsStr) -> Result<()> {
+        let (kind, value) = self.find(address)?;
+        kind.check(value)
     }
 
     /// Opens the store at `address`, which is created if it does not exist.
@@ -134,7 +166,11 @@ mod tests {
 
     impl StoreKind for Kind {
         fn info(&self) -> StoreInfo {
-            StoreInfo { scheme: self.0.into(), syntax: format!("{}:VALUE", self.0).into(), summary: "none".into() }
+            StoreInfo::new(self.0, format!("{}:VALUE", self.0), "none")
+        }
+
+        fn check(&self, value: &OsStr) -> Result<()> {
+            self.open(value).map(drop)
         }
 
         fn open(&self, value: &OsStr) -> Result<Arc<dyn ImageStore>> {
@@ -173,6 +209,7 @@ mod tests {
             let error = stores.open(OsStr::new(address)).unwrap_err();
             assert_eq!(error.message(), expected, "{address}");
             assert_eq!(stores.open_existing(OsStr::new(address)).unwrap_err().message(), expected, "{address}");
+            assert_eq!(stores.check(OsStr::new(address)).unwrap_err().message(), expected, "{address}");
         }
         for (address, scheme) in [("foo:/x", "foo"), ("Dir:a", "Dir"), (":a", ""), ("a:b", "a")] {
             let error = stores.open(OsStr::new(address)).unwrap_err();

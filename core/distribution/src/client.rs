@@ -21,6 +21,7 @@ pub struct Client {
 
 /// Client options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClientOptions {
     /// Concurrent uploads of a run per host.
     pub push_jobs: NonZeroUsize,
@@ -32,6 +33,36 @@ pub struct ClientOptions {
     /// link-local ones, from elsewhere to this machine, and from a public to a private address. For one registry,
     /// `internal_addresses = true` in its `hosts.toml` says the same.
     pub internal_addresses: bool,
+}
+
+impl ClientOptions {
+    /// Sets the concurrent uploads of a run per host.
+    #[must_use]
+    pub fn with_push_jobs(mut self, push_jobs: NonZeroUsize) -> Self {
+        self.push_jobs = push_jobs;
+        self
+    }
+
+    /// Sets the retry policy.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Sets how long a registry may be silent, and how slow it may be.
+    #[must_use]
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Sets whether registries may lead to internal addresses.
+    #[must_use]
+    pub fn with_internal_addresses(mut self, internal_addresses: bool) -> Self {
+        self.internal_addresses = internal_addresses;
+        self
+    }
 }
 
 impl Default for ClientOptions {

@@ -53,24 +53,26 @@ pub(crate) fn read(response: Response, expected: Option<&Digest>) -> Result<(Des
     let said = said_digest(&response);
     let content_type = response.header("content-type").unwrap_or_default();
     let content_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let (digest, bytes) = checked(response, expected.or(said.as_ref()))?;
+    let media_type = media_type(&content_type, &bytes).map_err(|error| error.context(format!("cannot use {url}")))?;
+    Ok((Descriptor::new(media_type, digest, bytes.len() as u64), bytes))
+}
+
+/// Reads a document from an answer, of any type, and checks its digest.
+pub(crate) fn checked(response: Response, expected: Option<&Digest>) -> Result<(Digest, Vec<u8>), Failure> {
+    let url = response.url.clone();
     let bytes = bytes(response, MANIFEST_LIMIT + 1)?;
     if bytes.len() as u64 > MANIFEST_LIMIT {
         return Err(Error::input(format!("{url} has more than {MANIFEST_LIMIT} bytes")).into());
     }
-    let wanted = expected.or(said.as_ref());
-    let digest = wanted.map_or_else(
-        || Digest::of(&bytes),
-        |wanted| {
-            let mut hasher = Hasher::new(wanted.algorithm());
-            hasher.update(&bytes);
-            hasher.finish()
-        },
-    );
-    if let Some(wanted) = wanted.filter(|wanted| **wanted != digest) {
-        return Err(Error::corrupt(format!("{url} has the digest {digest}, expected {wanted}")).into());
+    let Some(expected) = expected else { return Ok((Digest::of(&bytes), bytes)) };
+    let mut hasher = Hasher::new(expected.algorithm());
+    hasher.update(&bytes);
+    let digest = hasher.finish();
+    if digest != *expected {
+        return Err(Error::corrupt(format!("{url} has the digest {digest}, expected {expected}")).into());
     }
-    let media_type = media_type(&content_type, &bytes).map_err(|error| error.context(format!("cannot use {url}")))?;
-    Ok((Descriptor::new(media_type, digest, bytes.len() as u64), bytes))
+    Ok((digest, bytes))
 }
 
 #[derive(Deserialize)]

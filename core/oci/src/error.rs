@@ -240,8 +240,12 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_has_its_own_kind() {
-        let error = Error::from(rustix::io::Errno::NOSPC);
-        assert_eq!((error.kind(), error.message()), (ErrorKind::NoSpace, "no space left on device"));
+    fn a_full_disk_has_its_own_kind_and_so_has_a_full_quota() {
+        for (errno, message) in
+            [(rustix::io::Errno::NOSPC, "no space left on device"), (rustix::io::Errno::DQUOT, "disk quota exceeded")]
+        {
+            let error = Error::from(errno);
+            assert_eq!((error.kind(), error.message()), (ErrorKind::NoSpace, message));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Where in an archive an error was found.
 
 use std::fmt;
+use std::io;
 
 use longshore_oci::{Error, ErrorKind};
 
@@ -31,6 +32,12 @@ impl Place {
     /// Returns the error for an archive that ends too early, at byte `at`.
     pub(super) fn cut(&self, at: u64) -> Error {
         Error::input(format!("the tar archive ends early: at byte {at}, within the {self}"))
+    }
+
+    /// Returns an error of the input at byte `at`, which is in this entry or after it.
+    pub(super) fn broken(&self, at: u64, error: io::Error) -> Error {
+        let entry = if at == 0 { String::new() } else { format!(", after the start of the {self}") };
+        Error::from(error).context(format!("cannot read the tar archive at byte {at}{entry}"))
     }
 
     /// Returns the error for an unsupported kind of header.

@@ -100,20 +100,21 @@ impl<R: Read> Reader<R> {
 
     /// Reads `count` bytes, or fewer at the end of the input; returns how many.
     fn pass(&mut self, count: u64) -> Result<u64> {
-        let passed = io::copy(&mut (&mut self.input).take(count), &mut io::sink())?;
+        let passed = io::copy(&mut (&mut self.input).take(count), &mut io::sink());
+        let passed = passed.map_err(|error| self.current.broken(self.position, error))?;
         self.position += passed;
         Ok(passed)
     }
 
     /// Reads until `buffer` is full or the input ends; returns how many bytes it has.
-    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
             match self.input.read(&mut buffer[filled..]) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.current.broken(self.position + filled as u64, error)),
             }
         }
         self.position += filled as u64;
@@ -230,7 +231,12 @@ impl<R: Read> Read for Reader<R> {
         if wanted == 0 {
             return Ok(0);
         }
-        let count = self.input.read(&mut buffer[..wanted])?;
+        let count = match self.input.read(&mut buffer[..wanted]) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                return Err(self.current.broken(self.position, error).into());
+            }
+            read => read?,
+        };
         if count == 0 {
             return Err(self.current.cut(self.position).into());
         }

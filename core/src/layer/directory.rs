@@ -148,7 +148,7 @@ impl DirectoryLayer<'_> {
         if self.source.whiteouts == Whiteouts::Plain {
             refuse_attributes_of_overlay(&self.source.path, attributes, || node.display())?;
         }
-        self.left_out.add(entry, attributes, node.stat().st_mtime_nsec > 0);
+        self.left_out.add(entry, attributes);
         Ok(())
     }
 

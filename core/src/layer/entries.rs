@@ -12,6 +12,9 @@ use crate::compression::decoder;
 /// A callback for each entry.
 pub(super) type Visit<'a> = dyn FnMut(Entry, &mut dyn Read) -> Result<()> + 'a;
 
+/// A callback for each entry of an archive, with the byte of the archive at which its header begins.
+pub(crate) type VisitAt<'a> = dyn FnMut(Entry, u64, &mut dyn Read) -> Result<()> + 'a;
+
 impl Layer {
     /// Calls `visit` with each entry of the layer and the content of the entry, in the order of its tar stream:
     /// the same entries that the built layer has.
@@ -74,6 +77,11 @@ impl BlobSource {
     /// # Errors
     /// As [`Layer::entries`].
     pub fn entries(&self, work: &Work, visit: &mut dyn FnMut(Entry, &mut dyn Read) -> Result<()>) -> Result<()> {
+        self.entries_at(work, &mut |entry, _, content| visit(entry, content))
+    }
+
+    /// As [`entries`](Self::entries), for those whose errors say where an entry is.
+    pub(crate) fn entries_at(&self, work: &Work, visit: &mut VisitAt<'_>) -> Result<()> {
         let (_, tar) = decoder(self.provider.open(&self.descriptor.digest, 0)?)?;
         checked(tar, &self.diff_id, &work.cancel, visit).map(drop)
     }
@@ -84,7 +92,7 @@ pub(super) fn checked(
     input: impl Read + Send,
     diff_id: &Digest,
     cancel: &Cancel,
-    visit: &mut Visit<'_>,
+    visit: &mut VisitAt<'_>,
 ) -> Result<bool> {
     let mut hashing = Hashing { inner: input, hasher: Hasher::new(diff_id.algorithm()), cancel };
     let has_bytes = read_ahead(&mut hashing, |tar| parsed(tar, cancel, visit))?;
@@ -96,11 +104,11 @@ pub(super) fn checked(
 }
 
 /// Visits the entries of an archive and reads it to its end; false if it has no bytes at all.
-pub(super) fn parsed(input: impl Read, cancel: &Cancel, visit: &mut Visit<'_>) -> Result<bool> {
+pub(super) fn parsed(input: impl Read, cancel: &Cancel, visit: &mut VisitAt<'_>) -> Result<bool> {
     let mut reader = Reader::new(input);
     while let Some(entry) = reader.next_entry()? {
         cancel.check()?;
-        visit(entry, &mut reader)?;
+        visit(entry, reader.offset(), &mut reader)?;
     }
     let has_bytes = !reader.is_empty();
     reader.drain()?;

@@ -16,7 +16,6 @@ pub(super) struct LeftOut {
     temporary: Count,
     attributes: Count,
     acls: Count,
-    fractions: Count,
 }
 
 /// How many files, and the first of them for people.
@@ -45,8 +44,9 @@ impl LeftOut {
         self.temporary.add(name);
     }
 
-    /// Counts what `entry` does not say about a file with these extended attributes and such a time.
-    pub(super) fn add(&mut self, entry: &Entry, attributes: &[Vec<u8>], has_fraction: bool) {
+    /// Counts what `entry` does not say about a file with these extended attributes. Nearly every time has a fraction of a
+    /// second, which nobody set on purpose: a warning about them hides those that matter.
+    pub(super) fn add(&mut self, entry: &Entry, attributes: &[Vec<u8>]) {
         let other = |name: &&Vec<u8>| !SILENT.contains(&name.as_slice()) && !name.starts_with(ACL);
         if let Some(name) = attributes.iter().find(other) {
             let name = || String::from_utf8_lossy(name).escape_debug().to_string();
@@ -55,21 +55,18 @@ impl LeftOut {
         if attributes.iter().any(|name| name.starts_with(ACL)) {
             self.acls.add(|| entry.display());
         }
-        if has_fraction {
-            self.fractions.add(|| entry.display());
-        }
     }
 
     /// Reports what was left out of the directory `path`; once for a run that reads it several times.
     pub(super) fn say(&self, path: &Path, progress: &Progress) {
         let path = path.display();
-        let Self { temporary, attributes, acls, fractions } = self;
+        let Self { temporary, attributes, acls } = self;
         if temporary.files > 0 {
             let (files, first) = (temporary.files(), &temporary.first);
             let message = || format!("{path}: {files} of interrupted or running exports skipped, such as {first}");
             progress.warn_once(&format!("temporary files in {path}"), message);
         }
-        let counts = [("extended attributes", attributes), ("ACLs", acls), ("fractions of seconds", fractions)];
+        let counts = [("extended attributes", attributes), ("ACLs", acls)];
         let lost = counts.iter().filter(|(_, count)| count.files > 0);
         let lost = lost.map(|(what, count)| format!("{what} of {} ({})", count.files(), count.first));
         let lost: Vec<String> = lost.collect();

@@ -40,8 +40,8 @@ pub(super) fn write(source: &TarSource, out: &mut dyn Write, cancel: &Cancel) ->
 pub(super) fn entries(source: &TarSource, cancel: &Cancel, visit: &mut Visit<'_>) -> Result<()> {
     let input = open(source)?;
     let has_bytes = match (source.rules.is_identity(), &source.diff_id) {
-        (true, Some(diff_id)) => checked(input, diff_id, cancel, visit)?,
-        (true, None) => parsed(input, cancel, visit)?,
+        (true, Some(diff_id)) => checked(input, diff_id, cancel, &mut |entry, _, content| visit(entry, content))?,
+        (true, None) => parsed(input, cancel, &mut |entry, _, content| visit(entry, content))?,
         (false, _) => return rewritten(input, &source.rules, cancel, visit),
     };
     if has_bytes { Ok(()) } else { Err(empty()) }
@@ -56,7 +56,7 @@ fn open(source: &TarSource) -> Result<Box<dyn Read + Send + '_>> {
 /// Copies an archive byte for byte, and fails if its bytes are not a tar archive.
 pub(super) fn verbatim(input: impl Read, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
     let mut newest = None;
-    let has_bytes = parsed(Tee { input, out }, cancel, &mut |entry, _| {
+    let has_bytes = parsed(Tee { input, out }, cancel, &mut |entry, _, _| {
         newest = newest.max(Some(entry.mtime));
         Ok(())
     })?;

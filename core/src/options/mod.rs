@@ -29,7 +29,6 @@
 
 mod family;
 pub(crate) mod record;
-mod suggest;
 mod value;
 
 use std::borrow::Cow;
@@ -39,7 +38,7 @@ use longshore_oci::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 pub use family::{Family, FamilyPlace, Member};
-pub use suggest::nearest;
+pub use longshore_content::nearest;
 pub use value::{Value, choice_syntax, list_value, parse_choice};
 
 /// The raw options of one output, in order.

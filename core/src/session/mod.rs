@@ -1,6 +1,5 @@
 //! Session: the entry point for programs. Resolve before the build, export after it.
 
-mod mistyped;
 mod run;
 mod sources;
 mod targets;
@@ -18,7 +17,6 @@ use crate::output::OutputSpec;
 use crate::result::BuildResult;
 use targets::Target;
 
-pub use mistyped::check_parent;
 pub use run::ExportFailure;
 pub use targets::check_stdout;
 

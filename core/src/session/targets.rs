@@ -5,11 +5,10 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_content::{ImageStore, directory_of};
+use longshore_content::{ImageStore, check_parent, directory_of, existing_ancestor};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 use rustix::fs::{Access, FileType, OFlags, access, fcntl_getfl, fstat, makedev};
 
-use super::mistyped::check_parent;
 use crate::layout::LayoutDirectory;
 use crate::output::Dest;
 use crate::sink::{Destination, FileSink, Output, follow};
@@ -81,7 +80,7 @@ impl Target {
             Self::None | Self::ImageStore | Self::Stdout => return None,
             Self::File(path) | Self::Layout(path) | Self::Directory(path) => path,
         };
-        let existing = existing(path);
+        let existing = existing_ancestor(path);
         let rest = path.strip_prefix(&existing).unwrap_or(path);
         let place = existing.canonicalize().ok()?;
         // Joining nothing would add a slash.
@@ -105,9 +104,9 @@ impl Target {
         match self {
             Self::None | Self::ImageStore | Self::Stdout => None,
             Self::File(path) => {
-                path.metadata().map_or(true, |found| found.is_file()).then(|| existing(directory_of(path)))
+                path.metadata().map_or(true, |found| found.is_file()).then(|| existing_ancestor(directory_of(path)))
             }
-            Self::Layout(path) | Self::Directory(path) => Some(existing(path)),
+            Self::Layout(path) | Self::Directory(path) => Some(existing_ancestor(path)),
         }
     }
 }
@@ -159,12 +158,11 @@ pub(super) fn check_parents<'a>(targets: impl Iterator<Item = &'a Target> + Clon
         };
         targets.clone().any(is_parent)
     };
+    let check = |path: &Path| check_parent(path).attempt(|| format!("cannot write {}", path.display()));
     for target in targets.clone() {
         match target {
-            Target::File(path) if path.is_symlink() && !path.exists() => check_parent(&follow(path))?,
-            Target::File(path) | Target::Layout(path) | Target::Directory(path) if !is_made(path) => {
-                check_parent(path)?;
-            }
+            Target::File(path) if path.is_symlink() && !path.exists() => check(&follow(path))?,
+            Target::File(path) | Target::Layout(path) | Target::Directory(path) if !is_made(path) => check(path)?,
             _ => {}
         }
     }
@@ -193,7 +191,7 @@ fn check_file(path: &Path) -> Result<()> {
         Ok(found) if found.is_dir() => Err(Error::option(format!("destination {} is a directory", path.display()))),
         // What is no regular file is written in place.
         Ok(found) if !found.is_file() => check_writable(path, path),
-        _ => check_writable(&existing(directory_of(path)), path),
+        _ => check_writable(&existing_ancestor(directory_of(path)), path),
     }
 }
 
@@ -203,7 +201,7 @@ fn check_directory(path: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
             Err(Error::option(format!("destination {} is a link to nothing", path.display())))
         }
-        _ => check_writable(&existing(path), path),
+        _ => check_writable(&existing_ancestor(path), path),
     }
 }
 
@@ -250,12 +248,4 @@ fn is_stdout_open() -> bool {
         OFlags::RDWR => !is_null,
         _ => true,
     }
-}
-
-/// The nearest directory above `path`, or `path` itself, that exists.
-pub(super) fn existing(path: &Path) -> PathBuf {
-    path.ancestors()
-        .find(|above| above.exists())
-        .filter(|above| !above.as_os_str().is_empty())
-        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }

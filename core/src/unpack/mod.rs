@@ -26,7 +26,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::layer::BlobSource;
 use crate::tree::merged::MergedTree;
-use stage::{Content, Entries};
+use stage::{Content, Entries, Staged};
 
 pub use overlay::{mount, mount_options};
 pub use snapshots::{unpack_image, unpack_snapshots};
@@ -40,9 +40,10 @@ fn open_directory(path: &Path) -> Result<OwnedFd> {
 /// Applies the next layer, whose entries were read before.
 fn apply(tree: &mut MergedTree<Content>, layer: &BlobSource, entries: Entries, cancel: &Cancel) -> Result<()> {
     let mut next = tree.next_layer();
-    for (entry, content) in entries {
+    for Staged { entry, offset, content } in entries {
         cancel.check()?;
-        next.apply(&entry, content).attempt(|| format!("cannot unpack layer {}", layer.descriptor.digest))?;
+        let applied = next.entry(&entry, content).attempt(|| stage::cannot_unpack(&entry, offset));
+        applied.attempt(|| format!("cannot unpack layer {}", layer.descriptor.digest))?;
     }
     next.finish();
     Ok(())

@@ -1,7 +1,7 @@
 //! Layers onto the disk, before it is known which of their files survive: the content of each file under a
 //! number, with its attributes, and everything else in memory.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -31,8 +31,22 @@ pub(super) enum Content {
     Staged { layer: u32, number: u32 },
 }
 
-/// The entries of a layer in their order, each with its content.
-pub(super) type Entries = Vec<(Entry, Content)>;
+/// An entry of a layer, and where things are.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pub(super) entry: Entry,
+    /// Where its header begins in the archive, in bytes.
+    pub(super) offset: u64,
+    pub(super) content: Content,
+}
+
+/// The entries of a layer in their order.
+pub(super) type Entries = Vec<Staged>;
+
+/// Returns what was attempted with an entry.
+pub(super) fn cannot_unpack(entry: &Entry, offset: u64) -> String {
+    format!("cannot unpack the tar entry `{}` at byte {offset}", entry.display())
+}
 
 /// Reads a layer and verifies its diffID. With a directory, the contents of files are written there;
 /// without, only the entries are read.
@@ -48,17 +62,20 @@ pub(super) fn stage(
     let mut entries = Entries::new();
     let mut buffer = vec![0; BUFFER];
     let mut number = 0;
-    let read = layer.entries(work, &mut |entry, content| {
-        quota.take_entry(&entry)?;
+    let read = layer.entries_at(work, &mut |entry, offset, data| {
+        let cannot = || cannot_unpack(&entry, offset);
+        quota.take_entry(&entry).attempt(cannot)?;
         let mut found = if entry.size > 0 { Content::Unread } else { Content::Empty };
         if let Some(directory) = directory.filter(|_| has_content(&entry)) {
-            write(&entry, content, directory, number, &mut buffer, (writer, &work.cancel))
-                .attempt(|| format!("cannot write `{}`", entry.display()))?;
+            let file = create(directory, number).attempt(cannot)?;
+            copy(data, &file, &mut buffer, &work.cancel, &cannot)?;
+            let set = |attributes| writer.set_file(file.as_fd(), &attributes, &|| entry.display());
+            Attributes::of(&entry).and_then(set).attempt(cannot)?;
             found = Content::Staged { layer: at, number };
             number += 1;
         }
         task.advance(entry.size);
-        entries.push((entry, found));
+        entries.push(Staged { entry, offset, content: found });
         Ok(())
     });
     read.attempt(|| format!("cannot unpack layer {digest}"))?;
@@ -71,26 +88,28 @@ fn has_content(entry: &Entry) -> bool {
     entry.kind == EntryKind::File && entry.size > 0 && !name.starts_with(WHITEOUT)
 }
 
-fn write(
-    entry: &Entry,
-    content: &mut dyn Read,
-    directory: &OwnedFd,
-    number: u32,
-    buffer: &mut [u8],
-    (writer, cancel): (Writer<'_>, &Cancel),
-) -> Result<()> {
+fn create(directory: &OwnedFd, number: u32) -> Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = std::fs::File::from(openat(directory, number.to_string(), flags, Mode::RUSR | Mode::WUSR)?);
+    Ok(openat(directory, number.to_string(), flags, Mode::RUSR | Mode::WUSR)?.into())
+}
+
+/// Copies the data of an entry. The reader says itself where it cannot go on.
+fn copy(
+    data: &mut dyn Read,
+    mut file: &File,
+    buffer: &mut [u8],
+    cancel: &Cancel,
+    cannot: &dyn Fn() -> String,
+) -> Result<()> {
     loop {
         cancel.check()?;
-        match content.read(buffer) {
-            Ok(0) => break,
-            Ok(count) => file.write_all(&buffer[..count])?,
+        match data.read(buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => file.write_all(&buffer[..count]).attempt(cannot)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error.into()),
         }
     }
-    writer.set_file(file.as_fd(), &Attributes::of(entry)?, &|| entry.display())
 }
 
 /// Reads all layers, several at a time: those that are written each into a directory of its own in

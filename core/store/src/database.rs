@@ -10,7 +10,7 @@ use longshore_oci::{Context, Error, ErrorKind, Result};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use crate::failure::{failed, located};
+use crate::failure::{PRUNE, failed, located};
 use crate::frozen::{self, Frozen};
 use crate::schema;
 
@@ -119,6 +119,11 @@ impl Database {
         rehearse().map_err(|error| located(error, &self.path))
     }
 
+    /// Fails if the database can only be read.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        self.writable().map(drop)
+    }
+
     fn writable(&self) -> Result<MutexGuard<'_, Open>> {
         let open = self.open.lock();
         let root = self.path.parent().unwrap_or(&self.path).display();
@@ -126,11 +131,11 @@ impl Database {
             Access::Write => Ok(open),
             Access::Read => {
                 let error = Error::new(ErrorKind::Denied, format!("the store {root} cannot be written to"));
-                Err(error.with_hint("choose another store with --store"))
+                Err(error.with_hint("choose another store"))
             }
             Access::NoSpace => {
                 let message = format!("the store {root} cannot be written to: no space left on device");
-                Err(Error::new(ErrorKind::NoSpace, message).with_hint("`longshore prune` removes what nothing needs"))
+                Err(Error::new(ErrorKind::NoSpace, message).with_hint(PRUNE))
             }
         }
     }

@@ -10,6 +10,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::room;
 
+/// What to do on a full disk.
+pub(crate) const PRUNE: &str = "prune the store, which removes what nothing needs";
+
+/// What is left of a store whose database is damaged.
+const DAMAGED: &str = "store.db is damaged; the blobs beside it are files that are named by their digests";
+
 /// Returns an error of SQLite in our kinds. [`Database`](crate::database::Database) adds which file it is about.
 pub(crate) fn failed(error: rusqlite::Error) -> Error {
     let kind = match error.sqlite_error_code() {
@@ -30,17 +36,13 @@ pub(crate) fn located(error: Error, database: &Path) -> Error {
     let (kind, reason, hint) = match error.kind() {
         // The memory that processes share is a file beside it, of whose making SQLite says nothing more.
         ErrorKind::Other | ErrorKind::Denied | ErrorKind::NoSpace if !room::is_left(database) => {
-            let hint = "`longshore prune` removes what nothing needs";
-            (ErrorKind::NoSpace, "no space left on device".to_owned(), Some(hint))
+            (ErrorKind::NoSpace, "no space left on device".to_owned(), Some(PRUNE))
         }
         // SQLite says so of a medium that fails, too.
         ErrorKind::Corrupt => match read_through(database) {
             Err(error) => (ErrorKind::Other, Error::from(error).message().to_owned(), None),
             Ok(()) if is_sound(database) => (ErrorKind::Other, "input/output error".to_owned(), None),
-            Ok(()) => {
-                let hint = "the blobs beside it are files that are named by their digests";
-                (ErrorKind::Corrupt, cause, Some(hint))
-            }
+            Ok(()) => (ErrorKind::Corrupt, cause, Some(DAMAGED)),
         },
         kind => (kind, cause, None),
     };
@@ -77,8 +79,7 @@ fn read_through(path: &Path) -> io::Result<()> {
 
 /// Returns the error for a database that was one of ours.
 pub(crate) fn damaged(message: &str) -> Error {
-    Error::corrupt(message)
-        .with_hint("store.db is damaged; the blobs beside it are files that are named by their digests")
+    Error::corrupt(message).with_hint(DAMAGED)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use longshore_content::existing_ancestor;
 use longshore_oci::{Context, Error, Result};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
@@ -38,11 +39,9 @@ pub(crate) enum Place {
 
 /// Looks at `root`, and refuses a file or a directory that holds something else than a store. Nothing is written.
 pub(crate) fn look(root: &Path) -> Result<Place> {
+    check_directory(root)?;
     match fs::metadata(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::Vacant),
-        Ok(found) if !found.is_dir() => {
-            return Err(Error::option("it is not a directory").with_hint("name a directory for the image store"));
-        }
         found => found?,
     };
     let database = root.join("store.db");
@@ -60,6 +59,19 @@ pub(crate) fn look(root: &Path) -> Result<Place> {
                 Owner::Other | Owner::Unknown => Err(foreign(root)),
             }
         }
+    }
+}
+
+/// Refuses what is no directory, or below a file.
+pub(crate) fn check_directory(root: &Path) -> Result<()> {
+    const HINT: &str = "name a directory for the image store";
+    match fs::metadata(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            let above = existing_ancestor(root);
+            Err(Error::option(format!("{} is not a directory", above.display())).with_hint(HINT))
+        }
+        Ok(found) if !found.is_dir() => Err(Error::option("it is not a directory").with_hint(HINT)),
+        _ => Ok(()),
     }
 }
 

@@ -1,8 +1,11 @@
 //! Room on the file system of a store, for what SQLite needs to remove things from a store on a full disk.
 
 use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use longshore_content::ScratchFile;
+use longshore_oci::{ErrorKind, Result};
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 /// Bytes that a database needs to be opened, besides the file itself.
@@ -23,9 +26,22 @@ fn free(path: &Path) -> Option<u64> {
     found.f_bavail.checked_mul(found.f_frsize)
 }
 
-/// Whether there is room beside `database` to open it.
+/// Whether there is room beside `database` to open it. A quota is not known of before something is written.
 pub(crate) fn is_left(database: &Path) -> bool {
-    free(database).is_none_or(|free| free >= NEEDED)
+    let takes = || database.parent().is_none_or(|root| !is_refused(&probe(root)));
+    free(database).is_none_or(|free| free >= NEEDED) && takes()
+}
+
+/// Writes as much as a database needs, and takes it away again.
+fn probe(root: &Path) -> Result<()> {
+    let mut file = ScratchFile::new_in(root)?;
+    file.file().write_all(&[0; NEEDED as usize])?;
+    Ok(file.file().sync_all()?)
+}
+
+/// What else is wrong with a directory is not for want of room.
+fn is_refused(written: &Result<()>) -> bool {
+    written.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoSpace)
 }
 
 /// Makes the ballast of the store in `root`, where it is missing and there is room. A store without one is pruned as
@@ -42,4 +58,30 @@ pub(crate) fn reserve(root: &Path) {
 /// Gives the room of the ballast back.
 pub(crate) fn release(root: &Path) {
     let _ = fs::remove_file(ballast(root));
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_oci::Error;
+    use rustix::io::Errno;
+
+    use super::*;
+
+    /// SQLite tells a full disk, but says "disk I/O error" of a full quota.
+    #[test]
+    fn a_full_quota_is_as_a_full_disk() {
+        for (errno, expected) in [
+            (Errno::NOSPC, true),
+            (Errno::DQUOT, true),
+            (Errno::IO, false),
+            (Errno::ROFS, false),
+            (Errno::ACCESS, false),
+        ] {
+            assert_eq!(is_refused(&Err(Error::from(errno))), expected, "{errno}");
+        }
+        let root = tempfile::tempdir().unwrap();
+        assert!(is_left(&root.path().join("store.db")) && !is_refused(&probe(root.path())));
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+        assert!(probe(&root.path().join("missing")).is_err() && is_left(&root.path().join("missing/store.db")));
+    }
 }

@@ -146,7 +146,7 @@ pub(crate) fn check(connection: &Connection) -> Result<()> {
         0 => Err(Error::new(ErrorKind::Unsupported, "store.db has no tables yet")),
         newer => {
             let message = format!("it has version {newer}, but this longshore supports only versions up to {VERSION}");
-            Err(Error::new(ErrorKind::Unsupported, message).with_hint("use a newer longshore, or another --store"))
+            Err(Error::new(ErrorKind::Unsupported, message).with_hint("use a newer longshore, or choose another store"))
         }
     }
 }

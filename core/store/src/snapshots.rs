@@ -35,17 +35,27 @@ impl Snapshots for EmbeddedStore {
     }
 
     fn prepare(&self) -> Result<Box<dyn SnapshotWriter + '_>> {
+        self.inner.database.check_writable()?;
         let scratch = ScratchDirectory::new_in(&self.root().join(SNAPSHOTS))?;
         Ok(Box::new(Writer { store: self, scratch }))
     }
 
     fn keep(&self, config: &Digest, chain_id: &Digest) -> Result<()> {
+        let pair = params![config.to_string(), chain_id.to_string()];
+        let is_kept = |transaction: &Transaction<'_>| {
+            let select = "SELECT 1 FROM unpacked WHERE config = ?1 AND chain_id = ?2";
+            transaction.query_row(select, pair, |_| Ok(())).optional().map_err(failed)
+        };
+        // Nothing is to be changed in a store that can only be read.
+        if self.inner.database.read(is_kept)?.is_some() {
+            return Ok(());
+        }
         self.inner.database.write(|transaction| {
             if !has_row(transaction, config)? {
                 return Err(not_found(config));
             }
             let insert = "INSERT OR IGNORE INTO unpacked (config, chain_id) VALUES (?1, ?2)";
-            transaction.execute(insert, params![config.to_string(), chain_id.to_string()]).map_err(failed)?;
+            transaction.execute(insert, pair).map_err(failed)?;
             Ok(())
         })
     }

@@ -97,7 +97,7 @@ fn a_dry_run_says_what_would_go_and_removes_nothing() {
     let store = open(place.path());
     image(&store, "one");
     fs::write(place.path().join("ingest/new-left-over"), "12345").unwrap();
-    let would = store.prune(&PruneOptions { dry_run: true, ..PruneOptions::default() }).unwrap();
+    let would = store.prune(&PruneOptions::default().with_dry_run(true)).unwrap();
     assert_eq!((would.blobs.len(), would.leftovers.count, would.leftovers.bytes, count(&store)), (3, 1, 5, 3));
     assert_eq!(prune(&store), would);
     assert_eq!(count(&store), 0);
@@ -193,7 +193,7 @@ fn made_layers_stay_up_to_a_size_those_used_last_first() {
     thread::sleep(std::time::Duration::from_millis(1100));
     let new = make("the new one, 25 bytes....");
     for (keep, expected) in [(u64::MAX, vec![&old, &new]), (60, vec![&old, &new]), (49, vec![&new]), (24, vec![])] {
-        let pruned = store.prune(&PruneOptions { keep, dry_run: false }).unwrap();
+        let pruned = store.prune(&PruneOptions::default().with_keep(keep)).unwrap();
         assert_eq!(pruned.kept.count, expected.len() as u64, "{keep}");
         for digest in [&old, &new] {
             assert_eq!(store.info(digest).unwrap().is_some(), expected.contains(&digest), "{keep} {digest}");
@@ -209,9 +209,13 @@ fn sums_stop_at_the_largest_number() {
     let mut sum = most;
     sum.add(1);
     assert_eq!(sum, most);
-    assert_eq!(Usage { images: most, unused: most, ..Usage::default() }.total(), most);
-    let blobs = vec![(Digest::of(b"a"), u64::MAX), (Digest::of(b"b"), 7)];
-    assert_eq!(Pruned { blobs, leftovers: most, ..Pruned::default() }.bytes(), u64::MAX);
+    let mut usage = Usage::default();
+    (usage.images, usage.unused) = (most, most);
+    assert_eq!(usage.total(), most);
+    let mut pruned = Pruned::default();
+    pruned.blobs = vec![(Digest::of(b"a"), u64::MAX), (Digest::of(b"b"), 7)];
+    pruned.leftovers = most;
+    assert_eq!(pruned.bytes(), u64::MAX);
 }
 
 /// A crash between the rename of a blob and its row; a blob that was cut or removed behind our back.

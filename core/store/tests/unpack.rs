@@ -262,7 +262,7 @@ fn snapshots_stay_as_long_as_their_image() {
     let kept = store.prune(&PruneOptions::default()).unwrap();
     assert_eq!((kept.snapshots.count, count(), store.usage().unwrap().snapshots.bytes), (0, 2, 3));
     store.untag(&["app:1".parse().unwrap()]).unwrap();
-    let would = store.prune(&PruneOptions { dry_run: true, ..PruneOptions::default() }).unwrap();
+    let would = store.prune(&PruneOptions::default().with_dry_run(true)).unwrap();
     assert_eq!((would.snapshots.count, count()), (2, 2));
     assert_eq!(store.prune(&PruneOptions::default()).unwrap().snapshots.bytes, 3);
     assert_eq!((count(), Snapshots::mount(&store, &chain[0]).unwrap()), (0, None));

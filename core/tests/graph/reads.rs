@@ -134,10 +134,10 @@ fn a_graph_beyond_a_limit_is_refused_with_the_limit() {
     let limits = GraphLimits::default();
     let image = nested(5, 1);
     let depth = "indexes are nested deeper than the limit of 3";
-    assert_eq!(message(&image, GraphLimits { depth: 3, ..limits }), depth);
-    assert_eq!(message(&image, GraphLimits { blobs: 4, ..limits }), "more blobs than the limit of 4");
+    assert_eq!(message(&image, limits.with_depth(3)), depth);
+    assert_eq!(message(&image, limits.with_blobs(4)), "more blobs than the limit of 4");
     let bytes = "manifests and configurations have more bytes than the limit of 700";
-    assert_eq!(message(&image, GraphLimits { bytes: 700, ..limits }), bytes);
+    assert_eq!(message(&image, limits.with_bytes(700)), bytes);
 
     // What a manifest lists is no index: a walk called it deeper than the manifest.
     let just = nested(limits.depth, 1);

@@ -11,15 +11,12 @@ use longshore_testkit::validate;
 
 #[test]
 fn tarball() {
-    exporter(&ExporterCase {
-        exporters: &|| ExporterRegistry::default().with(DockerExporter),
-        spec: &|root: &Path| {
+    exporter(&ExporterCase::new(
+        &|| ExporterRegistry::default().with(DockerExporter),
+        &|root: &Path| {
             let text = format!("type=docker,name=*,platform=linux/amd64,dest={}", root.join("a.tar").display());
             OutputSpec::parse(&text).unwrap().unwrap()
         },
-        images: true,
-        check: &|root: &Path| validate::layout_tar(&root.join("a.tar")).map(drop).unwrap(),
-        store: None,
-        registry: None,
-    });
+        &|root: &Path| validate::layout_tar(&root.join("a.tar")).map(drop).unwrap(),
+    ));
 }

@@ -85,18 +85,15 @@ fn config_of(image: &Image) -> Vec<u8> {
 /// All of the contract but for what this format cannot hold: images without layers, manifests, compressed layers.
 #[test]
 fn the_contract_of_exporters() {
-    let case = ExporterCase {
-        exporters: &exporters,
-        spec: &|root: &Path| {
+    let case = ExporterCase::new(
+        &exporters,
+        &|root: &Path| {
             let dest = root.join("a.tar");
             let text = format!("type=docker,format=legacy,name=*,platform=linux/amd64,dest={}", dest.display());
             OutputSpec::parse(&text).unwrap().unwrap()
         },
-        images: true,
-        check: &|root: &Path| drop(Archive::open(&root.join("a.tar"))),
-        store: None,
-        registry: None,
-    };
+        &|root: &Path| drop(Archive::open(&root.join("a.tar"))),
+    );
     let other = [
         "odd images are exported",
         "existing images pass verbatim",

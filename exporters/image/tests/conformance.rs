@@ -40,12 +40,12 @@ fn visible(place: &Path) -> Vec<String> {
 
 #[test]
 fn embedded_store() {
-    exporter(&ExporterCase {
-        exporters: &|| ExporterRegistry::default().with(ImageExporter),
-        spec: &|_: &Path| OutputSpec::parse("type=image,name=*").unwrap().unwrap(),
-        images: true,
-        check: &|place: &Path| assert!(visible(place).len() > 1, "nothing has a name"),
-        store: Some(StoreCase { open: &|place: &Path| Store::Images(Arc::new(open(place))), visible: &visible }),
-        registry: None,
-    });
+    exporter(
+        &ExporterCase::new(
+            &|| ExporterRegistry::default().with(ImageExporter),
+            &|_: &Path| OutputSpec::parse("type=image,name=*").unwrap().unwrap(),
+            &|place: &Path| assert!(visible(place).len() > 1, "nothing has a name"),
+        )
+        .with_store(StoreCase::new(&|place: &Path| Store::Images(Arc::new(open(place))), &visible)),
+    );
 }

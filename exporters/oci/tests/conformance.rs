@@ -19,24 +19,18 @@ fn spec(text: &str) -> OutputSpec {
 
 #[test]
 fn archive() {
-    exporter(&ExporterCase {
-        exporters: &exporters,
-        spec: &|root: &Path| spec(&format!("type=oci,name=*,dest={}", root.join("a.tar").display())),
-        images: true,
-        check: &|root: &Path| validate::layout_tar(&root.join("a.tar")).map(drop).unwrap(),
-        store: None,
-        registry: None,
-    });
+    exporter(&ExporterCase::new(
+        &exporters,
+        &|root: &Path| spec(&format!("type=oci,name=*,dest={}", root.join("a.tar").display())),
+        &|root: &Path| validate::layout_tar(&root.join("a.tar")).map(drop).unwrap(),
+    ));
 }
 
 #[test]
 fn directory() {
-    exporter(&ExporterCase {
-        exporters: &exporters,
-        spec: &|root: &Path| spec(&format!("type=oci,name=*,tar=false,dest={}", root.join("layout").display())),
-        images: true,
-        check: &|root: &Path| validate::layout_dir(&root.join("layout")).map(drop).unwrap(),
-        store: None,
-        registry: None,
-    });
+    exporter(&ExporterCase::new(
+        &exporters,
+        &|root: &Path| spec(&format!("type=oci,name=*,tar=false,dest={}", root.join("layout").display())),
+        &|root: &Path| validate::layout_dir(&root.join("layout")).map(drop).unwrap(),
+    ));
 }

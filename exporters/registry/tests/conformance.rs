@@ -65,14 +65,14 @@ fn visible(place: &Path) -> Vec<String> {
 
 fn suite(options: &str) {
     let spec = format!("type=registry,name=*{options}");
-    exporter(&ExporterCase {
-        exporters: &|| ExporterRegistry::default().with(RegistryExporter),
-        spec: &|_: &Path| OutputSpec::parse(&spec).unwrap().unwrap(),
-        images: true,
-        check: &|place: &Path| assert!(visible(place).len() > 1, "nothing has a tag"),
-        store: None,
-        registry: Some(RegistryCase { pusher: &pusher, visible: &visible }),
-    });
+    exporter(
+        &ExporterCase::new(
+            &|| ExporterRegistry::default().with(RegistryExporter),
+            &|_: &Path| OutputSpec::parse(&spec).unwrap().unwrap(),
+            &|place: &Path| assert!(visible(place).len() > 1, "nothing has a tag"),
+        )
+        .with_registry(RegistryCase::new(&pusher, &visible)),
+    );
 }
 
 #[test]

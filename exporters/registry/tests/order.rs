@@ -17,8 +17,8 @@ use longshore_testkit::sample::{self, CountingTar, ExistingOptions, LargeTar};
 /// Pushes a result as an output says.
 fn export(output: &str, result: &BuildResult) -> Result<Vec<Response>, Error> {
     let short = Duration::from_millis(1);
-    let retry = RetryPolicy { first: short, longest: short, ..RetryPolicy::default() };
-    let client = Client::new(ClientOptions { retry, ..ClientOptions::default() });
+    let retry = RetryPolicy::default().with_first(short).with_longest(short);
+    let client = Client::new(ClientOptions::default().with_retry(retry));
     let exporters = ExporterRegistry::default().with(RegistryExporter);
     let session = Session::new(&exporters).with_pusher(Arc::new(client.pusher()));
     let spec = OutputSpec::parse(output).unwrap().unwrap();

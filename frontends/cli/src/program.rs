@@ -3,13 +3,12 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use longshore_core::content::{StoreKind, StoreRegistry};
 use longshore_core::{Exporter, ExporterRegistry, Frontend, FrontendRegistry};
 use longshore_distribution::{Client, ClientOptions};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::args::{Args, Command};
+use crate::args::{self, Command};
 use crate::store_root::StoreRoot;
 use crate::{builtin, command, exit_code, report};
 
@@ -59,7 +58,7 @@ impl Program {
 
     /// Runs the command line of this process, and returns what the process ends with.
     pub fn run(self) -> ExitCode {
-        let args = match Args::try_parse() {
+        let args = match args::read(std::env::args_os(), &self.stores) {
             Ok(args) => args,
             Err(error) => return shown(&error),
         };
@@ -67,7 +66,7 @@ impl Program {
         let Self { exporters, frontends, stores, client } = self;
         let (exporters, frontends, client) = (&exporters, &frontends, &client);
         let root = StoreRoot::new(stores, args.store);
-        let done = match &args.command {
+        let run = || match &args.command {
             Command::Export(args) => command::export(args, &root, exporters, frontends, client),
             Command::Import(args) => command::import(args, &root),
             Command::Save(args) => command::save(args, &root, exporters, frontends),
@@ -83,7 +82,7 @@ impl Program {
             Command::Sources(args) => command::sources(args, frontends),
             Command::Completion(args) => command::completion(args),
         };
-        match done.and_then(|()| flush()) {
+        match root.check().map_err(anyhow::Error::from).and_then(|()| run()).and_then(|()| flush()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 report::print(&error);

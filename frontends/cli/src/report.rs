@@ -25,12 +25,13 @@ fn text(error: &anyhow::Error) -> String {
 }
 
 /// What hints of libraries say to do, in words, and how it is done with this command.
-const FLAGS: [(&str, &str); 11] = [
+const FLAGS: [(&str, &str); 12] = [
     ("exclude it", "--exclude"),
     ("an excluded directory", "--exclude"),
     ("use an image store", "leave out --no-store"),
     ("choose another store", "--store"),
     ("work without one", "--no-store"),
+    ("prune the store", "`longshore prune`"),
     ("choose a shorter path for the store", "--store"),
     ("use a bind mount", "--mount"),
     ("unpack to a directory", "--to"),

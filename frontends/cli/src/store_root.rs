@@ -4,31 +4,48 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use longshore_core::content::{ImageStore, StoreRegistry, is_root};
 use longshore_core::{Context, Error, ErrorKind, Result};
+use parking_lot::Mutex;
 
 /// What says where the store is instead of `--store`.
 const VARIABLE: &str = "LONGSHORE_ROOT";
 
-/// The image store of a command, opened when the command needs it.
+/// The image store of a command, opened when the command needs it, and once.
 #[derive(Debug, Clone)]
 pub(crate) struct StoreRoot {
     kinds: Arc<StoreRegistry>,
     /// What `--store` says.
     given: Option<OsString>,
+    opened: Arc<Mutex<Option<Arc<dyn ImageStore>>>>,
 }
 
 impl StoreRoot {
     /// Returns the store at the address of `--store`, or the default one.
     pub(crate) fn new(kinds: StoreRegistry, given: Option<OsString>) -> Self {
-        Self { kinds: Arc::new(kinds), given }
+        Self { kinds: Arc::new(kinds), given, opened: Arc::default() }
+    }
+
+    /// Checks the address that a person gave, whether or not the command opens the store.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.named().map_or(Ok(()), |address| self.kinds.check(&address)).map_err(hinted)
     }
 
     /// Opens the store, which is created if it does not exist.
     pub(crate) fn open(&self) -> Result<Arc<dyn ImageStore>> {
+        let mut opened = self.opened.lock();
+        if let Some(store) = opened.as_ref() {
+            return Ok(store.clone());
+        }
+        let store = self.create()?;
+        *opened = Some(store.clone());
+        Ok(store)
+    }
+
+    fn create(&self) -> Result<Arc<dyn ImageStore>> {
         let open = || match self.named() {
             Some(address) => self.kinds.open(&address),
             None => {
@@ -57,9 +74,15 @@ impl StoreRoot {
     }
 
     fn find(&self) -> Result<Option<Arc<dyn ImageStore>>> {
-        let address = self.address()?;
-        let parent_is_missing = self.named().is_none() && PathBuf::from(&address).parent().is_some_and(|p| !p.exists());
-        if parent_is_missing { Ok(None) } else { self.kinds.open_existing(&address).map_err(hinted) }
+        let mut opened = self.opened.lock();
+        if opened.is_none() {
+            let address = self.address()?;
+            let has_parent = || PathBuf::from(&address).parent().is_none_or(Path::exists);
+            if self.named().is_some() || has_parent() {
+                *opened = self.kinds.open_existing(&address).map_err(hinted)?;
+            }
+        }
+        Ok(opened.clone())
     }
 
     fn missing(&self) -> Error {
@@ -103,4 +126,53 @@ fn default_path() -> Result<PathBuf> {
     let data = data.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/share")));
     let nowhere = || Error::option("cannot locate the image store: neither XDG_DATA_HOME nor HOME is set");
     data.map(|data| data.join("longshore")).ok_or_else(nowhere).attempt(|| "cannot open the image store".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use longshore_core::content::{MemoryStore, StoreInfo, StoreKind};
+
+    use super::*;
+
+    /// Counts what is opened.
+    #[derive(Default)]
+    struct Counted(Arc<AtomicUsize>);
+
+    impl StoreKind for Counted {
+        fn info(&self) -> StoreInfo {
+            StoreInfo::new("counted", "counted:", "a store in memory")
+        }
+
+        fn check(&self, _: &OsStr) -> Result<()> {
+            Ok(())
+        }
+
+        fn open(&self, _: &OsStr) -> Result<Arc<dyn ImageStore>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(Arc::new(MemoryStore::default()))
+        }
+
+        fn open_existing(&self, value: &OsStr) -> Result<Option<Arc<dyn ImageStore>>> {
+            self.open(value).map(Some)
+        }
+    }
+
+    /// `export image:NAME` opened the store once for the source, and once more for what it made.
+    #[test]
+    fn the_store_of_a_command_is_opened_once() {
+        let kind = Counted::default();
+        let count = kind.0.clone();
+        let root = StoreRoot::new(StoreRegistry::default().with(kind), Some("counted:".into()));
+        root.check().unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), 0);
+        for _ in 0..2 {
+            root.existing().unwrap();
+            root.clone().open().unwrap();
+            root.open_existing().unwrap();
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+    }
 }

@@ -40,7 +40,7 @@ fn check(
     source: &dyn Fn(&Path) -> String,
     missing: &dyn Fn(&Path) -> (String, String),
 ) {
-    frontend(&FrontendCase { frontends, source, missing, images: None });
+    frontend(&FrontendCase::new(frontends, source, missing));
 }
 
 #[test]
@@ -96,12 +96,12 @@ fn image_store() {
         images.tag(&[("app:1".parse().unwrap(), image)]).unwrap();
         Arc::new(images)
     };
-    frontend(&FrontendCase {
-        frontends: &|| FrontendRegistry::default().with(StoreFrontend),
-        source: &|_| "image:app:1".to_owned(),
-        missing: &|_| ("image:absent:1".to_owned(), "absent:1".to_owned()),
-        images: Some(&open),
-    });
+    frontend(
+        &FrontendCase::new(&|| FrontendRegistry::default().with(StoreFrontend), &|_| "image:app:1".to_owned(), &|_| {
+            ("image:absent:1".to_owned(), "absent:1".to_owned())
+        })
+        .with_images(&open),
+    );
 }
 
 #[test]

@@ -87,7 +87,11 @@ fn a_store_on_a_full_disk_is_read_and_pruned() {
         let ran = disk.run(command);
         assert_eq!(ran.code, Some(4), "{command:?}: {}", ran.stderr);
         assert!(ran.stderr.contains(&reason), "{command:?}: {}", ran.stderr);
-        assert!(ran.stderr.ends_with("hint: `longshore prune` removes what nothing needs\n"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.ends_with("hint: prune the store (`longshore prune`), which removes what nothing needs\n"),
+            "{}",
+            ran.stderr
+        );
     }
     let ran = disk.run(&["tag", "kept:1", "other:1"]);
     let message = format!("the store {} cannot be written to: no space left on device", store.display());

@@ -55,7 +55,7 @@ fn no_parent_is_made_for_a_file_that_is_written() {
         ] {
             let before = work.names();
             let ran = work.run(arguments);
-            let expected = format!("cannot write {path}: {reason}\nhint: {hint}\n");
+            let expected = format!("cannot write {path}\n  caused by: {reason}\nhint: {hint}\n");
             assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.stderr);
             assert!(ran.stderr.ends_with(&expected), "{arguments:?}: {expected}\n{}", ran.stderr);
             assert_eq!(work.names(), before, "{arguments:?}");
@@ -65,7 +65,7 @@ fn no_parent_is_made_for_a_file_that_is_written() {
     let ran = work.run(&["export", "rootfs:missing", "-o", "type=oci,dest=link.tar"]);
     assert!(
         ran.stderr.ends_with(
-            "cannot write nowhere/x.tar: directory nowhere does not exist\nhint: make it first: mkdir -p nowhere\n"
+            "cannot write nowhere/x.tar\n  caused by: directory nowhere does not exist\nhint: make it first: mkdir -p nowhere\n"
         ),
         "{}",
         ran.stderr

@@ -30,6 +30,7 @@ mod registry {
     mod proxied;
     mod read_back;
     mod referrers;
+    mod relay;
     mod tls;
     mod tokens;
     mod uncompressed;

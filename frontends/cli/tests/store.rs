@@ -4,6 +4,8 @@
 
 #[path = "store/addresses.rs"]
 mod addresses;
+#[path = "store/others.rs"]
+mod others;
 #[path = "store/processes.rs"]
 mod processes;
 mod run;

@@ -4,6 +4,7 @@
 //! The library itself bounds neither their number nor the time that they take, refuses those with headers, and
 //! counts the bytes behind them as a part of the head.
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::Instant;
 
@@ -19,6 +20,20 @@ use super::{Reason, Timeouts};
 /// The longest head of a response, and the most that is kept of a body before it is read, in bytes.
 const HEAD_LIMIT: usize = 64 << 10;
 const WINDOW: usize = 256 << 10;
+
+thread_local! {
+    /// Since when this thread reads from a body, if it does.
+    static READING: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Runs one read of a body, whose time is limited as a whole: what frames a body (sizes of chunks, trailers) gives the
+/// library no bytes to return, however often it arrives.
+pub(super) fn reading<T>(read: impl FnOnce() -> T) -> T {
+    READING.set(Some(Instant::now()));
+    let done = read();
+    READING.set(None);
+    done
+}
 
 /// Adds the limits to connections with one host; a connection with a proxy, through which the one with the host
 /// leads, is left alone.
@@ -189,6 +204,7 @@ impl<T: Transport> Exchange<T> {
     fn await_body(&mut self, mut timeout: NextTimeout, until: Option<Instant>) -> Result<bool, ureq::Error> {
         // Records of TLS may drip, too: what counts are bytes that can be used.
         let patience = self.limits.idle.max(self.limits.slow_after);
+        let patience = patience.saturating_sub(READING.get().map_or(Default::default(), |since| since.elapsed()));
         let left = until.map_or(patience, |until| until.saturating_duration_since(Instant::now()).min(patience));
         if left.is_zero() {
             return Err(ureq::Error::Timeout(Timeout::RecvBody));

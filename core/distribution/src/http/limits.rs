@@ -6,6 +6,7 @@ use std::time::Duration;
 ///
 /// Each limit holds for registries, token servers and the hosts that registries lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timeouts {
     /// Time until there is a connection, and until the address of a name is known.
     pub connect: Duration,
@@ -46,6 +47,76 @@ impl Timeouts {
         slow_after: Duration::from_secs(120),
         slow_finish: Duration::from_secs(3600),
     };
+
+    /// Sets the time until there is a connection.
+    #[must_use]
+    pub const fn with_connect(mut self, connect: Duration) -> Self {
+        self.connect = connect;
+        self
+    }
+
+    /// Sets the time between two pieces of a body.
+    #[must_use]
+    pub const fn with_idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// Sets the time until the head of a response to a request that carried no blob.
+    #[must_use]
+    pub const fn with_answer(mut self, answer: Duration) -> Self {
+        self.answer = answer;
+        self
+    }
+
+    /// Sets the time until the head of a response to a request that carried or closed a blob.
+    #[must_use]
+    pub const fn with_commit(mut self, commit: Duration) -> Self {
+        self.commit = commit;
+        self
+    }
+
+    /// Sets the bytes per second at which a registry is expected to move and hash a blob.
+    #[must_use]
+    pub const fn with_commit_rate(mut self, commit_rate: u64) -> Self {
+        self.commit_rate = commit_rate;
+        self
+    }
+
+    /// Sets the time for the body of an error response.
+    #[must_use]
+    pub const fn with_error_body(mut self, error_body: Duration) -> Self {
+        self.error_body = error_body;
+        self
+    }
+
+    /// Sets the number of interim responses (1xx) to one request.
+    #[must_use]
+    pub const fn with_interim(mut self, interim: u32) -> Self {
+        self.interim = interim;
+        self
+    }
+
+    /// Sets the bytes per second below which a transfer is slow.
+    #[must_use]
+    pub const fn with_slow(mut self, slow: u64) -> Self {
+        self.slow = slow;
+        self
+    }
+
+    /// Sets the time over which the speed of a transfer is measured.
+    #[must_use]
+    pub const fn with_slow_after(mut self, slow_after: Duration) -> Self {
+        self.slow_after = slow_after;
+        self
+    }
+
+    /// Sets the time in which a slow transfer must be able to finish.
+    #[must_use]
+    pub const fn with_slow_finish(mut self, slow_finish: Duration) -> Self {
+        self.slow_finish = slow_finish;
+        self
+    }
 
     /// Returns the time until the head of a response to a request with so many bytes.
     pub(super) fn settling(&self, bytes: u64) -> Duration {

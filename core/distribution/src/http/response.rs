@@ -7,6 +7,7 @@ use longshore_content::{Guard, Progress};
 use longshore_oci::{Error, ErrorKind};
 use ureq::{Body, http};
 
+use super::exchange::reading;
 use super::{Failure, Pace, Timeouts, Url};
 
 /// The response to a request.
@@ -54,7 +55,7 @@ impl Response {
         struct Guarded(ureq::BodyReader<'static>, #[expect(dead_code, reason = "held for what it does")] Guard);
         impl Read for Guarded {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                self.0.read(buffer)
+                reading(|| self.0.read(buffer))
             }
         }
         Box::new(Guarded(self.response.into_body().into_reader(), self.guard))

@@ -12,6 +12,7 @@ use super::Failure;
 
 /// The retry policy: attempts and waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RetryPolicy {
     /// Attempts in a row that may bring no progress.
     pub attempts: u32,
@@ -21,6 +22,36 @@ pub struct RetryPolicy {
     pub longest: Duration,
     /// The longest wait that a registry may ask for.
     pub longest_asked: Duration,
+}
+
+impl RetryPolicy {
+    /// Sets the attempts in a row that may bring no progress.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// Sets the wait after the first failure.
+    #[must_use]
+    pub fn with_first(mut self, first: Duration) -> Self {
+        self.first = first;
+        self
+    }
+
+    /// Sets the longest wait that the client chooses.
+    #[must_use]
+    pub fn with_longest(mut self, longest: Duration) -> Self {
+        self.longest = longest;
+        self
+    }
+
+    /// Sets the longest wait that a registry may ask for.
+    #[must_use]
+    pub fn with_longest_asked(mut self, longest_asked: Duration) -> Self {
+        self.longest_asked = longest_asked;
+        self
+    }
 }
 
 impl Default for RetryPolicy {

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::time::Instant;
 
+use longshore_content::Progress;
 use longshore_oci::{Digest, Error, ErrorKind, Result};
 
 use super::PullRepository;
@@ -58,11 +59,31 @@ fn request(repository: &PullRepository, source: &PullSource, digest: &Digest, fr
     }
     // It takes no ranges, and sends all of it.
     let mut reader = response.into_reader();
-    let skipped = io::copy(&mut reader.by_ref().take(from), &mut io::sink()).map_err(|error| broken(&what, error))?;
-    if skipped < from {
-        return Err(Error::corrupt(format!("{what}: it has {skipped} bytes, fewer than before")).into());
-    }
+    skip(reader.as_mut(), from, length, &what, (source.endpoint.pace(), &repository.0.work.progress))?;
     Ok((reader, length.map(|length| length.saturating_sub(from))))
+}
+
+/// Passes over the bytes that were read before.
+fn skip(
+    reader: &mut dyn Read,
+    count: u64,
+    length: Option<u64>,
+    what: &str,
+    (mut pace, progress): (Pace, &Progress),
+) -> Result<(), Failure> {
+    let mut piece = vec![0; 64 << 10];
+    let mut skipped = 0;
+    while skipped < count {
+        let since = Instant::now();
+        let most = usize::try_from(count - skipped).unwrap_or(usize::MAX).min(piece.len());
+        let read = reader.read(&mut piece[..most]).map_err(|error| broken(what, error))? as u64;
+        if read == 0 {
+            return Err(Error::corrupt(format!("{what}: it has {skipped} bytes, fewer than before")).into());
+        }
+        skipped += read;
+        pace.moved(read, since.elapsed(), length.map(|length| length.saturating_sub(skipped)), what, progress)?;
+    }
+    Ok(())
 }
 
 fn broken(what: &str, error: io::Error) -> Failure {

@@ -3,7 +3,7 @@
 mod blob;
 mod referrers;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ use ureq::http::Method;
 use crate::auth::Scope;
 use crate::endpoint::{Call, Target};
 use crate::http::{Failure, Payload, Reason, Response, encode, run};
-use crate::manifest::{ACCEPT, read};
+use crate::manifest::{ACCEPT, checked, read};
 use crate::registry::{PullSource, Registry};
 
 /// A repository that is read from. Clones share what they know.
@@ -37,7 +37,19 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Documents {
     known: HashMap<Digest, Option<Arc<[u8]>>>,
+    /// What indexes list with a type that is not known here: whether a registry has it as a manifest or as a blob is
+    /// not to be told from it.
+    unknown: HashSet<Digest>,
     bytes: u64,
+}
+
+impl Documents {
+    fn keep(&mut self, digest: &Digest, bytes: Arc<[u8]>) {
+        let size = bytes.len() as u64;
+        let fits = self.bytes + size <= KEPT;
+        self.bytes += if fits { size } else { 0 };
+        self.known.insert(digest.clone(), fits.then_some(bytes));
+    }
 }
 
 /// As many bytes of documents are kept; what is beyond is fetched again.
@@ -151,17 +163,42 @@ impl PullRepository {
             for child in index.manifests {
                 if child.media_type.is_manifest() || child.media_type.is_index() {
                     documents.known.entry(child.digest).or_default();
+                } else {
+                    documents.unknown.insert(child.digest);
                 }
             }
         }
-        let size = bytes.len() as u64;
-        let fits = documents.bytes + size <= KEPT;
-        documents.bytes += if fits { size } else { 0 };
-        documents.known.insert(descriptor.digest.clone(), fits.then_some(bytes));
+        documents.keep(&descriptor.digest, bytes);
     }
 
     fn documents(&self) -> MutexGuard<'_, Documents> {
         self.0.documents.lock()
+    }
+
+    /// Opens what an index lists and what is no blob: to the registry, it is a manifest.
+    fn open_listed(&self, digest: &Digest, from: u64, error: Error) -> Result<Box<dyn Read + Send + '_>> {
+        let path = format!("{}/manifests/{digest}", self.0.origin.repository);
+        let found = self.ask(
+            |_| true,
+            |source| {
+                let response = self.get(source, &path, vec![("accept", format!("{ACCEPT}, */*"))])?;
+                checked(response.expect(&self.what("manifest", &digest.to_string()), &[200])?, Some(digest))
+            },
+        );
+        match found {
+            Ok((_, bytes)) => {
+                let bytes: Arc<[u8]> = bytes.into();
+                self.documents().keep(digest, bytes.clone());
+                let mut reader = Cursor::new(bytes);
+                reader.set_position(from);
+                Ok(Box::new(reader))
+            }
+            // What was asked for first says more: it may be a blob that was lost.
+            Err(other) if other.kind() == ErrorKind::NotFound => {
+                Err(error).attempt(|| format!("{digest}, which an index lists, is neither a blob nor a manifest"))
+            }
+            Err(other) => Err(other),
+        }
     }
 
     /// Returns the bytes of a manifest or an index; `None` for any other blob.
@@ -187,7 +224,12 @@ impl Provider for PullRepository {
             reader.set_position(from);
             return Ok(Box::new(reader));
         }
-        blob::open(self, digest, from)
+        match blob::open(self, digest, from) {
+            Err(error) if error.kind() == ErrorKind::NotFound && self.documents().unknown.contains(digest) => {
+                self.open_listed(digest, from, error)
+            }
+            opened => opened,
+        }
     }
 
     fn origins(&self, _: &Digest) -> Result<Vec<Origin>> {

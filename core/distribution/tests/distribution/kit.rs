@@ -39,17 +39,12 @@ pub struct Kit {
 }
 
 /// Timeouts that no test should reach.
-pub const LONG: Timeouts =
-    Timeouts { connect: Duration::from_secs(60), idle: Duration::from_secs(60), ..Timeouts::DEFAULT };
+pub const LONG: Timeouts = Timeouts::DEFAULT.with_connect(Duration::from_secs(60)).with_idle(Duration::from_secs(60));
 
 pub fn options(timeouts: Timeouts, push_jobs: usize) -> ClientOptions {
-    let retry = RetryPolicy {
-        attempts: 6,
-        first: Duration::from_millis(5),
-        longest: Duration::from_millis(50),
-        longest_asked: Duration::from_secs(300),
-    };
-    ClientOptions { push_jobs: NonZeroUsize::new(push_jobs).unwrap(), retry, timeouts, internal_addresses: false }
+    let retry = RetryPolicy::default().with_first(Duration::from_millis(5)).with_longest(Duration::from_millis(50));
+    let push_jobs = NonZeroUsize::new(push_jobs).unwrap();
+    ClientOptions::default().with_push_jobs(push_jobs).with_retry(retry).with_timeouts(timeouts)
 }
 
 impl Kit {
@@ -60,7 +55,7 @@ impl Kit {
     /// A client for which a second without a byte is too long.
     pub fn impatient() -> Self {
         let second = Duration::from_secs(1);
-        let timeouts = Timeouts { idle: second, answer: second, commit: 3 * second, ..LONG };
+        let timeouts = LONG.with_idle(second).with_answer(second).with_commit(3 * second);
         Self::with(options(timeouts, 4))
     }
 

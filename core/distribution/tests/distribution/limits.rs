@@ -1,5 +1,7 @@
 //! Peers that neither answer nor end: each wait has a limit.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use longshore_distribution::Timeouts;
@@ -17,17 +19,9 @@ fn hasty() -> Kit {
 }
 
 fn hasty_limits() -> Timeouts {
-    Timeouts {
-        idle: Duration::from_secs(2),
-        answer: FEW,
-        commit: FEW,
-        error_body: FEW,
-        interim: 5,
-        slow: 1000,
-        slow_after: FEW,
-        slow_finish: Duration::from_secs(2),
-        ..LONG
-    }
+    let answers = LONG.with_idle(Duration::from_secs(2)).with_answer(FEW).with_commit(FEW);
+    let answers = answers.with_error_body(FEW).with_interim(5);
+    answers.with_slow(1000).with_slow_after(FEW).with_slow_finish(Duration::from_secs(2))
 }
 
 #[track_caller]
@@ -72,7 +66,7 @@ fn interim_responses_are_passed_over_up_to_a_number() {
         let blob = noise(5_000_000);
         registry.put_blob(REPOSITORY, &blob);
         registry.fail(Rule::on("GET", "/blobs/").interim(text, times, Duration::ZERO));
-        let kit = Kit::with(options(Timeouts { interim: 5, ..LONG }, 4));
+        let kit = Kit::with(options(LONG.with_interim(5), 4));
         let read =
             within(Duration::from_secs(5), || kit.read(&kit.pull(registry.host()), &kit.store.put(layer(), &blob)));
         match is_fine {
@@ -147,7 +141,7 @@ fn the_time_for_the_end_of_an_upload_grows_with_it() {
         let builder = Registry::builder();
         let registry = if chunks { builder.chunk_min_length(1000) } else { builder }.start();
         registry.fail(Rule::on("PUT", UPLOADS).delay(Duration::from_millis(1200)));
-        let kit = Kit::with(options(Timeouts { commit_rate: 50_000, ..hasty_limits() }, 4));
+        let kit = Kit::with(options(hasty_limits().with_commit_rate(50_000), 4));
         let blob = noise(100_000);
         kit.push(registry.host(), &blob).unwrap();
         assert_blob(&registry, &blob);
@@ -194,7 +188,7 @@ fn an_upload_that_is_taken_too_slowly_is_ended() {
         let (registry, blob) = (Registry::start(), noise(30_000_000));
         registry.fail(Rule::on("*", "upload-1").take_slowly(1000, PAUSE).times(1000));
         // More than the system buffers has to be slow.
-        let limits = Timeouts { slow: 100_000_000, slow_finish: Duration::from_millis(1), ..hasty_limits() };
+        let limits = hasty_limits().with_slow(100_000_000).with_slow_finish(Duration::from_millis(1));
         let kit = Kit::with(options(limits, 4));
         let ended = within(Duration::from_secs(15), || match streams {
             true => kit.stream(registry.host(), &blob).map(drop),
@@ -221,4 +215,61 @@ fn a_slow_source_is_not_a_slow_registry() {
     kit.session(registry.host(), REPOSITORY).stream("layer", &make, &kit.work()).unwrap().unwrap();
     assert_blob(&registry, &blob);
     assert_eq!(kit.notes.warnings(), Vec::<String>::new());
+}
+
+/// Answers every request with `head`, and then with the same bytes again and again, each after a pause.
+fn dripping(head: &'static str, bytes: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || {
+                let mut stream = stream.unwrap();
+                let (mut request, mut byte) = (Vec::new(), [0]);
+                while !request.ends_with(b"\r\n\r\n") {
+                    match stream.read(&mut byte) {
+                        Ok(1) => request.push(byte[0]),
+                        _ => return,
+                    }
+                }
+                let head: &[u8] = if request.starts_with(b"GET /v2/ ") {
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+                } else {
+                    head.as_bytes()
+                };
+                let _ = stream.write_all(head);
+                while head.ends_with(b"chunked\r\n\r\n") && stream.write_all(bytes).is_ok() {
+                    std::thread::sleep(PAUSE / 2);
+                }
+            });
+        }
+    });
+    host
+}
+
+/// Each read of the connection succeeded, and the body gave nothing: a chunk could last for days.
+#[test]
+fn what_frames_a_body_cannot_drip_for_ever() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for drip in [&b"0"[..], b"1;x=", b"0\r\nTrailer: 1\r\n", b"X-Trailer: 1\r\n"] {
+        let kit = Kit::with(options(hasty_limits().with_idle(FEW), 4));
+        let repository = kit.pull(&dripping(head, drip));
+        let blob = kit.store.put(layer(), b"a blob");
+        let read = within(Duration::from_secs(12), || kit.read(&repository, &blob).unwrap_err());
+        assert_eq!(read.kind(), ErrorKind::Unavailable, "{}", read.with_causes());
+    }
+}
+
+/// A registry without ranges sends all of it again, and the part that is passed over was not measured.
+#[test]
+fn a_part_that_is_sent_again_and_drips_is_ended() {
+    let registry = Registry::start();
+    let blob = noise(100_000);
+    registry.put_blob(REPOSITORY, &blob);
+    registry.fail(Rule::on("GET", "/blobs/").drop_after_response_bytes(50_000));
+    registry.fail(Rule::on("GET", "/blobs/").ignore_range().trickle(10, PAUSE).times(1000));
+    let kit = hasty();
+    let repository = kit.pull(registry.host());
+    let read = within(Duration::from_secs(3), || kit.read(&repository, &kit.store.put(layer(), &blob)).unwrap_err());
+    assert!(read.with_causes().contains("too slow to finish"), "{}", read.with_causes());
 }

@@ -5,7 +5,6 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
 use longshore_content::{Delivery, Provider, PushBlob, Pusher, RegistryOptions};
-use longshore_distribution::ClientOptions;
 use longshore_oci::{Digest, Error, ErrorKind, Result};
 use longshore_testkit::registry::{Registry, Rule, TokenOptions};
 
@@ -154,7 +153,7 @@ fn a_registry_leads_outwards_only() {
 fn what_is_meant_is_allowed() {
     anywhere(|home| {
         let registry = leading_to("127.0.0.1");
-        let all = ClientOptions { internal_addresses: true, ..options(LONG, 4) };
+        let all = options(LONG, 4).with_internal_addresses(true);
         push_at(&Kit::with(all), "93.184.216.34", &registry, &noise(300)).unwrap();
         push_at(&Kit::new(), "93.184.216.34", &registry, &noise(400)).unwrap_err();
         home.hosts_toml(&format!("93.184.216.34:{}", port(&registry)), "internal_addresses = true\n");

@@ -18,6 +18,7 @@ use documents::Documents;
 
 /// Limits of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GraphLimits {
     /// Nesting depth of indexes.
     pub depth: usize,
@@ -25,6 +26,29 @@ pub struct GraphLimits {
     pub blobs: usize,
     /// Bytes of all manifests, indexes and configurations, which are kept in memory.
     pub bytes: u64,
+}
+
+impl GraphLimits {
+    /// Sets the nesting depth of indexes.
+    #[must_use]
+    pub fn with_depth(mut self, depth: usize) -> Self {
+        self.depth = depth;
+        self
+    }
+
+    /// Sets the number of blobs of all kinds.
+    #[must_use]
+    pub fn with_blobs(mut self, blobs: usize) -> Self {
+        self.blobs = blobs;
+        self
+    }
+
+    /// Sets the bytes of all manifests, indexes and configurations.
+    #[must_use]
+    pub fn with_bytes(mut self, bytes: u64) -> Self {
+        self.bytes = bytes;
+        self
+    }
 }
 
 impl Default for GraphLimits {

@@ -56,12 +56,15 @@ fn put(push: &Push<'_>, images: &[NamedImage<'_>], repository: &Repository, blob
         }
         done => return done.map(drop),
     }
+    let is_index = blob.descriptor.media_type.is_index();
     let find = |part: &Digest, as_manifest: bool| {
         let mut all = images.iter().flat_map(|named| &named.image.blobs);
         all.find(|blob| blob.descriptor.digest == *part && is_manifest(blob) == as_manifest)
     };
     for part in blob.references.iter().flat_map(|part| [find(part, false), find(part, true)]).flatten() {
-        if is_manifest(part) {
+        // What an index lists is a manifest to the registry, of whatever type.
+        let is_listed = is_index && part.descriptor.size <= MANIFEST_LIMIT;
+        if is_manifest(part) || is_listed {
             let bytes = read(part.provider.provider(), &part.descriptor, MANIFEST_LIMIT)?;
             session.manifest(&part.descriptor, &bytes, work)?;
         } else {

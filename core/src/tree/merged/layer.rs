@@ -45,7 +45,8 @@ impl<C> NextLayer<'_, C> {
         self.share_links();
     }
 
-    fn entry(&mut self, entry: &Entry, content: C) -> Result<()> {
+    /// As [`apply`](Self::apply), for those whose errors say more than the path of the entry.
+    pub(crate) fn entry(&mut self, entry: &Entry, content: C) -> Result<()> {
         let path = entry_path(entry)?;
         if path.len() > PATH {
             return Err(Error::input(format!("its path has {} bytes, more than {PATH}", path.len())));

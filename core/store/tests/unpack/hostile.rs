@@ -268,3 +268,59 @@ fn archives_that_end_early_or_go_on() {
     more.extend([0; 10_240]);
     unpack_to(&[layer_of(&more, Algorithm::Gzip)], &place.path().join("padded")).unwrap();
 }
+
+/// Errors about an entry that could be read, but not unpacked, left a search for it to whoever read them.
+#[test]
+fn what_cannot_be_unpacked_is_named_with_its_place() {
+    let odd = |entry: Entry| (Entry { mode: 0o644, ..entry }, Vec::new());
+    let owner = Entry { uid: 1 << 33, size: 1, ..Entry::new("opt/b", EntryKind::File, 0) };
+    let group = Entry { gid: 1 << 34, ..Entry::new("opt/b", EntryKind::Fifo, 0) };
+    let cases: [(&str, Item); 4] = [
+        ("its owner is 8589934592", (owner, b"b".to_vec())),
+        ("its group is 17179869184", odd(group)),
+        ("it is a hard link to `lost`, which is missing", hard_link("opt/b", "lost")),
+        ("a name in its path has 300 bytes", odd(Entry::file(format!("opt/{}", "n".repeat(300)), 0, 0))),
+    ];
+    for (reason, item) in cases {
+        // A header, a block of data, and the header of a directory come before it, and a PAX header in some cases.
+        let stack = vec![vec![file("a", "a"), directory("opt"), item.clone()]];
+        let layers = layers(&stack);
+        let bytes = tar(&stack[0]);
+        let mut reader = longshore_core::archive::Reader::new(&bytes[..]);
+        let offset = loop {
+            let entry = reader.next_entry().unwrap().unwrap();
+            if entry.path == item.0.path {
+                break reader.offset();
+            }
+        };
+        assert!(offset >= 1536, "{offset}");
+        let place = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(place.path().join("store")).unwrap();
+        for error in
+            [unpack_to(&layers, &place.path().join("to")).unwrap_err(), snapshots(&layers, &store).unwrap_err()]
+        {
+            let path = item.0.display();
+            let expected = format!(
+                "cannot unpack layer {}: cannot unpack the tar entry `{path}` at byte {offset}: {reason}",
+                layers[0].descriptor.digest
+            );
+            assert!(error.with_causes().contains(&expected), "{expected}\n{}", error.with_causes());
+        }
+    }
+}
+
+#[test]
+fn a_blob_that_cannot_be_read_is_named_with_the_entry() {
+    let content = "x".repeat(1 << 20);
+    let bytes = tar(&[file("first", &content), file("second", &content)]);
+    let mut layer = layer_of(&bytes, Algorithm::Gzip);
+    let mut blob = longshore_core::content::read(layer.provider.as_ref(), &layer.descriptor, 1 << 20).unwrap();
+    // Within the second of two gzip members, which has most of the second file.
+    blob.truncate(blob.len() * 7 / 10);
+    let place = tempfile::tempdir().unwrap();
+    let broken = longshore_core::content::MemoryStore::default();
+    layer.descriptor = broken.put(layer.descriptor.media_type.clone(), &blob);
+    layer.provider = std::sync::Arc::new(broken);
+    let said = unpack_to(&[layer], &place.path().join("to")).unwrap_err().with_causes();
+    assert!(said.contains("after the start of the tar entry `second` at byte 1049088"), "{said}");
+}

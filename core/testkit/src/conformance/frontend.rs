@@ -19,6 +19,7 @@ use crate::causes::full;
 
 /// What the suite needs to know about a frontend.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct FrontendCase<'a> {
     /// The frontend, alone or among others.
     pub frontends: &'a dyn Fn() -> FrontendRegistry,
@@ -28,6 +29,24 @@ pub struct FrontendCase<'a> {
     pub missing: &'a dyn Fn(&Path) -> (String, String),
     /// Opens the image store of the directory, for a frontend that reads one.
     pub images: Option<&'a OpenStore>,
+}
+
+impl<'a> FrontendCase<'a> {
+    /// Creates a case of a frontend that reads no image store.
+    pub fn new(
+        frontends: &'a dyn Fn() -> FrontendRegistry,
+        source: &'a dyn Fn(&Path) -> String,
+        missing: &'a dyn Fn(&Path) -> (String, String),
+    ) -> Self {
+        Self { frontends, source, missing, images: None }
+    }
+
+    /// Sets what opens the image store of the directory.
+    #[must_use]
+    pub fn with_images(mut self, images: &'a OpenStore) -> Self {
+        self.images = Some(images);
+        self
+    }
 }
 
 /// Opens the image store of a directory.

@@ -19,38 +19,28 @@ fn spec(place: &Path, name: &str, options: &str) -> OutputSpec {
 
 #[test]
 fn archive() {
-    conformance::exporter(&ExporterCase {
-        exporters: &registry,
-        spec: &|place| spec(place, "image.tar", ""),
-        images: true,
-        check: &|place| drop(validate::layout_tar(&place.join("image.tar")).unwrap()),
-        store: None,
-        registry: None,
-    });
+    conformance::exporter(&ExporterCase::new(&registry, &|place| spec(place, "image.tar", ""), &|place| {
+        drop(validate::layout_tar(&place.join("image.tar")).unwrap())
+    }));
 }
 
 #[test]
 fn directory() {
-    conformance::exporter(&ExporterCase {
-        exporters: &registry,
-        spec: &|place| spec(place, "layout", ",tar=false,compression=zstd"),
-        images: true,
-        check: &|place| drop(validate::layout_dir(&place.join("layout")).unwrap()),
-        store: None,
-        registry: None,
-    });
+    conformance::exporter(&ExporterCase::new(
+        &registry,
+        &|place| spec(place, "layout", ",tar=false,compression=zstd"),
+        &|place| drop(validate::layout_dir(&place.join("layout")).unwrap()),
+    ));
 }
 /// A suite that everything passes proves nothing.
 #[test]
 fn a_hasty_exporter_fails() {
-    let case = ExporterCase {
-        exporters: &|| ExporterRegistry::default().with(HastyExporter),
-        spec: &|place| OutputSpec::parse(&format!("type=hasty,dest={}/out", place.display())).unwrap().unwrap(),
-        images: false,
-        check: &|_| {},
-        store: None,
-        registry: None,
-    };
+    let case = ExporterCase::new(
+        &|| ExporterRegistry::default().with(HastyExporter),
+        &|place| OutputSpec::parse(&format!("type=hasty,dest={}/out", place.display())).unwrap().unwrap(),
+        &|_| {},
+    )
+    .with_images(false);
     let passes = ["resolving does no I/O", "odd images are exported", "the response says what was written"];
     // Those that only exporters of images are asked.
     let skipped = ["layers are read once", "existing images pass verbatim", "images keep their own layers"];

@@ -94,12 +94,9 @@ fn tree(root: &Path) -> String {
 
 #[test]
 fn a_directory() {
-    conformance::frontend(&FrontendCase {
-        frontends: &frontends,
-        source: &tree,
-        missing: &|root| (format!("tree:{}/absent", root.display()), "absent".to_owned()),
-        images: None,
-    });
+    conformance::frontend(&FrontendCase::new(&frontends, &tree, &|root| {
+        (format!("tree:{}/absent", root.display()), "absent".to_owned())
+    }));
 }
 
 #[test]
@@ -112,7 +109,7 @@ fn a_source_that_opens_another() {
         fs::write(root.join("lost"), "tree:/nowhere").unwrap();
         (format!("from:{}/lost", root.display()), "/nowhere".to_owned())
     };
-    conformance::frontend(&FrontendCase { frontends: &frontends, source: &source, missing: &missing, images: None });
+    conformance::frontend(&FrontendCase::new(&frontends, &source, &missing));
     let root = tempfile::tempdir().unwrap();
     let images = build(&source(root.path())).unwrap();
     let ImageContent::Built(Built::Single(artifact)) = &images[0].content else { panic!("an artifact") };
@@ -177,12 +174,11 @@ impl FrontendInstance for Hasty {
 /// A suite that everything passes proves nothing.
 #[test]
 fn a_hasty_frontend_fails() {
-    let case = FrontendCase {
-        frontends: &|| FrontendRegistry::default().with(HastyFrontend),
-        source: &|root| format!("hasty:{}/{}", root.display(), root.display().to_string().len()),
-        missing: &|root| (format!("hasty:{}/absent", root.display()), "absent".to_owned()),
-        images: None,
-    };
+    let case = FrontendCase::new(
+        &|| FrontendRegistry::default().with(HastyFrontend),
+        &|root| format!("hasty:{}/{}", root.display(), root.display().to_string().len()),
+        &|root| (format!("hasty:{}/absent", root.display()), "absent".to_owned()),
+    );
     for (name, check) in conformance::FRONTEND_CASES {
         let passed = catch_unwind(AssertUnwindSafe(|| check(&case))).is_ok();
         assert!(!passed, "{name}");

@@ -105,18 +105,15 @@ fn exporters() -> ExporterRegistry {
 
 #[test]
 fn an_exporter_described_at_run_time_passes_the_suite() {
-    conformance::exporter(&ExporterCase {
-        exporters: &exporters,
-        spec: &|place| {
+    conformance::exporter(&ExporterCase::new(
+        &exporters,
+        &|place| {
             let dest = place.join("image.tar");
             let text = format!("type=listed,level=HIGH,label[linux/arm64].Org.A=b,dest={}", dest.display());
             OutputSpec::parse(&text).unwrap().unwrap()
         },
-        images: true,
-        check: &|place| drop(validate::layout_tar(&place.join("image.tar")).unwrap()),
-        store: None,
-        registry: None,
-    });
+        &|place| drop(validate::layout_tar(&place.join("image.tar")).unwrap()),
+    ));
 }
 
 #[test]

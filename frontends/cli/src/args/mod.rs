@@ -7,8 +7,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use longshore_core::content::StoreRegistry;
 use longshore_core::oci::Platform;
 
 use crate::exit_code;
@@ -22,10 +23,22 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Image store: a directory, or SCHEME:VALUE such as dir:PATH [default: $LONGSHORE_ROOT, else
-    /// /var/lib/longshore for root and $XDG_DATA_HOME/longshore for other users]
+    /// Image store: a directory, or SCHEME:VALUE
     #[arg(long, global = true, value_name = "DIR|SCHEME:VALUE", help_heading = "Image store")]
     pub(crate) store: Option<OsString>,
+}
+
+/// Reads a command line, whose help says which kinds of image stores there are.
+pub(crate) fn read(words: impl Iterator<Item = OsString>, stores: &StoreRegistry) -> Result<Args, clap::Error> {
+    let kinds: Vec<_> = stores.infos().map(|info| format!("{} ({})", info.syntax, info.summary)).collect();
+    let help = format!(
+        "Image store: a directory, or {} [default: $LONGSHORE_ROOT, else /var/lib/longshore for root and \
+         $XDG_DATA_HOME/longshore for other users]",
+        kinds.join(", or ")
+    );
+    let mut command = Args::command().mut_arg("store", |store| store.help(help));
+    let mut matches = command.try_get_matches_from_mut(words)?;
+    Args::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 #[derive(Debug, Subcommand)]

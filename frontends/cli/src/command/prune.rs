@@ -12,14 +12,14 @@ use crate::stderr::say;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn prune(args: &PruneArgs, root: &StoreRoot) -> Result<()> {
-    let options = PruneOptions { keep: args.keep_storage, dry_run: args.dry_run };
+    let options = PruneOptions::default().with_keep(args.keep_storage).with_dry_run(args.dry_run);
     let store = root.open_existing()?;
     let pruned = store.map_or_else(|| Ok(Pruned::default()), |store| collector(store.as_ref())?.prune(&options))?;
     let mut out = io::stdout().lock();
     for (digest, size) in &pruned.blobs {
         writeln!(out, "{digest}  {}", HumanBytes(*size))?;
     }
-    let Pruned { blobs, leftovers, snapshots, kept, warnings } = &pruned;
+    let Pruned { blobs, leftovers, snapshots, kept, warnings, .. } = &pruned;
     warnings.iter().for_each(|warning| say(&format!("warning: {warning}\n")));
     if snapshots.count > 0 {
         writeln!(out, "unpacked layers: {}, {}", snapshots.count, HumanBytes(snapshots.bytes))?;

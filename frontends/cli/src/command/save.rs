@@ -4,12 +4,13 @@ use std::io::{self, IsTerminal};
 
 use anyhow::Result;
 use longshore_core::compose::{Edits, compose};
+use longshore_core::content::check_parent;
 use longshore_core::image::as_existing;
 use longshore_core::oci::Digest;
 use longshore_core::options::Attrs;
 use longshore_core::{
-    BuildResult, Dest, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendInstance, FrontendRegistry, Image,
-    ImageContent, OutputSpec, Session, Source, Store, check_parent,
+    BuildResult, Context, Dest, Error, ErrorKind, ExporterRegistry, FrontendContext, FrontendInstance,
+    FrontendRegistry, Image, ImageContent, OutputSpec, Session, Source, Store,
 };
 use rustix::fs::Mode;
 
@@ -32,7 +33,7 @@ pub(crate) fn save(
         return Err(error.with_hint("add -o FILE, or redirect standard output").into());
     }
     if let Dest::Path(path) = dest(args) {
-        check_parent(&path)?;
+        check_parent(&path).attempt(|| format!("cannot write {}", path.display()))?;
     }
     let (display, work) = work::begin(args.progress, None)?;
     // As docker save does: whoever may read an image need not be everybody.

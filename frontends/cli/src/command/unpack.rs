@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use longshore_core::content::Mount;
+use longshore_core::content::{Mount, check_parent};
 use longshore_core::image::{ImageLayers, layers_for};
 use longshore_core::oci::Platform;
 use longshore_core::unpack::{mount, mount_options, unpack as unpack_to, unpack_image};
-use longshore_core::{Context, Error, ErrorKind, FrontendRegistry, Source, Work, check_parent};
+use longshore_core::{Context, Error, ErrorKind, FrontendRegistry, Source, Work};
 
 use super::{inspect, work};
 use crate::args::UnpackArgs;
@@ -19,7 +19,7 @@ pub(crate) fn unpack(args: &UnpackArgs, root: &StoreRoot, frontends: &FrontendRe
         return Err(Error::option(format!("cannot mount on {}: it is not a directory", to.display())).into());
     }
     if let Some(to) = args.to.as_ref().filter(|to| !to.exists()) {
-        check_parent(to)?;
+        check_parent(to).attempt(|| format!("cannot write {}", to.display()))?;
     }
     let layers = layers(args, root, frontends, &work)?;
     if let Some(to) = &args.to {

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use longshore_core::content::check_parent;
 use longshore_core::{
-    BuildResult, Context, Error, ExportedImage, FileSink, ResolvedSession, Response, Result, check_parent, check_stdout,
+    BuildResult, Context, Error, ExportedImage, FileSink, ResolvedSession, Response, Result, check_stdout,
 };
 use serde_json::{Map, Value, json};
 
@@ -20,7 +21,8 @@ pub(super) fn check_paths(args: &ExportArgs, resolved: &ResolvedSession) -> Resu
         } else if path.is_dir() {
             return Err(Error::option(format!("{} is a directory, not a file to write", path.display())));
         } else {
-            check_parent(path).attempt(|| format!("cannot use {flag}"))?;
+            let checked = check_parent(path).attempt(|| format!("cannot write {}", path.display()));
+            checked.attempt(|| format!("cannot use {flag}"))?;
         }
     }
     match on_stdout[..] {

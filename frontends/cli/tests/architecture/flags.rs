@@ -2,11 +2,12 @@
 
 use crate::source::{files, workspace};
 
-/// Where libraries are; the store is not among them yet.
-const LIBRARIES: [&str; 10] = [
+/// Where libraries are.
+const LIBRARIES: [&str; 11] = [
     "core/oci/src",
     "core/content/src",
     "core/distribution/src",
+    "core/store/src",
     "core/src",
     "exporters",
     "frontends/archive/src",

@@ -32,20 +32,7 @@ impl Figures {
 
     /// Writes the table into the page, after a long run with `LONGSHORE_BLESS`.
     pub fn write(&self) {
-        let is_set = |name: &str| std::env::var_os(name).is_some();
-        if !is_set("LONGSHORE_FAULTS") || !is_set("LONGSHORE_BLESS") {
-            return;
-        }
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reliability.md");
-        let page = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, self.put_into(&page)).unwrap();
-    }
-
-    fn put_into(&self, page: &str) -> String {
-        let (begin, end) = (format!("<!-- {}: begin -->\n", self.name), format!("<!-- {}: end -->", self.name));
-        let (head, rest) = page.split_once(&begin).expect("the line before the table");
-        let (_, tail) = rest.split_once(&end).expect("the line after the table");
-        format!("{head}{begin}{}{end}{tail}", self.table())
+        write(self.name, &self.table());
     }
 
     /// A row for each first property, with the number of points by the second.
@@ -75,13 +62,31 @@ impl Figures {
     }
 }
 
+/// Writes `text` between the lines called `name` of the page, after a long run with `LONGSHORE_BLESS`.
+pub fn write(name: &str, text: &str) {
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    if !is_set("LONGSHORE_FAULTS") || !is_set("LONGSHORE_BLESS") {
+        return;
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reliability.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, put_into(&page, name, text)).unwrap();
+}
+
+fn put_into(page: &str, name: &str, text: &str) -> String {
+    let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->"));
+    let (head, rest) = page.split_once(&begin).expect("the line before the text");
+    let (_, tail) = rest.split_once(&end).expect("the line after the text");
+    format!("{head}{begin}{text}{end}{tail}")
+}
+
 #[test]
 fn figures_replace_those_between_the_lines() {
     let mut figures = Figures::new("x", ["command", "fault"]);
     figures.add(["save".to_owned(), "EIO".to_owned()], 0);
     figures.add(["save".to_owned(), "EIO".to_owned()], 2);
     figures.add(["rm".to_owned(), "kill".to_owned()], 0);
-    let page = figures.put_into("a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n");
+    let page = put_into("a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n", "x", &figures.table());
     let table = "3 points, 2 violations. Points by command and fault:\n\n\
         | command | EIO | kill | violations |\n|---|---|---|---|\n| rm | 0 | 1 | 0 |\n| save | 2 | 0 | 2 |\n";
     assert_eq!(page, format!("a\n<!-- x: begin -->\n{table}<!-- x: end -->\nb\n"));

@@ -245,3 +245,59 @@ fn digests_name_images_and_are_checked() {
     machine.fails(&["verify", "docker:app"], 2, &["hint: write docker://REGISTRY/REPOSITORY:TAG"]);
     machine.fails(&["verify", &format!("docker://{host}/UPPER:1")], 2, &["UPPER"]);
 }
+
+/// An index may list what its reader does not know (image-spec, image-index.md). Whether that is a manifest or a blob
+/// to the registry, its media type does not say: it was asked for as a blob alone.
+#[test]
+fn what_an_index_lists_with_an_unknown_type_is_copied() {
+    const ARTIFACT: &str = "application/vnd.example.artifact.manifest.v1+json";
+    let machine = Machine::new();
+    for as_manifest in [true, false] {
+        let [one, other] = [Registry::start(), Registry::builder().unchecked_manifests().start()];
+        let (_, layers) = pushed(&machine, &one);
+        let (media_type, bytes) = one.manifest("app", "1").unwrap();
+        let artifact = format!(r#"{{"mediaType":"{ARTIFACT}","of":"the registry"}}"#).into_bytes();
+        let digest = match as_manifest {
+            true => one.put_manifest("app", None, ARTIFACT, &artifact),
+            false => one.put_blob("app", &artifact),
+        };
+        let mut index: Value = serde_json::from_slice(&bytes).unwrap();
+        let child = serde_json::json!({"mediaType": ARTIFACT, "digest": digest, "size": artifact.len()});
+        index["manifests"].as_array_mut().unwrap().push(child);
+        let bytes = serde_json::to_vec(&index).unwrap();
+        let root = one.put_manifest("app", Some("2"), &media_type, &bytes);
+        let source = format!("docker://{}/app:2", one.host());
+        machine.ok(&["verify", &source]);
+        machine.ok(&["export", &source, "-o", &format!("type=oci,name=a:2,tar=false,dest=layout-{as_manifest}")]);
+        let layout = machine.work.path(&format!("layout-{as_manifest}"));
+        let blob = std::fs::read(layout.join("blobs/sha256").join(digest.hex())).unwrap();
+        assert_eq!(blob, artifact);
+        machine.ok(&["verify", &format!("oci:{}", layout.display())]);
+        let name = format!("{}/copy:2", other.host());
+        let (_, copied) = machine.export_one(&[&source, "-o", &format!("type=registry,name={name}")]);
+        assert_eq!((copied, other.manifest("copy", "2").unwrap().1), (root.clone(), bytes.clone()));
+        machine.ok(&["verify", &format!("docker://{name}")]);
+        // One that insists on manifests gets it as one.
+        let strict = Registry::start();
+        let name = format!("{}/copy:2", strict.host());
+        machine.export_one(&[&source, "-o", &format!("type=registry,name={name}")]);
+        assert_eq!(strict.manifest("copy", &digest.to_string()), Some((ARTIFACT.to_owned(), artifact)));
+        machine.ok(&["verify", &format!("docker://{name}")]);
+        assert!(!layers.is_empty());
+    }
+}
+
+#[test]
+fn what_an_index_lists_and_a_registry_lacks_is_named() {
+    const ARTIFACT: &str = "application/vnd.example.artifact.manifest.v1+json";
+    let (machine, registry) = (Machine::new(), Registry::builder().unchecked_manifests().start());
+    let missing = Digest::of(b"missing");
+    let child = serde_json::json!({"mediaType": ARTIFACT, "digest": missing, "size": 7});
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let index = serde_json::json!({"schemaVersion": 2, "mediaType": media_type, "manifests": [child]});
+    registry.put_manifest("app", Some("1"), media_type, &serde_json::to_vec(&index).unwrap());
+    let source = format!("docker://{}/app:1", registry.host());
+    let said = [&format!("{missing}, which an index lists, is neither a blob nor a manifest")[..], "returned 404"];
+    machine.fails(&["export", &source, "-o", "type=oci,dest=a.tar"], 3, &said);
+    assert!(!machine.work.path("a.tar").exists());
+}

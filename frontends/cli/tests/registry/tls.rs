@@ -3,8 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use longshore_testkit::registry::{Registry, Rule, TokenOptions};
+use serde_json::json;
+
 use super::docker_registry::{Certificates, DockerRegistry, Options, is_ready};
-use super::machine::Machine;
+use super::machine::{Machine, document, layers};
+use super::relay::Relay;
 use crate::interop::command::run;
 use crate::interop::peers::missing;
 
@@ -182,4 +186,85 @@ fn settings_that_lack_a_part_are_named() {
     machine.configure(&format!("settings/longshore/certs.d/{host}/client.key"), "no key");
     machine.fails(&["export", "rootfs:tree", "-o", &output], 3, &["no private key found in ", "client.key"]);
     assert!(registry.is_empty());
+}
+
+fn relay(authority: &Authority, registry: &Registry) -> Option<Relay> {
+    Relay::start(registry.address(), &authority.path("server.crt"), &authority.path("server.key"))
+}
+
+/// The authority of a registry counted at the registry's own port alone.
+#[test]
+fn an_authority_counts_for_the_token_server_at_another_port_of_the_host() {
+    let Some(authority) = Authority::new() else { return };
+    for (name, is_own) in [("127.0.0.1", true), ("localhost", false)] {
+        let registry = Registry::builder().tokens(TokenOptions::default()).start();
+        let Some(own) = relay(&authority, &registry) else { return };
+        let tokens = relay(&authority, &registry).unwrap();
+        let challenge = format!("Bearer realm=\"https://{name}:{}/token\",service=\"test\"", tokens.port);
+        registry.fail(Rule::on("*", "/v2/").header("WWW-Authenticate", &challenge).times(1000));
+        let (machine, host) = (machine(), format!("127.0.0.1:{}", own.port));
+        let logins = json!({ "auths": { &host: { "auth": "dXNlcjpwYXNzd29yZA==" } } });
+        machine.configure(".docker/config.json", logins.to_string());
+        let output = format!("type=registry,name={host}/app:1");
+        let export = ["export", "rootfs:tree", "--no-store", "-o", &output];
+        machine.fails(&export, 4, &["certificate", "hint: "]);
+        assert!(!registry.requests().iter().any(|request| request.path == "/token"));
+        place(&machine, &host, "ca.crt", &authority.path("ca.crt"));
+        if is_own {
+            machine.ok(&export);
+            assert!(registry.requests().iter().any(|request| request.path == "/token"));
+            machine.ok(&["verify", &format!("docker://{host}/app:1")]);
+        } else {
+            // Another name is another host, wherever it leads.
+            machine.fails(&export, 4, &["certificate", &format!("localhost:{}", tokens.port)]);
+            assert_eq!(registry.tags("app"), Vec::<String>::new());
+        }
+    }
+}
+
+#[test]
+fn an_authority_counts_for_blobs_at_another_port_of_the_host() {
+    let Some(authority) = Authority::new() else { return };
+    for (name, is_own) in [("127.0.0.1", true), ("localhost", false)] {
+        let [registry, storage] = [Registry::start(), Registry::start()];
+        let Some(own) = relay(&authority, &registry) else { return };
+        let other = relay(&authority, &storage).unwrap();
+        let (machine, host) = (machine(), format!("127.0.0.1:{}", own.port));
+        place(&machine, &host, "ca.crt", &authority.path("ca.crt"));
+        for registry in [&registry, &storage] {
+            let output = format!("type=registry,name={}/app:1", registry.host());
+            machine.ok(&["export", "rootfs:tree", "--no-store", "-o", &output]);
+        }
+        let manifest = document(&registry, "app", "1");
+        for digest in layers(&manifest) {
+            let url = format!("https://{name}:{}/v2/app/blobs/{digest}", other.port);
+            registry.fail(Rule::on("GET", &digest.to_string()).redirect(&url).times(1000));
+        }
+        storage.clear_requests();
+        let verify = ["verify", &format!("docker://{host}/app:1")];
+        if is_own {
+            machine.ok(&verify);
+            assert_eq!(storage.requests().len(), layers(&manifest).len());
+        } else {
+            let ran = machine.run(&verify);
+            assert!(ran.code != Some(0), "{}", String::from_utf8_lossy(&ran.stdout));
+            assert!(storage.requests().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_host_in_capitals_finds_its_settings() {
+    let Some(authority) = Authority::new() else { return };
+    let registry = Registry::start();
+    let Some(own) = relay(&authority, &registry) else { return };
+    for (directory, name) in [("LocalHost", "localhost"), ("localhost", "LOCALHOST")] {
+        let machine = machine();
+        let host = format!("{name}:{}", own.port);
+        let export = ["export", "rootfs:tree", "--no-store", "-o", &format!("type=registry,name={host}/app:1")];
+        machine.fails(&export, 4, &["certificate", "hint: "]);
+        place(&machine, &format!("{directory}:{}", own.port), "ca.crt", &authority.path("ca.crt"));
+        machine.ok(&export);
+    }
+    assert_eq!(registry.tags("app"), ["1"]);
 }

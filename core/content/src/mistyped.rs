@@ -3,27 +3,21 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use longshore_content::directory_of;
 use longshore_oci::{Error, Result};
 
-use super::targets::existing;
-use crate::options::nearest;
+use crate::entry::{directory_of, existing_ancestor};
+use crate::nearest::nearest;
 
 /// Names of directories that are looked at for what was meant.
 const CANDIDATES: usize = 10_000;
 
-/// Fails if a new file or directory at `path` would need a new directory around it, or if the shell left a `~` in it as
-/// it is.
+/// Fails, with the reason alone, if a new file or directory at `path` would need a new directory around it, or if the
+/// shell left a `~` in it as it is.
 ///
 /// # Errors
-/// [`InvalidOption`](crate::ErrorKind::InvalidOption), with the nearest path that can be written as the hint.
+/// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption), with the nearest path that can be written as the hint.
 pub fn check_parent(path: &Path) -> Result<()> {
-    let refuse = |reason: String| Error::option(format!("cannot write {}: {reason}", path.display()));
-    if path.components().next() == Some(Component::Normal("~".as_ref())) {
-        let home = Path::new("$HOME").join(path.strip_prefix("~").unwrap_or(path));
-        return Err(refuse("`~` is not your home directory here: the shell left it as it is".to_owned())
-            .with_hint(format!("write {}", home.display())));
-    }
+    check_expanded(path)?;
     let directory = directory_of(path);
     match directory.metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -31,16 +25,29 @@ pub fn check_parent(path: &Path) -> Result<()> {
                 Some(meant) => format!("did you mean {}?", meant.display()),
                 None => format!("make it first: mkdir -p {}", directory.display()),
             };
-            Err(refuse(format!("directory {} does not exist", directory.display())).with_hint(hint))
+            Err(Error::option(format!("directory {} does not exist", directory.display())).with_hint(hint))
         }
         // What else is wrong with it, its own checks say.
         _ => Ok(()),
     }
 }
 
+/// Fails, with the reason alone, if the shell left a `~` at the start of `path` as it is. Nothing is looked at.
+///
+/// # Errors
+/// [`InvalidOption`](longshore_oci::ErrorKind::InvalidOption).
+pub fn check_expanded(path: &Path) -> Result<()> {
+    if path.components().next() == Some(Component::Normal("~".as_ref())) {
+        let home = Path::new("$HOME").join(path.strip_prefix("~").unwrap_or(path));
+        let error = Error::option("`~` is not your home directory here: the shell left it as it is");
+        return Err(error.with_hint(format!("write {}", home.display())));
+    }
+    Ok(())
+}
+
 /// Returns the path in a directory that exists and is called nearly as the missing one.
 fn meant(path: &Path, directory: &Path) -> Option<PathBuf> {
-    let found = existing(directory);
+    let found = existing_ancestor(directory);
     let above = if directory.starts_with(&found) { found.as_path() } else { Path::new("") };
     let mut missing = directory.strip_prefix(above).ok()?.components();
     let first = missing.next()?.as_os_str().to_str()?;
