@@ -44,7 +44,7 @@ pub(crate) struct ExportArgs {
     pub(crate) config: ConfigArgs,
 
     /// Export only these platforms of a source [default: all]
-    #[arg(long = "platform", help_heading = "Run", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
+    #[arg(long = "platform", help_heading = "Run", value_name = "[OS/]ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platforms: Vec<Platform>,
 
     /// Number of compression threads [default: one per CPU]. Memory is about 64 MiB, and for each thread 16 MiB, or
