@@ -3,10 +3,11 @@
 use longshore_oci::{Error, ImageName, MediaType, Result};
 
 use super::Names;
+use super::names::nameless;
 use crate::compression::{Algorithm, Encoding};
 use crate::epoch::{Epoch, EpochOption};
 use crate::options::{Options, Visitor};
-use crate::result::{Artifact, BuildResult, Existing};
+use crate::result::{Artifact, BuildResult, Existing, Image};
 
 /// The options shared by all image exporters: image names, and everything that determines the bytes. Unset
 /// differs from the default: only a set option takes an existing image apart.
@@ -18,16 +19,20 @@ pub struct ImageOptions {
     force_compression: Option<bool>,
     oci_mediatypes: Option<bool>,
     source_date_epoch: Option<EpochOption>,
+    /// Not an option: whether an image may have tags without a name.
+    takes_tags: bool,
 }
 
 impl Options for ImageOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        visitor.option(
-            "name",
-            "Names of the image; `*` for its own names, `*?` for its own names if it has any",
-            "none",
-            &mut self.name,
-        )?;
+        let names = match self.takes_tags {
+            true => {
+                "Names of the image; `*` for its own names and tags, `*?` for those that it has; without any, a directory \
+                 gets the tag `latest`"
+            }
+            false => "Names of the image; `*` for its own names, `*?` for its own names if it has any",
+        };
+        visitor.option("name", names, "none", &mut self.name)?;
         visitor.option("compression", "Compression of new layers", "gzip", &mut self.compression)?;
         visitor.option(
             "compression-level",
@@ -62,6 +67,12 @@ impl Options for ImageOptions {
 }
 
 impl ImageOptions {
+    /// Creates the options of a format in which an image may have tags without a name, as in an OCI layout: `name=*` takes
+    /// them, too.
+    pub fn with_tags() -> Self {
+        Self { takes_tags: true, ..Self::default() }
+    }
+
     /// Returns the compression of layers.
     ///
     /// # Errors
@@ -111,7 +122,8 @@ impl ImageOptions {
     /// Returns the names of each image of `result`, in order.
     ///
     /// # Errors
-    /// One list of names for several images; `*` for an image without its own names.
+    /// One list of names for several images; `*` for an image without its own names, and, where the format takes them,
+    /// without tags.
     pub fn names(&self, result: &BuildResult) -> Result<Vec<Vec<ImageName>>> {
         let images = &result.images;
         match &self.name {
@@ -122,11 +134,23 @@ impl ImageOptions {
             }
             Some(Names::Given(names)) => Ok(images.iter().map(|_| names.clone()).collect()),
             Some(Names::OwnIfAny) => Ok(images.iter().map(|image| image.names.clone()).collect()),
-            Some(Names::Own) => match images.iter().position(|image| image.names.is_empty()) {
-                Some(at) => Err(Error::option(format!("name=*, but image {} has no name of its own", at + 1))),
+            Some(Names::Own) => match images.iter().position(|image| self.is_unnamed(image)) {
+                Some(at) => Err(nameless(at, &images[at])),
                 None => Ok(images.iter().map(|image| image.names.clone()).collect()),
             },
         }
+    }
+
+    /// Returns the tags without a name that an image gets: its own, where the format takes them and `name` is `*` or `*?`.
+    pub fn tags(&self, image: &Image) -> Vec<String> {
+        match &self.name {
+            Some(Names::Own | Names::OwnIfAny) if self.takes_tags => image.tags.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_unnamed(&self, image: &Image) -> bool {
+        image.names.is_empty() && !(self.takes_tags && !image.tags.is_empty())
     }
 
     /// Returns whether an existing image has to be taken apart. Of all options only those of this output
