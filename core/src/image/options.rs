@@ -150,7 +150,7 @@ impl ImageOptions {
     }
 
     fn is_unnamed(&self, image: &Image) -> bool {
-        image.names.is_empty() && !(self.takes_tags && !image.tags.is_empty())
+        image.names.is_empty() && (image.tags.is_empty() || !self.takes_tags)
     }
 
     /// Returns whether an existing image has to be taken apart. Of all options only those of this output
