@@ -216,17 +216,26 @@ impl FrontendRegistry {
         Error::option(format!("unknown source `{}`", scheme.escape_debug())).with_hint(hint)
     }
 
-    /// Checks a source with the frontend of its scheme.
+    /// Checks a source with the frontend of its scheme. A source with a platform has that of an image alone.
     ///
     /// # Errors
     /// An unknown scheme, with the nearest one as the hint; and as [`Frontend::resolve`].
     pub fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
-        let frontend = self.schemes.get(&source.scheme).and_then(|at| self.frontends.get(*at));
-        let instance = frontend.ok_or_else(|| self.unknown(&source.scheme))?.resolve(source)?;
+        let instance = self.resolve_whole(source)?;
         Ok(match source.platform.clone() {
             Some(platform) => Box::new(ForPlatform { instance, platform }),
             None => instance,
         })
+    }
+
+    /// As [`resolve`](Self::resolve), but existing images keep all their platforms and what belongs to them.
+    /// [`compose`](crate::compose::compose()) then selects the platform, or joins it with those of other sources.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_whole(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
+        let frontend = self.schemes.get(&source.scheme).and_then(|at| self.frontends.get(*at));
+        frontend.ok_or_else(|| self.unknown(&source.scheme))?.resolve(source)
     }
 }
 

@@ -27,6 +27,9 @@ pub struct BuildResult {
 pub struct Image {
     /// The names that it offers to outputs with `name=*`.
     pub names: Vec<ImageName>,
+    /// Tags without a name, as an OCI layout may give them (image-spec, annotations.md,
+    /// `org.opencontainers.image.ref.name`). Only layouts can take them.
+    pub tags: Vec<String>,
     /// What it is.
     pub content: ImageContent,
     /// Metadata for exporters; of it core reads [`SOURCE_DATE_EPOCH`].
@@ -126,6 +129,7 @@ impl Image {
     pub fn new(content: ImageContent) -> Self {
         Self {
             names: Vec::new(),
+            tags: Vec::new(),
             content,
             metadata: IndexMap::new(),
             index_annotations: BTreeMap::new(),
@@ -157,6 +161,12 @@ impl Image {
     #[must_use]
     pub fn with_names(self, names: Vec<ImageName>) -> Self {
         Self { names, ..self }
+    }
+
+    /// Sets its tags without a name.
+    #[must_use]
+    pub fn with_tags(self, tags: Vec<String>) -> Self {
+        Self { tags, ..self }
     }
 }
 

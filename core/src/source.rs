@@ -13,7 +13,7 @@ use crate::options::{Attrs, record};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Source {
-    /// The platform of the result, if given.
+    /// The platform of the result, if given. Without an operating system it is that of Linux.
     pub platform: Option<Platform>,
     /// The word before the first colon.
     pub scheme: String,
@@ -64,12 +64,13 @@ impl Source {
         // A `=` after the scheme belongs to a path or a name.
         let (platform, rest) = match text[..scheme_end].split_once('=') {
             Some((platform, _)) => {
-                let parsed = platform.parse().map_err(|error: Error| match platform.contains('/') {
-                    true => error,
-                    false => {
-                        error.with_hint("a source is SCHEME:VALUE, such as rootfs:DIR, after PLATFORM= if it has one")
-                    }
-                });
+                let is_nearly = |error: &Error| error.hint().is_some_and(|hint| hint.starts_with("did you mean"));
+                let parsed =
+                    platform.parse().map_err(|error: Error| match platform.contains('/') || is_nearly(&error) {
+                        true => error,
+                        false => error
+                            .with_hint("a source is SCHEME:VALUE, such as rootfs:DIR, after PLATFORM= if it has one"),
+                    });
                 (Some(parsed?), &text[platform.len() + 1..])
             }
             None => (None, text),
@@ -123,7 +124,28 @@ mod tests {
             let found: Vec<_> = source.attrs.iter().map(|(key, attr)| (key, attr.value.as_str())).collect();
             assert_eq!((source.scheme.as_str(), source.value.as_str(), found), (scheme, value, attrs), "{text}");
         }
-        assert_eq!(Source::parse("linux/arm/v7=scratch").unwrap().platform.unwrap().to_string(), "linux/arm/v7");
+    }
+
+    /// No scheme contains a `=`, so what precedes one before the first colon is a platform.
+    #[test]
+    fn a_platform_may_leave_out_linux() {
+        for (text, platform, scheme, value) in [
+            ("linux/arm/v7=scratch", "linux/arm/v7", "scratch", ""),
+            ("arm64=oci:layout:v1", "linux/arm64", "oci", "layout:v1"),
+            ("arm/v6=docker://r:5000/a=b", "linux/arm/v6", "docker", "//r:5000/a=b"),
+            ("wasi/wasm=rootfs:arm64=x", "wasi/wasm", "rootfs", "arm64=x"),
+        ] {
+            let source = Source::parse(text).unwrap();
+            let found = (source.platform.unwrap().to_string(), source.scheme.as_str(), source.value.as_str());
+            assert_eq!(found, (platform.to_owned(), scheme, value), "{text}");
+        }
+        assert_eq!(Source::parse("rootfs:arm64=x").unwrap().platform, None);
+        for (text, hint) in [
+            ("amd46=rootfs:x", "did you mean `amd64`?"),
+            ("rootfs=./x", "a source is SCHEME:VALUE, such as rootfs:DIR, after PLATFORM= if it has one"),
+        ] {
+            assert_eq!(Source::parse(text).unwrap_err().hint(), Some(hint), "{text}");
+        }
     }
 
     #[test]

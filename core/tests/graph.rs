@@ -7,7 +7,7 @@ mod kinds;
 #[path = "graph/reads.rs"]
 mod reads;
 
-use longshore_core::compose::{Edits, compose};
+use longshore_core::compose::{Edits, SourceImages, compose};
 use longshore_core::image::{Graph, artifact_for, layers_for};
 use longshore_core::oci::{Digest, Platform};
 use longshore_core::{Existing, Image, ImageContent};
@@ -46,7 +46,7 @@ fn taking_apart_for_a_platform_chooses_it() {
 #[test]
 fn composing_chooses_a_platform() {
     platform_picker(&|existing, wanted, work| {
-        let sources = vec![(None, vec![image(existing)])];
+        let sources = vec![SourceImages::new("image", vec![image(existing)])];
         let composed = compose(sources, &[platform(wanted)], &Edits::default(), work)?.remove(0);
         let ImageContent::Existing(narrowed) = composed.content else { panic!("it was taken apart") };
         let graph = Graph::of(&narrowed, work);

@@ -133,19 +133,32 @@ impl Platform {
 impl FromStr for Platform {
     type Err = Error;
 
-    /// Reads any platform that is well-formed, as containerd does: `wasi/wasm` is none of Go's. What is one slip of the
-    /// keyboard away from a common word is an error.
+    /// Reads any platform that is well-formed, as containerd does: `wasi/wasm` is none of Go's. A known architecture
+    /// without an operating system is that of Linux: `arm64` is `linux/arm64`, and `arm/v6` is `linux/arm/v6`. What is
+    /// one slip of the keyboard away from a common word is an error.
     fn from_str(text: &str) -> Result<Self, Error> {
         let invalid = |reason: &str| {
             Error::option(format!("platform `{}`: {reason}", text.escape_debug()))
                 .with_hint("a platform is OS/ARCH or OS/ARCH/VARIANT, such as linux/amd64 or linux/arm/v7")
         };
+        let meant = |reason: &str, meant: &str| invalid(reason).with_hint(format!("did you mean `{meant}`?"));
         let lower = text.to_ascii_lowercase();
         let parts: Vec<&str> = lower.split('/').collect();
         if parts.iter().any(|part| part.is_empty() || !part.bytes().all(is_platform_byte)) {
             return Err(invalid("not of the form OS/ARCH"));
         }
         let (os, architecture, variant) = match parts[..] {
+            [architecture] if is_architecture(architecture) => ("linux", architecture, None),
+            [word] => {
+                return Err(match ARCHITECTURES.iter().find(|known| is_slip(word, known)) {
+                    Some(near) => meant(&format!("unknown architecture `{word}`"), near),
+                    None => invalid("not of the form OS/ARCH"),
+                });
+            }
+            [architecture, os] if is_architecture(architecture) && OPERATING_SYSTEMS.contains(&os) => {
+                return Err(meant("the operating system comes first", &format!("{os}/{architecture}")));
+            }
+            [architecture, variant] if is_architecture(architecture) => ("linux", architecture, Some(variant)),
             [os, architecture] => (os, architecture, None),
             [os, architecture, variant] => (os, architecture, Some(variant)),
             _ => return Err(invalid("not of the form OS/ARCH")),
@@ -156,9 +169,9 @@ impl FromStr for Platform {
             ("architecture", architecture, &platform.architecture, &ARCHITECTURES[..]),
         ] {
             if !known.contains(&own.as_str())
-                && let Some(meant) = known.iter().find(|known| is_slip(own, known))
+                && let Some(near) = known.iter().find(|known| is_slip(own, known))
             {
-                return Err(invalid(&format!("unknown {what} `{word}`")).with_hint(format!("did you mean `{meant}`?")));
+                return Err(meant(&format!("unknown {what} `{word}`"), near));
             }
         }
         Ok(platform)
@@ -187,6 +200,11 @@ const ARCHITECTURES: [&str; 18] = [
     "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv",
     "riscv64", "s390", "s390x", "sparc64", "wasm", "wasm32",
 ];
+
+/// Returns whether `word` is a common architecture, in Go's words or in those that are normalised to them.
+fn is_architecture(word: &str) -> bool {
+    ARCHITECTURES.contains(&Platform::new("linux", word, None).architecture.as_str())
+}
 
 /// Returns whether `word` is `known` with one letter more, less or changed, or with two neighbours swapped. Words
 /// that differ in a digit are names of their own, such as `wasip1` and `wasip2`, and so are short ones, such as
@@ -243,6 +261,16 @@ mod tests {
             ("linux/armel", "linux/arm/v6"),
             ("windows/amd64", "windows/amd64"),
             ("Linux/AMD64", "linux/amd64"),
+            ("arm64", "linux/arm64"),
+            ("AARCH64", "linux/arm64"),
+            ("x86_64", "linux/amd64"),
+            ("arm", "linux/arm/v7"),
+            ("armel", "linux/arm/v6"),
+            ("arm/v6", "linux/arm/v6"),
+            ("arm64/v8", "linux/arm64"),
+            ("amd64/v3", "linux/amd64/v3"),
+            ("riscv64", "linux/riscv64"),
+            ("wasm", "linux/wasm"),
         ] {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), expected, "{text}");
         }
@@ -336,6 +364,8 @@ mod tests {
             ("linx/arm/v7", "unknown operating system `linx`", "linux"),
             ("windowss/amd64", "unknown operating system `windowss`", "windows"),
             ("linux/mipsel", "unknown architecture `mipsel`", "mipsle"),
+            ("amd46", "unknown architecture `amd46`", "amd64"),
+            ("arm64/linux", "the operating system comes first", "linux/arm64"),
         ] {
             let error = text.parse::<Platform>().unwrap_err();
             assert_eq!(error.message(), format!("platform `{text}`: {reason}"));
@@ -345,9 +375,18 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_platform() {
-        for text in
-            ["", "linux", "linux/", "/amd64", "linux/amd64/v1/x", "wasi//wasm", "a b/amd64", "linux/amd64\u{e9}"]
-        {
+        for text in [
+            "",
+            "linux",
+            "riscv32",
+            "rootfs",
+            "linux/",
+            "/amd64",
+            "linux/amd64/v1/x",
+            "wasi//wasm",
+            "a b/amd64",
+            "linux/amd64\u{e9}",
+        ] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
     }

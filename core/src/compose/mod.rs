@@ -1,33 +1,65 @@
 //! From sources to a result: platforms joined and selected, layers and configuration put on top.
 
 mod edits;
+mod joined;
 mod platforms;
+mod referrers;
+mod routes;
+mod selection;
 
 pub use edits::{Edits, RunEdits};
 
+use indexmap::IndexSet;
 use longshore_content::Work;
 use longshore_oci::{Platform, Result};
 
 use crate::image::take_apart_in_place;
 use crate::result::{Image, ImageContent};
+use platforms::Gathered;
+
+/// The images of one source.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SourceImages {
+    /// The source as its user wrote it, for messages.
+    pub source: String,
+    /// The platform that it was prefixed with.
+    pub platform: Option<Platform>,
+    /// What its frontend built, with all platforms
+    /// ([`FrontendRegistry::resolve_whole`](crate::FrontendRegistry::resolve_whole)).
+    pub images: Vec<Image>,
+}
+
+impl SourceImages {
+    /// Creates the images of a source without a platform.
+    pub fn new(source: impl Into<String>, images: Vec<Image>) -> Self {
+        Self { source: source.into(), platform: None, images }
+    }
+
+    /// Sets the platform that the source was prefixed with.
+    #[must_use]
+    pub fn with_platform(self, platform: Option<Platform>) -> Self {
+        Self { platform, ..self }
+    }
+}
 
 /// Makes one list of images of what the sources gave.
 ///
-/// Images of sources that were prefixed with a platform become one image for all of them. Of each
-/// image only `platforms` are kept, if any are named. `edits` go on top of every artifact; where an
-/// existing image has several platforms and none is named, on that of this machine alone.
+/// Images of sources that were prefixed with a platform become one image for all of them: existing ones in a new index,
+/// unchanged and with their attestations, unless some are built. Of each image only `platforms` are kept, if any are
+/// named; one of them is a manifest, several are an index. `edits` go on top of every artifact; where an existing image
+/// has several platforms and none is named, on that of this machine alone.
 ///
 /// # Errors
 /// A platform that does not exist or is given twice; edits that do not fit.
-pub fn compose(
-    sources: Vec<(Option<Platform>, Vec<Image>)>,
-    platforms: &[Platform],
-    edits: &Edits,
-    work: &Work,
-) -> Result<Vec<Image>> {
-    let mut images = platforms::join(sources)?;
-    for image in &mut images {
-        let selected = platforms::select(image, platforms, !edits.layers.is_empty(), work);
+pub fn compose(sources: Vec<SourceImages>, platforms: &[Platform], edits: &Edits, work: &Work) -> Result<Vec<Image>> {
+    let distinct: IndexSet<Platform> = platforms.iter().cloned().collect();
+    let platforms: Vec<Platform> = distinct.into_iter().collect();
+    let Gathered { mut images, joined } = platforms::gather(sources, work)?;
+    for (place, image) in images.iter_mut().enumerate() {
+        // Those of a joined image are named by its sources.
+        let one = !edits.layers.is_empty() && joined != Some(place);
+        let selected = platforms::select(image, &platforms, one, work);
         selected.map_err(|error| match image.names.first() {
             Some(name) => error.context(format!("cannot select platforms of {name}")),
             None => error,

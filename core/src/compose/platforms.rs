@@ -1,57 +1,59 @@
-//! Platforms of a result: joined from sources, and selected.
+//! Platforms of a result: gathered from sources, and selected.
 
 use std::collections::BTreeSet;
 
-use indexmap::IndexMap;
 use longshore_content::Work;
-use longshore_oci::{Descriptor, Error, ErrorKind, Platform, Result};
+use longshore_oci::{Context, Descriptor, Error, Platform, Result};
 
+use super::joined::{Part, join};
+use super::{SourceImages, selection};
 use crate::image::{Graph, best_platform};
-use crate::result::{Artifact, Built, Existing, Image, ImageContent};
+use crate::result::{Built, Existing, Image, ImageContent};
 
-/// Makes one image of all that came from sources with a platform; it stands where the first one stood.
-pub(super) fn join(sources: Vec<(Option<Platform>, Vec<Image>)>) -> Result<Vec<Image>> {
-    let mut images = Vec::new();
-    let is_alone = sources.iter().filter(|(platform, _)| platform.is_some()).count() == 1;
-    let mut joined: IndexMap<Platform, Artifact> = IndexMap::new();
-    let mut place = 0;
-    for (platform, found) in sources {
+/// The images of all sources.
+pub(super) struct Gathered {
+    pub(super) images: Vec<Image>,
+    /// The place among them of the one that was joined from several sources.
+    pub(super) joined: Option<usize>,
+}
+
+/// Returns the images of all sources. Those of sources with a platform are one image, which stands where the first of
+/// them stood; a single source with a platform is narrowed to it.
+pub(super) fn gather(sources: Vec<SourceImages>, work: &Work) -> Result<Gathered> {
+    let is_alone = sources.iter().filter(|source| source.platform.is_some()).count() == 1;
+    let (mut images, mut parts, mut place) = (Vec::new(), Vec::new(), 0);
+    for SourceImages { source, platform, images: mut found } in sources {
         let Some(platform) = platform else {
-            images.extend(found);
+            images.append(&mut found);
             continue;
         };
-        for image in found {
-            let artifact = match image.content {
-                ImageContent::Built(Built::Single(artifact)) => artifact,
-                // Its source was narrowed to the platform, and there is nothing to join it with.
-                ImageContent::Existing(_) if is_alone => {
-                    images.push(image);
-                    continue;
-                }
-                _ => {
-                    let message = format!("cannot join the source for {platform}: it is an existing image");
-                    return Err(Error::new(ErrorKind::Unsupported, message)
-                        .with_hint("only directories and scratch can be joined to a multi-platform image"));
-                }
-            };
-            if joined.is_empty() {
-                place = images.len();
-            }
-            if joined.insert(platform.clone(), artifact).is_some() {
-                return Err(Error::option(format!("two sources are for {platform}")));
-            }
+        if is_alone {
+            found.iter_mut().try_for_each(|image| select(image, std::slice::from_ref(&platform), false, work))?;
+            images.append(&mut found);
+            continue;
         }
+        if parts.is_empty() {
+            place = images.len();
+        }
+        parts.push(part(source, platform, found)?);
     }
-    let built = match (joined.len(), joined.pop()) {
-        (1, Some((_, artifact))) => Built::Single(artifact),
-        (_, Some((platform, artifact))) => {
-            joined.insert(platform, artifact);
-            Built::Platforms(joined)
-        }
-        (_, None) => return Ok(images),
-    };
-    images.insert(place, Image::new(ImageContent::Built(built)));
-    Ok(images)
+    if parts.is_empty() {
+        return Ok(Gathered { images, joined: None });
+    }
+    images.insert(place, Image::new(join(parts, work)?));
+    Ok(Gathered { images, joined: Some(place) })
+}
+
+/// Returns the image of a source that is joined with others.
+fn part(source: String, platform: Platform, found: Vec<Image>) -> Result<Part> {
+    let [mut image] = <[Image; 1]>::try_from(found).map_err(|found| {
+        let error = Error::option(format!("cannot join {source}: it has {} images", found.len()));
+        error.with_hint("select one of them, by tag, name or digest")
+    })?;
+    if let ImageContent::Built(built) = &mut image.content {
+        select_built(built, std::slice::from_ref(&platform)).attempt(|| format!("cannot join {source}"))?;
+    }
+    Ok(Part { source, platform, content: image.content })
 }
 
 /// Keeps `wanted` platforms of an image; all, if none is wanted. With `one`, an existing image of
@@ -59,10 +61,12 @@ pub(super) fn join(sources: Vec<(Option<Platform>, Vec<Image>)>) -> Result<Vec<I
 pub(super) fn select(image: &mut Image, wanted: &[Platform], one: bool, work: &Work) -> Result<()> {
     match &mut image.content {
         ImageContent::Built(built) => select_built(built, wanted),
-        ImageContent::Existing(existing) if wanted.is_empty() && one => {
-            select_existing(existing, &[Platform::host()], work)
-        }
-        ImageContent::Existing(existing) => select_existing(existing, wanted, work),
+        ImageContent::Existing(existing) => match wanted {
+            [] if one => narrow(existing, &Platform::host(), work),
+            [] => Ok(()),
+            [wanted] => narrow(existing, wanted, work),
+            several => selection::select(existing, several, work),
+        },
     }
 }
 
@@ -97,14 +101,8 @@ fn select_built(built: &mut Built, wanted: &[Platform]) -> Result<()> {
     }
 }
 
-fn select_existing(existing: &mut Existing, wanted: &[Platform], work: &Work) -> Result<()> {
-    let [wanted] = wanted else {
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let error = Error::new(ErrorKind::Unsupported, "cannot select several platforms of an existing image");
-        return Err(error.with_hint("select one platform, or none to keep all"));
-    };
+/// Narrows an image to its manifest for one platform.
+fn narrow(existing: &mut Existing, wanted: &Platform, work: &Work) -> Result<()> {
     let chosen = Graph::of(existing, work).platform(wanted)?;
     if existing.root.media_type.is_index() {
         // What refers to the index does not refer to one manifest of it.

@@ -14,12 +14,14 @@ pub struct NamedImage<'a> {
     pub image: AssembledImage<'a>,
     /// Its names, in order; there may be none.
     pub names: Vec<ImageName>,
+    /// Its tags without a name, in order.
+    pub tags: Vec<String>,
 }
 
 impl<'a> NamedImage<'a> {
     /// Creates an image and its names.
     pub fn new(image: AssembledImage<'a>, names: Vec<ImageName>) -> Self {
-        Self { image, names }
+        Self { image, names, tags: Vec::new() }
     }
 
     /// Returns its entry in a response.
@@ -56,12 +58,13 @@ pub fn assemble_all_to<'a>(
 ) -> Result<Vec<NamedImage<'a>>> {
     let named = result.images.iter().zip(options.names(result)?);
     let named = named.map(|(image, names)| {
+        let tags = options.tags(image);
         let image = assemble_to(image, result, options, cx, outlet)?;
         for Descriptor { digest, platform, .. } in &image.missing {
             let platform = platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default();
             cx.work().progress.warn(format!("{}: skipped manifest {digest}{platform}: not found", image.root.digest));
         }
-        Ok(NamedImage { image, names })
+        Ok(NamedImage { image, names, tags })
     });
     named.collect()
 }

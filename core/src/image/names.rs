@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use longshore_oci::{ImageName, Result};
+use longshore_oci::{Error, ImageName, Result};
 
 use crate::options::Value;
+use crate::result::Image;
 
 /// The names of an image: a list separated by commas, `*` or `*?`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,20 @@ impl Value for Names {
             }
         }
         Ok(Self::Given(names))
+    }
+}
+
+/// Returns the error for `name=*` and an image at this place of the result that has no name, and whose tags do not count.
+pub(super) fn nameless(place: usize, image: &Image) -> Error {
+    let number = place + 1;
+    match &image.tags[..] {
+        [] => Error::option(format!("name=*, but image {number} has no name of its own")),
+        [first, others @ ..] => {
+            let tags: Vec<String> = image.tags.iter().map(|tag| format!("`{}`", tag.escape_debug())).collect();
+            let what = if others.is_empty() { "tag" } else { "tags" };
+            let message = format!("name=*, but image {number} has only the {what} {}, no name", tags.join(", "));
+            Error::option(message).with_hint(format!("write name=NAME:{}", first.escape_debug()))
+        }
     }
 }
 

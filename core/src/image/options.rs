@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::Names;
 use super::annotations::AnnotationOptions;
+use super::names::nameless;
 use crate::compression::{Algorithm, Encoding};
 use crate::epoch::{Epoch, EpochOption};
 use crate::options::{Options, Visitor};
@@ -27,16 +28,20 @@ pub struct ImageOptions {
     pub(super) annotations: AnnotationOptions,
     /// Whether attestations that are inline only are included unless the options say otherwise.
     is_inline_by_default: bool,
+    /// Not an option: whether an image may have tags without a name.
+    takes_tags: bool,
 }
 
 impl Options for ImageOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-        visitor.option(
-            "name",
-            "Names of the image; `*` for its own names, `*?` for its own names if it has any",
-            "none",
-            &mut self.name,
-        )?;
+        let names = match self.takes_tags {
+            true => {
+                "Names of the image; `*` for its own names and tags, `*?` for those that it has; without any, a directory \
+                 gets the tag `latest`"
+            }
+            false => "Names of the image; `*` for its own names, `*?` for its own names if it has any",
+        };
+        visitor.option("name", names, "none", &mut self.name)?;
         visitor.option("compression", "Compression of new layers", "gzip", &mut self.compression)?;
         visitor.option(
             "compression-level",
@@ -118,6 +123,12 @@ impl ImageOptions {
         self.visit(visitor)
     }
 
+    /// Creates the options of a format in which an image may have tags without a name, as in an OCI layout: `name=*` takes
+    /// them, too.
+    pub fn with_tags() -> Self {
+        Self { takes_tags: true, ..Self::default() }
+    }
+
     /// Returns the compression of layers.
     ///
     /// # Errors
@@ -172,7 +183,8 @@ impl ImageOptions {
     /// Returns the names of each image of `result`, in order.
     ///
     /// # Errors
-    /// One list of names for several images; `*` for an image without its own names.
+    /// One list of names for several images; `*` for an image without its own names, and, where the format takes them,
+    /// without tags.
     pub fn names(&self, result: &BuildResult) -> Result<Vec<Vec<ImageName>>> {
         let images = &result.images;
         match &self.name {
@@ -181,9 +193,9 @@ impl ImageOptions {
                 Err(Error::option(format!("one `name` for {} images", images.len()))
                     .with_hint("name=* gives each image its own names"))
             }
-            Some(Names::Own) if images.iter().any(|image| image.names.is_empty()) => {
-                let at = images.iter().take_while(|image| !image.names.is_empty()).count();
-                Err(Error::option(format!("name=*, but image {} has no name of its own", at + 1)))
+            Some(Names::Own) if images.iter().any(|image| self.is_unnamed(image)) => {
+                let at = images.iter().take_while(|image| !self.is_unnamed(image)).count();
+                Err(nameless(at, &images[at]))
             }
             Some(_) => Ok(images.iter().map(|image| self.names_of(image).to_vec()).collect()),
         }
@@ -196,6 +208,18 @@ impl ImageOptions {
             Some(Names::Given(names)) => names,
             Some(Names::Own | Names::OwnIfAny) => &image.names,
         }
+    }
+
+    /// Returns the tags without a name that an image gets: its own, where the format takes them and `name` is `*` or `*?`.
+    pub fn tags(&self, image: &Image) -> Vec<String> {
+        match &self.name {
+            Some(Names::Own | Names::OwnIfAny) if self.takes_tags => image.tags.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_unnamed(&self, image: &Image) -> bool {
+        image.names.is_empty() && (image.tags.is_empty() || !self.takes_tags)
     }
 
     /// Returns whether an existing image has to be taken apart. Of all options only those of this output

@@ -18,10 +18,11 @@ use crate::result::{Artifact, BuildResult, ImageContent};
 pub fn plan(result: &BuildResult, options: &ImageOptions, run: Run) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for (image, names) in result.images.iter().zip(options.names(result)?) {
+        let title = title(&names, &options.tags(image));
         match &image.content {
             ImageContent::Built(built) => {
                 for artifact in built.artifacts() {
-                    lines.push(format!("image {} for {}", title(&names), artifact.effective_config().platform()?));
+                    lines.push(format!("image {title} for {}", artifact.effective_config().platform()?));
                     let epoch = result.epoch_of(image, artifact)?;
                     if artifact.is_untouched() && options.epoch(artifact, epoch).is_none() {
                         lines.push(format!("  config {}", Digest::of(&artifact.config.to_bytes()?)));
@@ -31,18 +32,19 @@ pub fn plan(result: &BuildResult, options: &ImageOptions, run: Run) -> Result<Ve
             }
             ImageContent::Existing(existing) => {
                 let how = if options.changes_bytes(existing) { "assembled anew" } else { "as it is" };
-                lines.push(format!("image {}: {}, {how}", title(&names), existing.root.digest));
+                lines.push(format!("image {title}: {}, {how}", existing.root.digest));
             }
         }
     }
     Ok(lines)
 }
 
-fn title(names: &[ImageName]) -> String {
-    if names.is_empty() {
+fn title(names: &[ImageName], tags: &[String]) -> String {
+    if names.is_empty() && tags.is_empty() {
         return "without a name".to_owned();
     }
-    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    let tags = tags.iter().map(|tag| format!("tag {}", tag.escape_debug()));
+    names.iter().map(ToString::to_string).chain(tags).collect::<Vec<_>>().join(", ")
 }
 
 fn layers(artifact: &Artifact, options: &ImageOptions, epoch: Option<Epoch>, run: Run) -> Result<Vec<String>> {

@@ -11,17 +11,20 @@ const ANNOTATION_SUBJECT: &str = "io.containerd.manifest.subject";
 
 /// Returns the entries of images in `index.json`.
 ///
-/// Each image has one entry per name, or one with `default_tag` if it has no names, followed by its referrers.
+/// Each image has one entry per name and per tag without a name, or one with `default_tag` if it has neither, followed
+/// by its referrers. A tag that one of its names has needs no entry of its own.
 pub fn entries(images: &[NamedImage<'_>], default_tag: Option<&str>) -> Vec<Descriptor> {
     images.iter().flat_map(|named| entries_of(named, default_tag)).collect()
 }
 
-fn entries_of(NamedImage { image, names }: &NamedImage<'_>, default_tag: Option<&str>) -> Vec<Descriptor> {
+fn entries_of(NamedImage { image, names, tags }: &NamedImage<'_>, default_tag: Option<&str>) -> Vec<Descriptor> {
     let root = &image.root;
     let named = names.iter().map(|name| {
         root.clone().annotated(ANNOTATION_IMAGE_NAME, name.to_string()).annotated(ANNOTATION_REF_NAME, name.ref_name())
     });
-    let mut entries: Vec<Descriptor> = named.collect();
+    let bare = tags.iter().filter(|tag| !names.iter().any(|name| name.ref_name() == **tag));
+    let bare = bare.map(|tag| root.clone().annotated(ANNOTATION_REF_NAME, tag));
+    let mut entries: Vec<Descriptor> = named.chain(bare).collect();
     if entries.is_empty() {
         let tag = default_tag.map(|tag| (ANNOTATION_REF_NAME.to_owned(), tag.to_owned()));
         let mut entry = root.clone();
@@ -60,7 +63,8 @@ pub fn listed(index: &Index, wanted: impl Fn(&Descriptor) -> bool) -> Vec<Listed
         });
         match name_or_tag(entry) {
             (Some(name), _) => image.names.push(name),
-            (None, tag) => image.tags.extend(tag),
+            (None, Some(tag)) if !image.tags.contains(&tag) => image.tags.push(tag),
+            (None, _) => {}
         }
     }
     for (digest, image) in &mut images {

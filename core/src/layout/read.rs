@@ -57,7 +57,7 @@ impl LayoutSource {
 
     /// Returns the images of the layout, or those that `reference` names: a tag, a full name or a digest.
     ///
-    /// An image with several names is one image. What refers to an image comes with it. Names that are not valid are left
+    /// An image with several names or tags is one image. What refers to an image comes with it. Names that are not valid are left
     /// out with a warning.
     ///
     /// # Errors
@@ -73,9 +73,9 @@ impl LayoutSource {
         if images.is_empty() {
             return Err(Error::input("there is no image in it"));
         }
-        let image = |ListedImage { root, names, referrers, .. }: ListedImage| {
+        let image = |ListedImage { root, names, tags, referrers }: ListedImage| {
             let existing = Existing { root, referrers, provider: source.clone() };
-            Image { names: valid_names(&names, progress), ..Image::new(ImageContent::Existing(existing)) }
+            Image::new(ImageContent::Existing(existing)).with_names(valid_names(&names, progress)).with_tags(tags)
         };
         Ok(images.into_iter().map(image).collect())
     }

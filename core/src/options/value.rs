@@ -71,7 +71,7 @@ impl Value for i32 {
 
 impl Value for Platform {
     fn syntax() -> Cow<'static, str> {
-        "OS/ARCH[/VARIANT]".into()
+        "[OS/]ARCH[/VARIANT]".into()
     }
 
     fn parse(text: &str) -> Result<Self> {

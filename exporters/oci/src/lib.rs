@@ -3,6 +3,8 @@
 mod export;
 mod options;
 
+use std::collections::HashSet;
+
 use longshore_core::{
     BuildResult, Destination, Error, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged,
     image,
@@ -26,10 +28,16 @@ impl ExporterInstance for OciOptions {
 
     fn needs(&self, result: &BuildResult, run: Run) -> Result<Needs> {
         let names = self.image.names(result)?;
-        let unnamed = names.iter().filter(|names| names.is_empty()).count();
+        let tags: Vec<Vec<String>> = result.images.iter().map(|image| self.image.tags(image)).collect();
+        let unnamed = names.iter().zip(&tags).filter(|(names, tags)| names.is_empty() && tags.is_empty()).count();
         if unnamed > 1 && !self.is_tar() {
             let message = format!("{unnamed} images without a name would all be tagged `latest` in one layout");
             return Err(Error::option(message).with_hint("name=* gives each image its own names"));
+        }
+        let mut seen = HashSet::new();
+        if let Some(tag) = tags.iter().flatten().find(|tag| !seen.insert(*tag)) {
+            let message = format!("several images have the tag `{}` and would be one in a layout", tag.escape_debug());
+            return Err(Error::option(message).with_hint("write them in several runs, each with name=NAME"));
         }
         self.image.needs(result, run)
     }

@@ -5,10 +5,16 @@ use longshore_core::image::ImageOptions;
 use longshore_core::options::{Options, Visitor};
 
 /// The options of `type=oci`; checked, they are one output.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct OciOptions {
     tar: Option<bool>,
     pub(crate) image: ImageOptions,
+}
+
+impl Default for OciOptions {
+    fn default() -> Self {
+        Self { tar: None, image: ImageOptions::with_tags() }
+    }
 }
 
 impl Options for OciOptions {

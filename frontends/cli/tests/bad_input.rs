@@ -128,7 +128,7 @@ const CASES: &[Case] = &[
     (
         &["linux/arm64=rootfs:tree", "linux/arm64/v8=rootfs:tree", "-o", "type=oci,dest=out.tar"],
         2,
-        "error: two sources are for linux/arm64\n",
+        "error: two sources are for linux/arm64: linux/arm64=rootfs:tree and linux/arm64/v8=rootfs:tree\n",
     ),
     (
         &["scratch", "--layer", "tree/file", "-o", "type=oci,dest=out.tar"],

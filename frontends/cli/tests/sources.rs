@@ -51,7 +51,12 @@ fn what_is_wrong_with_a_source_is_said_with_what_to_type() {
             "to build for another platform write linux/riscv64=SOURCE",
         ),
         (&["linux/riscv64=oci-archive:multi.tar"], 3, "hint: choose one of linux/amd64, linux/arm64"),
-        (&["linux/amd64=oci-archive:multi.tar", "linux/arm64=rootfs:tree"], 3, "it is an existing image"),
+        (
+            &["linux/riscv64=oci-archive:multi.tar", "linux/arm64=rootfs:tree"],
+            3,
+            "cannot join linux/riscv64=oci-archive:",
+        ),
+        (&["arm64/linux=rootfs:tree"], 2, "hint: did you mean `linux/arm64`?"),
         (&["image:multo:1"], 3, "did you mean multi:1?"),
     ] {
         let output = ["-o", "type=oci,dest=out.tar"];
@@ -76,6 +81,7 @@ fn a_platform_before_a_source_counts_in_every_command() {
         missing.stderr
     );
     work.ok(&["verify", "linux/amd64=oci-archive:multi.tar"]);
+    assert_eq!(inspected, stdout(&work, &["inspect", "arm64=image:multi:1", "--json"]));
     work.ok(&["save", "multi:1", "--from", "linux/arm64=image", "-o", "saved.tar"]);
     let saved = stdout(&work, &["inspect", "oci-archive:saved.tar", "--json"]);
     assert!(saved.contains("arm64") && !saved.contains("amd64"), "{saved}");

@@ -10,6 +10,8 @@ use super::visit::{Visitor, Walk};
 
 /// The annotation by which `BuildKit` marks what is about an image that the same index lists.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// The annotation by which `BuildKit` names the image that an attestation is about.
+const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
 /// The manifests of an image.
 #[derive(Debug)]
@@ -82,6 +84,31 @@ impl Graph<'_> {
     /// run.
     pub fn listed(&self) -> Result<Vec<Descriptor>> {
         Ok(Listing::of(self, None)?.manifests)
+    }
+
+    /// Returns the manifests that the indexes list as being about the image with this manifest, such as the
+    /// attestations of `BuildKit`.
+    ///
+    /// # Errors
+    /// As [`listed`](Self::listed).
+    pub fn attestations(&self, image: &Digest) -> Result<Vec<Descriptor>> {
+        let mut listed = self.listed()?;
+        listed.retain(|listed| Self::reference(listed) == Some(&image.to_string()));
+        Ok(listed)
+    }
+
+    /// Returns the digest of the image that an attestation is about, as its index says.
+    pub(crate) fn reference(listed: &Descriptor) -> Option<&String> {
+        listed.annotations.get(REFERENCE_DIGEST)
+    }
+
+    /// Reads an index of this graph.
+    ///
+    /// # Errors
+    /// An index that is missing, too large or does not match its descriptor.
+    pub(crate) fn index(&self, descriptor: &Descriptor) -> Result<Arc<Index>> {
+        self.work.check()?;
+        self.documents.index(descriptor)
     }
 
     /// Returns the manifests of the root and its indexes, each once, with their documents.

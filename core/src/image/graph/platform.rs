@@ -19,6 +19,35 @@ impl Graph<'_> {
     /// [`NotFound`](ErrorKind::NotFound) if the image has none for that platform, with the available ones as the
     /// hint; documents that are missing or do not match their descriptors.
     pub fn platform(&self, wanted: &Platform) -> Result<Descriptor> {
+        let (chosen, candidates) = self.choose(wanted)?;
+        self.warn_of_twins(wanted, &chosen, &candidates);
+        Ok(chosen)
+    }
+
+    /// Returns the platform of the manifest that [`platform`](Self::platform) chooses. Several manifests may have it.
+    ///
+    /// # Errors
+    /// As [`platform`](Self::platform).
+    pub(crate) fn nearest_platform(&self, wanted: &Platform) -> Result<Platform> {
+        let (chosen, _) = self.choose(wanted)?;
+        Ok(chosen.platform.unwrap_or_else(|| wanted.clone()))
+    }
+
+    /// Returns the platform of something that an index lists: as the index says, else, for an image, as its
+    /// configuration says. `None` for attestations, and for a missing manifest that is listed without a platform.
+    ///
+    /// # Errors
+    /// Documents that do not match their descriptors.
+    pub(crate) fn listed_platform(&self, listed: &Descriptor) -> Result<Option<Platform>> {
+        match &listed.platform {
+            _ if is_attestation(listed) => Ok(None),
+            None if listed.media_type.is_manifest() => self.configured(listed),
+            platform => Ok(platform.clone()),
+        }
+    }
+
+    /// Returns the manifest for a platform, and those that it was chosen from.
+    fn choose(&self, wanted: &Platform) -> Result<(Descriptor, Vec<Descriptor>)> {
         let mut candidates = self.listed()?;
         candidates.retain(|candidate| !is_attestation(candidate));
         loop {
@@ -29,8 +58,7 @@ impl Graph<'_> {
             let chosen = candidates.iter().filter(|candidate| candidate.platform.is_some()).nth(best).cloned();
             let chosen = chosen.ok_or_else(|| no_platform(wanted, [].into_iter()))?;
             if self.is_of_image(&chosen)? {
-                self.warn_of_twins(wanted, &chosen, &candidates);
-                return Ok(chosen);
+                return Ok((chosen, candidates));
             }
             candidates.retain(|candidate| candidate.digest != chosen.digest);
         }

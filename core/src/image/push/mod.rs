@@ -119,7 +119,7 @@ impl<'a> Push<'a> {
     /// # Errors
     /// An incomplete image; a registry that refuses or is unreachable.
     pub fn send(self, images: &[NamedImage<'a>]) -> Result<PushedTags<'a>> {
-        for NamedImage { image, names } in images {
+        for NamedImage { image, names, .. } in images {
             names.iter().try_for_each(|name| check_name(name, &image.root))?;
             if let Some(missing) = image.missing.first() {
                 return Err(incomplete(&image.root, missing));

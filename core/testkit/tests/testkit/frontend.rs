@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_core::compose::{Edits, compose};
+use longshore_core::compose::{Edits, SourceImages, compose};
 use longshore_core::layer::{DirSource, Layer, LayerSource, Rules};
 use longshore_core::oci::{History, ImageConfig, Platform};
 use longshore_core::options::{NoOptions, Options, Visitor, parse_of_source};
@@ -78,7 +78,7 @@ impl FrontendInstance for From {
         let images = cx.open(&Source::parse(text.trim())?)?;
         let mut edits = Edits::default();
         edits.run.labels.insert("from".to_owned(), self.label.clone());
-        compose(vec![(None, images)], &[], &edits, cx.work())
+        compose(vec![SourceImages::new(text.trim(), images)], &[], &edits, cx.work())
     }
 }
 

@@ -12,8 +12,8 @@ use crate::exit_code;
 ///
 /// A source is SCHEME:VALUE, such as `rootfs:DIR`, `image:NAME` or `docker://NAME`, followed by comma-separated
 /// options: `longshore sources` lists schemes and options. Quote a source whose path contains a comma as a whole,
-/// as in '"rootfs:a,b",owner=0:0'. Prefixed with a platform, as in `linux/arm64=rootfs:DIR`, several directories
-/// make one multi-platform image.
+/// as in '"rootfs:a,b",owner=0:0'. Prefixed with a platform, as in `linux/arm64=rootfs:DIR`, several sources make one
+/// multi-platform image. If all of them are existing images, their manifests and attestations stay as they are.
 ///
 /// Either all outputs are written, or none. Registry tags are pushed last: if a tag is refused, outputs already
 /// written remain.
@@ -53,8 +53,8 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "SPEC", help_heading = "Image configuration")]
     pub(crate) attest: Vec<String>,
 
-    /// Export only these platforms of a source [default: all]
-    #[arg(long = "platform", help_heading = "Run", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
+    /// Export only these platforms of a source, with their attestations if there are several [default: all]
+    #[arg(long = "platform", help_heading = "Run", value_name = "[OS/]ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platforms: Vec<Platform>,
 
     /// Number of compression threads [default: one per CPU]. Memory is about 64 MiB, and for each thread 16 MiB, or

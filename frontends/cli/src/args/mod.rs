@@ -121,7 +121,7 @@ pub(crate) struct SaveArgs {
     pub(crate) format: SaveFormat,
 
     /// Save only this platform of each image
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    #[arg(long, value_name = "[OS/]ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
 
     /// Progress output on standard error
@@ -201,7 +201,7 @@ pub(crate) struct UnpackArgs {
     pub(crate) to: Option<PathBuf>,
 
     /// Platform of the image [default: this machine's]
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    #[arg(long, value_name = "[OS/]ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
 
     /// Number of layers to read at a time [default: one per CPU]

@@ -36,7 +36,7 @@ pub(crate) fn export(
     let cx = sources::context(frontends, root, &work);
     let edits = edits::edits(args, &flags, &work.progress)?;
     let built = sources::build(&sources, &cx)?;
-    let dependencies: Vec<_> = built.iter().flat_map(|(_, images)| attest::dependencies(images)).collect();
+    let dependencies: Vec<_> = built.iter().flat_map(|source| attest::dependencies(&source.images)).collect();
     let mut images = compose(built, &args.platforms, &edits, &work)?;
     attest::attach(&asked, &mut images, &dependencies, args)?;
     let result = BuildResult::new(images).with_epoch(source_date_epoch()?);

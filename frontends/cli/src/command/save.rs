@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use anyhow::Result;
-use longshore_core::compose::{Edits, compose};
+use longshore_core::compose::{Edits, SourceImages, compose};
 use longshore_core::content::check_parent;
 use longshore_core::image::as_existing;
 use longshore_core::oci::Digest;
@@ -47,7 +47,7 @@ pub(crate) fn save(
         _ => error,
     })?;
     let platforms: Vec<_> = args.platform.clone().into_iter().collect();
-    let images = compose(vec![(None, images)], &platforms, &Edits::default(), &work)?;
+    let images = compose(vec![SourceImages::new(args.from.as_str(), images)], &platforms, &Edits::default(), &work)?;
     // Layers that are made for this archive are not for the image store.
     let session = Session::new(exporters).with_work(work.clone());
     let resolved = session.resolve(&[output(args, &images)])?;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use longshore_core::compose::SourceImages;
 use longshore_core::oci::Platform;
 use longshore_core::options::{Attrs, Value, list_value};
 use longshore_core::{
-    Error, FrontendContext, FrontendInstance, FrontendRegistry, Image, Result, SchemeInfo, Source, Work,
-    split_reference,
+    Error, FrontendContext, FrontendInstance, FrontendRegistry, Result, SchemeInfo, Source, Work, split_reference,
 };
 
 use crate::store_root::StoreRoot;
@@ -50,6 +50,8 @@ pub(super) fn layer_attrs(flags: &[Flag]) -> Attrs {
 /// A source of a command, checked.
 #[derive(Debug)]
 pub(super) struct Requested {
+    /// As it was written.
+    text: String,
     platform: Option<Platform>,
     instance: Box<dyn FrontendInstance>,
 }
@@ -77,7 +79,8 @@ pub(super) fn resolve(
                 return Err(no_effect(flag, &info, frontends));
             }
         }
-        Ok(Requested { platform: source.platform.clone(), instance: frontends.resolve(&source)? })
+        let instance = frontends.resolve_whole(&source)?;
+        Ok(Requested { text: text.clone(), platform: source.platform, instance })
     };
     texts.iter().map(&mut resolve).collect()
 }
@@ -122,9 +125,12 @@ fn no_effect(flag: &Flag, info: &SchemeInfo, frontends: &FrontendRegistry) -> Er
     ))
 }
 
-/// Builds each source; returns its images beside the platform that they are for.
-pub(super) fn build(sources: &[Requested], cx: &FrontendContext<'_>) -> Result<Vec<(Option<Platform>, Vec<Image>)>> {
-    sources.iter().map(|source| Ok((source.platform.clone(), source.instance.build(cx)?))).collect()
+/// Builds each source.
+pub(super) fn build(sources: &[Requested], cx: &FrontendContext<'_>) -> Result<Vec<SourceImages>> {
+    let build = |Requested { text, platform, instance }: &Requested| {
+        Ok(SourceImages::new(text.as_str(), instance.build(cx)?).with_platform(platform.clone()))
+    };
+    sources.iter().map(build).collect()
 }
 
 /// Returns the context for frontends: images are read from the store of `root`, if it exists.
