@@ -1,5 +1,5 @@
 //! What BuildKit's own tests of its image exporters assert: each test is named after one of them, and
-//! `docs/decisions/0023` lists them all.
+//! `docs/decisions/0025` lists them all.
 
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
