@@ -19,7 +19,10 @@ pub enum ImageStore {
 
 /// A dockerd of the test's own.
 #[derive(Debug)]
-pub struct Docker(Daemon);
+pub struct Docker {
+    daemon: Daemon,
+    images: ImageStore,
+}
 
 /// Runs a command with its data on a file system of its own, which every kernel can put an overlay on.
 const ON_TMPFS: [&str; 3] = ["-euc", r#"mkdir "$1/data"; mount -t tmpfs tmpfs "$1/data"; shift; exec "$@""#, "sh"];
@@ -35,20 +38,24 @@ impl Docker {
     /// # Panics
     /// When it does not answer: it is installed, so it must.
     pub fn start(root: &Path, images: ImageStore) -> Self {
-        let docker = Self(Daemon::start(|state| dockerd(root, state, images)));
+        let docker = Self { daemon: Daemon::start(|state| dockerd(root, state, images)), images };
         let until = Instant::now() + Duration::from_secs(60);
         while !docker.command().arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success() {
-            assert!(Instant::now() < until, "dockerd does not answer:\n{}", docker.0.log());
+            assert!(Instant::now() < until, "dockerd does not answer:\n{}", docker.daemon.log());
             sleep(Duration::from_millis(100));
         }
         docker
     }
 
+    pub fn images(&self) -> ImageStore {
+        self.images
+    }
+
     /// `docker`, which talks to this daemon.
     pub fn command(&self) -> Command {
         let mut command = super::command(super::root().unwrap(), "docker");
-        command.arg(format!("--host=unix://{}", self.0.state().join("socket").display()));
-        command.env("DOCKER_CONFIG", self.0.state().join("client"));
+        command.arg(format!("--host=unix://{}", self.daemon.state().join("socket").display()));
+        command.env("DOCKER_CONFIG", self.daemon.state().join("client"));
         command
     }
 }
