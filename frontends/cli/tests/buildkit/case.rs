@@ -98,7 +98,7 @@ impl Case {
         assert!(!self.is_exact || put_in == 0, "{}: {put_in} descriptors were put in", self.name);
     }
 
-    fn write_context(&self, context: &Path) {
+    pub fn write_context(&self, context: &Path) {
         let seed = self.name.bytes().fold(7, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
         for (name, seed) in TREES.iter().zip(seed..) {
             let directory = context.join(name);

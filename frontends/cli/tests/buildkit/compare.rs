@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use longshore_core::compression::decoder;
 use longshore_core::oci::Digest;
@@ -10,6 +11,8 @@ use serde_json::Value;
 use super::case::Case;
 use super::differences::{Difference, OF_INDEX_JSON};
 use super::layout::Layout;
+use super::{cases, exported};
+use crate::run::Workdir;
 
 /// Documents are compared from the leaves up. A blob that may differ, such as a compressed layer, is put into the
 /// documents above it as `BuildKit` has it, so that those must be equal byte for byte.
@@ -148,4 +151,28 @@ fn identity(descriptor: &Value) -> (String, u64) {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is not text")).to_owned()
+}
+
+#[test]
+fn the_comparison_sees_what_differs() {
+    let work = Workdir::new();
+    let case = Case { output: &["compression-level=1"], ..cases::GZIP };
+    case.write_context(&work.path("context"));
+    let exported = |name: &str, case: Case| Layout::unpack(&exported::export(&case, &work), &work.path(name));
+    let ours = exported("ours", case);
+    let same = exported("same", Case { output: &["compression-level=9"], ..case });
+    // Both layers with files, and the documents above them.
+    assert_eq!(Comparison::new(&case, &ours, &same).finish(), 4);
+    let config = r#"{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}"#;
+    let others = [
+        exported("other config", Case { config, ..case }),
+        exported("other types", Case { output: &["oci-mediatypes=false"], ..case }),
+        exported("other name", Case { names: &["example.com/app:2"], ..case }),
+        exported("other layers", Case { steps: &case.steps[2..], ..case }),
+        exported("other platforms", Case { platforms: &["linux/amd64", "linux/arm64"], ..case }),
+    ];
+    for other in &others {
+        let compared = catch_unwind(AssertUnwindSafe(|| Comparison::new(&case, &ours, other).finish()));
+        assert!(compared.is_err(), "{other:?} is the same as {ours:?}");
+    }
 }
