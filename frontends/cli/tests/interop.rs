@@ -10,6 +10,7 @@ mod interop {
     pub(crate) mod check;
     mod command;
     mod containerd;
+    mod crane;
     pub(crate) mod docker_graph;
     mod docker_images;
     pub(crate) mod docker_save;
@@ -18,6 +19,8 @@ mod interop {
     mod image;
     mod loaders;
     pub(crate) mod matrix;
+    pub(crate) mod of_today;
+    mod oras;
     pub(crate) mod page;
     pub(crate) mod peers;
     mod podman;
@@ -33,7 +36,11 @@ mod interop {
 #[path = "registry/docker_registry.rs"]
 mod docker_registry;
 
-use interop::{check, docker_graph, docker_save, fixture, matrix, page, peers, round_trips, unpack};
+/// Peers of today.
+#[allow(dead_code, unreachable_pub, reason = "not all of it is asked here")]
+mod today;
+
+use interop::{check, docker_graph, docker_save, fixture, matrix, of_today, page, peers, round_trips, unpack};
 
 #[test]
 fn skopeo_inspects_layouts() {
@@ -198,6 +205,46 @@ fn oci_image_tool_and_archives() {
 #[test]
 fn oci_image_tool_and_docker_tars() {
     matrix::OCI_IMAGE_TOOL_DOCKER_TAR.runs();
+}
+
+#[test]
+fn skopeo_of_today() {
+    of_today::asks(&peers::SKOPEO_TODAY);
+}
+
+#[test]
+fn umoci_of_today() {
+    of_today::asks(&peers::UMOCI_TODAY);
+}
+
+#[test]
+fn crane_of_today() {
+    of_today::asks(&peers::CRANE_TODAY);
+}
+
+#[test]
+fn oras_of_today() {
+    of_today::asks(&peers::ORAS_TODAY);
+}
+
+#[test]
+fn containerd_of_today() {
+    of_today::asks(&peers::CONTAINERD_TODAY);
+}
+
+#[test]
+fn podman_of_today() {
+    of_today::asks(&peers::PODMAN_TODAY);
+}
+
+#[test]
+fn dockerd_of_today() {
+    of_today::asks(&peers::DOCKERD_TODAY);
+}
+
+#[test]
+fn dockerd_of_today_with_the_store_of_containerd() {
+    of_today::asks(&peers::DOCKERD_CONTAINERD_TODAY);
 }
 
 #[test]

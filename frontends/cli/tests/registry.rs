@@ -7,6 +7,7 @@
 #![allow(missing_docs, unreachable_pub, dead_code, clippy::unwrap_used)]
 
 mod run;
+mod today;
 
 /// What the tests against readers of other projects are made of.
 #[path = "interop"]

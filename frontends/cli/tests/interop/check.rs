@@ -11,6 +11,8 @@ use super::readers;
 pub(crate) enum Verdict {
     /// The reader was right in all that the check asks.
     Reads,
+    /// It was, and its copy has this key besides.
+    Adds(&'static str),
     /// The reader stopped, with these words.
     Refuses(&'static str),
     /// What the peer wrote is, for us, what it must be.
@@ -38,12 +40,13 @@ pub(crate) trait Cell: std::fmt::Debug + Copy + Send + Sync + 'static {
 
 impl Cell for Verdict {
     fn is_good(&self) -> bool {
-        matches!(self, Self::Reads | Self::Returns)
+        matches!(self, Self::Reads | Self::Adds(_) | Self::Returns)
     }
 
     fn text(&self) -> String {
         match self {
             Self::Reads => "reads".to_owned(),
+            Self::Adds(key) => format!("reads, and adds `{key}`"),
             Self::Refuses(words) => format!("refuses: `{words}`"),
             Self::Returns => "comes back".to_owned(),
             Self::Unasked => "–".to_owned(),
@@ -70,7 +73,7 @@ pub(crate) struct Check<G: Given, C: Cell> {
     artifact: &'static str,
     /// What runs, and what must come of it.
     asked: &'static str,
-    ask: fn(&G) -> [C; 3],
+    ask: fn(&G, &'static Peer) -> [C; 3],
     cells: OnceLock<[C; 3]>,
 }
 
@@ -79,7 +82,7 @@ impl<G: Given, C: Cell> Check<G, C> {
         peers: &'static [&'static Peer],
         artifact: &'static str,
         asked: &'static str,
-        ask: fn(&G) -> [C; 3],
+        ask: fn(&G, &'static Peer) -> [C; 3],
     ) -> Self {
         Self { peers, artifact, asked, ask, cells: OnceLock::new() }
     }
@@ -89,7 +92,7 @@ impl<G: Given, C: Cell> Check<G, C> {
         if !self.peers.iter().all(|peer| peer.is_ready()) {
             return None;
         }
-        G::given().map(|given| self.cells.get_or_init(|| (self.ask)(given)))
+        G::given().map(|given| self.cells.get_or_init(|| (self.ask)(given, self.peers[0])))
     }
 
     /// Asks, and fails if anything is wrong. What a reader is known to refuse is only recorded.
@@ -109,6 +112,8 @@ impl<G: Given, C: Cell> Check<G, C> {
 pub(crate) trait Row: Sync {
     /// The peer and its version.
     fn peer(&self) -> String;
+    /// Whether it is about this peer.
+    fn is_of(&self, peer: &Peer) -> bool;
     /// The row; nothing where something is missing.
     fn row(&self) -> Option<String>;
 }
@@ -116,6 +121,10 @@ pub(crate) trait Row: Sync {
 impl<G: Given, C: Cell> Row for Check<G, C> {
     fn peer(&self) -> String {
         format!("{} {}", self.peers[0].name, self.peers[0].version().unwrap_or_default())
+    }
+
+    fn is_of(&self, peer: &Peer) -> bool {
+        self.peers[0].name == peer.name && self.peers[0].generation == peer.generation
     }
 
     fn row(&self) -> Option<String> {

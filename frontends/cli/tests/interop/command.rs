@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::peers::{Peer, SKOPEO};
+
 /// Runs a program that must succeed, and returns what it printed.
 pub(crate) fn run(command: &mut Command) -> String {
     attempt(command).unwrap_or_else(|stderr| panic!("{command:?} failed:\n{stderr}"))
@@ -35,9 +37,14 @@ pub(crate) fn longshore(directory: &Path) -> Command {
     command
 }
 
-/// skopeo, without the policy on signatures that a system may or may not have.
+/// Debian 12's skopeo.
 pub(crate) fn skopeo(command: &str) -> Command {
-    let mut skopeo = Command::new("skopeo");
+    skopeo_of(&SKOPEO, command)
+}
+
+/// skopeo, without the policy on signatures that a system may or may not have.
+pub(crate) fn skopeo_of(peer: &Peer, command: &str) -> Command {
+    let mut skopeo = peer.command();
     skopeo.args(["--insecure-policy", command]);
     skopeo
 }

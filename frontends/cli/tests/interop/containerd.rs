@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::command::{attempt, run};
+use super::peers::Generation;
 
 /// The snapshotter that needs nothing of the file system: every snapshot is a whole directory.
 const SNAPSHOTTER: [&str; 2] = ["--snapshotter", "native"];
@@ -17,6 +18,7 @@ const SNAPSHOTTER: [&str; 2] = ["--snapshotter", "native"];
 #[derive(Debug)]
 pub(crate) struct Containerd {
     process: Child,
+    generation: Generation,
     /// Its sockets: their paths must be short.
     state: TempDir,
     _root: TempDir,
@@ -24,15 +26,19 @@ pub(crate) struct Containerd {
 
 impl Containerd {
     pub(crate) fn start() -> Self {
+        Self::start_of(Generation::Debian12)
+    }
+
+    pub(crate) fn start_of(generation: Generation) -> Self {
         let state = tempfile::tempdir().unwrap();
         let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let config = state.path().join("config.toml");
         fs::write(&config, configuration(state.path(), root.path())).unwrap();
         let log = File::create(state.path().join("log")).unwrap();
-        let mut command = Command::new("containerd");
+        let mut command = generation.command("containerd");
         command.arg("--config").arg(&config).stdout(log.try_clone().unwrap()).stderr(log);
         let process = command.spawn().unwrap();
-        let mut daemon = Self { process, state, _root: root };
+        let mut daemon = Self { process, generation, state, _root: root };
         daemon.wait();
         daemon
     }
@@ -51,14 +57,20 @@ impl Containerd {
     }
 
     fn ctr(&self, namespace: &str) -> Command {
-        let mut command = Command::new("ctr");
+        let mut command = self.generation.command("ctr");
         command.arg("--address").arg(self.socket()).args(["--namespace", namespace]);
         command
     }
 
     /// Imports an archive, with all of its platforms, and unpacks what this machine can run.
     pub(crate) fn import(&self, namespace: &str, archive: &Path) -> Result<String, String> {
-        attempt(self.ctr(namespace).args(["images", "import", "--all-platforms"]).args(SNAPSHOTTER).arg(archive))
+        let mut command = self.ctr(namespace);
+        command.args(["images", "import", "--all-platforms"]).args(SNAPSHOTTER);
+        if self.generation.is_today() {
+            // The daemon, which would do it otherwise, unpacks with the snapshotter of its configuration alone.
+            command.arg("--local");
+        }
+        attempt(command.arg(archive))
     }
 
     /// Exports images of these names.

@@ -14,8 +14,10 @@ use tempfile::TempDir;
 
 use super::command::{attempt, run};
 use super::containerd::Containerd;
-use super::peers::missing;
+use super::peers::{Peer, missing};
 use super::tree::Tree;
+use crate::today;
+use crate::today::docker::{Docker, ImageStore};
 
 /// Whether one starts here, tried once.
 pub(crate) fn starts() -> Result<(), String> {
@@ -74,7 +76,14 @@ impl Drop for DataRoot {
 
 /// A daemon that ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Dockerd {
+pub(crate) enum Dockerd {
+    Debian12(Process),
+    Today(Docker),
+}
+
+/// The daemon of Debian 12.
+#[derive(Debug)]
+pub(crate) struct Process {
     process: Child,
     /// Its socket: the path must be short.
     state: TempDir,
@@ -86,52 +95,35 @@ impl Dockerd {
     /// Starts it with the driver that needs nothing of the file system, or says why it ended.
     pub(crate) fn start() -> Result<Self, String> {
         let data = DataRoot::new();
-        let mut daemon = Self::on(&data, "vfs")?;
-        daemon._data = Some(data);
-        Ok(daemon)
+        let mut process = Process::on(&data, "vfs")?;
+        process._data = Some(data);
+        Ok(Self::Debian12(process))
+    }
+
+    /// The same of this peer.
+    pub(crate) fn start_of(peer: &Peer) -> Result<Self, String> {
+        if !peer.generation.is_today() {
+            return Self::start();
+        }
+        Ok(Self::Today(Docker::start(today::root().unwrap(), peer.image_store())))
     }
 
     /// Starts it with this data root and storage driver, or says why it ended.
     pub(crate) fn on(data: &DataRoot, driver: &str) -> Result<Self, String> {
-        let containerd = Containerd::start();
-        let state = tempfile::tempdir().unwrap();
-        let log = File::create(state.path().join("log")).unwrap();
-        let mut command = Command::new("dockerd");
-        command.arg("--containerd").arg(containerd.socket()).arg("--data-root").arg(data.path());
-        for (option, file) in [("--exec-root", "exec"), ("--pidfile", "pid"), ("--config-file", "config.json")] {
-            command.arg(option).arg(state.path().join(file));
-        }
-        fs::write(state.path().join("config.json"), "{}").unwrap();
-        // Nothing of the network or the file system of the machine.
-        command
-            .args(["--iptables=false", "--ip6tables=false", "--bridge=none"])
-            .arg(format!("--storage-driver={driver}"));
-        command.arg(format!("--host=unix://{}", state.path().join("socket").display()));
-        command.env("TZ", "UTC").stdout(log.try_clone().unwrap()).stderr(log);
-        let mut daemon = Self { process: command.spawn().unwrap(), state, _containerd: containerd, _data: None };
-        daemon.wait().map(|()| daemon)
-    }
-
-    /// Waits until it answers.
-    fn wait(&mut self) -> Result<(), String> {
-        let until = Instant::now() + Duration::from_secs(30);
-        while attempt(self.docker().arg("version")).is_err() {
-            if self.process.try_wait().unwrap().is_some() || Instant::now() > until {
-                let log = fs::read_to_string(self.state.path().join("log")).unwrap();
-                return Err(log.lines().last().unwrap_or_default().to_owned());
-            }
-            sleep(Duration::from_millis(50));
-        }
-        Ok(())
+        Process::on(data, driver).map(Self::Debian12)
     }
 
     /// `docker`, which talks to this daemon.
     pub(crate) fn docker(&self) -> Command {
-        let mut command = Command::new("docker");
-        command.arg(format!("--host=unix://{}", self.state.path().join("socket").display()));
-        // The builder of this daemon's time, which needs no runtime to copy files.
-        command.env("DOCKER_CONFIG", self.state.path()).env("DOCKER_BUILDKIT", "0");
-        command
+        match self {
+            Self::Debian12(process) => process.docker(),
+            Self::Today(docker) => docker.command(),
+        }
+    }
+
+    /// Whether the ID of an image is the digest of its manifest or index.
+    pub(crate) fn has_manifests(&self) -> bool {
+        matches!(self, Self::Today(docker) if docker.images() == ImageStore::Containerd)
     }
 
     pub(crate) fn load(&self, archive: &Path) -> Result<(), String> {
@@ -166,6 +158,62 @@ impl Dockerd {
 
     /// Ends it, if it runs.
     pub(crate) fn stop(&mut self) {
+        if let Self::Debian12(process) = self {
+            process.stop();
+        }
+    }
+
+    /// Removes all images.
+    pub(crate) fn clear(&self) {
+        run(self.docker().args(["image", "prune", "--all", "--force"]));
+    }
+}
+
+impl Process {
+    fn on(data: &DataRoot, driver: &str) -> Result<Self, String> {
+        let containerd = Containerd::start();
+        let state = tempfile::tempdir().unwrap();
+        let log = File::create(state.path().join("log")).unwrap();
+        let mut command = Command::new("dockerd");
+        command.arg("--containerd").arg(containerd.socket()).arg("--data-root").arg(data.path());
+        for (option, file) in [("--exec-root", "exec"), ("--pidfile", "pid"), ("--config-file", "config.json")] {
+            command.arg(option).arg(state.path().join(file));
+        }
+        fs::write(state.path().join("config.json"), "{}").unwrap();
+        // Nothing of the network or the file system of the machine.
+        command
+            .args(["--iptables=false", "--ip6tables=false", "--bridge=none"])
+            .arg(format!("--storage-driver={driver}"));
+        command.arg(format!("--host=unix://{}", state.path().join("socket").display()));
+        command.env("TZ", "UTC").stdout(log.try_clone().unwrap()).stderr(log);
+        let mut daemon = Self { process: command.spawn().unwrap(), state, _containerd: containerd, _data: None };
+        daemon.wait().map(|()| daemon)
+    }
+
+    /// Waits until it answers.
+    fn wait(&mut self) -> Result<(), String> {
+        let until = Instant::now() + Duration::from_secs(30);
+        while attempt(self.docker().arg("version")).is_err() {
+            if self.process.try_wait().unwrap().is_some() || Instant::now() > until {
+                let log = fs::read_to_string(self.state.path().join("log")).unwrap();
+                return Err(log.lines().last().unwrap_or_default().to_owned());
+            }
+            sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// `docker`, which talks to this daemon.
+    fn docker(&self) -> Command {
+        let mut command = Command::new("docker");
+        command.arg(format!("--host=unix://{}", self.state.path().join("socket").display()));
+        // The builder of this daemon's time, which needs no runtime to copy files.
+        command.env("DOCKER_CONFIG", self.state.path()).env("DOCKER_BUILDKIT", "0");
+        command
+    }
+
+    /// Ends it, if it runs.
+    fn stop(&mut self) {
         if !matches!(self.process.try_wait(), Ok(None)) {
             return;
         }
@@ -178,14 +226,9 @@ impl Dockerd {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-
-    /// Removes all images.
-    pub(crate) fn clear(&self) {
-        run(self.docker().args(["image", "prune", "--all", "--force"]));
-    }
 }
 
-impl Drop for Dockerd {
+impl Drop for Process {
     fn drop(&mut self) {
         self.stop();
     }

@@ -31,6 +31,7 @@ impl Cell for [Verdict; 3] {
             let compressions = compressions.join(" and ");
             match verdict {
                 Verdict::Refuses(words) => format!("refuses {compressions}: `{words}`"),
+                Verdict::Adds(key) => format!("reads {compressions}, and adds `{key}`"),
                 other => format!("{} {compressions}", other.text()),
             }
         };

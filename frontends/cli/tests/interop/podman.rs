@@ -7,19 +7,24 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::command::{attempt, run};
+use super::peers::{PODMAN, Peer};
 
 /// Images of podman, which go when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Podman(TempDir);
+pub(crate) struct Podman(TempDir, &'static Peer);
 
 impl Podman {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap())
+        Self::of(&PODMAN)
+    }
+
+    pub(crate) fn of(peer: &'static Peer) -> Self {
+        Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(), peer)
     }
 
     /// podman with the driver that needs nothing of the file system.
     fn command(&self) -> Command {
-        let mut command = Command::new("podman");
+        let mut command = self.1.command();
         for option in ["root", "runroot", "tmpdir", "network-config-dir"] {
             command.arg(format!("--{option}")).arg(self.0.path().join(option));
         }

@@ -6,25 +6,26 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::check::Verdict::{self, Reads, Unasked};
-use super::command::{attempt, run, skopeo};
+use super::command::{attempt, run, skopeo_of};
 use super::containerd::Containerd;
 use super::fixture::{COMPRESSIONS, Exported, NAME, TAG};
+use super::peers::Peer;
 use super::tree::Tree;
 
-pub(crate) fn skopeo_inspects_layouts(exported: &Exported) -> [Verdict; 3] {
-    COMPRESSIONS.map(|compression| skopeo_inspects(exported, compression, &in_layout(exported, compression)))
+pub(crate) fn skopeo_inspects_layouts(exported: &Exported, peer: &'static Peer) -> [Verdict; 3] {
+    COMPRESSIONS.map(|compression| skopeo_inspects(peer, exported, compression, &in_layout(exported, compression)))
 }
 
-pub(crate) fn skopeo_inspects_archives(exported: &Exported) -> [Verdict; 3] {
-    COMPRESSIONS.map(|compression| skopeo_inspects(exported, compression, &in_archive(exported, compression)))
+pub(crate) fn skopeo_inspects_archives(exported: &Exported, peer: &'static Peer) -> [Verdict; 3] {
+    COMPRESSIONS.map(|compression| skopeo_inspects(peer, exported, compression, &in_archive(exported, compression)))
 }
 
-pub(crate) fn skopeo_copies_layouts(exported: &Exported) -> [Verdict; 3] {
-    COMPRESSIONS.map(|compression| skopeo_copies(exported, compression, &in_layout(exported, compression)))
+pub(crate) fn skopeo_copies_layouts(exported: &Exported, peer: &'static Peer) -> [Verdict; 3] {
+    COMPRESSIONS.map(|compression| skopeo_copies(peer, exported, compression, &in_layout(exported, compression)))
 }
 
-pub(crate) fn skopeo_copies_archives(exported: &Exported) -> [Verdict; 3] {
-    COMPRESSIONS.map(|compression| skopeo_copies(exported, compression, &in_archive(exported, compression)))
+pub(crate) fn skopeo_copies_archives(exported: &Exported, peer: &'static Peer) -> [Verdict; 3] {
+    COMPRESSIONS.map(|compression| skopeo_copies(peer, exported, compression, &in_archive(exported, compression)))
 }
 
 fn in_layout(exported: &Exported, compression: &str) -> String {
@@ -35,15 +36,15 @@ fn in_archive(exported: &Exported, compression: &str) -> String {
     format!("oci-archive:{}:{TAG}", exported.archive(compression).display())
 }
 
-fn skopeo_inspects(exported: &Exported, compression: &str, image: &str) -> Verdict {
-    let digest = run(skopeo("inspect").args(["--format", "{{.Digest}}", image]));
+fn skopeo_inspects(peer: &Peer, exported: &Exported, compression: &str, image: &str) -> Verdict {
+    let digest = run(skopeo_of(peer, "inspect").args(["--format", "{{.Digest}}", image]));
     assert_eq!(digest.trim_end(), exported.digest(compression), "{image}");
     Reads
 }
 
-fn skopeo_copies(exported: &Exported, compression: &str, image: &str) -> Verdict {
+fn skopeo_copies(peer: &Peer, exported: &Exported, compression: &str, image: &str) -> Verdict {
     let copied = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    run(skopeo("copy").arg("--quiet").arg(image).arg(format!("dir:{}", copied.path().display())));
+    run(skopeo_of(peer, "copy").arg("--quiet").arg(image).arg(format!("dir:{}", copied.path().display())));
     let manifest = exported.blob(compression, exported.digest(compression));
     assert_same(&manifest, &copied.path().join("manifest.json"));
     let blobs = fs::read_dir(exported.layout(compression).join("blobs/sha256")).unwrap();
@@ -58,11 +59,11 @@ pub(crate) fn assert_same(expected: &Path, found: &Path) {
     assert!(read(expected) == read(found), "{} is not {}", found.display(), expected.display());
 }
 
-pub(crate) fn umoci_unpacks_layouts(exported: &Exported) -> [Verdict; 3] {
+pub(crate) fn umoci_unpacks_layouts(exported: &Exported, peer: &'static Peer) -> [Verdict; 3] {
     COMPRESSIONS.map(|compression| {
         let bundle = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let image = format!("{}:{TAG}", exported.layout(compression).display());
-        let unpacked = attempt(Command::new("umoci").args(["unpack", "--image", &image]).arg(bundle.path()));
+        let unpacked = attempt(peer.command().args(["unpack", "--image", &image]).arg(bundle.path()));
         let verdict = without_zstd(compression, unpacked, "blob is not correct mediatype");
         if verdict == Reads {
             assert_same_tree(&exported.tree(), &Tree::read(&bundle.path().join("rootfs")), compression);
@@ -71,8 +72,8 @@ pub(crate) fn umoci_unpacks_layouts(exported: &Exported) -> [Verdict; 3] {
     })
 }
 
-pub(crate) fn containerd_imports_archives(exported: &Exported) -> [Verdict; 3] {
-    let containerd = Containerd::start();
+pub(crate) fn containerd_imports_archives(exported: &Exported, peer: &'static Peer) -> [Verdict; 3] {
+    let containerd = Containerd::start_of(peer.generation);
     // The compressions have the same layers, but each namespace unpacks for itself.
     COMPRESSIONS.map(|compression| {
         containerd.import(compression, &exported.archive(compression)).unwrap();
@@ -92,7 +93,7 @@ pub(crate) fn assert_same_tree(expected: &Tree, found: &Tree, what: &str) {
     assert!(first.is_empty(), "{} differences in the {what} image: {first:#?}", differences.len());
 }
 
-pub(crate) fn oci_image_tool_validates_layouts(exported: &Exported) -> [Verdict; 3] {
+pub(crate) fn oci_image_tool_validates_layouts(exported: &Exported, _: &'static Peer) -> [Verdict; 3] {
     COMPRESSIONS.map(|compression| {
         let mut command = Command::new("oci-image-tool");
         command.args(["validate", "--type", "image", "--ref"]).arg(format!("name={TAG}"));
@@ -106,11 +107,11 @@ fn without_zstd(compression: &str, outcome: Result<String, String>, words: &'sta
     Verdict::of(outcome.map(drop), (compression == "zstd").then_some(words), compression)
 }
 
-pub(crate) fn gzip_tests_layers(exported: &Exported) -> [Verdict; 3] {
+pub(crate) fn gzip_tests_layers(exported: &Exported, _: &'static Peer) -> [Verdict; 3] {
     tests_layers("gzip", exported)
 }
 
-pub(crate) fn zstd_tests_layers(exported: &Exported) -> [Verdict; 3] {
+pub(crate) fn zstd_tests_layers(exported: &Exported, _: &'static Peer) -> [Verdict; 3] {
     tests_layers("zstd", exported)
 }
 
@@ -127,7 +128,7 @@ fn tests_layers(program: &str, exported: &Exported) -> [Verdict; 3] {
     })
 }
 
-pub(crate) fn tar_lists_layers(exported: &Exported) -> [Verdict; 3] {
+pub(crate) fn tar_lists_layers(exported: &Exported, _: &'static Peer) -> [Verdict; 3] {
     let sources = exported.sources();
     COMPRESSIONS.map(|compression| {
         for (blob, source) in exported.layers(compression).iter().zip(&sources) {
@@ -139,7 +140,7 @@ pub(crate) fn tar_lists_layers(exported: &Exported) -> [Verdict; 3] {
     })
 }
 
-pub(crate) fn tar_lists_archives(exported: &Exported) -> [Verdict; 3] {
+pub(crate) fn tar_lists_archives(exported: &Exported, _: &'static Peer) -> [Verdict; 3] {
     COMPRESSIONS.map(|compression| {
         let layout = Tree::read(&exported.layout(compression));
         // Which only a directory needs.

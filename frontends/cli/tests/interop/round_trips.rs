@@ -38,7 +38,7 @@ const fn wrote(peers: &'static [&'static Peer], what: &'static str, same: &'stat
     OfOthers::new(peers, what, same, ask)
 }
 
-type Ask = fn(&Seeded) -> [Verdict; 3];
+type Ask = fn(&Seeded, &'static Peer) -> [Verdict; 3];
 
 pub(crate) static SKOPEO_WRITES_DIRECTORIES: OfOthers =
     wrote(&[&SKOPEO], "`skopeo copy --all oci: oci:`", DIGEST, skopeo_writes_directories);
@@ -144,7 +144,7 @@ fn names(images: &[Image]) -> Vec<&str> {
 }
 
 /// It writes one image at a time, with the full name that it is given.
-fn skopeo_writes_directories(seeded: &Seeded) -> [Verdict; 3] {
+fn skopeo_writes_directories(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
     ask(seeded, Form::Directory, |artifact, directory| {
         let layout = directory.join("layout");
         for image in &artifact.images {
@@ -156,7 +156,7 @@ fn skopeo_writes_directories(seeded: &Seeded) -> [Verdict; 3] {
     })
 }
 
-fn skopeo_writes_docker_tars(seeded: &Seeded) -> [Verdict; 3] {
+fn skopeo_writes_docker_tars(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
     ask(seeded, Form::Directory, |artifact, directory| {
         let [image] = artifact.images.as_slice() else { return Unasked };
         let archive = directory.join("legacy.tar");
@@ -168,7 +168,7 @@ fn skopeo_writes_docker_tars(seeded: &Seeded) -> [Verdict; 3] {
 }
 
 /// It compresses the layers anew, so the digest is another, but the one in its archive.
-fn podman_saves_archives(seeded: &Seeded) -> [Verdict; 3] {
+fn podman_saves_archives(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
     ask(seeded, Form::Archive, |artifact, directory| {
         let [image] = artifact.images.as_slice() else { return Unasked };
         let podman = Podman::new();
@@ -180,7 +180,7 @@ fn podman_saves_archives(seeded: &Seeded) -> [Verdict; 3] {
     })
 }
 
-fn podman_saves_docker_tars(seeded: &Seeded) -> [Verdict; 3] {
+fn podman_saves_docker_tars(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
     ask(seeded, Form::DockerTar, |artifact, directory| {
         let podman = Podman::new();
         podman.load(&artifact.path).unwrap();
@@ -190,7 +190,7 @@ fn podman_saves_docker_tars(seeded: &Seeded) -> [Verdict; 3] {
     })
 }
 
-fn dockerd_saves(seeded: &Seeded) -> [Verdict; 3] {
+fn dockerd_saves(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
     let dockerd = Dockerd::start().unwrap();
     ask(seeded, Form::DockerTar, |artifact, directory| {
         dockerd.load(&artifact.path).unwrap();
@@ -201,12 +201,12 @@ fn dockerd_saves(seeded: &Seeded) -> [Verdict; 3] {
     })
 }
 
-fn containerd_exports(seeded: &Seeded) -> [Verdict; 3] {
+fn containerd_exports(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
     containerd_exports_with(seeded, &["--all-platforms"])
 }
 
 /// Of two platforms it writes the one of this machine; the index still lists the other.
-fn containerd_exports_one_platform(seeded: &Seeded) -> [Verdict; 3] {
+fn containerd_exports_one_platform(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
     containerd_exports_with(seeded, &[])
 }
 
@@ -222,7 +222,7 @@ fn containerd_exports_with(seeded: &Seeded, options: &[&str]) -> [Verdict; 3] {
 }
 
 /// It adds a layer to the first image, which gets another tag.
-fn umoci_repacks(seeded: &Seeded) -> [Verdict; 3] {
+fn umoci_repacks(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
     ask(seeded, Form::Directory, |artifact, directory| {
         if artifact.contents == Contents::TwoPlatforms {
             return Unasked;
@@ -263,11 +263,11 @@ fn digest_in(source: &str) -> String {
     run(skopeo("inspect").args(["--format", "{{.Digest}}", source])).trim_end().to_owned()
 }
 
-fn gzip_compresses_archives(seeded: &Seeded) -> [Verdict; 3] {
+fn gzip_compresses_archives(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
     compresses_archives(seeded, "gzip", "gz")
 }
 
-fn zstd_compresses_archives(seeded: &Seeded) -> [Verdict; 3] {
+fn zstd_compresses_archives(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
     compresses_archives(seeded, "zstd", "zst")
 }
 

@@ -40,6 +40,7 @@ pub(crate) enum Form {
 #[derive(Debug)]
 pub(crate) struct Artifact<'a> {
     pub(crate) seeded: &'a Seeded,
+    pub(crate) form: Form,
     pub(crate) contents: Contents,
     pub(crate) compression: &'static str,
     pub(crate) path: PathBuf,
@@ -156,7 +157,7 @@ impl Seeded {
         let path = self.directory.join(contents.file(form, compression));
         let layout = self.directory.join(contents.file(Form::Directory, compression));
         let images = self.images(contents, compression, &layout);
-        Artifact { seeded: self, contents, compression, path, layout, images }
+        Artifact { seeded: self, form, contents, compression, path, layout, images }
     }
 
     /// What `--metadata-file` says is in them, of each form the same.
