@@ -114,6 +114,61 @@ fn tarball_for_docker_on_a_base() {
 }
 
 #[test]
+fn annotations() {
+    cases::ANNOTATIONS.holds();
+}
+
+#[test]
+fn annotations_of_two_platforms() {
+    cases::ANNOTATIONS_OF_TWO_PLATFORMS.holds();
+}
+
+#[test]
+fn provenance_min() {
+    cases::PROVENANCE_MIN.holds();
+}
+
+#[test]
+fn provenance_max() {
+    cases::PROVENANCE_MAX.holds();
+}
+
+#[test]
+fn provenance_as_an_artifact() {
+    cases::PROVENANCE_ARTIFACT.holds();
+}
+
+#[test]
+fn provenance_for_inline_use() {
+    cases::PROVENANCE_INLINE.holds();
+}
+
+#[test]
+fn provenance_for_inline_use_left_out() {
+    cases::PROVENANCE_NOT_INLINE.holds();
+}
+
+#[test]
+fn provenance_of_two_platforms() {
+    cases::PROVENANCE_OF_TWO_PLATFORMS.holds();
+}
+
+#[test]
+fn provenance_without_a_name() {
+    cases::PROVENANCE_WITHOUT_NAME.holds();
+}
+
+#[test]
+fn rewritten_times() {
+    cases::REWRITTEN.holds();
+}
+
+#[test]
+fn rewritten_times_on_a_base() {
+    cases::REWRITTEN_ON_A_BASE.holds();
+}
+
+#[test]
 fn the_page_has_every_case_and_every_difference() {
     page::is_complete();
 }

@@ -89,10 +89,11 @@ impl Case {
         if let Some(base) = self.base {
             exported::base(self, base, &work);
         }
-        let theirs = builder.build(self, &work);
-        let ours = exported::export(self, &work);
-        let [theirs, ours] =
-            [("theirs", theirs), ("ours", ours)].map(|(name, archive)| Layout::unpack(&archive, &work.path(name)));
+        let theirs = Layout::unpack(&builder.build(self, &work), &work.path("theirs"));
+        for (at, predicate) in theirs.predicates().iter().enumerate() {
+            work.write(&format!("predicate-{at}.json"), predicate);
+        }
+        let ours = Layout::unpack(&exported::export(self, &work), &work.path("ours"));
         let comparison = Comparison::new(self, &ours, &theirs);
         let put_in = comparison.finish();
         assert!(!self.is_exact || put_in == 0, "{}: {put_in} descriptors were put in", self.name);

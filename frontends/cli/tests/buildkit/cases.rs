@@ -1,10 +1,10 @@
 //! The cases: each is a row of docs/buildkit.md.
 
 use super::case::{Base, Case, Step};
-use super::differences::{NULL_DIFF_IDS, NULL_LAYERS};
+use super::differences::{NULL_DIFF_IDS, NULL_LAYERS, STATEMENT};
 
 /// Every case.
-pub static ALL: [&Case; 18] = [
+pub static ALL: [&Case; 29] = [
     &UNCOMPRESSED,
     &UNCOMPRESSED_DOCKER_TYPES,
     &GZIP,
@@ -23,6 +23,17 @@ pub static ALL: [&Case; 18] = [
     &ON_A_BASE_NO_LAYERS,
     &DOCKER_TAR,
     &DOCKER_TAR_ON_A_BASE,
+    &ANNOTATIONS,
+    &ANNOTATIONS_OF_TWO_PLATFORMS,
+    &PROVENANCE_MIN,
+    &PROVENANCE_MAX,
+    &PROVENANCE_ARTIFACT,
+    &PROVENANCE_INLINE,
+    &PROVENANCE_NOT_INLINE,
+    &PROVENANCE_OF_TWO_PLATFORMS,
+    &PROVENANCE_WITHOUT_NAME,
+    &REWRITTEN,
+    &REWRITTEN_ON_A_BASE,
 ];
 
 /// Every instruction that a Dockerfile without RUN has, and a layer that is empty.
@@ -182,3 +193,97 @@ pub static DOCKER_TAR_ON_A_BASE: Case = Case {
     output: &["oci-mediatypes=true"],
     ..Case::ON_A_BASE
 };
+
+pub static ANNOTATIONS: Case = Case {
+    name: "annotations of one platform",
+    output: &[
+        "force-compression=true",
+        "annotation.b=<1>",
+        "annotation-manifest.a=2",
+        "annotation[linux/amd64].c=3",
+        "annotation-manifest-descriptor.d=4",
+    ],
+    ..Case::NEW
+};
+
+pub static ANNOTATIONS_OF_TWO_PLATFORMS: Case = Case {
+    name: "annotations of two platforms",
+    platforms: AMD64_ARM64,
+    output: &[
+        "force-compression=true",
+        "annotation.all=1",
+        "annotation[linux/arm64].one=2",
+        "annotation-manifest-descriptor.all=3",
+        "annotation-manifest-descriptor[linux/amd64].one=4",
+        "annotation-index.index=5",
+        "annotation-index-descriptor.a=6",
+    ],
+    ..Case::NEW
+};
+
+impl Case {
+    /// An image with the provenance that `BuildKit` makes, which Longshore is given as a file.
+    const PROVENANCE: Self = Self {
+        output: &["force-compression=true", "oci-artifact=false"],
+        longshore: &["--attest", "type=provenance,file=predicate-0.json"],
+        differences: &[&STATEMENT],
+        ..Self::NEW
+    };
+}
+
+pub static PROVENANCE_MIN: Case =
+    Case { name: "provenance, min", builder: &["--provenance=mode=min"], ..Case::PROVENANCE };
+
+pub static PROVENANCE_MAX: Case =
+    Case { name: "provenance, max", builder: &["--provenance=mode=max"], ..Case::PROVENANCE };
+
+pub static PROVENANCE_ARTIFACT: Case = Case {
+    name: "provenance as an OCI artifact",
+    output: &["force-compression=true", "oci-artifact=true", "annotation-index.a=1"],
+    builder: &["--provenance=mode=max"],
+    ..Case::PROVENANCE
+};
+
+pub static PROVENANCE_INLINE: Case = Case {
+    name: "provenance for inline use, `attestation-inline=true`",
+    output: &["force-compression=true", "oci-artifact=true", "attestation-inline=true"],
+    builder: &["--provenance=mode=min,inline-only=true"],
+    longshore: &["--attest", "type=provenance,file=predicate-0.json,inline-only=true"],
+    ..Case::PROVENANCE
+};
+
+pub static PROVENANCE_NOT_INLINE: Case = Case {
+    name: "provenance for inline use, `attestation-inline=false`",
+    output: &["force-compression=true", "attestation-inline=false"],
+    builder: &["--provenance=mode=min,inline-only=true"],
+    longshore: &["--attest", "type=provenance,inline-only=true"],
+    differences: &[],
+    ..Case::PROVENANCE
+};
+
+pub static PROVENANCE_OF_TWO_PLATFORMS: Case = Case {
+    name: "provenance of two platforms",
+    platforms: AMD64_ARM64,
+    names: &["example.com/app:1", "app", "localhost:5000/team/app:2"],
+    builder: &["--provenance=mode=max"],
+    longshore: &[
+        "--attest",
+        "type=provenance,file=predicate-0.json,platform=linux/amd64",
+        "--attest",
+        "type=provenance,file=predicate-1.json,platform=linux/arm64",
+    ],
+    ..Case::PROVENANCE
+};
+
+pub static PROVENANCE_WITHOUT_NAME: Case =
+    Case { name: "provenance without a name", names: &[], builder: &["--provenance=mode=min"], ..Case::PROVENANCE };
+
+pub static REWRITTEN: Case = Case {
+    name: "rewritten times",
+    output: &["compression=uncompressed", "force-compression=true", "rewrite-timestamp=true"],
+    is_exact: true,
+    ..Case::NEW
+};
+
+pub static REWRITTEN_ON_A_BASE: Case =
+    Case { name: "rewritten times on a base", output: &["rewrite-timestamp=true"], ..Case::ON_A_BASE };

@@ -46,6 +46,13 @@ pub static NULL_LAYERS: Difference =
 pub static NULL_DIFF_IDS: Difference =
     Difference { name: "`null` for an empty list", theirs: r#""diff_ids":null"#, ours: r#""diff_ids":[]"# };
 
+/// Of statements about images.
+pub static STATEMENT: Difference = Difference {
+    name: "`_type` of statements",
+    theirs: r#""_type":"https://in-toto.io/Statement/v0.1""#,
+    ours: r#""_type":"https://in-toto.io/Statement/v1""#,
+};
+
 /// Every difference there is.
-pub static ALL: [&Difference; 6] =
-    [&CREATED, &ONLY_CREATED, &PLATFORM_AMD64, &PLATFORM_ARM, &NULL_LAYERS, &NULL_DIFF_IDS];
+pub static ALL: [&Difference; 7] =
+    [&CREATED, &ONLY_CREATED, &PLATFORM_AMD64, &PLATFORM_ARM, &NULL_LAYERS, &NULL_DIFF_IDS, &STATEMENT];
