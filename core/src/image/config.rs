@@ -65,7 +65,7 @@ fn history(
     for (layer, created) in artifact.layers.iter().zip(&times).skip(listed) {
         history.push(History { created: created.clone(), ..layer.history.clone() });
     }
-    fill_in(&mut history, untouched, &times);
+    fill_in(&mut history, untouched, &times, epoch.is_none());
     if let Some(epoch) = epoch {
         for step in history.iter_mut().skip(untouched) {
             clamp(step, epoch)?;
@@ -75,8 +75,9 @@ fn history(
 }
 
 /// Gives a time to each entry that has none, apart from the first `untouched`: that of its layer, of which `times` has
-/// one a layer, else the one before it; the first ones have that of the first entry after them.
-fn fill_in(history: &mut [History], untouched: usize, times: &[Option<String>]) {
+/// one a layer, else, if that `carries_on`, the one before it; the first ones have that of the first entry after them.
+/// Where there is an epoch, it is the time of what has none.
+fn fill_in(history: &mut [History], untouched: usize, times: &[Option<String>], carries_on: bool) {
     let gap = history.iter().position(|step| step.created.is_none()).unwrap_or(history.len());
     let after = history[gap..].iter().find_map(|step| step.created.clone());
     let mut latest = after.or_else(|| history[..gap].last().and_then(|step| step.created.clone()));
@@ -84,7 +85,7 @@ fn fill_in(history: &mut [History], untouched: usize, times: &[Option<String>]) 
     for (at, step) in history.iter_mut().enumerate() {
         let of_layer = if step.empty_layer { None } else { times.next().cloned().flatten() };
         if at >= untouched && step.created.is_none() {
-            step.created = of_layer.or_else(|| latest.clone());
+            step.created = of_layer.or_else(|| latest.clone().filter(|_| carries_on));
         }
         if step.created.is_some() {
             latest.clone_from(&step.created);

@@ -80,18 +80,7 @@ impl Options for ImageOptions {
             "true",
             &mut self.prefer_nondist_layers,
         )?;
-        visitor.option(
-            "oci-artifact",
-            "Attach attestations as OCI artifacts, with a subject; `false` as images that nothing runs",
-            "true with OCI media types",
-            &mut self.oci_artifact,
-        )?;
-        visitor.option(
-            "attestation-inline",
-            "Make an index of an image for one platform also for attestations that are inline only",
-            if self.is_inline_by_default { "true" } else { "false" },
-            &mut self.attestation_inline,
-        )?;
+        self.visit_attestations(visitor)?;
         self.annotations.visit(visitor)
     }
 
@@ -113,6 +102,22 @@ impl Options for ImageOptions {
 }
 
 impl ImageOptions {
+    /// Shows the options about attestations.
+    fn visit_attestations(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        visitor.option(
+            "oci-artifact",
+            "Attach attestations as OCI artifacts, with a subject; `false` as images that nothing runs",
+            "true with OCI media types",
+            &mut self.oci_artifact,
+        )?;
+        visitor.option(
+            "attestation-inline",
+            "Make an index of an image for one platform also for attestations that are inline only",
+            if self.is_inline_by_default { "true" } else { "false" },
+            &mut self.attestation_inline,
+        )
+    }
+
     /// Shows the options, as [`visit`](Options::visit), of an output that goes where people look at attestations: by
     /// default it includes those that are inline only.
     ///

@@ -200,7 +200,6 @@ pub static ANNOTATIONS: Case = Case {
         "force-compression=true",
         "annotation.b=<1>",
         "annotation-manifest.a=2",
-        "annotation[linux/amd64].c=3",
         "annotation-manifest-descriptor.d=4",
     ],
     ..Case::NEW
