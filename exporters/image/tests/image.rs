@@ -137,10 +137,19 @@ fn options_that_do_not_fit_are_refused_before_the_build() {
         ("name=app:1,unpack=true", ErrorKind::Unsupported, "has no snapshots", "leave out unpack"),
         ("unpack=true,name=a,store=false", ErrorKind::InvalidOption, "needs the image store", "leave out store=false"),
         ("unpack=true", ErrorKind::InvalidOption, "without a name", "add name=NAME"),
-        ("rewrite-timestamp=true", ErrorKind::Unsupported, "rewriting times", "leave out rewrite-timestamp"),
-        ("attestation-inline=true", ErrorKind::Unsupported, "attestations", "leave out attestation-inline"),
-        ("oci-artifact=true", ErrorKind::Unsupported, "attestations", "leave out oci-artifact"),
-        ("prefer-nondist-layers=true", ErrorKind::Unsupported, "not supported yet", "leave out prefer-nondist-layers"),
+        (
+            "rewrite-timestamp=true",
+            ErrorKind::InvalidOption,
+            "without an epoch would change nothing",
+            "source-date-epoch",
+        ),
+        (
+            "oci-artifact=true,oci-mediatypes=false",
+            ErrorKind::InvalidOption,
+            "\"oci-artifact=true\" conflicts with \"oci-mediatypes=false\"",
+            "leave out one of them",
+        ),
+        ("annotation-index.a=1", ErrorKind::InvalidOption, "index annotations not supported", "annotation.KEY"),
     ];
     for (options, kind, message, hint) in cases {
         let store = Arc::new(MemoryStore::default());
@@ -149,7 +158,7 @@ fn options_that_do_not_fit_are_refused_before_the_build() {
         assert!(error.with_causes().contains(message), "{options}: {}", error.with_causes());
         assert!(error.hint().unwrap_or_default().contains(hint), "{options}: {:?}", error.hint());
     }
-    for options in ["push=false", "unpack=false,store=true", "rewrite-timestamp=false", "oci-artifact=false"] {
+    for options in ["push=false", "unpack=false,store=true", "rewrite-timestamp=false", "attestation-inline=true"] {
         let store = Arc::new(MemoryStore::default());
         export_to(&store, &format!("type=image,name=a,{options}"), vec![sample::image(1, 1)]).unwrap();
     }
