@@ -13,6 +13,7 @@ mod context;
 mod epoch;
 mod exporter;
 mod exporters;
+pub mod files;
 mod frontend;
 pub mod image;
 pub mod layer;

@@ -23,6 +23,14 @@ pub struct Subject {
     pub digest: BTreeMap<String, String>,
 }
 
+impl Subject {
+    /// Creates a subject.
+    pub fn new(name: impl Into<String>, digest: &Digest) -> Self {
+        let digest = BTreeMap::from([(digest.algorithm().to_string(), digest.hex().to_owned())]);
+        Self { name: name.into(), digest }
+    }
+}
+
 /// What is known about an image when the statements about it are written.
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
@@ -76,6 +84,5 @@ pub(crate) fn statement(attestation: &Attestation, facts: &Facts<'_>) -> Result<
 }
 
 fn subject(name: &ImageName, facts: &Facts<'_>) -> Subject {
-    let digest = BTreeMap::from([(facts.manifest.algorithm().to_string(), facts.manifest.hex().to_owned())]);
-    Subject { name: package_url(name, Some(facts.platform)), digest }
+    Subject::new(package_url(name, Some(facts.platform)), facts.manifest)
 }

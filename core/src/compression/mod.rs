@@ -2,6 +2,7 @@
 
 mod decode;
 mod gzip;
+mod stream;
 mod zstd;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use longshore_oci::{Error, Result};
 pub use decode::{decoder, detect};
 /// How layers are compressed: a word of the documents.
 pub use longshore_oci::Algorithm;
+pub use stream::Compressor;
 
 use crate::options::{Value, choice_syntax, parse_choice};
 

@@ -187,7 +187,7 @@ fn refuse_attributes_of_overlay(tree: &Path, attributes: &[Vec<u8>], file: impl 
 }
 
 fn upper_directory(tree: &Path, message: String) -> Error {
-    let hint = "mount the overlay and export the merged tree";
+    let hint = "for the changes alone add whiteouts=overlay, or mount the overlay and export the merged tree";
     Error::input(message).with_hint(format!("{} is a directory of an overlay: {hint}", tree.display()))
 }
 

@@ -12,6 +12,7 @@ mod stream;
 mod tar_stream;
 mod variant;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub(crate) use variant::is_rewritten;
 pub use variant::{MadeLayer, Variant};
 
 use crate::compression::Algorithm;
+use crate::options::{Value, choice_syntax, parse_choice};
 use crate::tree::Patterns;
 
 /// One layer of an image, not yet read.
@@ -64,7 +66,8 @@ pub struct DirSource {
 }
 
 /// The representation of deleted files of lower layers in a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum Whiteouts {
     /// None: a file named like a whiteout is an error.
     Plain,
@@ -73,6 +76,16 @@ pub enum Whiteouts {
     Overlay,
     /// As in layers: files named `.wh.…`.
     Aufs,
+}
+
+impl Value for Whiteouts {
+    fn syntax() -> Cow<'static, str> {
+        choice_syntax::<Self>()
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        parse_choice(text)
+    }
 }
 
 /// A tar archive that becomes a layer: verbatim unless a rule changes it.

@@ -7,11 +7,13 @@ mod directory;
 mod lock;
 mod names;
 mod read;
+mod staged;
 
 pub use archive::LayoutArchive;
 pub use directory::{LayoutDirectory, StagedLayout};
 pub use names::{ListedImage, entries, listed, merge, valid_names};
 pub use read::LayoutSource;
+pub use staged::stage_directory;
 
 /// The content of the file `oci-layout`.
 const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;

@@ -39,7 +39,7 @@ use serde::{Deserialize, Serialize};
 
 pub use family::{Family, FamilyPlace, Member};
 pub use longshore_content::nearest;
-pub use value::{Value, choice_syntax, list_value, parse_choice};
+pub use value::{Owner, Value, choice_syntax, list_value, parse_choice};
 
 /// The raw options of one output, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

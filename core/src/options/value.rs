@@ -69,6 +69,31 @@ impl Value for i32 {
     }
 }
 
+/// Who owns a file: `UID:GID`, in numbers, as names would depend on the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+}
+
+impl Value for Owner {
+    fn syntax() -> Cow<'static, str> {
+        "UID:GID".into()
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        // The highest number means "unchanged" to chown(2).
+        let number = |text: &str| text.parse::<u32>().ok().filter(|id| *id != u32::MAX);
+        let owner = text.split_once(':').and_then(|(uid, gid)| Some(Self { uid: number(uid)?, gid: number(gid)? }));
+        owner.ok_or_else(|| {
+            Error::option(format!("expected numeric UID:GID, not `{}`", text.escape_debug()))
+                .with_hint("for root write 0:0")
+        })
+    }
+}
+
 impl Value for Platform {
     fn syntax() -> Cow<'static, str> {
         "[OS/]ARCH[/VARIANT]".into()
@@ -123,6 +148,14 @@ mod tests {
         for items in [vec!["a"], vec!["a", "b"], vec!["*.{a,b}", "\"q\"", ""], vec!["", ""]] {
             let items: Vec<String> = items.into_iter().map(str::to_owned).collect();
             assert_eq!(Vec::<String>::parse(&list_value(&items)).unwrap(), items);
+        }
+    }
+
+    #[test]
+    fn owners_are_numbers() {
+        assert_eq!(Owner::parse("0:100").unwrap(), Owner { uid: 0, gid: 100 });
+        for text in ["root:root", "0", "0:", "-1:0", "4294967295:0", "0:0:0"] {
+            assert!(Owner::parse(text).unwrap_err().message().contains(text), "{text}");
         }
     }
 }

@@ -17,13 +17,15 @@ use crate::result::BuildResult;
 pub struct ExportFailure {
     /// The first error, in the order of the outputs.
     pub error: Error,
+    /// Errors of other outputs, which failed at the same time. One that was cancelled because of another adds none.
+    pub others: Vec<Error>,
     /// Outputs published before the error, which stay published.
     pub published: Vec<Response>,
 }
 
 impl From<Error> for ExportFailure {
     fn from(error: Error) -> Self {
-        Self { error, published: Vec::new() }
+        Self { error, others: Vec::new(), published: Vec::new() }
     }
 }
 
@@ -82,7 +84,7 @@ fn export_all<'a>(
     result: &'a BuildResult,
     images: Option<&Arc<dyn ImageStore>>,
     cx: &'a ExportContext<'a>,
-) -> Result<Vec<Box<dyn Staged + 'a>>> {
+) -> Result<Vec<Box<dyn Staged + 'a>>, ExportFailure> {
     let export = |output: &'a ResolvedOutput| -> Result<Box<dyn Staged + 'a>> {
         let failing = cx.work().cancel.on_drop();
         let staged =
@@ -106,8 +108,12 @@ fn export_all<'a>(
     }
     // An output cancelled because of another's error adds nothing.
     errors.sort_by_key(|error| error.kind() == ErrorKind::Cancelled);
-    match errors.into_iter().next() {
-        Some(error) => Err(error),
+    let mut errors = errors.into_iter();
+    match errors.next() {
+        Some(error) => {
+            let others = errors.filter(|error| error.kind() != ErrorKind::Cancelled).collect();
+            Err(ExportFailure { error, others, published: Vec::new() })
+        }
         None => Ok(staged),
     }
 }
@@ -138,7 +144,7 @@ fn publish_all(
     published.sort_by_key(|(at, _)| *at);
     let published = published.into_iter().map(|(_, response)| response).collect();
     match failed {
-        Some(error) => Err(ExportFailure { error, published }),
+        Some(error) => Err(ExportFailure { error, others: Vec::new(), published }),
         None => Ok(published),
     }
 }
@@ -162,6 +168,7 @@ mod tests {
     #[derive(Debug, Default)]
     struct Odd {
         panics: Option<bool>,
+        fails: Option<String>,
     }
 
     struct OddExporter;
@@ -174,7 +181,8 @@ mod tests {
 
     impl Options for Odd {
         fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
-            visitor.option("panics", "Whether it panics", "false", &mut self.panics)
+            visitor.option("panics", "Whether it panics", "false", &mut self.panics)?;
+            visitor.option("fails", "How it fails", "not", &mut self.fails)
         }
     }
 
@@ -198,11 +206,27 @@ mod tests {
             cx: &'a ExportContext<'a>,
         ) -> Result<Box<dyn Staged + 'a>> {
             assert!(self.panics != Some(true), "on purpose");
+            if let Some(fails) = &self.fails {
+                return Err(Error::input(fails.clone()));
+            }
             let (sender, cancelled) = mpsc::channel();
             let _listening = cx.work().cancel.on_cancel(move || sender.send(()).unwrap());
             cancelled.recv_timeout(Duration::from_secs(60)).expect("the sibling was not cancelled");
             Err(Error::cancelled())
         }
+    }
+
+    /// Only the first was reported.
+    #[test]
+    fn every_error_is_reported_but_those_of_the_cancelled() {
+        let exporters = ExporterRegistry::default().with(OddExporter);
+        let specs = ["type=odd", "type=odd,fails=one", "type=odd,fails=two"];
+        let specs = specs.map(|text| OutputSpec::parse(text).unwrap().unwrap());
+        let resolved = Session::new(&exporters).resolve(&specs).unwrap();
+        let failure = resolved.export(&BuildResult::default(), Store::Spool).unwrap_err();
+        let errors = [&failure.error].into_iter().chain(&failure.others).map(Error::with_causes);
+        let errors: Vec<String> = errors.collect();
+        assert!(errors.len() == 2 && errors[0].ends_with("one") && errors[1].ends_with("two"), "{errors:?}");
     }
 
     /// The sibling went on until it was done, or for ever.

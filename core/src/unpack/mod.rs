@@ -28,6 +28,7 @@ use crate::layer::BlobSource;
 use crate::tree::merged::MergedTree;
 use stage::{Content, Entries, Staged};
 
+pub(crate) use attributes::Writer;
 pub use overlay::{mount, mount_options};
 pub use snapshots::{unpack_image, unpack_snapshots};
 pub use whole::unpack;

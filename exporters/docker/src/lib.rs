@@ -7,6 +7,7 @@ mod options;
 
 use longshore_core::{
     BuildResult, Destination, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged, image,
+    layout,
 };
 use options::{DockerOptions, Format};
 
@@ -22,11 +23,13 @@ impl ExporterType for DockerExporter {
 
 impl ExporterInstance for DockerOptions {
     fn destination(&self) -> Destination {
-        Destination::NamedFile
+        if self.is_tar() { Destination::NamedFile } else { Destination::Layout }
     }
 
     fn needs(&self, result: &BuildResult, run: Run) -> Result<Needs> {
-        manifest::check_platforms(result, self)?;
+        if self.is_tar() {
+            manifest::check_platforms(result, self)?;
+        }
         if self.format() == Format::Legacy {
             legacy::check(result)?;
         }
@@ -45,6 +48,10 @@ impl ExporterInstance for DockerOptions {
     ) -> Result<Box<dyn Staged + 'a>> {
         match output {
             Output::File(sink) => export::archive(result, self, sink, cx),
+            Output::Layout(root) => {
+                let images = image::assemble_all(result, &self.image()?, cx)?;
+                layout::stage_directory(DockerExporter::KIND, images, root, cx)
+            }
             other => Err(other.unexpected(DockerExporter::KIND)),
         }
     }

@@ -11,6 +11,7 @@ use longshore_core::{Error, Result};
 #[derive(Debug, Clone, Default)]
 pub struct DockerOptions {
     format: Option<Format>,
+    tar: Option<bool>,
     symlinks: Option<bool>,
     platform: Option<Platform>,
     image: ImageOptions,
@@ -40,6 +41,8 @@ impl Value for Format {
 impl Options for DockerOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
         visitor.option("format", "Layout of the tarball", "combined", &mut self.format)?;
+        let tar = "Write a tarball; `false` writes an OCI layout into a directory, without Docker's manifest.json";
+        visitor.option("tar", tar, "true", &mut self.tar)?;
         let symlinks = "With format=legacy, write a repeated layer as a symbolic link";
         visitor.option("symlinks", symlinks, "true", &mut self.symlinks)?;
         visitor.option(
@@ -55,6 +58,14 @@ impl Options for DockerOptions {
         match self.format() {
             Format::Combined if self.symlinks.is_some() => Err(Error::option("symlinks applies only to format=legacy")
                 .with_hint("format=combined writes each layer once")),
+            Format::Legacy if !self.is_tar() => {
+                Err(Error::option("format=legacy is a tarball")
+                    .with_hint("leave out tar=false, or choose format=combined"))
+            }
+            Format::Combined if !self.is_tar() && self.platform.is_some() => {
+                Err(Error::option("platform chooses what manifest.json lists, which a directory does not have")
+                    .with_hint("leave out platform; for one platform of an image, select it before it is exported"))
+            }
             _ => self.image()?.validate(),
         }
     }
@@ -63,6 +74,11 @@ impl Options for DockerOptions {
 impl DockerOptions {
     pub(crate) fn format(&self) -> Format {
         self.format.unwrap_or_default()
+    }
+
+    /// Returns whether a tarball is written, and not a directory.
+    pub(crate) fn is_tar(&self) -> bool {
+        self.tar.unwrap_or(true)
     }
 
     /// Returns the options of images in this format.

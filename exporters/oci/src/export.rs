@@ -1,11 +1,8 @@
-//! Where the images of a result go: into an archive, or into a directory.
+//! Where the images of a result go: into an archive. A directory is core's: see `layout::stage_directory`.
 
-use std::path::PathBuf;
-
-use longshore_core::image::{ImageBlob, NamedImage};
-use longshore_core::layout::{LayoutArchive, LayoutDirectory, StagedLayout, entries};
-use longshore_core::oci::Descriptor;
-use longshore_core::{ExportContext, ExportedImage, ExporterType, FileSink, Response, Result, Staged, Turn};
+use longshore_core::image::NamedImage;
+use longshore_core::layout::{LayoutArchive, entries};
+use longshore_core::{ExportContext, ExporterType, FileSink, Result, Staged};
 
 use crate::OciExporter;
 
@@ -15,40 +12,8 @@ pub(crate) fn archive<'a>(
     cx: &'a ExportContext<'a>,
 ) -> Result<Box<dyn Staged + 'a>> {
     let exported = images.iter().map(NamedImage::exported).collect();
-    let archive = LayoutArchive::new(entries(&images, None), blobs(images))?;
+    let entries = entries(&images, None);
+    let blobs = images.into_iter().flat_map(|named| named.image.blobs).collect();
+    let archive = LayoutArchive::new(entries, blobs)?;
     Ok(sink.fill_with(archive.into_bundle(), cx.work())?.staged(OciExporter::KIND, exported))
-}
-
-pub(crate) fn directory<'a>(
-    images: Vec<NamedImage<'a>>,
-    root: PathBuf,
-    cx: &'a ExportContext<'a>,
-) -> Result<Box<dyn Staged + 'a>> {
-    let exported = images.iter().map(NamedImage::exported).collect();
-    let entries = entries(&images, Some("latest"));
-    let layout = LayoutDirectory::new(root);
-    layout.check()?;
-    let staged = layout.stage(&blobs(images), cx)?;
-    Ok(Box::new(StagedDirectory { staged, entries, images: exported }))
-}
-
-fn blobs(images: Vec<NamedImage<'_>>) -> Vec<ImageBlob<'_>> {
-    images.into_iter().flat_map(|named| named.image.blobs).collect()
-}
-
-struct StagedDirectory {
-    staged: StagedLayout,
-    entries: Vec<Descriptor>,
-    images: Vec<ExportedImage>,
-}
-
-impl Staged for StagedDirectory {
-    fn turn(&self) -> Turn {
-        Turn::Local
-    }
-
-    fn publish(self: Box<Self>) -> Result<Response> {
-        let destination = Some(self.staged.publish(self.entries)?.display().to_string());
-        Ok(Response::new(OciExporter::KIND.to_owned(), destination, self.images))
-    }
 }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use longshore_core::{
     BuildResult, Destination, Error, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged,
-    image,
+    image, layout,
 };
 use options::OciOptions;
 
@@ -55,7 +55,7 @@ impl ExporterInstance for OciOptions {
         let images = image::assemble_all(result, &self.image, cx)?;
         match output {
             Output::File(sink) => export::archive(images, sink, cx),
-            Output::Layout(root) => export::directory(images, root, cx),
+            Output::Layout(root) => layout::stage_directory(OciExporter::KIND, images, root, cx),
             other => Err(other.unexpected(OciExporter::KIND)),
         }
     }

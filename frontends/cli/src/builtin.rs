@@ -5,8 +5,10 @@ use longshore_core::{ExporterRegistry, FrontendRegistry};
 use longshore_distribution::Client;
 use longshore_exporter_docker::DockerExporter;
 use longshore_exporter_image::ImageExporter;
+use longshore_exporter_local::LocalExporter;
 use longshore_exporter_oci::OciExporter;
 use longshore_exporter_registry::RegistryExporter;
+use longshore_exporter_tar::TarExporter;
 use longshore_frontend_archive::ArchiveFrontend;
 use longshore_frontend_docker_graph::DockerGraphFrontend;
 use longshore_frontend_registry::RegistryFrontend;
@@ -16,7 +18,13 @@ use longshore_store::EmbeddedStores;
 
 /// Returns the exporters, in the order of the reference page.
 pub(crate) fn exporters() -> ExporterRegistry {
-    ExporterRegistry::default().with(DockerExporter).with(ImageExporter).with(OciExporter).with(RegistryExporter)
+    ExporterRegistry::default()
+        .with(DockerExporter)
+        .with(ImageExporter)
+        .with(LocalExporter)
+        .with(OciExporter)
+        .with(RegistryExporter)
+        .with(TarExporter)
 }
 
 /// Returns the frontends, in the order of the reference page. Registries are read with `client`.

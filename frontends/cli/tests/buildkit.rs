@@ -14,6 +14,7 @@ mod buildkit {
     pub mod compare;
     pub mod differences;
     pub mod exported;
+    pub mod files;
     pub mod layout;
     pub mod page;
 }
@@ -166,6 +167,31 @@ fn rewritten_times() {
 #[test]
 fn rewritten_times_on_a_base() {
     cases::REWRITTEN_ON_A_BASE.holds();
+}
+
+#[test]
+fn files_in_a_directory() {
+    cases::LOCAL.files_hold();
+}
+
+#[test]
+fn files_of_two_platforms_in_a_directory() {
+    cases::LOCAL_OF_TWO_PLATFORMS.files_hold();
+}
+
+#[test]
+fn files_as_a_tar_stream() {
+    cases::TAR.files_hold();
+}
+
+#[test]
+fn files_of_two_platforms_as_a_tar_stream() {
+    cases::TAR_OF_TWO_PLATFORMS.files_hold();
+}
+
+#[test]
+fn files_on_a_base_as_a_tar_stream() {
+    cases::TAR_ON_A_BASE.files_hold();
 }
 
 #[test]

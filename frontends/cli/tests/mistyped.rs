@@ -129,10 +129,8 @@ fn a_dash_is_standard_output_for_metadata_and_ids() {
 fn an_output_without_a_type_is_told_what_to_type() {
     let work = workdir();
     for (output, meant) in [
-        ("image.tar", "type=oci,dest=image.tar"),
-        ("out/image.tar.gz", "type=oci,dest=out/image.tar.gz"),
-        ("out", "type=oci,tar=false,dest=out"),
-        ("-", "type=oci,dest=-"),
+        ("image.tar", "type=oci,dest=image.tar for an image, or type=tar,dest=image.tar for its files"),
+        ("out/x.tgz", "type=oci,dest=out/x.tgz for an image, or type=tar,dest=out/x.tgz for its files"),
         ("docker://example.com/app:1", "type=registry,name=example.com/app:1"),
         ("oci:layout", "type=oci,tar=false,dest=layout"),
         ("docker-archive:image.tar", "type=docker,dest=image.tar"),
@@ -143,12 +141,27 @@ fn an_output_without_a_type_is_told_what_to_type() {
         let ran = work.run(&["export", "rootfs:tree", "-o", output]);
         let expected = format!("error: invalid output: `{output}` has no type\nhint: write {meant}\n");
         assert_eq!((ran.code, ran.stderr), (Some(2), expected));
-        if !meant.contains("registry") && output != "-" {
+        if !meant.contains("registry") && !meant.contains(" for ") {
             work.ok(&["export", "rootfs:tree", "-o", meant]);
         }
     }
-    let ran = work.run(&["export", "rootfs:tree", "-o", "type=local,dest=out"]);
-    assert!(ran.stderr.starts_with("error: unknown exporter `local`\n"), "{}", ran.stderr);
+    let ran = work.run(&["export", "rootfs:tree", "-o", "type=locale,dest=out"]);
+    assert!(ran.stderr.starts_with("error: unknown exporter `locale`\n"), "{}", ran.stderr);
+}
+
+/// As in buildx: files in a directory, and a tar stream of them.
+#[test]
+fn a_path_alone_is_a_directory_of_files_and_a_dash_a_tar_stream() {
+    let work = workdir();
+    work.ok(&["export", "rootfs:tree", "-o", "files"]);
+    let mut names: Vec<_> = std::fs::read_dir(work.path("files")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    let mut tree: Vec<_> = std::fs::read_dir(work.path("tree")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    tree.sort();
+    assert_eq!(names, tree);
+    let stream = work.ok(&["export", "rootfs:tree", "-o", "-"]).stdout;
+    work.ok(&["export", "rootfs:tree", "-o", "type=tar,dest=files.tar"]);
+    assert!(stream == work.read("files.tar"));
 }
 
 #[test]

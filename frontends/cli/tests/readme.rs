@@ -39,6 +39,7 @@ fn prepare(work: &Workdir) {
     for file in ["tree/bin/sh", "tree/usr/share/doc/x", "etc/app.conf", "arm/bin/app", "amd/bin/app"] {
         work.write(file, file);
     }
+    work.write("sbom.spdx.json", r#"{"spdxVersion":"SPDX-2.3"}"#);
     let entry = longshore_core::archive::Entry::file("bin/app", 0o755, 3);
     let mut tar = longshore_core::archive::Writer::new(Vec::new());
     tar.append(&entry, &mut &b"app"[..]).unwrap();

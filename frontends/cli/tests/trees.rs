@@ -91,7 +91,8 @@ fn refused(work: &Workdir, arguments: &[&str]) -> String {
     ran.stderr.replace("error: cannot export to type=oci,dest=o.tar\n  caused by: ", "error: ")
 }
 
-const OVERLAY_HINT: &str = "hint: tree is a directory of an overlay: mount the overlay and export the merged tree\n";
+const OVERLAY_HINT: &str = "hint: tree is a directory of an overlay: for the changes alone add whiteouts=overlay, or mount \
+                            the overlay and export the merged tree\n";
 
 #[test]
 fn directories_of_an_overlay_are_no_trees() {
@@ -123,6 +124,46 @@ fn directories_of_an_overlay_are_no_trees() {
         std::fs::remove_file(&gone).unwrap();
     }
     export(&work, "store", &["rootfs:tree"]);
+}
+
+/// The changes in an upper directory, as overlayfs and as layers say them, are the same layer.
+#[test]
+fn whiteouts_are_those_of_the_option() {
+    use longshore_core::archive::Reader;
+    use longshore_core::compression::decoder;
+    use rustix::fs::{CWD, FileType, Mode, XattrFlags, makedev, mknodat, setxattr};
+    let work = Workdir::new();
+    for tree in ["overlay", "aufs"] {
+        work.write(&format!("{tree}/d/new"), "new");
+    }
+    let device = || mknodat(CWD, work.path("overlay/gone"), FileType::CharacterDevice, Mode::empty(), makedev(0, 0));
+    let opaque = || setxattr(work.path("overlay/d"), "trusted.overlay.opaque", b"y", XattrFlags::empty());
+    if device().and_then(|()| opaque()).is_err() {
+        eprintln!("skipped: only root makes an upper directory");
+        return;
+    }
+    work.write("aufs/.wh.gone", "");
+    work.write("aufs/d/.wh..wh..opq", "");
+    let names = |source: &str| {
+        work.ok(&["export", source, "--no-store", "-o", "type=oci,dest=a.tar"]);
+        let archive = longshore_testkit::validate::layout_tar(&work.path("a.tar")).unwrap();
+        let tar = longshore_core::archive::TarFile::open(std::fs::File::open(work.path("a.tar")).unwrap()).unwrap();
+        let layer = tar.read(&archive.images[0].layers[0].digest.layout_path(), 0).unwrap();
+        let mut reader = Reader::new(decoder(layer).unwrap().1);
+        let mut names = Vec::new();
+        while let Some(entry) = reader.next_entry().unwrap() {
+            names.push(entry.display());
+        }
+        names.sort();
+        names
+    };
+    let expected = [".wh.gone", "d", "d/.wh..wh..opq", "d/new"];
+    assert_eq!(names("rootfs:overlay,whiteouts=overlay"), expected);
+    assert_eq!(names("rootfs:aufs,whiteouts=aufs"), expected);
+    let ran = work.run(&["export", "rootfs:overlay", "-o", "type=oci,dest=x.tar"]);
+    assert!(ran.stderr.contains("add whiteouts=overlay"), "{}", ran.stderr);
+    let ran = work.run(&["export", "rootfs:overlay,whiteouts=btrfs", "-o", "type=oci,dest=x.tar"]);
+    assert!(ran.stderr.contains("expected plain|overlay|aufs"), "{}", ran.stderr);
 }
 
 /// Makes directories below each other; the path of the last.

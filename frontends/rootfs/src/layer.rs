@@ -51,7 +51,7 @@ pub(crate) fn directory(
     let mut excludes = dockerignore(path, progress)?;
     excludes.extend(options.excludes());
     let rules = Rules::default().with_owner(options.owner()).with_excludes(excludes).with_destination(destination);
-    let source = DirSource::new(path.to_owned(), rules);
+    let source = DirSource::new(path.to_owned(), rules).with_whiteouts(options.whiteouts());
     Ok(Layer::new(LayerSource::Dir(source), history(step)))
 }
 

@@ -1,16 +1,16 @@
 //! The options of layers that are made of directories and tar archives.
 
-use std::borrow::Cow;
-
-use longshore_core::options::{Attrs, Options, Value, Visitor, parse_for};
+use longshore_core::Result;
+use longshore_core::layer::Whiteouts;
+use longshore_core::options::{Attrs, Options, Owner, Visitor, parse_for};
 use longshore_core::tree::Patterns;
-use longshore_core::{Error, Result};
 
 /// The options of a layer: who owns its files, and which are left out.
 #[derive(Debug, Clone, Default)]
 pub struct LayerOptions {
     owner: Option<Owner>,
-    exclude: Option<Excludes>,
+    exclude: Option<Patterns>,
+    whiteouts: Option<Whiteouts>,
 }
 
 impl LayerOptions {
@@ -24,12 +24,17 @@ impl LayerOptions {
 
     /// Returns the user and group that own every file, if they are given.
     pub(crate) fn owner(&self) -> Option<(u32, u32)> {
-        self.owner.map(|Owner(uid, gid)| (uid, gid))
+        self.owner.map(|Owner { uid, gid }| (uid, gid))
+    }
+
+    /// Returns how a directory says that files of lower layers are deleted.
+    pub(crate) fn whiteouts(&self) -> Whiteouts {
+        self.whiteouts.unwrap_or(Whiteouts::Plain)
     }
 
     /// Returns the files that are left out.
     pub(crate) fn excludes(&self) -> Patterns {
-        self.exclude.clone().map(|Excludes(patterns)| patterns).unwrap_or_default()
+        self.exclude.clone().unwrap_or_default()
     }
 }
 
@@ -41,55 +46,13 @@ impl Options for LayerOptions {
             "Exclude files that match these .dockerignore patterns",
             "none; a .dockerignore in the directory applies",
             &mut self.exclude,
+        )?;
+        visitor.option(
+            "whiteouts",
+            "How a directory says that files of lower layers are deleted: as in an upper directory of overlayfs, or by \
+             files named .wh.NAME",
+            "plain: it says nothing, and what means something to overlayfs is an error",
+            &mut self.whiteouts,
         )
-    }
-}
-
-/// `UID:GID`, in numbers: names would depend on the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Owner(u32, u32);
-
-impl Value for Owner {
-    fn syntax() -> Cow<'static, str> {
-        "UID:GID".into()
-    }
-
-    fn parse(text: &str) -> Result<Self> {
-        // The highest number means "unchanged" to chown(2).
-        let number = |text: &str| text.parse::<u32>().ok().filter(|id| *id != u32::MAX);
-        let owner = text.split_once(':').and_then(|(uid, gid)| Some(Self(number(uid)?, number(gid)?)));
-        owner.ok_or_else(|| {
-            Error::option(format!("expected numeric UID:GID, not `{}`", text.escape_debug()))
-                .with_hint("for root write 0:0")
-        })
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Excludes(Patterns);
-
-impl Value for Excludes {
-    fn syntax() -> Cow<'static, str> {
-        "PATTERN[,PATTERN…]".into()
-    }
-
-    fn parse(text: &str) -> Result<Self> {
-        Patterns::new(&Vec::<String>::parse(text)?).map(Self).map_err(|error| {
-            let message = error.message().to_owned();
-            Error::option(message).with_source(error)
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn owners_are_numbers() {
-        assert_eq!(Owner::parse("0:100").unwrap(), Owner(0, 100));
-        for text in ["root:root", "0", "0:", "-1:0", "4294967295:0", "0:0:0"] {
-            assert!(Owner::parse(text).unwrap_err().message().contains(text), "{text}");
-        }
     }
 }

@@ -48,6 +48,35 @@ impl<C> MergedTree<C> {
         self.visit_from(ROOT, &mut Vec::new(), None, false, visit)
     }
 
+    /// Visits the whole tree as a walk of its directories would: names in the order of their bytes, and each directory at
+    /// once before what is below it. `visit` gets the path from the root, which comes first with an empty one.
+    ///
+    /// # Errors
+    /// Errors of `visit`, which end the walk.
+    pub fn walk(&self, visit: &mut dyn FnMut(&[u8], InodeId) -> Result<()>) -> Result<()> {
+        self.walk_from(ROOT, &mut Vec::new(), visit)
+    }
+
+    fn walk_from(
+        &self,
+        id: InodeId,
+        path: &mut Vec<u8>,
+        visit: &mut dyn FnMut(&[u8], InodeId) -> Result<()>,
+    ) -> Result<()> {
+        visit(path, id)?;
+        let Some(directory) = self.directory(id) else { return Ok(()) };
+        for (name, of) in directory.names.iter() {
+            let length = path.len();
+            if length > 0 {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name);
+            self.walk_from(of.inode, path, visit)?;
+            path.truncate(length);
+        }
+        Ok(())
+    }
+
     /// Visits what the last layer changed: what the directory of an overlay for this layer has.
     ///
     /// The root is never opaque: an opaque marker there becomes a name that is gone for each name below.

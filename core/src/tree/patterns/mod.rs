@@ -16,8 +16,11 @@
 mod matcher;
 mod parse;
 
-use longshore_oci::Result;
+use std::borrow::Cow;
 
+use longshore_oci::{Error, Result};
+
+use crate::options::Value;
 use parse::Pattern;
 
 /// An ordered list of patterns; a later one overrides earlier ones.
@@ -112,6 +115,20 @@ impl Matched {
     /// Tells whether the path is excluded.
     pub fn is_excluded(&self) -> bool {
         self.excluded
+    }
+}
+
+/// A list is one CSV record, as of other options.
+impl Value for Patterns {
+    fn syntax() -> Cow<'static, str> {
+        "PATTERN[,PATTERN…]".into()
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        Self::new(&Vec::<String>::parse(text)?).map_err(|error| {
+            let message = error.message().to_owned();
+            Error::option(message).with_source(error)
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use longshore_distribution::Client;
 
 use super::{annotation, attest, edits, meant, sources, work, written};
 use crate::args::ExportArgs;
+use crate::report;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn export(
@@ -51,7 +52,15 @@ pub(crate) fn export(
     let responses = responses.map_err(|failure| {
         // What was published before the failure is not undone, so it is said.
         display.summary(&failure.published);
-        failure.error
+        for other in failure.others {
+            report::print(&other.into());
+        }
+        match written::write_published(args, &failure.published) {
+            Ok(()) => failure.error,
+            Err(unsaid) => {
+                failure.error.context(format!("what was published is not written down: {}", unsaid.with_causes()))
+            }
+        }
     })?;
     display.summary(&responses);
     written::write_files(args, &responses)?;
@@ -63,9 +72,10 @@ fn outputs(texts: &[String], exporters: &ExporterRegistry) -> Result<Vec<OutputS
     for text in texts {
         let Some(spec) = OutputSpec::parse(text)? else { continue };
         // The type that a path alone stands for is no word that anyone typed.
-        if !text.starts_with("type=") && spec.attrs.iter().next().is_none() && exporters.get(&spec.kind).is_err() {
+        let has_type = text.starts_with("type=") || spec.attrs.iter().next().is_some();
+        if let Some(meant) = (!has_type).then(|| meant::output(text, exporters)).flatten() {
             let error = Error::option(format!("invalid output: `{}` has no type", text.escape_debug()));
-            return Err(error.with_hint(format!("write {}", meant::output(text, exporters))));
+            return Err(error.with_hint(format!("write {meant}")));
         }
         specs.push(spec);
     }

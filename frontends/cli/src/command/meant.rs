@@ -1,5 +1,7 @@
 //! What an output without a type was probably meant to be.
 
+use std::path::Path;
+
 use longshore_core::ExporterRegistry;
 
 /// How other tools write destinations, and how they are written here.
@@ -12,19 +14,22 @@ const SCHEMES: [(&str, &str); 6] = [
     ("dir:", "type=oci,tar=false,dest="),
 ];
 
-/// Returns the nearest output with a type.
-pub(super) fn output(text: &str, exporters: &ExporterRegistry) -> String {
-    if exporters.get(text).is_ok() {
-        return format!("type={text}");
+/// Returns the output with a type that `text`, which has none, was probably meant to be; `None` for what is a directory
+/// or standard output, as in buildx.
+pub(super) fn output(text: &str, exporters: &ExporterRegistry) -> Option<String> {
+    if exporters.get(text).is_ok() && !Path::new(text).is_dir() {
+        return Some(format!("type={text}"));
     }
     if let Some((scheme, start)) = SCHEMES.iter().find(|(scheme, _)| text.starts_with(scheme)) {
-        return format!("{start}{}", &text[scheme.len()..]);
+        return Some(format!("{start}{}", &text[scheme.len()..]));
     }
     let is_file = [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|ending| text.ends_with(ending));
     match text.split_once('=') {
-        Some(("dest", _)) => format!("type=oci,{text}"),
-        Some(("name", _)) => format!("type=image,{text}"),
-        _ if text == "-" || is_file => format!("type=oci,dest={text}"),
-        _ => format!("type=oci,tar=false,dest={text}"),
+        Some(("dest", _)) => Some(format!("type=oci,{text}")),
+        Some(("name", _)) => Some(format!("type=image,{text}")),
+        _ if is_file && !Path::new(text).is_dir() => {
+            Some(format!("type=oci,dest={text} for an image, or type=tar,dest={text} for its files"))
+        }
+        _ => None,
     }
 }

@@ -48,13 +48,23 @@ pub(super) fn check(args: &ExportArgs, result: &BuildResult) -> Result<()> {
 
 /// Writes the files that were asked for, each at once.
 pub(super) fn write_files(args: &ExportArgs, responses: &[Response]) -> Result<()> {
+    write_metadata(args, responses)?;
+    if let Some(path) = &args.iidfile {
+        write(path, image_id(responses)?.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Writes what was published before a run failed, if that is anything and was asked for.
+pub(super) fn write_published(args: &ExportArgs, published: &[Response]) -> Result<()> {
+    if published.is_empty() { Ok(()) } else { write_metadata(args, published) }
+}
+
+fn write_metadata(args: &ExportArgs, responses: &[Response]) -> Result<()> {
     if let Some(path) = &args.metadata_file {
         let text = serde_json::to_vec_pretty(&metadata(responses))
             .map_err(|error| Error::input("cannot write metadata as JSON").with_source(error))?;
         write(path, &text)?;
-    }
-    if let Some(path) = &args.iidfile {
-        write(path, image_id(responses)?.as_bytes())?;
     }
     Ok(())
 }
@@ -72,10 +82,12 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// BuildKit's flat map where the outputs agree on it, and what each output wrote.
 fn metadata(responses: &[Response]) -> Value {
-    let maps = responses.iter().map(|response| match &response.images[..] {
-        [image] => flat(image),
-        _ => Map::new(),
-    });
+    // Outputs of files hold no image.
+    let maps =
+        responses.iter().filter(|response| !response.images.is_empty()).map(|response| match &response.images[..] {
+            [image] => flat(image),
+            _ => Map::new(),
+        });
     let agreed = maps.reduce(|mut agreed, map| {
         agreed.retain(|key, value| map.get(key) == Some(value));
         agreed
@@ -109,6 +121,8 @@ fn image_id(responses: &[Response]) -> Result<String> {
     }
     match &ids[..] {
         [id] => Ok(id.clone()),
+        [] => Err(Error::option("--iidfile: the outputs hold files, no image")
+            .with_hint("add an output of an image, such as type=oci")),
         ids => Err(Error::option(format!("--iidfile: the outputs hold {} different images", ids.len()))
             .with_hint("--metadata-file has the digests of each")),
     }

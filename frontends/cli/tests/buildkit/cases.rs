@@ -4,7 +4,7 @@ use super::case::{Base, Case, Step};
 use super::differences::{NULL_DIFF_IDS, NULL_LAYERS, STATEMENT};
 
 /// Every case.
-pub static ALL: [&Case; 29] = [
+pub static ALL: [&Case; 34] = [
     &UNCOMPRESSED,
     &UNCOMPRESSED_DOCKER_TYPES,
     &GZIP,
@@ -34,6 +34,11 @@ pub static ALL: [&Case; 29] = [
     &PROVENANCE_WITHOUT_NAME,
     &REWRITTEN,
     &REWRITTEN_ON_A_BASE,
+    &LOCAL,
+    &LOCAL_OF_TWO_PLATFORMS,
+    &TAR,
+    &TAR_OF_TWO_PLATFORMS,
+    &TAR_ON_A_BASE,
 ];
 
 /// Every instruction that a Dockerfile without RUN has, and a layer that is empty.
@@ -286,3 +291,16 @@ pub static REWRITTEN: Case = Case {
 
 pub static REWRITTEN_ON_A_BASE: Case =
     Case { name: "rewritten times on a base", output: &["rewrite-timestamp=true"], ..Case::ON_A_BASE };
+
+pub static LOCAL: Case = Case { name: "files in a directory", kind: "local", names: &[], ..Case::NEW };
+
+pub static LOCAL_OF_TWO_PLATFORMS: Case =
+    Case { name: "files of two platforms in a directory", platforms: AMD64_ARM64, ..LOCAL };
+
+pub static TAR: Case = Case { name: "files as a tar stream", kind: "tar", names: &[], ..Case::NEW };
+
+pub static TAR_OF_TWO_PLATFORMS: Case =
+    Case { name: "files of two platforms as a tar stream", platforms: AMD64_ARM64, ..TAR };
+
+pub static TAR_ON_A_BASE: Case =
+    Case { name: "files on a base as a tar stream", kind: "tar", names: &[], ..Case::ON_A_BASE };

@@ -243,7 +243,7 @@ fn names_a_path(stderr: &str, place: &Place, scenario: &Scenario) -> bool {
     let error = stderr.find("error: ").map_or("", |at| &stderr[at..]);
     let root = place.root().display().to_string();
     let temporary = std::env::temp_dir().display().to_string();
-    let known = ["tree", "other", "store/", "in.tar", "/etc", "/root", "layout", "standard output"];
+    let known = ["tree", "other", "store/", "in.tar", "/etc", "/root", "layout", "files", "standard output"];
     let own = scenario.products.iter().chain(&scenario.filled).copied();
     [root.as_str(), &temporary, place.host()].into_iter().chain(known).chain(own).any(|word| error.contains(word))
 }

@@ -117,6 +117,19 @@ pub const SCENARIOS: &[Scenario] = &[
         ..NOTHING
     },
     Scenario {
+        name: "export of files to a new directory",
+        command: "export rootfs:other --no-store -o type=local,dest=files",
+        products: &["files"],
+        ..NOTHING
+    },
+    Scenario {
+        name: "export of files in place of others",
+        before: &["export rootfs:tree --layer tree:/stale --no-store -o type=local,dest=files"],
+        command: "export rootfs:other --no-store -o type=local,dest=files,mode=delete",
+        products: &["files/large", "files/link", "files/a/b/small", "files/stale/large", "files/stale/a/b/small"],
+        ..NOTHING
+    },
+    Scenario {
         name: "prune all but what was made",
         before: &[IMAGE, "export rootfs:other -o type=docker,name=app:2,dest=out.tar", "rm app:1"],
         command: "prune --keep-storage=1MB",

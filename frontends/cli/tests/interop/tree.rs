@@ -58,6 +58,11 @@ impl Tree {
     }
 
     /// This tree with no times of directories to compare.
+    pub(crate) fn without_root(mut self) -> Self {
+        self.0.remove(&PathBuf::new());
+        self
+    }
+
     pub(crate) fn without_directory_times(mut self) -> Self {
         for node in self.0.values_mut().filter(|node| node.metadata.is_dir()) {
             node.mtime = None;

@@ -85,8 +85,27 @@ pub(crate) fn many_layers_are_what_umoci_and_tar_give(exported: &Exported) {
     let differences = expected.differences(&Tree::read(&place.join("first")).without_directory_times());
     assert!(differences.is_empty(), "--to:\n{}", differences.join("\n"));
     assert_unpacks(place, "many:1", &Tree::read(&place.join("first")));
+    assert_files(place, "image:many:1");
     let options = run_longshore(place, &["unpack", "many:1"]);
     assert_eq!(options.split(':').count(), LAYERS + 2);
+}
+
+/// The files of an image in a directory, and in an archive that GNU tar extracts, are those that were unpacked to `first`.
+fn assert_files(place: &Path, source: &str) {
+    let unpacked = || Tree::read(&place.join("first")).without_root();
+    run_longshore(place, &["export", source, "-o", "files", "-o", "type=tar,dest=files.tar", "--progress=quiet"]);
+    let differences = unpacked().differences(&Tree::read(&place.join("files")).without_root());
+    assert!(differences.is_empty(), "type=local:\n{}", differences.join("\n"));
+    fs::create_dir(place.join("extracted")).unwrap();
+    let options = ["--numeric-owner", "--same-owner", "--same-permissions", "--xattrs", "--xattrs-include=*"];
+    run(Command::new("tar")
+        .args(options)
+        .arg("-xf")
+        .arg(place.join("files.tar"))
+        .arg("-C")
+        .arg(place.join("extracted")));
+    let differences = unpacked().differences(&Tree::read(&place.join("extracted")).without_root());
+    assert!(differences.is_empty(), "type=tar:\n{}", differences.join("\n"));
 }
 
 /// The image below the layers, unpacked by umoci.

@@ -162,3 +162,20 @@ fn a_busy_registry_is_asked_again() {
     assert!(ran.stderr.contains("retrying in 1 s (attempt 2 of 6)"), "{}", ran.stderr);
     machine.ok(&["verify", &format!("docker://{}/a:1", registry.host())]);
 }
+
+/// What was published before a tag was refused is in the file for programs; it was said to people alone.
+#[test]
+fn the_metadata_file_says_what_was_published_before_a_failure() {
+    let (machine, registry) = (Machine::new(), Registry::start());
+    registry.fail(Rule::on("PUT", "/manifests/v1").status(403).times(100));
+    let push = format!("type=registry,name={}/a:v1", registry.host());
+    let arguments =
+        ["export", "rootfs:tree", "--metadata-file=meta.json", "-o", "files", "-o", "type=oci,dest=a.tar", "-o", &push];
+    machine.fails(&arguments, 4, &["cannot export to type=registry", "403"]);
+    let text = std::fs::read(machine.command(&[]).get_current_dir().unwrap().join("meta.json")).unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let outputs = metadata["longshore.outputs"].as_array().unwrap();
+    let kinds: Vec<_> = outputs.iter().map(|output| output["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["local", "oci"]);
+    assert_eq!(metadata["containerimage.digest"], outputs[1]["images"][0]["root"]["digest"]);
+}

@@ -1,0 +1,18 @@
+//! The files of an image, as exporters of files write them: the layers of each platform merged, and the platforms side
+//! by side or over each other.
+//!
+//! [`FilesOptions`] are the options that such exporters share; [`FilesOptions::entries`] visits what they write, in an
+//! order that depends on nothing but the files.
+
+mod attestations;
+mod chmod;
+mod directory;
+mod entries;
+mod merged;
+mod options;
+mod platforms;
+mod selection;
+
+pub use directory::{FilesDirectory, StagedFiles};
+pub use entries::FileEntries;
+pub use options::FilesOptions;
