@@ -1,4 +1,4 @@
-//! Archives whose every size is known before the first byte is written.
+//! Archives whose sizes are all known before the first byte is written.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
@@ -87,7 +87,7 @@ impl<'a> Bundle<'a> {
             }
             end = next;
         }
-        // Bytes that are not written read as zeros: padding, and the two blocks at the end.
+        // Unwritten bytes read as zeros: padding, and the two blocks at the end.
         file.set_len(end + END)?;
         blobs.sort_by_key(|(entry, ..)| std::cmp::Reverse(entry.size));
         let work = &work.child();
@@ -102,10 +102,10 @@ impl<'a> Bundle<'a> {
     }
 }
 
-/// Returns where the data of a member begins, and the next member, for a member whose header begins at `start`.
+/// Returns where the data of a member and the next member begin, for a member whose header begins at `start`.
 ///
 /// # Errors
-/// The archive would be larger than a file can be: sizes are those of descriptors, which may lie.
+/// The archive would exceed the maximum size of a file: sizes come from descriptors, which may be wrong.
 fn places(start: u64, header: u64, size: u64) -> Result<(u64, u64)> {
     let data = start.checked_add(header);
     let next = data.and_then(|data| data.checked_add(size.checked_next_multiple_of(BLOCK as u64)?));
@@ -119,13 +119,13 @@ fn places(start: u64, header: u64, size: u64) -> Result<(u64, u64)> {
 /// Bytes of the two blocks that end an archive.
 const END: u64 = 2 * BLOCK as u64;
 
-/// Bytes that are written in one call.
+/// Bytes written in one call.
 const BUFFER: usize = 256 << 10;
 
-/// Smaller blobs are not worth a second thread.
+/// Blobs smaller than this are not worth a second thread.
 const SMALL: u64 = 1 << 20;
 
-/// Lets `write` read a blob to its verified end.
+/// Lets `write` read a blob up to its verified end.
 fn copy(blob: &ImageBlob<'_>, work: &Work, write: impl FnOnce(&mut dyn Read) -> Result<()>) -> Result<()> {
     let descriptor = &blob.descriptor;
     let task = blob.task(&work.progress);
@@ -134,7 +134,7 @@ fn copy(blob: &ImageBlob<'_>, work: &Work, write: impl FnOnce(&mut dyn Read) -> 
     if descriptor.size < SMALL {
         write(&mut from)?;
     } else {
-        // Hashing takes longer than writing: together they take as long as hashing alone.
+        // Hashing takes longer than writing: in parallel they take as long as hashing alone.
         read_ahead(from, |mut from| write(&mut from))?;
     }
     task.into_iter().for_each(|task| task.done(""));
@@ -145,7 +145,7 @@ fn copy(blob: &ImageBlob<'_>, work: &Work, write: impl FnOnce(&mut dyn Read) -> 
 struct Copying<'a, R> {
     from: R,
     task: Option<&'a Task>,
-    /// Bytes that were not reported yet: a layer may be read in very small pieces.
+    /// Bytes not reported yet: a layer may be read in very small pieces.
     unsaid: u64,
     cancel: &'a Cancel,
 }
@@ -163,7 +163,7 @@ impl<R: Read> Read for Copying<'_, R> {
     }
 }
 
-/// A place in a file that grows by what is written.
+/// An offset in a file that advances with each write.
 struct Place<'a> {
     file: &'a File,
     at: u64,

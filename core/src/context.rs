@@ -148,7 +148,7 @@ impl ExportContext<'_> {
 /// The order in which outputs are published: outputs that can fail half-way first, outputs that others act on last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Turn {
-    /// Bytes written to a stream, which cannot be undone.
+    /// Bytes written to a stream, which cannot be taken back.
     Stream,
     /// Files and names on this machine.
     Local,

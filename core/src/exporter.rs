@@ -53,7 +53,7 @@ impl<T: ExporterType> Exporter for T {
     }
 }
 
-/// An exporter that a host has in a list of trait objects.
+/// An exporter in a list of trait objects.
 impl Exporter for Box<dyn Exporter> {
     fn info(&self) -> ExporterInfo {
         self.as_ref().info()

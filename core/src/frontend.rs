@@ -34,7 +34,7 @@ pub trait Frontend: Send + Sync {
     fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>>;
 }
 
-/// A frontend that a host has in a list of trait objects.
+/// A frontend in a list of trait objects.
 impl Frontend for Box<dyn Frontend> {
     fn schemes(&self) -> Vec<SchemeInfo> {
         self.as_ref().schemes()
@@ -156,7 +156,7 @@ impl<'a> FrontendContext<'a> {
         let inner = Self { depth: self.depth + 1, ..self.clone() };
         let instance = self.frontends.resolve(source)?;
         let images = instance.build(&inner);
-        // Of nested sources, the user knows the outermost one.
+        // Of nested sources, the user only knows the outermost.
         match self.depth {
             0 => images.attempt(|| format!("cannot open {}:{}", source.scheme, source.value.escape_debug())),
             _ => images,
@@ -239,7 +239,7 @@ impl FrontendRegistry {
     }
 }
 
-/// A source that was prefixed with a platform: whatever its frontend builds is for this platform alone.
+/// A source with a platform prefix: whatever its frontend builds is for this platform alone.
 struct ForPlatform {
     instance: Box<dyn FrontendInstance>,
     platform: Platform,

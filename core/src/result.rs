@@ -224,7 +224,7 @@ impl Artifact {
         if self.config.is_empty() { ImageConfig::with_defaults(&Platform::host()) } else { self.config.clone() }
     }
 
-    /// Returns how many of its layers are those of its base image, which keep their bytes.
+    /// Returns how many of its layers come from its base image, and keep their bytes.
     pub(crate) fn layers_of_base(&self) -> usize {
         let base = self.base.as_ref().and_then(|base| base.diff_ids().ok()).unwrap_or_default();
         let same = |(layer, diff_id): &(&Arc<Layer>, &Digest)| layer.diff_id() == Some(diff_id);

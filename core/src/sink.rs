@@ -137,7 +137,7 @@ fn fill_file<'a>(destination: PathBuf, fill: impl FnOnce(&File) -> Result<()>) -
     Ok(Filled(State::Written { file, destination, parents }))
 }
 
-/// Returns the target of a path, which need not exist yet. Loops were detected before.
+/// Returns the target of a path, which need not exist yet. Loops were ruled out before.
 pub(crate) fn follow(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     while let Ok(target) = path.read_link() {

@@ -6,7 +6,7 @@ use std::thread;
 
 use longshore_oci::Result;
 
-/// Bytes per block that is handed over, and how many blocks may be queued.
+/// Bytes per block, and how many blocks may be queued.
 const BLOCK: usize = 512 << 10;
 const WAITING: usize = 4;
 
@@ -39,7 +39,7 @@ fn fill(mut input: impl Read, blocks: &SyncSender<io::Result<Vec<u8>>>, empty: &
             Ok(_) if ended => return,
             Ok(_) => {}
             Err(error) => {
-                // A dropped receiver needs no result.
+                // If the receiver was dropped, no result is needed.
                 let _ = blocks.send(Err(error));
                 return;
             }
@@ -49,7 +49,7 @@ fn fill(mut input: impl Read, blocks: &SyncSender<io::Result<Vec<u8>>>, empty: &
 
 struct Ahead {
     filled: Receiver<io::Result<Vec<u8>>>,
-    /// Blocks that can be filled again.
+    /// Blocks that can be refilled.
     used: Sender<Vec<u8>>,
     block: Vec<u8>,
     at: usize,
@@ -58,7 +58,7 @@ struct Ahead {
 impl Read for Ahead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at == self.block.len() {
-            // The thread ends after the last block, and then there is nothing to receive.
+            // The thread ends after the last block; then there is nothing to receive.
             let Ok(block) = self.filled.recv() else { return Ok(0) };
             let used = std::mem::replace(&mut self.block, block?);
             self.at = 0;

@@ -79,7 +79,7 @@ impl Budget {
         cancel: &Cancel,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> mpsc::Receiver<Result<T>> {
-        // The first of the two results counts; the channel has room for only one.
+        // Only the first of the two results counts: the channel has room for one.
         let (sender, receiver) = mpsc::sync_channel(1);
         let early = sender.clone();
         let guard = cancel.on_cancel(move || {
@@ -119,10 +119,10 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.queue.state.lock().closed = true;
         self.queue.ready.notify_all();
-        // The last one to hold the budget may be leaf work of a run that failed: a block that is dropped.
+        // The last holder of the budget may be leaf work itself: a dropped block of a failed run.
         let own = std::thread::current().id();
         for thread in self.threads.take().unwrap_or_default().into_iter().filter(|thread| thread.thread().id() != own) {
-            // A panic of leaf work was reported to the receiver of its result.
+            // A panic in leaf work was reported to the receiver of its result.
             let _ = thread.join();
         }
     }

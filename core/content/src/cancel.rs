@@ -30,7 +30,7 @@ pub struct Cancel(Arc<State>);
 struct State {
     cancelled: AtomicBool,
     waiting: Mutex<Waiting>,
-    /// The parent that a child also obeys, and the guard that keeps it registered.
+    /// The parent whose cancellation also applies, and the guard that keeps this child registered with it.
     parent: Option<(Cancel, Guard)>,
 }
 

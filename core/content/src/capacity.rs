@@ -42,7 +42,7 @@ impl Capacity {
         let amount = amount.min(*limit);
         let waiting = self.0.clone();
         let _wake = cancel.on_cancel(move || {
-            // A thread that has checked `cancel` and does not wait yet holds the lock, so it is not missed.
+            // A thread between its check of `cancel` and its wait holds the lock, so it cannot miss this.
             let _used = waiting.used.lock();
             waiting.freed.notify_all();
         });
@@ -62,7 +62,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let Shared { used, freed, .. } = &*self.capacity.0;
         *used.lock() -= self.amount;
-        // All: a thread that wants more, or whose run is cancelled meanwhile, would not pass it on.
+        // Wake all: a thread that needs more, or was just cancelled, would not pass the wakeup on.
         freed.notify_all();
     }
 }

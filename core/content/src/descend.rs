@@ -11,10 +11,10 @@ use rustix::io::Errno;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Something below a directory.
+/// An entry below a directory.
 #[derive(Debug, Clone, Copy)]
 struct Below<'a> {
-    /// The directory that it is in.
+    /// The directory that contains it.
     directory: BorrowedFd<'a>,
     /// Its name there.
     name: &'a CStr,
@@ -39,7 +39,7 @@ pub fn size_below(root: &Path) -> io::Result<u64> {
     Ok(size)
 }
 
-/// Calls `visit` with everything below `root`, and with what is in a directory before the directory itself.
+/// Calls `visit` with everything below `root`, the contents of a directory before the directory itself.
 /// Symbolic links are not followed.
 fn descend(root: &Path, visit: &mut dyn FnMut(Below<'_>) -> io::Result<()>) -> io::Result<()> {
     let open = |directory: BorrowedFd<'_>, name: &CStr| openat(directory, name, DIRECTORY, Mode::empty());
@@ -66,7 +66,7 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
     gone(unlinkat(CWD, path, AtFlags::REMOVEDIR))
 }
 
-/// Opens a directory, whose owner may then remove what is in it.
+/// Opens a directory, making sure that its owner may remove its contents.
 fn open_to_remove(directory: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<OwnedFd> {
     let opened = match openat(directory, name, DIRECTORY, Mode::empty()) {
         Err(Errno::ACCESS) => {
@@ -77,7 +77,7 @@ fn open_to_remove(directory: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<
     };
     let mode = fstat(&opened)?.st_mode & 0o7777;
     if mode & 0o700 != 0o700 {
-        // What cannot be changed fails when something is removed.
+        // If this fails, removing the contents fails too.
         let _ = fchmod(&opened, Mode::from_raw_mode(mode | 0o700));
     }
     Ok(opened)
@@ -96,13 +96,13 @@ struct Descent<'a> {
     visit: &'a mut dyn FnMut(Below<'_>) -> io::Result<()>,
 }
 
-/// A directory on the way down.
+/// A directory on the current path.
 struct Level {
-    /// Its file system and number, by which it is known again.
+    /// Its device and inode numbers, which identify it.
     identity: (u64, u64),
-    /// Directories in it that are still to come.
+    /// Subdirectories still to visit.
     left: Vec<CString>,
-    /// The one that the descent went into.
+    /// The subdirectory being visited.
     entered: CString,
 }
 
@@ -133,7 +133,7 @@ impl Descent<'_> {
         }
     }
 
-    /// Visits what is no directory in `directory`; returns the directories.
+    /// Visits everything in `directory` except subdirectories; returns those.
     fn read(&mut self, directory: &OwnedFd) -> io::Result<Vec<CString>> {
         let entries = Dir::read_from(directory)?.collect::<Result<Vec<_>, _>>()?;
         let mut directories = Vec::new();

@@ -40,7 +40,7 @@ impl DirectoryStore {
 
     fn commit(&self, file: IngestFile, meta: BlobMeta) -> Result<BlobInfo> {
         let (digest, size) = file.check()?;
-        // A blob of another size is what a crash left of it: replace it.
+        // A blob of another size is left over from a crash: replace it.
         if self.0.files.size(&digest)? != Some(size) {
             self.0.files.finish(&file)?;
             self.0.files.place(file, &digest)?;

@@ -1,6 +1,6 @@
 //! Blobs as files: `blobs/<algorithm>/<hex>`, and `ingest` for incomplete ones.
 //!
-//! Shared by all stores on disk. Each store decides itself which blobs are visible, and keeps their metadata.
+//! Shared by all stores on disk. Each store decides which blobs are visible, and keeps their metadata itself.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -124,7 +124,7 @@ impl BlobFiles {
                 let entry = entry?;
                 let name = entry.file_name();
                 let digest = name.to_str().and_then(|hex| format!("{algorithm}:{hex}").parse().ok());
-                // What went in the meantime is missing.
+                // A blob removed in the meantime is skipped.
                 if let (Some(digest), Ok(metadata)) = (digest, entry.metadata()) {
                     found.push((digest, metadata.len()));
                 }
@@ -205,10 +205,10 @@ impl BlobFiles {
         let to = self.path(digest);
         let IngestFile { file, .. } = ingest;
         fs::rename(file.path(), &to).attempt(|| format!("cannot store {}", to.display()))?;
-        // Its old name may be another writer's from now on.
+        // From now on another writer may use its old name.
         let file = file.keep();
         let place = || -> Result<()> {
-            // Not before: a file that may be continued must be writable.
+            // Only now: a file that may be continued must be writable.
             file.set_permissions(PermissionsExt::from_mode(0o444))?;
             if self.durability == Durability::Durable {
                 sync_directory(to.parent().unwrap_or(&self.root))?;
@@ -219,7 +219,7 @@ impl BlobFiles {
     }
 }
 
-/// Reads a file, whose path errors name.
+/// Reads a file, and names its path in errors.
 struct NamedReader {
     file: File,
     path: PathBuf,

@@ -15,7 +15,7 @@ use crate::entry::is_still;
 /// A file that is locked as long as this value lives, and removed on drop.
 #[derive(Debug)]
 pub struct LiveFile {
-    /// Empty once it is kept.
+    /// Empty once the file is kept.
     path: PathBuf,
     file: Arc<File>,
 }
@@ -46,7 +46,7 @@ impl LiveFile {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
         let file = match options.open(&path) {
-            // Another user's, which cannot be continued.
+            // The file of another user cannot be continued.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && path.exists() => return Ok(None),
             file => file.attempt(|| format!("cannot open {}", path.display()))?,
         };
@@ -95,7 +95,7 @@ impl LiveFile {
 impl Drop for LiveFile {
     fn drop(&mut self) {
         if !self.path.as_os_str().is_empty() {
-            // A file that cannot be removed now is found abandoned later.
+            // A file that cannot be removed now is found as a leftover later.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -1,4 +1,4 @@
-//! Paths that were probably mistyped: what would be made for them surprises more than an error.
+//! Probably mistyped paths: creating something at one would be more of a surprise than an error.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -8,7 +8,7 @@ use longshore_oci::{Error, Result};
 use crate::entry::{directory_of, existing_ancestor};
 use crate::nearest::nearest;
 
-/// Names of directories that are looked at for what was meant.
+/// How many directory entries are examined for a suggestion.
 const CANDIDATES: usize = 10_000;
 
 /// Fails, with the reason alone, if a new file or directory at `path` would need a new directory around it, or if the
@@ -27,7 +27,7 @@ pub fn check_parent(path: &Path) -> Result<()> {
             };
             Err(Error::option(format!("directory {} does not exist", directory.display())).with_hint(hint))
         }
-        // What else is wrong with it, its own checks say.
+        // Other problems are reported by later checks.
         _ => Ok(()),
     }
 }
@@ -45,7 +45,7 @@ pub fn check_expanded(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns the path in a directory that exists and is called nearly as the missing one.
+/// Returns the path in an existing directory with a name similar to the missing one.
 fn meant(path: &Path, directory: &Path) -> Option<PathBuf> {
     let found = existing_ancestor(directory);
     let above = if directory.starts_with(&found) { found.as_path() } else { Path::new("") };

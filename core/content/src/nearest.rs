@@ -9,7 +9,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     (edits <= word.len().max(candidate.len()).div_ceil(3)).then_some(candidate)
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours between `a` and `b`.
+/// Counts the insertions, deletions, replacements and swaps of neighbours between `a` and `b`.
 fn edits(a: &[u8], b: &[u8]) -> usize {
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
     for (i, row) in rows.iter_mut().enumerate() {

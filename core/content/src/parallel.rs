@@ -1,4 +1,4 @@
-//! The same work on many items, several at a time.
+//! Runs the same work on many items, several at a time.
 
 use std::thread;
 
@@ -39,7 +39,7 @@ pub fn for_each<T: Send>(
             threads.into_iter().map(|t| join(t).unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
         }),
     };
-    // An item cancelled because of another error adds nothing.
+    // Cancellations caused by another error come last, so that the error itself is returned.
     results.sort_by_key(|result| result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Cancelled));
     results.into_iter().collect()
 }

@@ -66,7 +66,7 @@ pub trait ProgressSink: Send + Sync {
 pub struct Progress {
     sink: Arc<dyn ProgressSink>,
     next: Arc<AtomicU64>,
-    /// The kinds of warnings that were given.
+    /// The kinds of warnings already given.
     warned: Arc<Mutex<HashSet<String>>>,
 }
 

@@ -147,7 +147,7 @@ impl ScratchFile {
 /// A temporary directory, removed with its contents on drop, or after its process dies.
 #[derive(Debug)]
 pub struct ScratchDirectory {
-    /// Empty once it has another name.
+    /// Empty once the directory has been renamed.
     path: PathBuf,
     #[expect(dead_code, reason = "held for what their drops do")]
     held: (File, Listed),
@@ -156,7 +156,7 @@ pub struct ScratchDirectory {
 impl Drop for ScratchDirectory {
     fn drop(&mut self) {
         if !self.path.as_os_str().is_empty() {
-            // What cannot be removed is left to the next run beside the same destination.
+            // Leftovers are removed by the next run beside the same destination.
             let _ = remove_tree(&self.path);
         }
     }
@@ -228,8 +228,8 @@ impl ScratchDirectory {
     }
 }
 
-/// Locks what was just made. `AlreadyExists`, which means "choose another name", if a collector took
-/// it for left over before it was locked.
+/// Locks what was just created. Returns `AlreadyExists`, meaning "choose another name", if a collector
+/// mistook it for a leftover before it was locked.
 fn lock(file: File, path: &Path) -> io::Result<File> {
     lock_file(&file)?;
     if is_still(&file, path) { Ok(file) } else { Err(io::ErrorKind::AlreadyExists.into()) }

@@ -36,7 +36,7 @@ pub trait StoreKind: Send + Sync {
     fn open_existing(&self, value: &OsStr) -> Result<Option<Arc<dyn ImageStore>>>;
 }
 
-/// A kind of store that a host has in a list of trait objects.
+/// A kind of store in a list of trait objects.
 impl StoreKind for Box<dyn StoreKind> {
     fn info(&self) -> StoreInfo {
         self.as_ref().info()

@@ -16,7 +16,7 @@ use crate::store::BlobWriter;
 pub struct Verified<'a, R> {
     inner: R,
     descriptor: &'a Descriptor,
-    /// Taken when the blob has been checked.
+    /// `None` once the blob has been checked.
     hasher: Option<Hasher>,
     read: u64,
 }
@@ -105,7 +105,7 @@ pub fn copy_to_writer(
 ) -> Result<()> {
     let from = to.offset();
     task.inspect(|task| task.advance(from));
-    // One byte more than there should be is enough to see that there are too many.
+    // One byte too many is enough to detect an oversized blob.
     let left = (descriptor.size - from.min(descriptor.size)).saturating_add(1);
     copy_from(provider.open(&descriptor.digest, from)?.take(left), descriptor, to, cancel, task)
 }

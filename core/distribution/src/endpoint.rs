@@ -1,4 +1,4 @@
-//! One address of a registry: its scheme, its connections, and how it lets us in.
+//! One address of a registry: its scheme, its connections, and its authorization.
 
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -18,13 +18,13 @@ use crate::http::{
     warnings,
 };
 
-/// How long TLS may take where plain HTTP will do as well: a server without TLS may wait for more.
+/// How long to wait for TLS if plain HTTP is allowed: a server without TLS may never respond.
 const PROBE: Duration = Duration::from_secs(5);
-/// As much of a refusal is read to keep the connection.
+/// How much of a refusal is read to keep the connection.
 const REFUSAL: u64 = 16 << 10;
-/// Warnings of one registry that are shown.
+/// How many warnings of one registry are shown.
 const WARNINGS: usize = 20;
-/// Redirects of one request.
+/// How many redirects one request follows.
 const REDIRECTS: usize = 8;
 
 /// One address of a registry.
@@ -33,26 +33,26 @@ pub(crate) struct Endpoint {
     hosts: Arc<Hosts>,
     auth: AuthSession,
     policy: RetryPolicy,
-    /// Where its API begins, with the scheme that was found or told; plain while that is not known.
+    /// Where its API begins, with the scheme that was detected or given; plain HTTP until it is known.
     base: Mutex<Base>,
-    /// One place: its holder finds the scheme out.
+    /// Capacity for one: its holder detects the scheme.
     probing: Capacity,
-    /// Its own connections, where its settings are not those of the host.
+    /// Its own connections, if its settings differ from those of the host.
     own: Option<Arc<Transport>>,
     headers: Vec<(String, String)>,
     is_insecure: bool,
     /// Whether it may lead to internal addresses.
     leads_inside: bool,
-    /// What it wanted its users to know.
+    /// Warnings it has sent to users.
     warnings: Mutex<HashSet<String>>,
-    /// Certificate authorities of its own settings.
+    /// Certificate authorities from its own settings.
     roots: Arc<[Certificate<'static>]>,
 }
 
 #[derive(Debug, Clone)]
 enum Base {
     Known(Url),
-    /// TLS if it answers, plain HTTP if not.
+    /// TLS if the server speaks it, otherwise plain HTTP.
     Unknown(String),
 }
 
@@ -66,12 +66,12 @@ pub(crate) struct Call<'a> {
     pub(crate) method: Method,
     pub(crate) target: Target<'a>,
     pub(crate) headers: Vec<(&'static str, String)>,
-    /// What it does, for the token.
+    /// The permissions it needs from the token.
     pub(crate) scopes: &'a [Scope],
     pub(crate) payload: Payload<'a>,
-    /// How long it may take; no credentials are fetched for it: for what is only a courtesy.
+    /// A time limit, for best-effort requests: no credentials are fetched for them.
     pub(crate) patience: Option<Duration>,
-    /// Bytes of an upload that it closes.
+    /// Bytes of the upload that it closes.
     pub(crate) closes: u64,
 }
 
@@ -79,12 +79,12 @@ pub(crate) struct Call<'a> {
 pub(crate) enum Target<'a> {
     /// Below the start of the API.
     Path(&'a str),
-    /// Where the registry said; without credentials where that is another host.
+    /// Where the registry pointed; without credentials if that is another host.
     Url(&'a Url),
 }
 
 impl Endpoint {
-    /// Returns the address of a registry itself.
+    /// Returns the registry's own address.
     pub(crate) fn new(
         hosts: &Arc<Hosts>,
         registry: &str,
@@ -112,7 +112,7 @@ impl Endpoint {
         }
     }
 
-    /// Creates a mirror of `registry`. It has the credentials that are filed under its own name.
+    /// Creates a mirror of `registry`, with the credentials stored under the mirror's own name.
     pub(crate) fn mirror(
         hosts: &Arc<Hosts>,
         registry: &str,
@@ -121,7 +121,7 @@ impl Endpoint {
         leads_inside: bool,
     ) -> Result<Self> {
         let is_own = mirror.is_server && mirror.base.authority == api_host(registry);
-        // The credentials of a registry are not for the hosts that serve its content.
+        // Hosts that mirror a registry do not get its credentials.
         let filed = if is_own { registry } else { &mirror.base.authority };
         let transport = |tls| Ok::<_, Error>(Arc::new(Transport::new(tls, &mirror.base, None, hosts.timeouts())?));
         Ok(Self {
@@ -143,16 +143,16 @@ impl Endpoint {
         self.policy
     }
 
-    /// Returns the measure of one transfer.
+    /// Returns the speed limits of one transfer.
     pub(crate) fn pace(&self) -> Pace {
         Pace::new(self.hosts.timeouts())
     }
 
-    /// Sends a request, convinces the registry that we may, and returns whatever it says. It is not tried
-    /// again when it fails.
+    /// Sends a request with authorization, and returns the response whatever its status. A failed request is not
+    /// retried.
     ///
-    /// A body that can be read only once is not sent again after a 401: then the answer is that, and the next
-    /// call has what was asked for.
+    /// A body that can be read only once is not sent again after a 401: then the 401 is returned, and the next
+    /// call has the requested authorization.
     pub(crate) fn call(&self, call: Call<'_>, work: &Work) -> Result<Response, Failure> {
         let base = self.base(&work.cancel)?;
         let url = match call.target {
@@ -196,21 +196,21 @@ impl Endpoint {
                 Some(scopes) if !is_once => named = scopes,
                 _ => return Ok(response),
             }
-            // Read to its end, so that the connection can be used again.
+            // Read to the end, so that the connection can be reused.
             let _ = io::copy(&mut response.into_reader().take(REFUSAL), &mut io::sink());
             is_first = false;
         }
     }
 
-    /// Sends a request as [`call`](Self::call) does, and follows redirects. Credentials stay where they belong. A POST
-    /// is sent again, without a body, where its redirect keeps the method (307 and 308).
+    /// Sends a request as [`call`](Self::call) does, and follows redirects. Credentials are not sent to other hosts. A
+    /// POST is sent again, without a body, if its redirect keeps the method (307 and 308).
     pub(crate) fn follow(&self, call: Call<'_>, work: &Work) -> Result<Response, Failure> {
         let (method, headers, scopes) = (call.method.clone(), call.headers.clone(), call.scopes);
         let response = self.call(call, work)?;
         self.chase(response, &method, &headers, scopes, work)
     }
 
-    /// Follows the redirects that a response begins.
+    /// Follows the redirects that start with a response.
     pub(crate) fn chase(
         &self,
         mut response: Response,
@@ -235,7 +235,7 @@ impl Endpoint {
         Err(Error::new(ErrorKind::Unavailable, message).into())
     }
 
-    /// Shows what the registry wants its users to know, each text once (distribution-spec 1.1, "Warnings").
+    /// Shows each warning of the registry once (distribution-spec 1.1, "Warnings").
     fn show_warnings(&self, response: &Response, work: &Work) {
         for text in warnings(&response.headers("warning")) {
             let mut shown = self.warnings.lock();
@@ -257,7 +257,7 @@ impl Endpoint {
         self.own.clone().map_or_else(|| self.hosts.transport(base, self.is_insecure, None), Ok)
     }
 
-    /// Returns this registry as the one that leads to other hosts.
+    /// Returns this registry as the source of redirects to other hosts.
     fn lead(&self, base: &Url) -> Result<Lead> {
         let zone = if self.leads_inside { None } else { Some(self.own_transport(base)?.zone()) };
         Ok(Lead { registry: base.authority.clone(), zone, roots: self.roots.clone() })
@@ -283,8 +283,8 @@ impl Endpoint {
         self.base.lock().clone()
     }
 
-    /// Finds out whether there is TLS. A host elsewhere is asked for TLS first; on this machine nobody listens
-    /// in, and most have none.
+    /// Detects TLS. It is tried first on remote hosts, and last on this machine, where nobody can eavesdrop and
+    /// most servers have none.
     fn probe(&self, authority: &str, cancel: &Cancel) -> Result<Url, Failure> {
         let secure = Url::new(true, authority, "/v2");
         let plain = Url { is_secure: false, ..secure.clone() };
@@ -312,12 +312,12 @@ impl Endpoint {
             {
                 match self.probe_plain(&plain, cancel) {
                     Ok(true) => Ok(plain),
-                    // Neither way: what speaks TLS says more about itself.
+                    // Neither works: the TLS failure says more.
                     Ok(false) => Err(refused),
                     Err(failure) => Err(if refused.reason == Reason::NotTls { failure } else { refused }),
                 }
             }
-            // It has TLS, and is not who it says: then plain HTTP is no way out.
+            // TLS with the wrong identity must not fall back to plain HTTP.
             Err(failure) => Err(failure),
         }
     }
@@ -331,14 +331,14 @@ impl Endpoint {
         ask(secure, &Arc::new(Transport::new(tls, secure, None, timeouts)?), cancel).map(drop)
     }
 
-    /// Returns whether plain HTTP is what is spoken: a server with TLS calls it a bad request.
+    /// Returns whether the server speaks plain HTTP: a TLS server responds with 400 (Bad Request).
     fn probe_plain(&self, plain: &Url, cancel: &Cancel) -> Result<bool, Failure> {
         let transport = self.hosts.transport(plain, self.is_insecure, None)?;
         Ok(ask(plain, &transport, cancel)? != 400)
     }
 }
 
-/// Asks for the start of the API (distribution-spec 1.1, "Determining Support"). Returns the status.
+/// Requests the root of the API (distribution-spec 1.1, "Determining Support"). Returns the status.
 fn ask(base: &Url, transport: &Arc<Transport>, cancel: &Cancel) -> Result<u16, Failure> {
     let url = Url { path: "/v2/".to_owned(), ..base.clone() };
     let (method, headers, payload) = (Method::GET, Vec::new(), Payload::None);

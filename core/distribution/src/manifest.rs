@@ -1,22 +1,22 @@
-//! Manifests as registries hand them out and take them.
+//! Manifests as registries serve and accept them.
 
 use longshore_oci::{Descriptor, Digest, Error, ErrorKind, Hasher, MANIFEST_LIMIT, MediaType, Result};
 use serde::Deserialize;
 
 use crate::http::{Failure, Response, bounded};
 
-/// What is asked for: everything that can be read, so that the registry converts nothing.
+/// Accepts everything that can be read, so that the registry converts nothing.
 pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, \
      application/vnd.docker.distribution.manifest.v2+json";
 
-/// Returns the digest that a registry says something has, if it is one that can be checked.
+/// Returns the digest that a registry states, if its algorithm is supported.
 pub(crate) fn said_digest(response: &Response) -> Option<Digest> {
     response.header("docker-content-digest")?.trim().parse().ok()
 }
 
-/// Fails where a registry says another digest than ours.
+/// Fails if a registry states another digest than ours.
 pub(crate) fn check_said(response: &Response, digest: &Digest) -> Result<()> {
     match said_digest(response) {
         Some(said) if said != *digest && said.algorithm() == digest.algorithm() => {
@@ -30,8 +30,8 @@ pub(crate) fn check_said(response: &Response, digest: &Digest) -> Result<()> {
 /// Reads at most `limit` bytes of a document.
 ///
 /// # Errors
-/// Fails if the document is compressed for the transfer, which was not asked for: `Accept-Encoding` is `identity`. A
-/// registry that only says so, and sends the document as it is, does no harm.
+/// Fails if the document is compressed for the transfer, which was not requested: `Accept-Encoding` is `identity`. A
+/// registry that only claims to compress, and sends the document as is, does no harm.
 pub(crate) fn bytes(response: Response, limit: u64) -> Result<Vec<u8>, Failure> {
     let encoding = response.header("content-encoding").unwrap_or_default().trim().to_ascii_lowercase();
     let url = response.url.clone();
@@ -47,7 +47,7 @@ pub(crate) fn bytes(response: Response, limit: u64) -> Result<Vec<u8>, Failure> 
     Err(error.with_hint(hint).into())
 }
 
-/// Reads a manifest or an index from an answer, and checks its digest and its media type.
+/// Reads a manifest or an index from a response, and checks its digest and media type.
 pub(crate) fn read(response: Response, expected: Option<&Digest>) -> Result<(Descriptor, Vec<u8>), Failure> {
     let url = response.url.clone();
     let said = said_digest(&response);
@@ -58,7 +58,7 @@ pub(crate) fn read(response: Response, expected: Option<&Digest>) -> Result<(Des
     Ok((Descriptor::new(media_type, digest, bytes.len() as u64), bytes))
 }
 
-/// Reads a document from an answer, of any type, and checks its digest.
+/// Reads a document of any type from a response, and checks its digest.
 pub(crate) fn checked(response: Response, expected: Option<&Digest>) -> Result<(Digest, Vec<u8>), Failure> {
     let url = response.url.clone();
     let bytes = bytes(response, MANIFEST_LIMIT + 1)?;
@@ -85,7 +85,7 @@ struct Shape {
     config: Option<serde::de::IgnoredAny>,
 }
 
-/// Returns the type of a document: what the registry and the document say, which must be the same.
+/// Returns the type stated by both the registry and the document, which must be the same.
 fn media_type(content_type: &str, bytes: &[u8]) -> Result<MediaType> {
     let shape: Shape =
         serde_json::from_slice(bytes).map_err(|error| Error::input("not a manifest").with_source(error))?;
@@ -93,7 +93,7 @@ fn media_type(content_type: &str, bytes: &[u8]) -> Result<MediaType> {
         let media_type = MediaType::from(name.to_owned());
         (media_type.is_manifest() || media_type.is_index()).then_some(media_type)
     };
-    // Caches and file servers know nothing of our types.
+    // Caches and file servers do not know our types.
     let is_general = matches!(content_type, "" | "application/json" | "application/octet-stream" | "text/plain");
     let unsupported = |name: &str| {
         let error = Error::new(ErrorKind::Unsupported, format!("manifests of type `{}`", bounded(name)));

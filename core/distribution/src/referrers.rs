@@ -1,4 +1,4 @@
-//! Lists of what refers to a manifest, which come in pages (distribution-spec 1.1, "Listing Referrers").
+//! Lists of referrers, which come in pages (distribution-spec 1.1, "Listing Referrers").
 
 use longshore_oci::{Descriptor, Digest, Error, Index, MANIFEST_LIMIT, MediaType, Result, parse_index};
 
@@ -8,14 +8,14 @@ use crate::http::{Failure, Response, Url, next};
 const PAGES: usize = 1000;
 const REFERRERS: usize = 10_000;
 
-/// Returns the tag that lists what refers to a manifest where the registry keeps no such lists (distribution-spec 1.1,
-/// "Referrers Tag Schema").
+/// Returns the tag that lists the referrers of a manifest in a registry without the referrers API (distribution-spec
+/// 1.1, "Referrers Tag Schema").
 pub(crate) fn fallback_tag(subject: &Digest) -> String {
-    // The algorithm takes at most 32 characters of the 128 that a tag may have, the hash 64.
+    // The tag may have 128 characters: at most 32 for the algorithm, and 64 for the hash.
     format!("{:.32}-{:.64}", subject.algorithm().to_string(), subject.hex())
 }
 
-/// Returns whether a response is a list, and not that of a registry without lists.
+/// Returns whether a response is a list of referrers: registries without the API may also respond.
 pub(crate) fn is_list(response: &Response) -> bool {
     response.status() == 200 && response.header("content-type").is_some_and(|media_type| media_type.contains("json"))
 }

@@ -11,7 +11,7 @@ use crate::endpoint::Endpoint;
 use crate::hosts::Hosts;
 use crate::http::{RetryPolicy, Timeouts};
 
-/// The registries that were opened, with the settings of this machine. Clones share connections and tokens.
+/// The open registries, with the settings of this machine. Clones share connections and tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct Registries(Arc<Shared>);
 
@@ -28,19 +28,19 @@ struct Shared {
 pub(crate) struct Registry {
     /// The registry's own address, which receives pushes.
     pub(crate) endpoint: Arc<Endpoint>,
-    /// Addresses that are asked for content, in order; the registry's own is the last.
+    /// Addresses to ask for content, in order; the registry's own is the last.
     pub(crate) sources: Vec<PullSource>,
 }
 
-/// An address that is asked for content.
+/// An address to ask for content.
 #[derive(Debug, Clone)]
 pub(crate) struct PullSource {
     pub(crate) endpoint: Arc<Endpoint>,
     /// Whether it may resolve tags.
     pub(crate) resolves: bool,
-    /// Whether it serves the content of several registries, and is told which one is meant.
+    /// Whether it serves several registries, and must be told which one is meant.
     pub(crate) is_mirror: bool,
-    /// Whether it failed to respond, and is not asked any more.
+    /// Whether it failed to respond, and is no longer asked.
     pub(crate) is_dead: Arc<AtomicBool>,
 }
 
@@ -52,15 +52,15 @@ impl PullSource {
 }
 
 impl Registry {
-    /// Returns a registry without mirrors, which is asked at its own address alone.
+    /// Returns a registry without mirrors, with only its own address.
     pub(crate) fn without_mirrors(endpoint: Arc<Endpoint>) -> Self {
         Self { endpoint: endpoint.clone(), sources: vec![PullSource::own(endpoint)] }
     }
 }
 
 impl Registries {
-    /// Creates an empty list, for the settings of this machine and user. Settings are read when they are first needed.
-    /// With `internal_addresses`, each registry may lead to internal addresses.
+    /// Creates an empty list, with the settings of this machine and user, which are read when first needed. With
+    /// `internal_addresses`, each registry may lead to internal addresses.
     pub(crate) fn from_environment(timeouts: Timeouts, retry: RetryPolicy, internal_addresses: bool) -> Self {
         let hosts = Arc::new(Hosts::from_environment(timeouts));
         Self(Arc::new(Shared { hosts, retry, internal_addresses, opened: Mutex::default() }))

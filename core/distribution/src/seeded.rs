@@ -1,4 +1,4 @@
-//! Texts that are random and the same each time, for tests of parsers.
+//! Random but reproducible texts, for tests of parsers.
 
 /// A generator (xorshift).
 pub(crate) struct Random(u64);
@@ -34,7 +34,7 @@ impl Random {
         self.pick(&["", "", " ", "\t", "  "])
     }
 
-    /// Returns a text in which a few characters are missing, twice there, or others.
+    /// Returns the text with a few characters dropped, doubled or replaced.
     pub(crate) fn broken(&mut self, text: &str) -> String {
         let mut characters: Vec<char> = text.chars().collect();
         for _ in 0..=self.below(4) {

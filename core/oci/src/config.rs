@@ -26,7 +26,7 @@ pub struct ImageConfig {
     text: Option<Arc<[u8]>>,
 }
 
-/// Where programs are on any system but Windows.
+/// The default `PATH` on every system but Windows.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// One step in the history of an image.
@@ -263,7 +263,7 @@ impl RunConfig {
     }
 }
 
-/// Returns whether two texts differ in nothing but spaces, escapes and the order of keys.
+/// Returns whether two texts differ only in white space, escapes and the order of keys.
 fn says_the_same(one: &RawValue, other: &RawValue) -> bool {
     let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).ok();
     one.get() == other.get() || value(one).is_some_and(|one| value(other) == Some(one))

@@ -118,8 +118,8 @@ impl<'de> serde::Deserialize<'de> for Digest {
 #[derive(Clone)]
 pub struct Hasher(State);
 
-/// SHA-256 is `ring`'s: every byte passes it, and without SHA instructions it is almost twice as fast
-/// as the portable code of `sha2`, which is enough for the rare SHA-512.
+/// SHA-256 is `ring`'s: it hashes every byte, and without SHA instructions is almost twice as fast as the
+/// portable code of `sha2`, which suffices for the rare SHA-512.
 #[derive(Clone)]
 enum State {
     Sha256(Context),
@@ -157,7 +157,7 @@ impl Hasher {
     }
 }
 
-/// Takes in what is written.
+/// Hashes what is written.
 impl io::Write for Hasher {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.update(bytes);

@@ -111,7 +111,7 @@ impl Error {
     /// Wraps the error in a message on what was attempted: kind and hint stay, this error becomes the cause.
     #[must_use]
     pub fn context(self, attempted: impl Into<String>) -> Self {
-        // A cancelled run says so once, not once a layer of the call stack.
+        // A cancelled run says so once, not once per layer of the call stack.
         if self.kind() == ErrorKind::Cancelled {
             return self;
         }
@@ -165,7 +165,7 @@ impl StdError for Error {
     }
 }
 
-/// An error that travelled through a `Read` or `Write` comes out as it went in.
+/// Unwraps an error of ours that travelled through a `Read` or `Write`.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         match error.downcast::<Self>() {
@@ -183,7 +183,7 @@ impl From<io::Error> for Error {
     }
 }
 
-/// Returns the words of the system in the style of ours: lower case, without the number.
+/// Returns a system message in our style: lower case, without the error number.
 fn plain_words(text: &str) -> String {
     let text = text.find(" (os error").map_or(text, |at| &text[..at]);
     let mut characters = text.chars();
@@ -196,7 +196,7 @@ impl From<rustix::io::Errno> for Error {
     }
 }
 
-/// Lets an error pass through `Read` and `Write`; [`Error::from`] takes it out again.
+/// Wraps an error to pass it through `Read` and `Write`; [`Error::from`] unwraps it.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::other(error)

@@ -1,4 +1,4 @@
-//! The one JSON writer for documents that are hashed, and what their readers share.
+//! The one JSON writer for documents that are hashed, and code shared by their readers.
 //!
 //! Writes what Go's `encoding/json` writes, because that is what every peer hashes: `<`, `>`, `&`,
 //! U+2028 and U+2029 escaped, maps sorted by key (by the types that use [`BTreeMap`]), no newline at

@@ -1,4 +1,4 @@
-//! Media types, and the formats that they describe.
+//! Media types, and the formats they describe.
 
 use std::borrow::Cow;
 use std::fmt;

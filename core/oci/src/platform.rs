@@ -21,7 +21,7 @@ pub struct Platform {
     /// The version of the operating system, for Windows.
     #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
-    /// Features that the operating system must have, for Windows.
+    /// Features required of the operating system, for Windows.
     #[serde(
         rename = "os.features",
         default,
@@ -95,7 +95,7 @@ impl Platform {
         if own.variant == image.variant {
             return Some(0);
         }
-        // Each variant of 64-bit ARM runs what is built for v8, which is not written.
+        // Every variant of 64-bit ARM runs what is built for v8, which is omitted.
         if own.architecture == "arm64" {
             return image.variant.is_none().then_some(1);
         }
@@ -120,7 +120,7 @@ impl Platform {
         }
     }
 
-    /// Returns the number of a variant of which each runs what is built for lower ones.
+    /// Returns the version of a variant that also runs what is built for lower versions.
     fn version(&self) -> Option<u32> {
         match (self.architecture.as_str(), self.variant.as_deref()) {
             ("amd64", None) => Some(1),
@@ -133,9 +133,9 @@ impl Platform {
 impl FromStr for Platform {
     type Err = Error;
 
-    /// Reads any platform that is well-formed, as containerd does: `wasi/wasm` is none of Go's. A known architecture
-    /// without an operating system is that of Linux: `arm64` is `linux/arm64`, and `arm/v6` is `linux/arm/v6`. What is
-    /// one slip of the keyboard away from a common word is an error.
+    /// Reads any well-formed platform, as containerd does, since Go does not list `wasi/wasm`. A known architecture
+    /// without an operating system means Linux: `arm64` is `linux/arm64`, and `arm/v6` is `linux/arm/v6`. A word one
+    /// typo away from a common one is an error.
     fn from_str(text: &str) -> Result<Self, Error> {
         let invalid = |reason: &str| {
             Error::option(format!("platform `{}`: {reason}", text.escape_debug()))
@@ -178,7 +178,7 @@ impl FromStr for Platform {
     }
 }
 
-/// Go's words for what images run on, as far as people write them.
+/// Common values of Go's GOOS.
 const OPERATING_SYSTEMS: [&str; 15] = [
     "aix",
     "android",
@@ -201,14 +201,14 @@ const ARCHITECTURES: [&str; 18] = [
     "riscv64", "s390", "s390x", "sparc64", "wasm", "wasm32",
 ];
 
-/// Returns whether `word` is a common architecture, in Go's words or in those that are normalised to them.
+/// Returns whether `word` is a common architecture, as Go names it or as an alias.
 fn is_architecture(word: &str) -> bool {
     ARCHITECTURES.contains(&Platform::new("linux", word, None).architecture.as_str())
 }
 
-/// Returns whether `word` is `known` with one letter more, less or changed, or with two neighbours swapped. Words
-/// that differ in a digit are names of their own, such as `wasip1` and `wasip2`, and so are short ones, such as
-/// `arc` and `arm`.
+/// Returns whether `word` is `known` with one letter added, missing or changed, or two neighbours swapped. Words
+/// that differ in a digit are distinct, such as `wasip1` and `wasip2`, and so are short ones, such as `arc` and
+/// `arm`.
 fn is_slip(word: &str, known: &str) -> bool {
     if word.len().min(known.len()) < 4 {
         return false;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use super::Digest;
 use crate::error::{Error, Result};
 
-/// The default registry, and its default namespace.
+/// The default registry and namespace.
 const DEFAULT_REGISTRY: &str = "docker.io";
 const DEFAULT_FOLDER: &str = "library";
 /// The longest path in a registry, and the longest tag.
@@ -88,8 +88,8 @@ impl Hash for ImageName {
     }
 }
 
-/// The grammar of distribution's references (distribution/reference, `reference.go`). A regular expression
-/// says the same, but takes longer to compile than a warm push takes.
+/// Follows the grammar of distribution's references (distribution/reference, `reference.go`). An equivalent regular
+/// expression takes longer to compile than a warm push takes.
 impl FromStr for ImageName {
     type Err = Error;
 
@@ -105,7 +105,7 @@ impl FromStr for ImageName {
         if let Some(digest) = digest {
             digest.parse::<Digest>().map_err(|error| invalid(error.message()))?;
         }
-        // A colon before the last slash is that of a port.
+        // A colon before the last slash separates a port.
         let last = name.rfind('/').map_or(0, |slash| slash + 1);
         let (name, tag) = match name[last..].find(':') {
             Some(colon) => (&name[..last + colon], Some(&name[last + colon + 1..])),
@@ -136,8 +136,8 @@ impl FromStr for ImageName {
     }
 }
 
-/// Returns the registry of a name, and the path there. What comes before the first slash is a registry if it could
-/// not be a folder of Docker Hub.
+/// Splits a name into its registry and the path there. The part before the first slash is a registry if it
+/// cannot be a namespace on Docker Hub.
 fn split_registry(name: &str) -> (&str, Cow<'_, str>) {
     let (registry, path) = match name.split_once('/') {
         Some((first, rest)) if is_no_folder(first) => (first, rest),
@@ -162,7 +162,7 @@ fn is_tag(tag: &str) -> bool {
         && tag.len() <= TAG_LIMIT
 }
 
-/// Returns a host name or an address, with or without a port.
+/// Returns whether `text` is a host name or an address, with or without a port.
 fn is_host(text: &str) -> bool {
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     if let Some(rest) = text.strip_prefix('[') {
@@ -181,7 +181,7 @@ fn is_host(text: &str) -> bool {
     host.split('.').all(is_label) && port.is_none_or(is_port)
 }
 
-/// Lower-case letters and digits, with one `.`, one or two `_`, or any number of `-` between them.
+/// Checks for lower-case letters and digits, separated by one `.`, one or two `_`, or any number of `-`.
 fn is_path_part(part: &str) -> bool {
     let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
     let is_edge = |byte: Option<u8>| byte.is_some_and(is_plain);

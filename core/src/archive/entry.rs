@@ -1,4 +1,4 @@
-//! What a tar header says about a file.
+//! A file as its tar header describes it.
 
 use std::collections::BTreeMap;
 

@@ -1,14 +1,14 @@
-//! Headers that say more about the entry after them: PAX headers and GNU's long names.
+//! Headers that extend the entry after them: PAX headers and GNU's long names.
 //!
-//! Which of two such headers for one entry counts is something that readers disagree about, so an entry
-//! has either one PAX header, or at most one long name and one long link.
+//! Readers disagree about which of two such headers for one entry counts, so an entry has either one PAX
+//! header, or at most one long name and one long link.
 
 use longshore_oci::Result;
 
 use super::pax::{self, Records};
 use super::place::Place;
 
-/// What extension headers say about the next entry.
+/// The contents of the extension headers before the next entry.
 #[derive(Debug, Default)]
 pub(super) struct Extensions {
     long_name: Option<Vec<u8>>,
@@ -30,7 +30,7 @@ pub(super) fn noun(kind: u8) -> Option<&'static str> {
 }
 
 impl Extensions {
-    /// Takes in the data of the extension header of `kind` at `place`.
+    /// Adds the data of the extension header of `kind` at `place`.
     ///
     /// # Errors
     /// Malformed data; a header that may not follow the ones before it.
@@ -50,7 +50,7 @@ impl Extensions {
         Ok(())
     }
 
-    /// Why a header of `kind` may not follow those before it.
+    /// Returns why a header of `kind` may not follow those before it.
     fn conflict(&self, kind: u8) -> Option<&'static str> {
         let has_long = self.long_name.is_some() || self.long_link.is_some();
         match kind {
@@ -64,26 +64,26 @@ impl Extensions {
         }
     }
 
-    /// Fails if there was an extension header, as no entry follows.
+    /// Fails if the last header was an extension header, as no entry follows.
     pub(super) fn check_end(&self) -> Result<()> {
         self.last.as_ref().map_or(Ok(()), |last| Err(last.ambiguous("is followed by no entry")))
     }
 
-    /// Returns the path of the next entry, if it is not the one in its header.
+    /// Returns the path of the next entry, if it overrides the one in its header.
     pub(super) fn path(&self) -> Option<&[u8]> {
         let pax = self.pax.as_ref();
         let sparse = pax.and_then(|records| records.sparse_path.as_ref());
         sparse.or_else(|| pax?.path.as_ref()).or(self.long_name.as_ref()).map(Vec::as_slice)
     }
 
-    /// Returns the link target of the next entry, if it is not in its header, and the records of its PAX header.
+    /// Returns the link target of the next entry, if it overrides its header's, and the records of its PAX header.
     pub(super) fn into_parts(self) -> (Option<Vec<u8>>, Records) {
         let mut records = self.pax.unwrap_or_default();
         (records.link.take().or(self.long_link), records)
     }
 }
 
-/// Returns the data of a GNU long name, which ends at a NUL.
+/// Returns the data of a GNU long name, up to a NUL.
 fn long(mut data: Vec<u8>, place: &Place) -> Result<Vec<u8>> {
     let end = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
     data.truncate(end);

@@ -1,4 +1,4 @@
-//! A tar archive in a file, whose entries are read where they are: nothing is unpacked by name.
+//! A tar archive in a file, whose entries are read in place: nothing is unpacked by name.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use longshore_oci::{Context, Error, ErrorKind, Result};
 use super::{Entry, EntryKind, Reader};
 use crate::compression::{Algorithm, decoder, detect};
 
-/// Links that are followed from one entry to a file.
+/// How many links are followed from one entry to a file.
 const LINKS: usize = 16;
 
 /// A tar archive in a file.
@@ -26,7 +26,7 @@ enum Found {
         offset: u64,
         size: u64,
     },
-    /// Where it points, from the top of the archive.
+    /// Its target, from the top of the archive.
     Link(Vec<u8>),
     Other,
 }

@@ -1,8 +1,8 @@
-//! One header block: what its fields say, in each of tar's dialects.
+//! One header block: its fields in each of tar's dialects.
 //!
-//! The magic tells v7, old GNU, ustar and star apart; the version after ustar's magic does not count,
-//! because old writers leave it empty. PAX archives have ustar headers. Where GNU tar, Python's
-//! `tarfile` and Go's `archive/tar` read a field alike, it is read so here; where they do not, it is
+//! The magic distinguishes v7, old GNU, ustar and star; the version after ustar's magic is ignored,
+//! because old writers leave it empty. PAX archives have ustar headers. A field that GNU tar, Python's
+//! `tarfile` and Go's `archive/tar` read alike is read the same way here; where they differ, it is
 //! an error.
 
 use std::ops::Range;
@@ -18,13 +18,13 @@ const KIND: usize = 156;
 const LINK: Range<usize> = 157..257;
 const MAGIC: Range<usize> = 257..265;
 const PREFIX: Range<usize> = 345..500;
-/// The shorter prefix of star, which has times after it.
+/// The shorter prefix of star, which is followed by times.
 const STAR_PREFIX: Range<usize> = 345..476;
-/// The times of old GNU, where ustar has its prefix.
+/// The times of old GNU, in the place of ustar's prefix.
 const GNU_TIMES: [Range<usize>; 2] = [345..357, 357..369];
 const STAR_TRAILER: Range<usize> = 508..512;
 
-/// The fields of a header block that are used here.
+/// The fields of a header block that are used.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) link: Vec<u8>,
@@ -39,7 +39,7 @@ pub(super) struct Header {
     pub(super) device: (u32, u32),
 }
 
-/// A field that cannot be read: its name (POSIX.1-2017, pax, "ustar Interchange Format"), and why.
+/// An unreadable field: its name (POSIX.1-2017, pax, "ustar Interchange Format"), and the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed {
     pub(super) field: &'static str,
@@ -66,12 +66,12 @@ impl Dialect {
     }
 }
 
-/// Returns the byte that says what kind of entry the header is of.
+/// Returns the byte for the kind of entry that the header describes.
 pub(super) fn kind(block: &Block) -> u8 {
     block[KIND]
 }
 
-/// Returns whether the checksum is right: the sum of the bytes, its own field taken for spaces. Some writers
+/// Returns whether the checksum is right: the sum of the bytes, with its own field counted as spaces. Some writers
 /// add signed bytes.
 pub(super) fn is_checked(block: &Block) -> bool {
     let bytes = || block[..CHECKSUM.start].iter().chain(&[b' '; 8]).chain(&block[CHECKSUM.end..]);
@@ -92,11 +92,11 @@ pub(super) fn path(block: &Block) -> Vec<u8> {
 }
 
 impl Header {
-    /// Reads the fields of a block whose checksum is right.
+    /// Reads the fields of a block with a right checksum.
     ///
     /// # Errors
-    /// A number that is none, is out of range or negative (only times may be); a prefix in a place where
-    /// readers disagree whether it is one.
+    /// A field that is not a number, is out of range or negative (only times may be); a prefix where readers
+    /// disagree whether it is one.
     pub(super) fn parse(block: &Block) -> Result<Self, Malformed> {
         let dialect = Dialect::of(block);
         check_prefix(block, dialect)?;
@@ -122,7 +122,7 @@ impl Header {
     }
 }
 
-/// Fails if readers disagree where the prefix is, or whether it is one.
+/// Fails if readers disagree about where the prefix is, or whether it is one.
 fn check_prefix(block: &Block, dialect: Dialect) -> Result<(), Malformed> {
     let why = match dialect {
         Dialect::Star if block[STAR_PREFIX.end - 1] != 0 => "it fills its field, which in other formats is longer",
@@ -135,8 +135,8 @@ fn check_prefix(block: &Block, dialect: Dialect) -> Result<(), Malformed> {
     Err(Malformed { field: "prefix", why: why.to_owned() })
 }
 
-/// Reads a number: octal digits with spaces around them, or base 256, whose first byte is 0x80, or 0xff
-/// for negative numbers. An empty field is 0. What follows a NUL after the digits does not count.
+/// Reads a number: octal digits surrounded by spaces, or base 256, whose first byte is 0x80, or 0xff
+/// for negative numbers. An empty field is 0. Bytes after a NUL that ends the digits are ignored.
 fn number(field: &[u8]) -> Result<i64, String> {
     if let [sign @ (0x80 | 0xff), digits @ ..] = field {
         return base_256(*sign == 0xff, digits).ok_or_else(|| "the number is out of range".to_owned());
@@ -144,7 +144,7 @@ fn number(field: &[u8]) -> Result<i64, String> {
     let text = without_spaces(until_nul(field));
     let rest = &field[until_nul(field).len()..];
     let octal = |digit: &u8| (b'0'..=b'7').contains(digit);
-    // After a NUL, some readers look for the number and others do not.
+    // Some readers look for the number after a NUL, others do not.
     let is_hidden = text.is_empty() && !rest.iter().all(|byte| matches!(byte, 0 | b' '));
     if is_hidden || !text.iter().all(octal) {
         return Err(format!("`{}` is not an octal number", field.escape_ascii()));
@@ -153,7 +153,7 @@ fn number(field: &[u8]) -> Result<i64, String> {
     Ok(text.iter().fold(0, |number, digit| number * 8 + i64::from(digit - b'0')))
 }
 
-/// Returns a number in two's complement whose sign is known.
+/// Returns a number in two's complement with a known sign.
 fn base_256(is_negative: bool, digits: &[u8]) -> Option<i64> {
     let start = if is_negative { -1 } else { 0 };
     digits.iter().try_fold(start, |number: i64, byte| number.checked_mul(256)?.checked_add(i64::from(*byte)))

@@ -1,7 +1,7 @@
 //! Tar archives: the one writer and the one reader.
 //!
-//! The writer follows the conventions of Go's `archive/tar`, so that a layer has the digest that
-//! BuildKit gives it. The reader is strict where two readers could disagree about an archive.
+//! The writer follows the conventions of Go's `archive/tar`, so that layers have the same digests as
+//! BuildKit's. The reader is strict where two readers could disagree about an archive.
 
 mod entry;
 mod extensions;
@@ -24,7 +24,7 @@ pub(crate) const BLOCK: usize = 512;
 /// Prefix of PAX records that hold an extended attribute.
 const PAX_XATTR: &str = "SCHILY.xattr.";
 
-/// Returns the number of bytes that fill up the last block of `size` bytes of data.
+/// Returns the number of bytes that pad `size` bytes of data to a full block.
 fn padding(size: u64) -> usize {
     let used = (size % BLOCK as u64) as usize;
     if used == 0 { 0 } else { BLOCK - used }

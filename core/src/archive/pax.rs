@@ -7,10 +7,10 @@ use longshore_oci::Result;
 use super::place::Place;
 use super::{BLOCK, PAX_XATTR};
 
-/// Prefix of the keys that describe a sparse file, in each of its versions.
+/// Prefix of the keys that describe a sparse file, in every version of the format.
 const SPARSE: &[u8] = b"GNU.sparse.";
 
-/// What a PAX header says about the entry after it.
+/// The records of a PAX header for the entry after it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Records {
     pub(super) path: Option<Vec<u8>>,
@@ -22,15 +22,15 @@ pub(super) struct Records {
     pub(super) mtime: Option<i64>,
     pub(super) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) is_sparse: bool,
-    /// The path of a sparse file; [`path`](Self::path) is a made-up one then.
+    /// The path of a sparse file; [`path`](Self::path) is then a made-up one.
     pub(super) sparse_path: Option<Vec<u8>>,
 }
 
 impl Records {
-    /// Reads the data of the header at `place`. Of a key that is given twice, the last record counts.
+    /// Reads the data of the header at `place`. If a key is given twice, the last record counts.
     ///
     /// # Errors
-    /// Data that is no sequence of records; a value that cannot be what its key says.
+    /// Data that is not a sequence of records; an invalid value for its key.
     pub(super) fn parse(data: &[u8], place: &Place) -> Result<Self> {
         let mut records = Self::default();
         for_each(data, place, |key, value| {
@@ -66,7 +66,7 @@ impl Records {
     }
 }
 
-/// Reads the data of a global PAX header, which may only hold what is not read of an entry: readers
+/// Checks the data of a global PAX header, which may only have keys that are ignored for entries: readers
 /// disagree whether it changes the entries after it.
 ///
 /// # Errors
@@ -84,7 +84,7 @@ pub(super) fn check_global(data: &[u8], place: &Place) -> Result<()> {
     })
 }
 
-/// Passes on the key and the value of each record, `LENGTH KEY=VALUE\n`.
+/// Calls `each` with the key and the value of each record, `LENGTH KEY=VALUE\n`.
 fn for_each(data: &[u8], place: &Place, mut each: impl FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
     let mut rest = data;
     while !rest.is_empty() {
@@ -105,11 +105,11 @@ fn record(data: &[u8]) -> Option<(usize, &[u8], &[u8])> {
     let pair = data.get(space + 1..length)?.strip_suffix(b"\n")?;
     let equals = pair.iter().position(|byte| *byte == b'=')?;
     let (key, value) = (&pair[..equals], &pair[equals + 1..]);
-    // A reader in C would see another key, which ends at the NUL.
+    // A reader in C would see a shorter key, which ends at the NUL.
     (!key.is_empty() && !key.contains(&0)).then_some((length, key, value))
 }
 
-/// Returns a path. An empty one takes the header's path back for some readers, and is the path for others.
+/// Returns a path. For some readers an empty one restores the path in the header, for others it is the path.
 fn name(value: &[u8]) -> Result<Vec<u8>, &'static str> {
     if value.is_empty() || value.contains(&0) {
         return Err("is not a path");
@@ -117,7 +117,7 @@ fn name(value: &[u8]) -> Result<Vec<u8>, &'static str> {
     Ok(value.to_vec())
 }
 
-/// Returns a decimal number without a sign or a space, of 63 bits.
+/// Returns a 63-bit decimal number without a sign or spaces.
 fn number(digits: &[u8]) -> Result<u64, &'static str> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err("is not a decimal number");

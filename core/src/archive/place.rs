@@ -1,4 +1,4 @@
-//! Where in an archive an error was found.
+//! The place of an error in an archive.
 
 use std::fmt;
 use std::io;
@@ -7,14 +7,14 @@ use longshore_oci::{Error, ErrorKind};
 
 use super::entry::shown;
 
-/// A header of an archive, as errors name it.
+/// A header of an archive, as named in errors.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    /// What the header is of: a tar entry, a PAX header, a GNU long name.
+    /// What the header describes: a tar entry, a PAX header, a GNU long name.
     pub(super) what: &'static str,
-    /// Its path, as far as it is known.
+    /// Its path, as far as known.
     pub(super) path: Vec<u8>,
-    /// Where its header block begins in the archive, in bytes.
+    /// The offset of its header block in the archive, in bytes.
     pub(super) offset: u64,
 }
 

@@ -1,7 +1,7 @@
 //! The one tar reader.
 //!
-//! What a sequence of headers means is decided here, in one place and with limits, because readers that
-//! disagree about it have been a class of vulnerabilities of their own (CVE-2025-62518 and others: the
+//! The meaning of a sequence of headers is decided here, in one place and with limits, because disagreements
+//! between readers have been a class of vulnerabilities of their own (CVE-2025-62518 and others: the
 //! size of a PAX header must win over the header's). `docs/tar.md` lists the rules.
 
 use std::io::{self, Read, Seek, SeekFrom};
@@ -24,9 +24,9 @@ const EXTENSION_LIMIT: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
-    /// Bytes of the archive before the next one that is read.
+    /// The offset in the archive of the next byte to read.
     position: u64,
-    /// Bytes of the current entry that were not read yet, and the padding after them.
+    /// Unread bytes of the current entry, and the padding after them.
     left: u64,
     padding: usize,
     /// The header that was read last.
@@ -130,8 +130,8 @@ impl<R: Read> Reader<R> {
             return Err(Error::input(format!("not a tar archive: it ends early, after {count} of {BLOCK} bytes")));
         }
         if block.iter().all(|byte| *byte == 0) {
-            // Without its empty blocks, or cut within them, an archive is complete to other readers too.
-            // Of those that find an entry after the first one, some stop before it and others read it.
+            // An archive that ends without its empty blocks, or within them, is complete for other readers too.
+            // If an entry follows the first empty block, some readers stop before it and others read it.
             let second = self.fill(&mut block)?;
             if block[..second].iter().any(|byte| *byte != 0) {
                 let message = format!("the tar archive has an entry after an empty block, at byte {offset}");
@@ -150,7 +150,7 @@ impl<R: Read> Reader<R> {
         Ok(Some(block))
     }
 
-    /// Reads the data of an extension header, which is current.
+    /// Reads the data of the current extension header.
     fn extension(&mut self, block: &Block) -> Result<Vec<u8>> {
         let place = &self.current;
         let size = Header::parse(block).map_err(|error| place.malformed(error.field, error.why))?.size;
@@ -166,7 +166,7 @@ impl<R: Read> Reader<R> {
         Ok(data)
     }
 
-    /// Reads the header of an entry, which is current.
+    /// Reads the header of the current entry.
     fn entry(&mut self, block: &Block, extensions: Extensions) -> Result<Entry> {
         let place = &self.current;
         let header = Header::parse(block).map_err(|error| place.malformed(error.field, error.why))?;
@@ -208,12 +208,12 @@ impl<R: Read + Seek> Reader<R> {
         &self.current
     }
 
-    /// Bytes of the archive before the data of the current entry, if none of it was read.
+    /// Returns the offset of the current entry's data in the archive, if none of it has been read.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Passes over the data of the current entry without reading it, even past the end of the input.
+    /// Skips the data of the current entry without reading it, even past the end of the input.
     pub(super) fn pass_over(&mut self) -> Result<()> {
         let count = self.left.checked_add(self.padding as u64).and_then(|count| i64::try_from(count).ok());
         let count = count.ok_or_else(|| self.current.malformed("size", "the number is out of range"))?;
@@ -225,7 +225,7 @@ impl<R: Read + Seek> Reader<R> {
 }
 
 impl<R: Read> Read for Reader<R> {
-    /// Reads data of the current entry; at its end, nothing.
+    /// Reads data of the current entry; nothing at its end.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         if wanted == 0 {
@@ -252,7 +252,7 @@ const WITHOUT_SPARSE: &str = "recreate the archive without --sparse";
 fn entry_kind(kind: u8, place: &Place) -> Result<EntryKind> {
     let ends_in_slash = place.path.ends_with(b"/");
     Ok(match kind {
-        // Before ustar, a directory was a file whose name ends in a slash.
+        // Before ustar, a directory was a file with a name that ends in a slash.
         0 if ends_in_slash => EntryKind::Directory,
         b'0' | b'7' if ends_in_slash => {
             return Err(place.ambiguous("is a regular file whose name ends in a slash, to some readers a directory"));
@@ -272,8 +272,8 @@ fn entry_kind(kind: u8, place: &Place) -> Result<EntryKind> {
     })
 }
 
-/// Returns whether some readers take a size for bytes after an entry of this kind, which has no data. Those of
-/// hard links and directories say something else to all readers, in the header of the entry itself.
+/// Returns whether some readers expect `size` bytes of data after an entry of this kind, which has none. In the
+/// header itself, the size of hard links and directories means something else to all readers.
 fn takes_room(kind: u8, header: u64, pax: Option<u64>) -> bool {
     let size = match kind {
         b'5' => 0,

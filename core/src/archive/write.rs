@@ -1,7 +1,7 @@
 //! The one tar writer.
 //!
-//! The header format is decided as Go's `archive/tar` decides it when asked for PAX: plain ustar
-//! where everything fits, else a PAX header with just the records that do not fit, sorted by key.
+//! The header format is chosen as by Go's `archive/tar` for PAX: plain ustar if everything fits, otherwise
+//! a PAX header with only the records that do not fit, sorted by key.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -52,7 +52,7 @@ impl<W: Write> Writer<W> {
         Ok(self.out)
     }
 
-    /// Writes what stands before the data of an entry.
+    /// Writes everything before the data of an entry.
     pub(crate) fn header(&mut self, entry: &Entry) -> io::Result<()> {
         let mut path = entry.path.clone();
         if entry.kind == EntryKind::Directory {
@@ -67,7 +67,7 @@ impl<W: Write> Writer<W> {
         self.out.write_all(&block(entry, &ascii(&path), b""))
     }
 
-    /// Returns the output, without the end of an archive.
+    /// Returns the output, without ending the archive.
     pub(crate) fn into_inner(self) -> W {
         self.out
     }
@@ -94,7 +94,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// Copies until the end of `from`, in steps that keep system calls few.
+/// Copies all of `from`, in steps large enough to keep system calls few.
 pub(crate) fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<u64> {
     let mut buffer = [0; 64 << 10];
     let mut copied = 0;
@@ -111,7 +111,7 @@ pub(crate) fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<u64>
     }
 }
 
-/// What does not fit a ustar header, and whether it has to.
+/// Values that do not fit a ustar header, and whether they are needed.
 struct Records {
     pax: BTreeMap<Vec<u8>, Vec<u8>>,
     ustar_is_enough: bool,
@@ -122,7 +122,7 @@ impl Records {
         let mut records = Self { pax: BTreeMap::new(), ustar_is_enough: true };
         let fits = path.len() <= NAME || split(path).is_some();
         if !path.is_ascii() || path.len() > NAME {
-            // Written beside a split name too, if something else needs PAX.
+            // Also written for a split name, if something else needs PAX.
             records.add("path", path, fits && path.is_ascii());
         }
         if !entry.link.is_ascii() || entry.link.len() > NAME {
@@ -162,7 +162,7 @@ fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     (!prefix.is_empty() && !name.is_empty() && name.len() <= NAME).then_some((prefix, name))
 }
 
-/// Drops what is not ASCII, for the ustar fields that a PAX record overrides.
+/// Drops non-ASCII bytes, for ustar fields that a PAX record overrides.
 fn ascii(name: &[u8]) -> Vec<u8> {
     name.iter().copied().filter(|byte| byte.is_ascii() && *byte != 0).collect()
 }
@@ -171,7 +171,7 @@ fn fits_octal(number: i128, width: usize) -> bool {
     number >= 0 && number < 1 << ((width - 1) * 3)
 }
 
-/// One PAX record: its length in decimal counts itself.
+/// Returns a PAX record, whose decimal length counts itself.
 fn record(key: &[u8], value: &[u8]) -> Vec<u8> {
     let fixed = key.len() + value.len() + 3;
     let mut length = fixed + fixed.to_string().len();
@@ -214,13 +214,13 @@ fn text(field: &mut [u8], value: &[u8]) {
     let length = value.len().min(field.len());
     field[..length].copy_from_slice(&value[..length]);
     if value.len() > field.len() && field[length - 1] == b'/' {
-        // A cut name that ends in a slash would be a directory to some readers.
+        // A truncated name that ends in a slash would be a directory to some readers.
         let kept = field.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
         field[kept] = 0;
     }
 }
 
-/// Writes `number`, or 0 where a PAX record holds what does not fit.
+/// Writes `number`, or 0 if it does not fit and is in a PAX record.
 fn octal(field: &mut [u8], number: i128) {
     let number = if fits_octal(number, field.len()) { number } else { 0 };
     let digits = field.len() - 1;

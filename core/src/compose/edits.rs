@@ -1,4 +1,4 @@
-//! What goes on top of an image: layers, a configuration, and changes to what it runs.
+//! Edits of an image: more layers, a configuration, and changes to what it runs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -110,7 +110,7 @@ impl RunEdits {
     }
 }
 
-/// Go's `struct{}`, of which the configuration makes sets.
+/// Go's `struct{}`, which configurations use for sets.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Empty {}
 

@@ -1,4 +1,4 @@
-//! Several sources as the platforms of one image.
+//! Several sources as platforms of one image.
 
 use std::sync::Arc;
 
@@ -15,18 +15,18 @@ use crate::result::{Artifact, Built, Existing, Image, ImageContent};
 pub(super) struct Part {
     /// Its source, for messages.
     pub(super) source: String,
-    /// What its source was prefixed with.
+    /// The platform prefix of its source.
     pub(super) platform: Platform,
     pub(super) content: ImageContent,
 }
 
-/// Makes one image of all parts, in their order.
+/// Joins all parts into one image, in order.
 ///
-/// Existing images are joined by a new index that lists their manifests, then their attestations, as `BuildKit` orders
-/// them; nothing below it changes. With parts that are built among them they are taken apart.
+/// Existing images are joined by a new index of their manifests, then their attestations, in `BuildKit`'s order;
+/// nothing below it changes. If some parts are built, existing images are taken apart.
 ///
 /// # Errors
-/// Two parts for one platform; an existing image that has none for its platform, or a configuration for another one.
+/// Two parts for one platform; an existing image without its platform, or with a configuration for another one.
 pub(super) fn join(parts: Vec<Part>, work: &Work) -> Result<ImageContent> {
     match parts.iter().all(|part| matches!(part.content, ImageContent::Existing(_))) {
         true => existing(parts, work).map(ImageContent::Existing),
@@ -52,7 +52,7 @@ fn existing(parts: Vec<Part>, work: &Work) -> Result<Existing> {
         extend(&mut referrers, member.referrers);
     }
     images.extend(attestations);
-    // As `docker buildx imagetools create` chooses it.
+    // The same choice as in `docker buildx imagetools create`.
     let is_docker = images.iter().all(|listed| listed.media_type == MediaType::DOCKER_MANIFEST);
     let media_type = if is_docker { MediaType::DOCKER_LIST } else { MediaType::INDEX };
     let index = Index { media_type: Some(media_type.clone()), ..Index::new(images) };
@@ -60,7 +60,7 @@ fn existing(parts: Vec<Part>, work: &Work) -> Result<Existing> {
     Ok(Existing::new(root, Arc::new(routes)).with_referrers(referrers))
 }
 
-/// Adds what is not yet there.
+/// Adds descriptors that are not in the list yet.
 fn extend(all: &mut Vec<Descriptor>, new: Vec<Descriptor>) {
     for descriptor in new {
         if !all.iter().any(|known| known.digest == descriptor.digest) {
@@ -89,7 +89,7 @@ fn built(parts: Vec<Part>, work: &Work) -> Result<Built> {
     Ok(Built::Platforms(joined))
 }
 
-/// Returns the artifact of an existing image for a platform. What is lost is said, as where a whole image is taken apart.
+/// Returns the artifact of an existing image for a platform. Warns of losses, as when a whole image is taken apart.
 fn taken_apart(existing: Existing, wanted: &Platform, work: &Work) -> Result<(Platform, Artifact)> {
     let root = existing.root.digest.clone();
     let graph = Graph::of(&existing, work);
@@ -134,7 +134,7 @@ impl Member {
 }
 
 /// Returns the manifest for a platform, as the new index lists it: with the operating system and architecture that the
-/// user wrote, and with what the source says beyond that.
+/// user wrote, and any further details from the source.
 fn image_for(graph: &Graph<'_>, wanted: &Platform) -> Result<Descriptor> {
     let mut image = graph.platform(wanted)?;
     let (entry, config) = graph.image(&image)?;
@@ -144,14 +144,14 @@ fn image_for(graph: &Graph<'_>, wanted: &Platform) -> Result<Descriptor> {
         return Err(Error::input(format!("config {digest} is for {own}, not for {wanted}")));
     }
     let listed = graph.listed()?.into_iter().find(|listed| listed.digest == image.digest);
-    // Its variant is normalised, as that of a platform that a user writes.
+    // Its variant is normalised, like that of a user's platform.
     let listed = listed.and_then(|listed| listed.platform).unwrap_or_else(|| own.normal());
     if !listed.agrees_with(wanted) {
         let digest = &image.digest;
         return Err(Error::input(format!("manifest {digest} is listed for {listed}, not for {wanted}")));
     }
     if image.digest == graph.root().digest {
-        // Annotations of a root are about the place where it was found.
+        // Annotations of a root describe the place where it was found.
         image = Descriptor::new(image.media_type, image.digest, image.size);
     }
     image.platform = Some(Platform {
@@ -163,7 +163,7 @@ fn image_for(graph: &Graph<'_>, wanted: &Platform) -> Result<Descriptor> {
     Ok(image)
 }
 
-/// The platforms that are taken, and by which source.
+/// The platforms taken so far, and by which source.
 #[derive(Default)]
 struct Places(Vec<(Platform, String)>);
 

@@ -1,4 +1,4 @@
-//! From sources to a result: platforms joined and selected, layers and configuration put on top.
+//! From sources to a result: platforms joined and selected, then layers and configuration added on top.
 
 mod edits;
 mod joined;
@@ -57,7 +57,7 @@ pub fn compose(sources: Vec<SourceImages>, platforms: &[Platform], edits: &Edits
     let platforms: Vec<Platform> = distinct.into_iter().collect();
     let Gathered { mut images, joined } = platforms::gather(sources, work)?;
     for (place, image) in images.iter_mut().enumerate() {
-        // Those of a joined image are named by its sources.
+        // The platforms of a joined image are named by its sources.
         let one = !edits.layers.is_empty() && joined != Some(place);
         let selected = platforms::select(image, &platforms, one, work);
         selected.map_err(|error| match image.names.first() {
@@ -80,7 +80,7 @@ pub fn compose(sources: Vec<SourceImages>, platforms: &[Platform], edits: &Edits
 /// Narrows an image to `platform`: an existing image to its manifest for it. A built image must be for it.
 ///
 /// # Errors
-/// [`NotFound`](longshore_oci::ErrorKind::NotFound) if the image has no such platform, with those that it has.
+/// [`NotFound`](longshore_oci::ErrorKind::NotFound) if the image lacks the platform, listing those it has.
 pub(crate) fn select_platform(image: &mut Image, platform: &Platform, work: &Work) -> Result<()> {
     platforms::select(image, std::slice::from_ref(platform), false, work)
 }

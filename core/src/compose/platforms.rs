@@ -13,12 +13,12 @@ use crate::result::{Built, Existing, Image, ImageContent};
 /// The images of all sources.
 pub(super) struct Gathered {
     pub(super) images: Vec<Image>,
-    /// The place among them of the one that was joined from several sources.
+    /// The index of the image joined from several sources.
     pub(super) joined: Option<usize>,
 }
 
-/// Returns the images of all sources. Those of sources with a platform are one image, which stands where the first of
-/// them stood; a single source with a platform is narrowed to it.
+/// Returns the images of all sources. Sources with a platform become one image, in the place of the first of them; a
+/// single source with a platform is narrowed to it.
 pub(super) fn gather(sources: Vec<SourceImages>, work: &Work) -> Result<Gathered> {
     let is_alone = sources.iter().filter(|source| source.platform.is_some()).count() == 1;
     let (mut images, mut parts, mut place) = (Vec::new(), Vec::new(), 0);
@@ -56,7 +56,7 @@ fn part(source: String, platform: Platform, found: Vec<Image>) -> Result<Part> {
     Ok(Part { source, platform, content: image.content })
 }
 
-/// Keeps `wanted` platforms of an image; all, if none is wanted. With `one`, an existing image of
+/// Keeps the `wanted` platforms of an image; all of them if none is given. With `one`, an existing image with
 /// several platforms is narrowed to that of this machine.
 pub(super) fn select(image: &mut Image, wanted: &[Platform], one: bool, work: &Work) -> Result<()> {
     match &mut image.content {
@@ -105,7 +105,7 @@ fn select_built(built: &mut Built, wanted: &[Platform]) -> Result<()> {
 fn narrow(existing: &mut Existing, wanted: &Platform, work: &Work) -> Result<()> {
     let chosen = Graph::of(existing, work).platform(wanted)?;
     if existing.root.media_type.is_index() {
-        // What refers to the index does not refer to one manifest of it.
+        // Referrers of the index are not referrers of one manifest in it.
         existing.referrers.clear();
         existing.root = Descriptor { platform: None, ..chosen };
     }

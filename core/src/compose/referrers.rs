@@ -8,8 +8,8 @@ use longshore_oci::{Context, Descriptor, Digest, Result};
 use crate::image::Graph;
 use crate::result::Existing;
 
-/// Returns the referrers of an image that are about one of `kept`, or about such a referrer, each after its subject. A
-/// warning says that others are left out.
+/// Returns the referrers of an image whose subject is in `kept`, or is such a referrer, each after its subject. Warns
+/// of any left out.
 ///
 /// # Errors
 /// Referrers that are missing or do not match their descriptors.

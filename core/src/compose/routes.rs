@@ -1,4 +1,4 @@
-//! A provider whose blobs come from several places.
+//! A provider that serves blobs from several places.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use longshore_content::{ContentStore, MemoryStore, Origin, Provider};
 use longshore_oci::{Descriptor, Digest, MediaType, Result};
 
-/// New documents in memory, and other blobs where they are.
+/// New documents in memory, and other blobs from their providers.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     documents: MemoryStore,
@@ -17,7 +17,7 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// Returns routes to new documents; all other blobs come from `rest`.
+    /// Returns a provider of new documents; all other blobs come from `rest`.
     pub(super) fn over(rest: Arc<dyn Provider>) -> Self {
         Self { rest: Some(rest), ..Self::default() }
     }
@@ -27,7 +27,7 @@ impl Routes {
         self.documents.put(media_type, bytes)
     }
 
-    /// Says that `provider` has a blob; the first one that has it is read.
+    /// Records that `provider` has a blob; the first such provider is read.
     pub(super) fn add(&mut self, digest: Digest, provider: &Arc<dyn Provider>) {
         let known = self.providers.entry(digest).or_default();
         if !known.iter().any(|known| Arc::ptr_eq(known, provider)) {

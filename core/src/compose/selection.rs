@@ -11,10 +11,11 @@ use super::routes::Routes;
 use crate::image::Graph;
 use crate::result::Existing;
 
-/// Removes all platforms but `wanted` from an image, and the attestations about what is removed.
+/// Removes all platforms but `wanted` from an image, and the attestations of removed manifests.
 ///
-/// An index of which nothing is removed keeps its bytes. Otherwise it becomes a new document with the same fields and
-/// fewer entries, and what remains below it keeps its bytes. What is for no platform and about nothing removed remains.
+/// An index from which nothing is removed keeps its bytes. Otherwise it becomes a new document with the same fields
+/// and fewer entries, and everything left below it keeps its bytes. Entries without a platform stay, unless they are
+/// about something removed.
 ///
 /// # Errors
 /// As [`Graph::platform`], for each of the platforms.
@@ -43,7 +44,7 @@ pub(super) fn select(existing: &mut Existing, wanted: &[Platform], work: &Work) 
     Ok(())
 }
 
-/// Images for platforms that are kept and for others. One that is listed for several platforms may be both.
+/// Images for kept platforms and for others. An image listed for several platforms may be both.
 #[derive(Default)]
 struct Images {
     kept: HashSet<String>,
@@ -55,9 +56,9 @@ struct Selection<'g> {
     kept: &'g [Platform],
     images: Images,
     routes: &'g Routes,
-    /// The indexes that were visited, and what became of them: `None` if nothing remains.
+    /// The visited indexes, and what remains of each: `None` if nothing does.
     indexes: HashMap<Digest, Option<Descriptor>>,
-    /// What remains unchanged.
+    /// Digests that remain unchanged.
     remaining: Vec<Digest>,
 }
 
@@ -68,7 +69,7 @@ impl Selection<'_> {
         Ok(self.index(root)?.unwrap_or_else(|| root.clone()))
     }
 
-    /// Finds out which images are kept, in an index and those below it. An attestation may precede its image.
+    /// Finds the kept images in an index and those below it. An attestation may precede its image.
     fn sort(&mut self, at: &Descriptor, seen: &mut HashSet<Digest>) -> Result<()> {
         let Some(index) = self.read(at)? else { return Ok(()) };
         for entry in &index.manifests {
@@ -113,7 +114,7 @@ impl Selection<'_> {
         Ok(what.map(|what| replaced(at, &what)))
     }
 
-    /// Returns whether a manifest, or anything else but an index, remains.
+    /// Returns whether a manifest, or any entry other than an index, remains.
     fn remains(&self, entry: &Descriptor) -> Result<bool> {
         if let Some(about) = Graph::reference(entry) {
             return Ok(self.images.kept.contains(about) || !self.images.others.contains(about));
@@ -125,7 +126,7 @@ impl Selection<'_> {
         self.kept.iter().any(|kept| platform.matches(kept))
     }
 
-    /// Reads an index; `None` for a missing one, which an index may list.
+    /// Reads an index; `None` if a listed one is missing, which is allowed.
     fn read(&self, at: &Descriptor) -> Result<Option<Arc<Index>>> {
         match self.graph.index(at) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -134,7 +135,7 @@ impl Selection<'_> {
     }
 }
 
-/// Returns the reference `at` with another document in its place.
+/// Returns the descriptor `at`, pointing to another document.
 fn replaced(at: &Descriptor, new: &Descriptor) -> Descriptor {
     if at.digest == new.digest {
         return at.clone();

@@ -1,4 +1,4 @@
-//! Decompression, by what the bytes are and not by what a media type says.
+//! Decompression, by the bytes themselves and not by a media type.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -6,7 +6,7 @@ use longshore_oci::{Context, Error, ErrorKind, Result};
 
 use super::Algorithm;
 
-/// Largest window that a zstd frame may ask for, as a power of two: 128 MiB, what `zstd` itself takes.
+/// Largest accepted window of a zstd frame, as a power of two: 128 MiB, `zstd`'s own limit.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
 /// Detects the compression of bytes that begin with `start`.
@@ -48,7 +48,7 @@ pub fn decoder<'a>(input: impl Read + Send + 'a) -> Result<(Algorithm, Box<dyn R
     Ok((algorithm, Box::new(Decompressed { reader, algorithm })))
 }
 
-/// Says of what a decoder cannot read that it is corrupt; what the input says passes as it is.
+/// Reports undecodable input as corrupt; errors of the input itself pass unchanged.
 struct Decompressed<R> {
     reader: R,
     algorithm: Algorithm,

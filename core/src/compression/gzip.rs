@@ -1,4 +1,4 @@
-//! gzip, as independent members that every reader of RFC 1952 takes as one stream.
+//! gzip, as independent members that every reader of RFC 1952 reads as one stream.
 
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
@@ -6,24 +6,24 @@ use std::ops::RangeInclusive;
 use libdeflater::{CompressionLvl, Compressor};
 use longshore_oci::{Error, ErrorKind, Result};
 
-/// zlib's default, which people mean when they say nothing.
+/// zlib's default, which users expect without an option.
 pub(super) const DEFAULT_LEVEL: i32 = 6;
-/// libdeflate's levels: 0 stores, 10 and more search for the best encoding.
+/// libdeflate's levels: 0 stores, 10 and above search for the best encoding.
 pub(super) const LEVELS: RangeInclusive<i32> = 0..=12;
 
-/// What makes the bytes. It changes whenever a golden digest below does.
+/// Identifies the encoding. It changes whenever a golden digest below does.
 pub(super) const ENCODER: &str = "gzip libdeflate-1.26.1 members of 1048576, stored if samples do not shrink";
 
-/// Uncompressed bytes in a member. Part of what decides digests: never change it.
+/// Uncompressed bytes per member. It determines digests: never change it.
 pub(super) const MEMBER: usize = 1 << 20;
 
-/// Levels from here on search for the best encoding, whatever it costs.
+/// Levels from here on search for the best encoding at any cost.
 const THOROUGH: i32 = 10;
 
 /// Compresses `block` into one member for each MiB.
 pub(super) fn encode(block: &[u8], level: i32) -> Result<Vec<u8>> {
     thread_local! {
-        // A compressor is some hundred KiB of tables: one per thread, not one a block.
+        // A compressor takes hundreds of KiB for tables: one per thread, not one per block.
         static COMPRESSORS: RefCell<Option<Compressors>> = const { RefCell::new(None) };
     }
     COMPRESSORS.with_borrow_mut(|slot| {
@@ -49,7 +49,7 @@ struct Compressors {
     compressor: Compressor,
     /// Level 1, for samples.
     sampler: Compressor,
-    /// Level 0, for what does not shrink.
+    /// Level 0, for incompressible data.
     storer: Compressor,
     sample: Vec<u8>,
 }
@@ -63,7 +63,7 @@ impl Compressors {
         Ok(Self { level, compressor: new(level)?, sampler: new(1)?, storer: new(0)?, sample: Vec::new() })
     }
 
-    /// Data that was compressed before, such as packages and pictures, takes longest and gains nothing.
+    /// Already compressed data, such as packages and pictures, takes longest and gains nothing.
     fn suited_to(&mut self, member: &[u8]) -> Result<&mut Compressor> {
         let is_sampled = (1..THOROUGH).contains(&self.level) && member.len() >= SAMPLED;
         Ok(if is_sampled && !self.shrinks(member)? { &mut self.storer } else { &mut self.compressor })
@@ -84,11 +84,11 @@ impl Compressors {
     }
 }
 
-/// Members from this size on are sampled; smaller ones take no time.
+/// Members of at least this size are sampled; smaller ones take no time.
 const SAMPLED: usize = 256 << 10;
 const SMALL_SAMPLES: usize = 16;
 const SMALL_SAMPLE: usize = 4 << 10;
-/// Twice the window of deflate, to see what repeats within it.
+/// Twice deflate's window, to include repetitions within it.
 const LARGE_SAMPLE: usize = 64 << 10;
 
 fn failed(reason: &str) -> Error {

@@ -1,4 +1,4 @@
-//! Compression of layers: independent blocks, so that any number of threads gives the same bytes.
+//! Compression of layers: independent blocks, so that the bytes do not depend on the number of threads.
 
 mod decode;
 mod gzip;
@@ -27,8 +27,8 @@ impl Value for Algorithm {
     }
 }
 
-/// Bytes of a tar stream that are compressed, hashed and written as one. Part of what decides the
-/// digests of zstd layers: never change it.
+/// Bytes of a tar stream that are compressed, hashed and written together. It determines the digests of
+/// zstd layers: never change it.
 pub(crate) const BLOCK: usize = 4 << 20;
 
 /// An algorithm and its level: everything that determines the bytes of a compressed layer.
@@ -85,7 +85,7 @@ impl Encoding {
         }
     }
 
-    /// Bytes that are compressed as one, independent of all others; `None` where nothing is compressed.
+    /// Returns how many bytes are compressed together, independently of all others; `None` without compression.
     pub(crate) fn part(self) -> Option<usize> {
         match self.algorithm {
             Algorithm::Uncompressed => None,

@@ -1,4 +1,4 @@
-//! zstd, as independent frames that every reader of RFC 8878 takes as one stream.
+//! zstd, as independent frames that every reader of RFC 8878 reads as one stream.
 
 use std::cell::RefCell;
 use std::io;
@@ -10,12 +10,12 @@ use zstd::zstd_safe::CParameter;
 
 /// zstd's own default.
 pub(super) const DEFAULT_LEVEL: i32 = 3;
-/// What makes the bytes. It changes whenever a golden digest below does.
+/// Identifies the encoding. It changes whenever a golden digest below does.
 pub(super) const ENCODER: &str = "zstd libzstd-1.5.7 frames of 4194304";
-/// zstd's levels for people. The window never exceeds a block, so every reader takes all of them.
+/// zstd's documented levels. The window never exceeds a block, so every reader accepts all of them.
 pub(super) const LEVELS: RangeInclusive<i32> = 1..=22;
 
-/// Compresses `block` into one frame with a checksum and its size.
+/// Compresses `block` into one frame with a checksum and its content size.
 pub(super) fn encode(block: &[u8], level: i32) -> Result<Vec<u8>> {
     thread_local! {
         static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };

@@ -6,8 +6,8 @@ use longshore_oci::{Error, Platform, Result};
 
 use crate::options::{Family, Options, Visitor};
 
-/// The annotations that the options of an output set. They go over those of the build result: an option for one
-/// platform over one for all, and of two alike the later one counts.
+/// The annotations that the options of an output set, which override those of the build result. An option for one
+/// platform overrides one for all; of two equal ones the later counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AnnotationOptions {
     manifest: Family<Platform, String>,
@@ -48,7 +48,7 @@ impl Options for AnnotationOptions {
 }
 
 impl AnnotationOptions {
-    /// Returns whether manifests get other bytes.
+    /// Returns whether the bytes of manifests change.
     pub(super) fn change_manifests(&self) -> bool {
         !self.manifest.members().is_empty() || !self.as_manifest.members().is_empty()
     }
@@ -63,15 +63,15 @@ impl AnnotationOptions {
         !self.index.members().is_empty() || !self.index_descriptor.members().is_empty()
     }
 
-    /// Returns whether something is annotated that Docker's media types have no annotations for.
+    /// Returns whether something is annotated that has no annotations in Docker's media types.
     pub(super) fn need_oci_types(&self) -> bool {
         self.change_index() || self.change_manifest_descriptors()
     }
 
-    /// Checks that each platform named is one of `platforms`, and that there is an index for what it annotates.
+    /// Checks that each named platform is one of `platforms`, and that annotations of an index have one.
     ///
     /// # Errors
-    /// A platform that the image lacks; annotations of an index that there is not.
+    /// A platform that the image lacks; annotations of a missing index.
     pub(super) fn check(&self, platforms: &[Platform], has_index: bool) -> Result<()> {
         if !has_index && self.change_index() {
             return Err(Error::option("index annotations not supported for single platform export").with_hint(

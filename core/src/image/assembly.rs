@@ -1,4 +1,4 @@
-//! The documents of an image that is made: configurations, manifests and the index.
+//! The documents of a built image: configurations, manifests and the index.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::context::ExportContext;
 use crate::epoch::Epoch;
 use crate::result::{Artifact, Built, Image};
 
-/// An image in the making.
+/// An image being built.
 pub(super) struct Assembly<'a, 'o> {
     pub(super) cx: &'a ExportContext<'a>,
     pub(super) options: &'o ImageOptions,
-    /// What was made, each once, children before parents.
+    /// The built documents, each once, children before parents.
     pub(super) blobs: Vec<ImageBlob<'a>>,
 }
 
@@ -29,8 +29,8 @@ struct MadeManifest {
 }
 
 impl<'a> Assembly<'a, '_> {
-    /// Makes the documents of `image`, whose artifacts are given with the epoch of their build and their layers, and
-    /// with `index_annotations` if it is an index. Returns the root, and the configuration if the root is a manifest.
+    /// Builds the documents of `image`, whose artifacts come with the epoch of their build and their layers, and with
+    /// `index_annotations` if it is an index. Returns the root, and the configuration if the root is a manifest.
     pub(super) fn build(
         &mut self,
         image: &Image,
@@ -102,7 +102,7 @@ impl<'a> Assembly<'a, '_> {
         Ok(MadeManifest { descriptor, config: config.digest, platform, diff_ids })
     }
 
-    /// Stores a manifest, with the media type that the options say. Its subject is one of its references: registries
+    /// Stores a manifest, with the media type chosen by the options. Its subject counts as a reference: registries
     /// may want it first.
     pub(super) fn put_manifest(&mut self, mut manifest: Manifest) -> Result<Descriptor> {
         manifest.media_type = Some(self.options.media_type(MediaType::MANIFEST));
@@ -122,7 +122,7 @@ impl<'a> Assembly<'a, '_> {
         self.put_as(self.options.media_type(media_type), bytes, references)
     }
 
-    /// Stores a document of this very type.
+    /// Stores a document of exactly this type.
     pub(super) fn put_as(
         &mut self,
         media_type: MediaType,
@@ -152,8 +152,8 @@ impl<'a> Assembly<'a, '_> {
     }
 }
 
-/// Returns whether an annotation of a layer says something about a store and not about the layer: `containerd`'s and
-/// `BuildKit`'s labels, which some tools leave on descriptors.
+/// Returns whether an annotation of a layer describes a store instead of the layer: labels of `containerd` and
+/// `BuildKit`, which some tools leave on descriptors.
 fn is_of_a_store(key: &str) -> bool {
     matches!(key, "containerd.io/uncompressed" | "buildkit/createdat")
         || key.starts_with("containerd.io/distribution.source.")

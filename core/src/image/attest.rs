@@ -1,4 +1,4 @@
-//! Attestation manifests: statements about an image, which its index lists as BuildKit's does.
+//! Attestation manifests: statements about an image, listed in its index as by BuildKit.
 
 use longshore_oci::{Descriptor, Digest, Error, ImageName, Manifest, MediaType, Platform, Result};
 
@@ -12,9 +12,9 @@ const STATEMENT: &str = "application/vnd.in-toto+json";
 const ARTIFACT: &str = "application/vnd.docker.attestation.manifest.v1+json";
 /// Annotation of a statement in its manifest: its predicate type.
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
-/// Annotation of an attestation manifest in the index: what it is.
+/// Annotation of an attestation manifest in the index: its kind.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-/// Annotation of an attestation manifest in the index: the manifest that it is about.
+/// Annotation of an attestation manifest in the index: the manifest it describes.
 const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 /// The configuration of an artifact: an empty object, also in base64 (image-spec, manifest.md, "Guidance for an Empty
 /// Descriptor").
@@ -35,7 +35,7 @@ impl<'i> Attesting<'i> {
         Self { attestations, names, manifests: Vec::new() }
     }
 
-    /// Makes the manifest of the statements about `subject`, if there are any. `layers` are its diffIDs, if it was made
+    /// Builds the manifest of the statements about `subject`, if any. `layers` are its diffIDs, if it was built
     /// in this run.
     pub(super) fn attest(
         &mut self,

@@ -8,9 +8,9 @@ use super::layers::PreparedLayer;
 use crate::epoch::Epoch;
 use crate::result::Artifact;
 
-/// Completes the configuration of `artifact`, whose layers are `layers`.
+/// Completes the configuration of `artifact` with `layers`.
 ///
-/// The clock is never read: a time comes from the configuration, else the epoch, else the newest file.
+/// The clock is never read: a time comes from the configuration, the epoch, or the newest file, in this order.
 pub(super) fn complete(
     artifact: &Artifact,
     layers: &[PreparedLayer<'_>],
@@ -18,9 +18,9 @@ pub(super) fn complete(
     progress: &Progress,
 ) -> Result<ImageConfig> {
     let mut config = artifact.effective_config();
-    // Fails here instead of when the image is run.
+    // Fail here instead of when the image is run.
     config.platform()?;
-    // An image keeps its ID, also one whose maker wrote no history, or no list of its layers where it has none.
+    // An image keeps its ID, even if it has no history, or has no layers and lacks their list.
     if epoch.is_none() && artifact.is_untouched() {
         return Ok(config);
     }
@@ -37,8 +37,8 @@ pub(super) fn complete(
     Ok(config)
 }
 
-/// Returns the history, with an entry for each layer and a time for each entry as far as there is one to be had, in
-/// the order of `BuildKit`'s rules.
+/// Returns the history, with an entry for each layer and, if possible, a time for each entry, by `BuildKit`'s
+/// rules and in its order.
 fn history(
     artifact: &Artifact,
     layers: &[PreparedLayer<'_>],
@@ -74,9 +74,9 @@ fn history(
     Ok(history)
 }
 
-/// Gives a time to each entry that has none, apart from the first `untouched`: that of its layer, of which `times` has
-/// one a layer, else, if that `carries_on`, the one before it; the first ones have that of the first entry after them.
-/// Where there is an epoch, it is the time of what has none.
+/// Gives a time to each entry without one, except the first `untouched` entries: the time of its layer (`times` has
+/// one per layer), otherwise, if that `carries_on`, the time of the previous entry; the first entries get that of the
+/// next entry with a time. If an epoch is set, it is used in place of missing times.
 fn fill_in(history: &mut [History], untouched: usize, times: &[Option<String>], carries_on: bool) {
     let gap = history.iter().position(|step| step.created.is_none()).unwrap_or(history.len());
     let after = history[gap..].iter().find_map(|step| step.created.clone());
@@ -93,7 +93,7 @@ fn fill_in(history: &mut [History], untouched: usize, times: &[Option<String>], 
     }
 }
 
-/// Sets the time of a step to the epoch where it has none or a later one.
+/// Sets the time of a step to the epoch if it has none or a later one.
 fn clamp(step: &mut History, epoch: Epoch) -> Result<()> {
     let created = step.created.as_deref().map(longshore_oci::parse_time).transpose()?;
     if created.is_none_or(|created| created > epoch.time()) {
@@ -106,7 +106,7 @@ fn clamp(step: &mut History, epoch: Epoch) -> Result<()> {
 fn created(artifact: &Artifact, layers: &[PreparedLayer<'_>], epoch: Option<Epoch>) -> Result<Option<Timestamp>> {
     let own = artifact.config.created()?;
     let of_base = artifact.base.as_ref().map(ImageConfig::created).transpose()?.flatten();
-    // The time of the base does not say when the layers on top of it were made.
+    // The base's time does not tell when the layers on top of it were built.
     let said = own.filter(|own| of_base != Some(*own));
     let of_base = artifact.base.as_ref().map(ImageConfig::diff_ids).transpose()?.unwrap_or_default();
     let makes_layers = layers.iter().enumerate().any(|(at, layer)| of_base.get(at) != Some(&layer.diff_id));

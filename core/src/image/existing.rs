@@ -28,7 +28,7 @@ pub fn take_apart(existing: &Existing, work: &Work) -> Result<Built> {
     Ok(built)
 }
 
-/// Replaces an existing image by its parts, as [`take_apart`], with the annotations of its index.
+/// Replaces an existing image by its parts, like [`take_apart`], with the annotations of its index.
 pub(crate) fn take_apart_in_place(image: &mut Image, work: &Work) -> Result<()> {
     if let ImageContent::Existing(existing) = &image.content {
         let (built, annotations) = parts(existing, work)?;
@@ -39,7 +39,7 @@ pub(crate) fn take_apart_in_place(image: &mut Image, work: &Work) -> Result<()> 
     Ok(())
 }
 
-/// As [`take_apart`]; also returns the annotations of the root, if it is an index.
+/// Like [`take_apart`]; also returns the annotations of the root, if it is an index.
 pub(super) fn parts(existing: &Existing, work: &Work) -> Result<(Built, BTreeMap<String, String>)> {
     let root = &existing.root;
     if !existing.referrers.is_empty() {
@@ -96,7 +96,7 @@ fn platforms(existing: &Existing, graph: &Graph<'_>, work: &Work) -> Result<(Pla
     Ok((platforms, of_root.into_iter().flat_map(|(_, annotations)| annotations).collect()))
 }
 
-/// Returns the artifact of one manifest of an image.
+/// Returns the artifact for one manifest of an image.
 pub(super) fn artifact(existing: &Existing, graph: &Graph<'_>, descriptor: &Descriptor) -> Result<Artifact> {
     let (entry, config) = graph.image(descriptor)?;
     artifact_of(existing, &entry, &config)

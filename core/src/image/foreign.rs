@@ -1,4 +1,4 @@
-//! Layers that only their maker hands out, such as those of Windows: an image without them is whole.
+//! Layers that only their vendor distributes, such as those of Windows: an image is complete without them.
 
 use longshore_content::{Progress, Provider};
 use longshore_oci::{Descriptor, Error, ErrorKind, MediaType, Result};
@@ -39,10 +39,10 @@ pub(super) fn leave_out<'a>(blobs: Vec<ImageBlob<'a>>, progress: &Progress) -> R
     Ok(present)
 }
 
-/// Makes an ordinary layer of one that may not be distributed, as its maker no longer says.
+/// Turns a nondistributable layer into an ordinary one, since its vendor no longer forbids distribution.
 ///
 /// # Errors
-/// [`NotFound`](ErrorKind::NotFound) for a layer that the provider lacks: it cannot be handed out.
+/// [`NotFound`](ErrorKind::NotFound) for a layer that the provider lacks: it cannot be distributed.
 pub(super) fn distribute(blob: &mut ImageBlob<'_>) -> Result<()> {
     let descriptor = &mut blob.descriptor;
     if !descriptor.media_type.is_not_distributable() {

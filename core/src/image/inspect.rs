@@ -18,7 +18,7 @@ pub enum Detail {
     /// Its manifests and configurations.
     #[default]
     Documents,
-    /// Its layers too, where their media types say that they are tar archives.
+    /// Its layers too, if their media types are those of tar archives.
     Files,
 }
 
@@ -168,7 +168,7 @@ impl Inspector<'_> {
     }
 }
 
-/// Returns the sum of the sizes of files, which come from outside.
+/// Adds up file sizes, which are untrusted.
 fn added(sum: u64, size: u64) -> Result<u64> {
     sum.checked_add(size).ok_or_else(|| Error::input("the sizes of the files exceed 64 bits"))
 }

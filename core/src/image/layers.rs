@@ -17,11 +17,11 @@ use crate::result::Artifact;
 pub(super) struct PreparedLayer<'a> {
     pub(super) blob: ImageBlob<'a>,
     pub(super) diff_id: Digest,
-    /// The newest time of its files; `None` for a layer that was known before it was read.
+    /// The newest time of its files; `None` for a layer that was not read.
     pub(super) newest: Option<i64>,
 }
 
-/// Returns the layers of each artifact, given with the epoch of its build, in order. As many are built concurrently
+/// Returns the layers of each artifact, given with the epoch of its build, in order. Builds as many concurrently
 /// as there are jobs.
 pub(super) fn prepare<'a>(
     artifacts: &[(&Artifact, Option<Epoch>)],
@@ -44,7 +44,7 @@ pub(super) fn prepare<'a>(
     Ok(artifacts.iter().map(|(artifact, _)| artifact.layers.len()).map(take).collect())
 }
 
-/// Takes layers along their routes.
+/// Handles layers according to their routes.
 struct Traveller<'a, 'o> {
     options: &'o ImageOptions,
     cx: &'a ExportContext<'a>,
@@ -86,7 +86,7 @@ impl<'a> Traveller<'a, '_> {
     }
 }
 
-/// Returns a layer whose diffID was known before it was read.
+/// Returns a layer whose diffID was known without reading it.
 fn known<'a>(layer: &Layer, blob: Option<(Descriptor, Arc<dyn Provider>)>) -> Result<PreparedLayer<'a>> {
     let unknown = || Error::new(ErrorKind::Other, format!("layer {} has no blob or no diffID", layer.name()));
     let (descriptor, provider) = blob.ok_or_else(unknown)?;
@@ -101,19 +101,19 @@ fn prepared<'a>(layer: &Layer, made: MadeLayer, provider: BlobProvider<'a>) -> P
     PreparedLayer { blob: ImageBlob { descriptor, references: Vec::new(), provider }, diff_id, newest }
 }
 
-/// Returns the blob that a layer is, and its provider.
+/// Returns the blob of a layer, and its provider.
 fn kept(layer: &Layer) -> Result<Option<(Descriptor, Arc<dyn Provider>)>> {
     let LayerSource::Blob(source) = &layer.source else { return Ok(None) };
     let descriptor = Descriptor { media_type: media_type(source)?, ..source.descriptor.clone() };
     Ok(Some((descriptor, source.provider.clone())))
 }
 
-/// Returns the media type of a layer that is kept. Docker says `tar.gzip` of layers that are not, so there the
-/// bytes decide.
+/// Returns the media type of a layer that is kept. Docker says `tar.gzip` even of layers that are not gzip, so there
+/// the bytes decide.
 fn media_type(source: &BlobSource) -> Result<MediaType> {
     let Descriptor { media_type, digest, .. } = &source.descriptor;
     let twin = media_type.to_oci();
-    // What may not be distributed may be missing.
+    // A nondistributable layer may be missing.
     if twin == *media_type || media_type.is_not_distributable() {
         return Ok(twin);
     }

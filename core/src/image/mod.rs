@@ -195,7 +195,7 @@ pub fn assemble_to<'a>(
     Ok(AssembledImage { root, config, referrers: Vec::new(), blobs, missing: Vec::new() })
 }
 
-/// Returns an existing image whose manifests stay as they are.
+/// Returns an existing image with unchanged manifests.
 fn unchanged<'a>(
     image: &Image,
     existing: &Existing,

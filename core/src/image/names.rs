@@ -41,7 +41,7 @@ impl Value for Names {
     }
 }
 
-/// Returns the error for `name=*` and an image at this place of the result that has no name, and whose tags do not count.
+/// Returns the error for `name=*` and a nameless image at this place of the result, whose tags do not count.
 pub(super) fn nameless(place: usize, image: &Image) -> Error {
     let number = place + 1;
     match &image.tags[..] {

@@ -26,9 +26,9 @@ pub struct ImageOptions {
     attestation_inline: Option<bool>,
     oci_artifact: Option<bool>,
     pub(super) annotations: AnnotationOptions,
-    /// Whether attestations that are inline only are included unless the options say otherwise.
+    /// Whether inline-only attestations are included by default.
     is_inline_by_default: bool,
-    /// Not an option: whether an image may have tags without a name.
+    /// Whether an image may have tags without a name. Not an option.
     takes_tags: bool,
 }
 
@@ -102,7 +102,7 @@ impl Options for ImageOptions {
 }
 
 impl ImageOptions {
-    /// Shows the options about attestations.
+    /// Visits the options about attestations.
     fn visit_attestations(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
         visitor.option(
             "oci-artifact",
@@ -167,7 +167,7 @@ impl ImageOptions {
         matches!(self.name, Some(Names::Given(_) | Names::Own))
     }
 
-    /// Returns whether uncompressed layers were asked for.
+    /// Returns whether uncompressed layers were requested.
     pub(super) fn wants_plain(&self) -> bool {
         self.compression == Some(Algorithm::Uncompressed)
     }
@@ -206,7 +206,7 @@ impl ImageOptions {
         }
     }
 
-    /// Returns the names of one image of a result whose [`names`](Self::names) were checked.
+    /// Returns the names of an image of a result with checked [`names`](Self::names).
     pub(super) fn names_of<'n>(&'n self, image: &'n Image) -> &'n [ImageName] {
         match &self.name {
             None => &[],
@@ -227,8 +227,8 @@ impl ImageOptions {
         image.names.is_empty() && (image.tags.is_empty() || !self.takes_tags)
     }
 
-    /// Returns whether an existing image has to be taken apart. Of all options only those of this output
-    /// count, not the epoch of the build.
+    /// Returns whether an existing image has to be taken apart. Only the options of this output count, not the epoch
+    /// of the build.
     pub(crate) fn changes_bytes(&self, existing: &Existing) -> bool {
         let sets_a_time = matches!(self.source_date_epoch, Some(EpochOption(Some(_))));
         let root = &existing.root.media_type;
@@ -241,12 +241,12 @@ impl ImageOptions {
             || self.annotations.change_manifests()
     }
 
-    /// Returns whether layers that may not be distributed become ordinary ones.
+    /// Returns whether nondistributable layers become ordinary ones.
     pub(super) fn distributes_all(&self) -> bool {
         self.prefer_nondist_layers == Some(false)
     }
 
-    /// Returns the options that were set, and that determine an image, for its provenance.
+    /// Returns the options that were set and determine an image, for its provenance.
     pub(super) fn as_parameters(&self) -> Map<String, Value> {
         let epoch = self.source_date_epoch.and_then(|option| option.0);
         let set = [
@@ -271,7 +271,7 @@ impl ImageOptions {
         self.oci_mediatypes == Some(false)
     }
 
-    /// Returns whether attestations of `image` make an index of it, where it is for one platform.
+    /// Returns whether attestations turn `image`, if it is for one platform, into an index.
     pub(super) fn makes_index(&self, image: &Image) -> bool {
         let is_inline = self.attestation_inline.unwrap_or(self.is_inline_by_default);
         image.attestations.iter().any(|attestation| is_inline || !attestation.is_inline_only)
@@ -283,12 +283,12 @@ impl ImageOptions {
         self.compression.map(|algorithm| format!("compression={algorithm}")).or_else(level)
     }
 
-    /// Returns the type that a document or a layer of an image that is made has, given its OCI type.
+    /// Returns the media type of a document or layer of a built image, given its OCI type.
     pub(super) fn media_type(&self, oci: MediaType) -> MediaType {
         if self.is_docker() { oci.to_docker() } else { oci }
     }
 
-    /// Returns whether a layer that exists as a blob is recompressed.
+    /// Returns whether an existing blob of a layer is recompressed.
     pub(crate) fn recompresses(&self) -> bool {
         self.force_compression == Some(true)
     }
@@ -330,7 +330,7 @@ impl ImageOptions {
         Ok(())
     }
 
-    /// Returns the time that stands in for the clock where `artifact` is made. The epoch of the build is not for an
+    /// Returns the time used in place of the clock to build `artifact`. The epoch of the build does not apply to an
     /// image that existed before it.
     pub(super) fn epoch(&self, artifact: &Artifact, of_build: Option<Epoch>) -> Option<Epoch> {
         let of_build = of_build.filter(|_| !artifact.is_untouched());

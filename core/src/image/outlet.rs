@@ -1,4 +1,4 @@
-//! Outlets: destinations that take layers while they are built, or already have them.
+//! Outlets: destinations that accept layers while they are built, or already have them.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ pub trait LayerOutlet: Sync {
     /// Returns `run` with the abilities of this outlet, which never change.
     fn abilities(&self, run: Run) -> Run;
 
-    /// Looks for a layer in `variant` at the destination; returns its blob and a provider of it. `None` if it
-    /// has none.
+    /// Looks for a layer in `variant` at the destination; returns its blob and a provider of it. `None` if it is
+    /// not found.
     ///
     /// # Errors
     /// Errors of the destination, if the run cannot continue without the result.
@@ -27,7 +27,7 @@ pub trait LayerOutlet: Sync {
     }
 
     /// Takes a layer, by [`LayerStream::write_to`]; returns the layer and a provider of its blob. `None` if the
-    /// destination does not take it: then it is built in the store.
+    /// destination does not accept it: then it is built in the store.
     ///
     /// # Errors
     /// Errors of the layer and of the destination.

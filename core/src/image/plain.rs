@@ -1,4 +1,4 @@
-//! Images whose uncompressed layers are known before anything is read.
+//! Images whose uncompressed layers are known before reading anything.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -32,7 +32,7 @@ pub fn as_existing(built: &Built) -> Result<Option<Existing>> {
     Ok(Some(Existing { root, referrers: Vec::new(), provider: Arc::new(Blobs { documents, layers }) }))
 }
 
-/// Documents that were made, and layers where they are.
+/// Built documents, and layers at their source.
 #[derive(Debug)]
 struct Blobs {
     documents: MemoryStore,

@@ -1,5 +1,5 @@
-//! An existing image with other entries in its index: attestations, or annotations, are added. Its manifests, and what
-//! is below them, stay as they are.
+//! An existing image with entries added to its index: attestations or annotations. Its manifests, and everything below
+//! them, stay unchanged.
 
 use longshore_oci::{Descriptor, Index, MANIFEST_LIMIT, MediaType, Platform, Result, parse_index};
 
@@ -9,7 +9,7 @@ use super::{AssembledImage, Graph, GraphEntry, ImageOptions};
 use crate::context::ExportContext;
 use crate::result::{Existing, Image};
 
-/// Returns `image`, whose existing content was `assembled` as it is, with what the image and the options add to its
+/// Returns `image`, `assembled` with its existing content, with the additions of the image and of the options to its
 /// index.
 ///
 /// # Errors
@@ -55,7 +55,7 @@ pub(super) fn relist<'a>(
     index.manifests.extend(attesting.manifests);
     index.annotations.extend(image.index_annotations.clone());
     options.annotations.annotate_index(&mut index.annotations);
-    // Docker's list has no attestations.
+    // Docker's manifest lists have no attestations.
     if adds_statements || !was_index {
         index.media_type = Some(MediaType::INDEX);
     }

@@ -19,12 +19,12 @@ pub enum Route {
     Keep,
     /// The tar stream, of known diffID and size, is the blob: it is read when the output is written.
     Pass,
-    /// The destination is checked for a blob that the source has seen there; without one, the layer takes its
+    /// The destination is checked for a blob that the source has seen there; otherwise, the layer takes its
     /// usual route.
     Reuse(Variant),
     /// The layer is built while it is uploaded; if the destination does not accept streams, it is built in the store.
     Stream(Variant),
-    /// The layer is built in the store, unless the store has it from an earlier run.
+    /// The layer is built in the store, unless it is there from an earlier run.
     Make(Variant),
 }
 
@@ -47,7 +47,7 @@ impl Route {
         if run.reuses && may_be_seen && !variant.is_plain() {
             return Ok(Self::Reuse(variant));
         }
-        // Several outputs read a source once, from the store.
+        // Several outputs share one reading of the source, by way of the store.
         let is_read_once = run.is_alone || is_blob;
         if variant.is_plain() && is_read_once && layer.plain().is_some() {
             return Ok(Self::Pass);

@@ -32,7 +32,7 @@ fn store_one(blob: &ImageBlob<'_>, store: &dyn ContentStore, work: &Work) -> Res
         if !is_known {
             store.update(&descriptor.digest, meta)?;
         }
-        // What was made in this run is no news.
+        // A blob built in this run needs no message.
         if let BlobProvider::Image(_) = blob.provider {
             blob.task(&work.progress).into_iter().for_each(|task| task.skipped("exists"));
         }
@@ -44,7 +44,7 @@ fn store_one(blob: &ImageBlob<'_>, store: &dyn ContentStore, work: &Work) -> Res
         let is_continued = writer.offset() > 0;
         copy_to_writer(blob.provider.provider(), descriptor, writer.as_mut(), &work.cancel, task.as_ref())?;
         match writer.commit(meta.clone()) {
-            // What an earlier attempt left was not its start.
+            // The bytes of an earlier attempt were not the start of this blob.
             Err(error) if error.kind() == ErrorKind::Corrupt && is_continued => Ok(false),
             committed => committed.map(|_| true),
         }

@@ -58,7 +58,7 @@ struct Verifier<'a> {
     problems: Vec<String>,
 }
 
-/// What images say of a layer that is a tar archive.
+/// What images state about a layer that is a tar archive.
 #[derive(Debug, Default)]
 struct Tar {
     media_types: Vec<MediaType>,
@@ -91,13 +91,13 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Checks a configuration against what lists it; returns its diffIDs.
+    /// Checks a configuration against the descriptor that lists it; returns its diffIDs.
     fn config(&mut self, descriptor: &Descriptor, manifest: &Manifest, config: &ImageConfig) -> Result<Vec<Digest>> {
         let is_whole_image = manifest.layers.iter().all(|layer| is_tar(&layer.media_type));
         let digest = &manifest.config.digest;
         let (own, diff_ids) = match is_whole_image {
             true => (self.note(config.platform())?, self.note(config.diff_ids())?.unwrap_or_default()),
-            // What is no image for a platform says so by having none.
+            // The configuration of anything but an image for a platform has no platform.
             false => (config.platform().ok(), config.diff_ids().unwrap_or_default()),
         };
         if let (Some(own), Some(listed)) = (own, &descriptor.platform)
@@ -156,7 +156,7 @@ impl Verifier<'_> {
         Ok((algorithm, hashing.hasher.finish()))
     }
 
-    /// Returns the value, or a note of why there is none.
+    /// Returns the value, or records why there is none.
     fn note<T>(&mut self, checked: Result<T>) -> Result<Option<T>> {
         match checked {
             Ok(value) => Ok(Some(value)),

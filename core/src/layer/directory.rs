@@ -1,4 +1,4 @@
-//! A directory as a tar stream, entry for entry what BuildKit's differ writes for the same tree.
+//! A directory as a tar stream, with the same entries as BuildKit's differ writes for the same tree.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -55,7 +55,7 @@ pub(super) fn entries(source: &DirSource, progress: &Progress, cancel: &Cancel, 
 struct DirectoryLayer<'a> {
     source: &'a DirSource,
     visit: &'a mut Visit<'a>,
-    /// The path that got the first name of a file with several names, by device and inode.
+    /// The first path of each file with several names, by device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
     progress: &'a Progress,
     left_out: LeftOut,
@@ -118,7 +118,7 @@ impl DirectoryLayer<'_> {
         Ok(())
     }
 
-    /// Adds what is not a directory: another name of a file that was visited, or the file.
+    /// Adds a file that is not a directory: another name of a visited file, or the file itself.
     fn add_file(&mut self, node: &Node<'_>, mut entry: Entry) -> Result<()> {
         let stat = node.stat();
         let mut file = if entry.kind == EntryKind::File { Some(node.open()?) } else { None };
@@ -143,7 +143,7 @@ impl DirectoryLayer<'_> {
         (self.visit)(entry, file)
     }
 
-    /// Counts what the layer does not keep of a file; fails for a file that is special to overlayfs.
+    /// Counts attributes that the layer does not keep; fails for a file that is special to overlayfs.
     fn note(&mut self, node: &Node<'_>, entry: &Entry, attributes: &[Vec<u8>]) -> Result<()> {
         if self.source.whiteouts == Whiteouts::Plain {
             refuse_attributes_of_overlay(&self.source.path, attributes, || node.display())?;
@@ -179,7 +179,7 @@ fn is_whiteout_of_overlay(node: &Node<'_>) -> bool {
     node.file_type() == FileType::CharacterDevice && node.stat().st_rdev == 0
 }
 
-/// Fails for attributes that overlayfs shows in none of the trees that it merges.
+/// Fails for attributes that overlayfs does not show in any of its merged trees.
 fn refuse_attributes_of_overlay(tree: &Path, attributes: &[Vec<u8>], file: impl Fn() -> String) -> Result<()> {
     let Some(name) = attributes.iter().find(|name| is_attribute_of_overlay(name)) else { return Ok(()) };
     let name = String::from_utf8_lossy(name).escape_debug().to_string();
@@ -191,7 +191,7 @@ fn upper_directory(tree: &Path, message: String) -> Error {
     Error::input(message).with_hint(format!("{} is a directory of an overlay: {hint}", tree.display()))
 }
 
-/// Fails for a file whose content overlayfs keeps in a lower layer: what can be read here are zeros.
+/// Fails for a file whose content overlayfs keeps in a lower layer: here it would read as zeros.
 fn refuse_metacopy(node: &Node<'_>, file: &NodeFile) -> Result<()> {
     for scope in ["trusted", "user"] {
         if file.xattr(&format!("{scope}.overlay.metacopy"))?.is_some() {

@@ -9,15 +9,15 @@ use longshore_oci::Result;
 use super::Variant;
 use crate::compression::Encoding;
 
-/// Encodes one part of a block. It runs on the threads of the budget, in any order.
+/// Encodes one part of a block. Runs on the threads of the budget, in any order.
 pub(super) type EncodePart = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
 
 /// Turns the tar stream of one layer into one blob.
 ///
-/// - The driver cuts the stream into blocks and asks for [`parts`](Self::parts) of each, in order. Parts are
-///   encoded at the same time and written in order, so the blob does not depend on the number of threads.
-/// - When the stream has come to its end, and every part is written, [`finish`](Self::finish) is called
-///   once. It is not called for a stream that breaks off.
+/// - The driver cuts the stream into blocks and requests the [`parts`](Self::parts) of each, in order. Parts are
+///   encoded concurrently and written in order, so the blob does not depend on the number of threads.
+/// - At the end of the stream, after every part is written, [`finish`](Self::finish) is called
+///   once. It is not called for an incomplete stream.
 pub(super) trait Encoder: Send {
     /// Returns the encoding of parts; `None` if blocks are written unchanged.
     fn encode(&self) -> Option<EncodePart>;
@@ -48,7 +48,7 @@ impl Variant {
     }
 }
 
-/// Independent parts of equal length, with nothing before, between or after them.
+/// Independent parts of equal length, with nothing around them.
 struct Blocks(Encoding);
 
 impl Encoder for Blocks {

@@ -12,7 +12,7 @@ use crate::compression::decoder;
 /// A callback for each entry.
 pub(super) type Visit<'a> = dyn FnMut(Entry, &mut dyn Read) -> Result<()> + 'a;
 
-/// A callback for each entry of an archive, with the byte of the archive at which its header begins.
+/// A callback for each entry of an archive, with the offset of its header in the archive.
 pub(crate) type VisitAt<'a> = dyn FnMut(Entry, u64, &mut dyn Read) -> Result<()> + 'a;
 
 impl Layer {
@@ -60,7 +60,7 @@ impl Layer {
             visited
         };
         let read = match &self.source {
-            // The walk names the file that it cannot read.
+            // The walk names unreadable files itself.
             LayerSource::Dir(source) => return directory::entries(source, &work.progress, &work.cancel, &mut visit),
             LayerSource::Tar(source) => tar_stream::entries(source, &work.cancel, &mut visit),
             LayerSource::Blob(source) => source.entries(work, &mut visit),
@@ -80,14 +80,14 @@ impl BlobSource {
         self.entries_at(work, &mut |entry, _, content| visit(entry, content))
     }
 
-    /// As [`entries`](Self::entries), for those whose errors say where an entry is.
+    /// Like [`entries`](Self::entries), for callers whose errors state the place of an entry.
     pub(crate) fn entries_at(&self, work: &Work, visit: &mut VisitAt<'_>) -> Result<()> {
         let (_, tar) = decoder(self.provider.open(&self.descriptor.digest, 0)?)?;
         checked(tar, &self.diff_id, &work.cancel, visit).map(drop)
     }
 }
 
-/// Visits the entries of an archive and verifies the digest of its bytes; false if it has none.
+/// Visits the entries of an archive and verifies the digest of its bytes; returns false if it is empty.
 pub(super) fn checked(
     input: impl Read + Send,
     diff_id: &Digest,
@@ -103,7 +103,7 @@ pub(super) fn checked(
     Ok(has_bytes)
 }
 
-/// Visits the entries of an archive and reads it to its end; false if it has no bytes at all.
+/// Visits the entries of an archive and reads it to its end; returns false if it is empty.
 pub(super) fn parsed(input: impl Read, cancel: &Cancel, visit: &mut VisitAt<'_>) -> Result<bool> {
     let mut reader = Reader::new(input);
     while let Some(entry) = reader.next_entry()? {

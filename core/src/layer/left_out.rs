@@ -1,4 +1,4 @@
-//! What a layer does not keep of a directory: counted while the directory is read, and reported once at the end.
+//! Parts of a directory that a layer does not keep: counted while it is read, and reported once at the end.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use longshore_content::Progress;
 
 use crate::archive::Entry;
 
-/// Attributes that a layer keeps, or that say something about this machine only.
+/// Attributes that a layer keeps, or that are only relevant on this machine.
 const SILENT: [&[u8]; 2] = [super::directory::CAPABILITY.as_bytes(), b"security.selinux"];
 const ACL: &[u8] = b"system.posix_acl_";
 
@@ -18,7 +18,7 @@ pub(super) struct LeftOut {
     acls: Count,
 }
 
-/// How many files, and the first of them for people.
+/// The number of files, and the first of them, for display.
 #[derive(Debug, Default)]
 struct Count {
     files: u64,
@@ -39,13 +39,13 @@ impl Count {
 }
 
 impl LeftOut {
-    /// Counts a temporary file of a run.
+    /// Counts a run's temporary file.
     pub(super) fn add_temporary(&mut self, name: impl FnOnce() -> String) {
         self.temporary.add(name);
     }
 
-    /// Counts what `entry` does not say about a file with these extended attributes. Nearly every time has a fraction of a
-    /// second, which nobody set on purpose: a warning about them hides those that matter.
+    /// Counts the parts of a file with these extended attributes that `entry` lacks. Fractions of a second are ignored:
+    /// nearly every time has one, which nobody set on purpose, and a warning would hide those that matter.
     pub(super) fn add(&mut self, entry: &Entry, attributes: &[Vec<u8>]) {
         let other = |name: &&Vec<u8>| !SILENT.contains(&name.as_slice()) && !name.starts_with(ACL);
         if let Some(name) = attributes.iter().find(other) {
@@ -57,7 +57,7 @@ impl LeftOut {
         }
     }
 
-    /// Reports what was left out of the directory `path`; once for a run that reads it several times.
+    /// Reports what was left out of the directory `path`; only once if a run reads it several times.
     pub(super) fn say(&self, path: &Path, progress: &Progress) {
         let path = path.display();
         let Self { temporary, attributes, acls } = self;

@@ -1,8 +1,8 @@
 //! From a tar stream to blobs: each source is read once, for all wanted encodings.
 //!
 //! A driver cuts the stream into blocks. The blocks of each encoding are compressed on the pool, in any order,
-//! and one collector per encoding writes them to the store in stream order. A block is held in the
-//! byte budget from when it is filled until the last collector has written it.
+//! and one collector per encoding writes them to the store in stream order. A block stays in the
+//! byte budget from the time it is filled until the last collector has written it.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -26,7 +26,7 @@ pub(crate) struct Workshop<'a> {
 
 impl Workshop<'_> {
     /// Reads `layer` once and stores it in each of `variants`, unless all of them were built before. Variants with
-    /// other times are another tar stream, for which it is read again.
+    /// other times are another tar stream, so the layer is read again for them.
     pub(super) fn make(self, layer: &Layer, variants: &[Variant]) -> Result<Vec<MadeLayer>> {
         let mut made = Vec::new();
         let mut left = variants.to_vec();
@@ -38,7 +38,7 @@ impl Workshop<'_> {
         Ok(made)
     }
 
-    /// As [`make`](Self::make), for variants of one tar stream.
+    /// Like [`make`](Self::make), for variants of one tar stream.
     fn make_alike(self, layer: &Layer, variants: &[Variant]) -> Result<Vec<MadeLayer>> {
         let task = self.work.progress.task(format!("layer {}", layer.name()), None);
         if let Some(made) = self.made_before(layer, variants)? {
@@ -52,7 +52,7 @@ impl Workshop<'_> {
         Ok(made)
     }
 
-    /// Reads `layer` once and writes each variant of it, all of them with the same times.
+    /// Reads `layer` once and writes each of its variants, all with the same times.
     pub(super) fn write(
         self,
         layer: &Layer,
@@ -92,12 +92,12 @@ impl Workshop<'_> {
         Ok(made.collect())
     }
 
-    /// Returns whether this encoder made the layer in `variant` before, and the store still has it.
+    /// Returns whether this encoder built the layer in `variant` before, and the store still has it.
     pub(crate) fn is_made(self, layer: &Layer, variant: Variant) -> Result<bool> {
         Ok(self.made_before(layer, &[variant])?.is_some())
     }
 
-    /// Returns the blobs that this encoder made of a layer whose diffID is known. Blobs from elsewhere do not count.
+    /// Returns the blobs that this encoder built from a layer with a known diffID. Other blobs do not count.
     fn made_before(self, layer: &Layer, variants: &[Variant]) -> Result<Option<Vec<MadeLayer>>> {
         let Some(diff_id) = layer.diff_id() else { return Ok(None) };
         let mut found = Vec::new();
@@ -152,17 +152,17 @@ struct Block {
     permit: Permit,
 }
 
-/// What a collector gets, in the order of the stream.
+/// The messages to a collector, in stream order.
 enum Piece {
     Plain(Arc<Block>),
     Encoded { parts: Vec<Receiver<Result<Vec<u8>>>>, block: Arc<Block> },
     End(Box<dyn Encoder>),
 }
 
-/// Writes one variant; `None` if the stream did not come to its end.
+/// Writes one variant; returns `None` if the stream was incomplete.
 type Collector<'scope> = ScopedJoinHandle<'scope, Result<Option<Collected>>>;
 
-/// A blob that was written, and what its encoder annotates it with.
+/// A written blob, and the annotations from its encoder.
 struct Collected {
     info: BlobInfo,
     annotations: BTreeMap<String, String>,
@@ -191,7 +191,7 @@ fn collect(pieces: Receiver<Piece>, mut writer: Box<dyn BlobWriter + '_>) -> Res
     Ok(None)
 }
 
-/// Returns the blobs of all collectors. One that failed knows why; the driver saw only that it stopped.
+/// Returns the blobs of all collectors. A failed collector knows why; the driver only saw that it stopped.
 fn join(collectors: Vec<(Variant, Collector<'_>)>) -> Result<Vec<(Variant, Collected)>> {
     let mut blobs = Vec::new();
     let mut failed = None;
@@ -216,11 +216,11 @@ struct Outlet {
     pieces: Sender<Piece>,
 }
 
-/// The driver's end: cuts what is written into blocks and hands them to all collectors.
+/// The driver's end: cuts the stream into blocks and hands them to all collectors.
 struct Stream<'a> {
     workshop: Workshop<'a>,
     outlets: Vec<Outlet>,
-    /// `None` where a collector computes the same digest, because it stores the plain stream.
+    /// `None` if a collector computes the same digest, because it stores the uncompressed stream.
     hasher: Option<Hasher>,
     block: Option<Block>,
     task: &'a Task,
@@ -254,12 +254,12 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// Ends the stream if it was `written` to its end, and hands its diffID on if it was computed here.
+    /// Ends the stream if it was completely `written`, and returns its diffID if it was computed here.
     fn finish(mut self, written: Result<Option<i64>>) -> Result<(Option<i64>, Option<Digest>)> {
         let newest = written?;
         self.ship()?;
         for Outlet { encoder, pieces, .. } in self.outlets {
-            // A collector that has stopped says why when it is joined.
+            // A collector that has stopped reports why when it is joined.
             let _ = pieces.send(Piece::End(encoder));
         }
         Ok((newest, self.hasher.map(Hasher::finish)))

@@ -1,4 +1,4 @@
-//! A layer whose files have no later time than an epoch (`rewrite-timestamp`).
+//! A layer whose files are not newer than an epoch (`rewrite-timestamp`).
 
 use std::io::Write;
 
@@ -9,10 +9,10 @@ use super::Layer;
 use crate::archive::Writer;
 use crate::epoch::Epoch;
 
-/// Writes the layer to `out`, each time that is later than `epoch` replaced by it; returns the newest time.
+/// Writes the layer to `out`, with each time later than `epoch` replaced by it; returns the newest time.
 ///
-/// All entries are written anew, as those of a directory are, so that the stream depends on nothing but them. A
-/// layer that was rewritten comes out unchanged.
+/// All entries are written anew, like those of a directory, so that the stream depends only on them. A layer
+/// that was already rewritten stays unchanged.
 ///
 /// # Errors
 /// As [`Layer::entries`], which also checks the diffID of the original.

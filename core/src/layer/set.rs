@@ -22,18 +22,18 @@ pub(crate) struct LayerSet {
 pub(crate) struct WantedLayers {
     /// By layer.
     known: HashMap<Identity, Vec<Variant>>,
-    /// Of layers that are found when an existing image is taken apart.
+    /// Variants of the layers found when an existing image is taken apart.
     found: Vec<Variant>,
 }
 
-/// What makes two layers the same one.
+/// Identifies equal layers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Identity {
     /// Its blob, whichever image it was found in.
     Blob(Digest),
     /// Its tar stream, whichever source has it.
     Tar(Digest),
-    /// The address of a source that has no name of its own. The result that lives as long as the run holds it.
+    /// The address of a source without an identity of its own. The result holds it as long as the run lives.
     Address(usize),
 }
 
@@ -52,7 +52,7 @@ impl Identity {
 #[derive(Debug)]
 struct Slot {
     made: OnceLock<Result<Vec<MadeLayer>>>,
-    /// Keeps the address from being used for another layer.
+    /// Keeps the address from being reused for another layer.
     _layer: Arc<Layer>,
 }
 
@@ -77,17 +77,17 @@ impl WantedLayers {
         other.found.into_iter().for_each(|variant| insert(&mut self.found, variant));
     }
 
-    /// Returns the variants of a layer, each once, in the order in which outputs named them.
+    /// Returns the variants of a layer, each once, in the order in which outputs requested them.
     fn of(&self, identity: &Identity) -> Vec<Variant> {
         let mut variants = self.known.get(identity).cloned().unwrap_or_default();
-        // Which of them an existing image has is not known before it is taken apart.
+        // Which of them an existing image has is unknown until it is taken apart.
         if matches!(identity, Identity::Blob(_)) || variants.is_empty() {
             self.found.iter().for_each(|variant| insert(&mut variants, *variant));
         }
         variants
     }
 
-    /// Returns whether `variant` of `layer` was named.
+    /// Returns whether `variant` of `layer` was requested.
     pub(crate) fn contains(&self, layer: &Arc<Layer>, variant: Variant) -> bool {
         self.of(&Identity::of(layer)).contains(&variant)
     }
@@ -100,17 +100,17 @@ fn insert(variants: &mut Vec<Variant>, variant: Variant) {
 }
 
 impl LayerSet {
-    /// Expects to make `wanted`.
+    /// Creates a set that expects to build `wanted`.
     pub(crate) fn new(wanted: WantedLayers, is_for_one_output: bool) -> Self {
         Self { slots: Mutex::default(), wanted, is_for_one_output }
     }
 
-    /// Returns whether no more than one output needs layers, so that none of them has to be kept for another one.
+    /// Returns whether at most one output needs layers, so that none has to be kept for another.
     pub(crate) fn is_for_one_output(&self) -> bool {
         self.is_for_one_output
     }
 
-    /// `layer` in `variant`: made now in every variant that the run needs of it, or by another thread that
+    /// Returns `layer` in `variant`: built now, in every variant that the run needs, or by another thread, which
     /// this one waits for.
     pub(crate) fn get(&self, layer: &Arc<Layer>, variant: Variant, workshop: Workshop<'_>) -> Result<MadeLayer> {
         let identity = Identity::of(layer);

@@ -15,7 +15,7 @@ use crate::tree::merged::WHITEOUT;
 pub(super) fn write(source: &TarSource, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
     let written = open(source).and_then(|mut input| {
         match (source.rules.is_identity(), &source.diff_id) {
-            // The diffID identifies the archive; the caller's writer checks whether to stop.
+            // The diffID identifies the archive; the caller's writer checks for cancellation.
             (true, Some(_)) => match copy(&mut input, &mut &mut *out)? {
                 0 => Err(empty()),
                 _ => Ok(None),
@@ -36,7 +36,7 @@ pub(super) fn write(source: &TarSource, out: &mut dyn Write, cancel: &Cancel) ->
     written.attempt(|| format!("cannot read layer {}", source.stream.name()))
 }
 
-/// Visits the entries of the layer that `source` is, and checks its diffID where one is known.
+/// Visits the entries of the layer in `source`, and checks its diffID if known.
 pub(super) fn entries(source: &TarSource, cancel: &Cancel, visit: &mut Visit<'_>) -> Result<()> {
     let input = open(source)?;
     let has_bytes = match (source.rules.is_identity(), &source.diff_id) {
@@ -49,11 +49,11 @@ pub(super) fn entries(source: &TarSource, cancel: &Cancel, visit: &mut Visit<'_>
 
 fn open(source: &TarSource) -> Result<Box<dyn Read + Send + '_>> {
     let input = source.stream.open()?;
-    // An archive of a known size is not compressed, though the name of its first file may look like it.
+    // An archive of known size is uncompressed, even if the name of its first file looks compressed.
     if source.size.is_some() { Ok(input) } else { decoder(input).map(|(_, input)| input) }
 }
 
-/// Copies an archive byte for byte, and fails if its bytes are not a tar archive.
+/// Copies an archive byte for byte, and fails if it is not a tar archive.
 pub(super) fn verbatim(input: impl Read, out: &mut dyn Write, cancel: &Cancel) -> Result<Option<i64>> {
     let mut newest = None;
     let has_bytes = parsed(Tee { input, out }, cancel, &mut |entry, _, _| {
@@ -63,12 +63,12 @@ pub(super) fn verbatim(input: impl Read, out: &mut dyn Write, cancel: &Cancel) -
     if has_bytes { Ok(newest) } else { Err(empty()) }
 }
 
-/// Returns the error for no bytes at all: readers refuse an empty gzip stream as a layer.
+/// Returns the error for an empty archive: readers refuse an empty gzip stream as a layer.
 fn empty() -> Error {
     Error::input("the tar archive is empty: it lacks even the two empty blocks at its end")
 }
 
-/// Copies the bytes that are read from `input` to `out`.
+/// Copies everything read from `input` to `out`.
 struct Tee<'a, R> {
     input: R,
     out: &'a mut dyn Write,
@@ -82,7 +82,7 @@ impl<R: Read> Read for Tee<'_, R> {
     }
 }
 
-/// Visits the entries of an archive as the rules want them.
+/// Visits the entries of an archive, changed by the rules.
 fn rewritten(input: impl Read, rules: &Rules, cancel: &Cancel, visit: &mut Visit<'_>) -> Result<()> {
     let mut reader = Reader::new(input);
     while let Some(entry) = reader.next_entry()? {
@@ -95,7 +95,7 @@ fn rewritten(input: impl Read, rules: &Rules, cancel: &Cancel, visit: &mut Visit
     reader.drain()
 }
 
-/// Returns the entry as the rules change it; `None` if they exclude it.
+/// Returns the entry, changed by the rules; `None` if they exclude it.
 fn moved(mut entry: Entry, rules: &Rules) -> Result<Option<Entry>> {
     let path = clean(&entry.path)
         .ok_or_else(|| Error::input(format!("the tar entry `{}` is outside the archive", entry.display())))?;
@@ -125,7 +125,7 @@ fn clean(path: &[u8]) -> Option<Vec<u8>> {
     (!parts.contains(&&b".."[..])).then(|| parts.join(&b'/'))
 }
 
-/// Returns whether a path is excluded. A whiteout is a statement about lower layers and stays.
+/// Returns whether a path is excluded. A whiteout is about lower layers and stays.
 fn is_excluded(rules: &Rules, path: &[u8]) -> bool {
     let excludes = &rules.excludes;
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);

@@ -7,7 +7,7 @@ use longshore_oci::{Descriptor, Digest, MediaType};
 use crate::compression::{Algorithm, Encoding};
 use crate::epoch::Epoch;
 
-/// Annotation of a layer whose files have no later time than this, in seconds since 1970, as `BuildKit` sets it.
+/// Annotation of a layer with no times later than this, in seconds since 1970, as set by `BuildKit`.
 const ANNOTATION_REWRITTEN: &str = "buildkit/rewritten-timestamp";
 
 /// One way to build a layer. Outputs that want the same variant share it.
@@ -52,7 +52,7 @@ impl Variant {
     pub fn encoder(self) -> String {
         let encoder = self.encoding.encoder();
         match self.rewrite {
-            // Its diffID is that of the layer with these times, for which another rewrite changes nothing.
+            // Its diffID is that of the layer with these times, which another rewrite leaves unchanged.
             Some(epoch) => format!("{encoder}, times to {}", epoch.seconds()),
             None => encoder,
         }
@@ -78,7 +78,7 @@ impl fmt::Display for Variant {
     }
 }
 
-/// Returns whether a layer says that none of its files has a later time than `epoch`, because it was rewritten so.
+/// Returns whether a layer is annotated as rewritten to times not later than `epoch`.
 pub(crate) fn is_rewritten(layer: &Descriptor, epoch: Epoch) -> bool {
     layer.annotations.get(ANNOTATION_REWRITTEN).is_some_and(|said| *said == epoch.seconds().to_string())
 }

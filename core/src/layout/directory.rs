@@ -17,8 +17,8 @@ use super::{OCI_LAYOUT, names};
 use crate::context::ExportContext;
 use crate::image::ImageBlob;
 
-/// How long a writer of the index waits for others, of which each holds the lock for some milliseconds, and more on
-/// a slow medium: enough for hundreds in the queue.
+/// How long a writer of the index waits for others. Each holds the lock for some milliseconds, or longer on a slow
+/// medium: this is enough for hundreds in the queue.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A layout in a directory.
@@ -33,7 +33,7 @@ pub struct StagedLayout {
     layout: LayoutDirectory,
     blobs: Vec<Descriptor>,
     staging: ScratchDirectory,
-    /// Dropped after what is in them.
+    /// Dropped after the contents of these directories.
     _parents: MadeDirectories,
 }
 
@@ -89,18 +89,18 @@ impl LayoutDirectory {
         Ok(StagedLayout { layout: self.clone(), blobs: staged, staging, _parents: parents })
     }
 
-    /// Returns a directory on the file system of the layout: itself, or what it will be made in.
+    /// Returns a directory on the file system of the layout: the layout itself, or the parent in which it is created.
     fn staging_place(&self) -> Result<(PathBuf, MadeDirectories)> {
         let parent = directory_of(&self.root);
         if self.root.is_dir() {
-            // A run that made the layout and died may have left its blobs there.
+            // A run that created the layout and died may have left its blobs there.
             remove_leftovers(parent);
             return Ok((self.root.clone(), MadeDirectories::default()));
         }
         Ok((parent.to_owned(), MadeDirectories::make(parent)?))
     }
 
-    /// Returns whether the layout has a blob, of the right size: another size is what a crash left of it.
+    /// Returns whether the layout has a blob, of the right size: another size is left over from a crash.
     fn has(&self, descriptor: &Descriptor) -> Result<bool> {
         let path = self.blob_path(&descriptor.digest);
         match fs::metadata(&path) {
@@ -172,24 +172,24 @@ impl StagedLayout {
         Ok(root.clone())
     }
 
-    /// Makes the layout beside its place and renames it. Returns `false`, with nothing changed, if there is something
-    /// at its place, or the file system has no hard links.
+    /// Creates the layout beside its place and renames it. Returns `false`, with nothing changed, if its place is
+    /// taken, or the file system has no hard links.
     fn publish_new(&self, entries: &[Descriptor]) -> Result<bool> {
         let root = &self.layout.root;
         let Some(parent) = self.staging.path().parent().filter(|_| !root.exists()) else { return Ok(false) };
         let fresh = ScratchDirectory::new_in(parent)?;
         let layout = LayoutDirectory::new(fresh.path());
-        // The blobs stay where they are, too: another process may be the first to make the layout.
+        // The staged blobs stay, too: another process may create the layout first.
         if self.fill(&layout, fs::hard_link).is_err() {
             return Ok(false);
         }
-        // Those who come later wait for it, as for that of a layout which they find.
+        // Later writers wait for this lock, like for that of an existing layout.
         let _lock = IndexLock::acquire(fresh.path(), PATIENCE)?;
         layout.write_document("oci-layout", OCI_LAYOUT)?;
         let mut index = Index::new(Vec::new());
         names::merge(&mut index.manifests, entries.to_vec());
         layout.write_document("index.json", &json::compact(&index)?)?;
-        // As any new directory, it has the permissions that the umask leaves.
+        // Like any new directory, it gets permissions by the umask.
         fs::set_permissions(fresh.path(), fs::metadata(fresh.path().join("blobs"))?.permissions())?;
         match fresh.persist_flushed(root) {
             Err(_) if root.exists() => Ok(false),
@@ -200,7 +200,7 @@ impl StagedLayout {
     fn publish_into(&self, entries: Vec<Descriptor>) -> Result<()> {
         let root = &self.layout.root;
         let _made = MadeDirectories::make(root)?;
-        // Whatever is published is published whole: a late signal does not end the wait.
+        // Publishing is not interrupted half-way: a late signal does not end the wait.
         let _lock = IndexLock::acquire(root, PATIENCE)?;
         self.layout.check()?;
         let mut index = self.layout.index()?;
@@ -215,7 +215,7 @@ impl StagedLayout {
     /// Puts the blobs into `layout`, each with one call of `put`.
     fn fill(&self, layout: &LayoutDirectory, put: fn(PathBuf, PathBuf) -> io::Result<()>) -> Result<()> {
         let blobs = layout.root.join("blobs");
-        // The specification wants the directory even where there are no blobs.
+        // The specification requires the directory even without blobs.
         fs::create_dir_all(blobs.join("sha256"))?;
         for descriptor in &self.blobs {
             let to = layout.blob_path(&descriptor.digest);

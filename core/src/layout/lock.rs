@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use longshore_oci::{Context, Error, ErrorKind, Result};
 
-/// The lock file. buildx locks the same one, so that both can write to a layout; it is never unlinked
+/// The lock file. buildx locks the same file, so that both can write to a layout. It is never unlinked
 /// here, because a lock on an unlinked file protects nothing.
 const NAME: &str = "index.json.lock";
 
@@ -18,8 +18,8 @@ const NAME: &str = "index.json.lock";
 pub(super) struct IndexLock(#[expect(dead_code, reason = "held for its lock")] File);
 
 impl IndexLock {
-    /// Waits for the lock of the layout in `root`, for at most `patience`. The kernel serves those who wait in
-    /// about their order.
+    /// Waits for the lock of the layout in `root`, for at most `patience`. The kernel serves waiting processes
+    /// roughly in order.
     pub(super) fn acquire(root: &Path, patience: Duration) -> Result<Self> {
         let path = root.join(NAME);
         let deadline = Instant::now() + patience;
@@ -33,7 +33,7 @@ impl IndexLock {
                 Err(TryLockError::Error(error)) => Err(error),
             };
             match locked.attempt(|| format!("cannot lock {}", path.display()))? {
-                // buildx unlinks the file when it is done: what we hold may be nobody's lock by now.
+                // buildx unlinks the file when it is done, so this lock may no longer protect anything.
                 Some(file) if longshore_content::is_still(&file, &path) => return Ok(Self(file)),
                 Some(_) => {}
                 None => {
@@ -46,13 +46,13 @@ impl IndexLock {
     }
 }
 
-/// Waits for the lock of `file`; `None` if that takes longer than `patience`. Nothing ends the wait of a thread
-/// for a lock, so it is another thread that waits; one that comes too late lets go of the lock.
+/// Waits for the lock of `file`; `None` if that takes longer than `patience`. A thread cannot be woken from
+/// waiting for a lock, so another thread waits, and releases the lock if it gets it too late.
 fn wait(file: File, patience: Duration) -> io::Result<Option<File>> {
     let (sender, receiver) = mpsc::sync_channel(0);
     thread::Builder::new().spawn(move || {
         let locked = longshore_content::lock_file(&file).map(|()| file);
-        // Without a receiver the file is dropped, and with it the lock.
+        // Without a receiver the file is dropped, which releases the lock.
         let _ = sender.send(locked);
     })?;
     receiver.recv_timeout(patience).ok().transpose()

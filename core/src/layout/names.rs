@@ -6,7 +6,7 @@ use longshore_oci::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Descriptor, Dige
 
 use crate::image::NamedImage;
 
-/// Annotation of a referrer in `index.json`: the manifest that it is about, a convention of containerd.
+/// Annotation of a referrer in `index.json`: its subject, a convention of containerd.
 const ANNOTATION_SUBJECT: &str = "io.containerd.manifest.subject";
 
 /// Returns the entries of images in `index.json`.
@@ -91,10 +91,10 @@ pub fn valid_names(texts: &[String], progress: &Progress) -> Vec<ImageName> {
 fn name_or_tag(entry: &Descriptor) -> (Option<String>, Option<String>) {
     let annotation = |key| entry.annotations.get(key).filter(|value| !value.is_empty()).cloned();
     let (name, reference) = (annotation(ANNOTATION_IMAGE_NAME), annotation(ANNOTATION_REF_NAME));
-    // As containerd reads it: what has one of these is no tag.
+    // As in containerd: a reference with one of these is not a tag.
     let is_full = |reference: &String| reference.contains(['/', ':', '@']);
     let tag = reference.clone().filter(|reference| !is_full(reference));
-    // umoci gives a copy of an entry another tag, and leaves it the name of what it was copied from.
+    // umoci copies an entry under another tag, but keeps the name of the original.
     let is_stale = |name: &String| {
         let named = name.parse::<ImageName>().ok();
         tag.is_some() && named.is_some_and(|named| named.digest().is_none() && named.tag() != tag.as_deref())
@@ -102,7 +102,7 @@ fn name_or_tag(entry: &Descriptor) -> (Option<String>, Option<String>) {
     (name.filter(|name| !is_stale(name)).or_else(|| reference.filter(is_full)), tag)
 }
 
-/// Returns an entry without what only its place in the index says.
+/// Returns an entry without the annotations that belong to its place in the index.
 fn unnamed(entry: &Descriptor) -> Descriptor {
     let mut entry = entry.clone();
     for key in [ANNOTATION_REF_NAME, ANNOTATION_IMAGE_NAME, ANNOTATION_SUBJECT] {
@@ -121,7 +121,7 @@ pub fn merge(present: &mut Vec<Descriptor>, new: Vec<Descriptor>) {
         present.retain(|old| {
             let same_image = old.digest == entry.digest;
             let named = identity(&entry)[..2] != [None, None];
-            // Two referrers of one manifest differ in nothing but their digests.
+            // Two referrers of one manifest differ only in their digests.
             identity(old) != identity(&entry) || !(named || same_image)
         });
         present.push(entry);

@@ -104,7 +104,7 @@ impl LayoutSource {
     }
 }
 
-/// Returns whether a reference that a user wrote means an entry.
+/// Returns whether a user's reference means an entry.
 fn is_named(entry: &Descriptor, reference: &str) -> bool {
     let full = reference.parse::<ImageName>().map(|name| name.to_string()).unwrap_or_default();
     let is = |key: &str, text: &str| entry.annotations.get(key).is_some_and(|value| value == text);

@@ -39,7 +39,7 @@ pub trait FamilyPlace {
     /// Stores the value `text` of the option `STEM[QUALIFIER].NAME`.
     ///
     /// # Errors
-    /// A qualifier or a text that is not a value.
+    /// An invalid qualifier or value.
     fn set(&mut self, qualifier: Option<&str>, name: &str, text: &str) -> Result<()>;
 }
 
@@ -51,16 +51,16 @@ impl<Q: Value, T: Value> FamilyPlace for Family<Q, T> {
     }
 }
 
-/// Returns what precedes the first bracket or dot: all of the key of a single option, the stem of a family.
+/// Returns everything before the first bracket or dot: the key of a single option, or the stem of a family.
 pub(super) fn stem(key: &str) -> &str {
     &key[..key.find(['[', '.']).unwrap_or(key.len())]
 }
 
-/// Splits `key` as `pattern` says, which is `STEM.NAME` or `STEM[QUALIFIER].NAME`: into a qualifier, which may be
-/// left out, and a name. `None` for a key that is not of the family.
+/// Splits `key` by `pattern`, which is `STEM.NAME` or `STEM[QUALIFIER].NAME`, into an optional qualifier and a
+/// name. `None` for a key that is not in the family.
 ///
 /// # Errors
-/// A key with the stem of the family that lacks its name, or has a qualifier that the family does not take.
+/// A key in the family that lacks its name, or has a qualifier that the family does not accept.
 pub(super) fn split<'k>(pattern: &str, key: &'k str) -> Result<Option<(Option<&'k str>, &'k str)>> {
     if stem(key) != stem(pattern) {
         return Ok(None);

@@ -216,7 +216,7 @@ impl OptionInfo {
 /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for an unknown key, with the nearest known one, and for a
 /// bad value; both name the column. Then `options` must not be used.
 pub fn parse(kind: &str, attrs: &Attrs, options: &mut dyn Options) -> Result<()> {
-    // Every output has these.
+    // Every output has these keys.
     parse_of(&format!("type={kind}"), &["type", "dest"], attrs, options)
 }
 
@@ -258,7 +258,7 @@ fn parse_of(owner: &str, common: &[&'static str], attrs: &Attrs, options: &mut d
     }
 }
 
-/// Fills options in, and keeps the attributes that none of them took.
+/// Fills in options, and keeps the unknown attributes.
 struct Parser<'a> {
     owner: &'a str,
     left: Attrs,
@@ -314,7 +314,7 @@ impl Parser<'_> {
     }
 }
 
-/// Formats the column of a field, for the end of a message.
+/// Formats the column of a field, to end a message.
 pub(crate) fn at_column(column: Option<usize>) -> String {
     column.map(|column| format!(" at column {column}")).unwrap_or_default()
 }

@@ -15,8 +15,8 @@ pub(crate) struct Field {
     pub(crate) quoted: bool,
 }
 
-/// Reads one CSV record (RFC 4180, with the rules of Go's `encoding/csv` about bare quotes). `noun` names what
-/// is read, such as `output`, for the start of messages.
+/// Reads one CSV record (RFC 4180, with the rules of Go's `encoding/csv` about bare quotes). `noun` names the
+/// record at the start of messages, such as `output`.
 pub(crate) fn record(noun: &str, text: &str) -> Result<Vec<Field>> {
     let invalid = |column: usize, what: &str| {
         Error::option(format!("invalid {noun}: {what} at column {column}")).with_hint(quoting(noun))
@@ -55,20 +55,20 @@ pub(crate) fn record(noun: &str, text: &str) -> Result<Vec<Field>> {
     }
 }
 
-/// Returns how a field with a comma is written, in the quotes of a shell.
+/// Returns how to write a field with a comma, quoted for a shell.
 fn quoting(noun: &str) -> String {
     let example = if noun == "source" { r#"'"rootfs:a,b",owner=0:0'"# } else { r#"'type=oci,"name=a,b"'"# };
     format!("quote a field that contains a comma or a quote as a whole, and double its quotes: {example}")
 }
 
-/// Writes one field, quoted if it has to be: [`record`] reads it back.
+/// Writes one field, quoted if necessary: [`record`] reads it back.
 pub(crate) fn quoted(field: &str) -> String {
     if field.contains([',', '"']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field.to_owned() }
 }
 
 /// Reads a field as `KEY=VALUE` with a trimmed, lower-case key.
 ///
-/// What the user chose in the key of a [family](super::Family), after its stem, keeps its case.
+/// The user's part of the key of a [family](super::Family), after its stem, keeps its case.
 pub(crate) fn key_value<'f>(noun: &str, field: &'f Field) -> Result<(String, &'f str)> {
     let Some((key, value)) = field.value.split_once('=') else {
         let (text, column) = (field.value.escape_debug(), field.column);

@@ -43,7 +43,7 @@ impl Value for String {
     }
 }
 
-/// A list is one CSV record: an item that contains a comma is quoted.
+/// A list is one CSV record: an item with a comma must be quoted.
 impl Value for Vec<String> {
     fn syntax() -> Cow<'static, str> {
         "TEXT[,TEXT…]".into()

@@ -184,7 +184,7 @@ impl ResolvedSession {
         self.outputs.iter().map(needs).collect()
     }
 
-    /// Returns the layers of a run, which are made for all outputs together.
+    /// Returns the layers of a run, which are built for all outputs together.
     fn layers(&self, result: &BuildResult) -> Result<LayerSet> {
         let (run, needs) = self.needs(result)?;
         Ok(LayerSet::new(needs.layers, run.is_alone))

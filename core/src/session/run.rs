@@ -67,7 +67,7 @@ impl ResolvedSession {
     }
 }
 
-/// Makes the store of a run beside the first destination on this machine, or in the directory for temporary files.
+/// Creates the store of a run beside the first local destination, or in the directory for temporary files.
 fn make_spool(outputs: &[ResolvedOutput]) -> Result<Spool> {
     match outputs.iter().find_map(|output| Some((output.target.neighbour()?, &output.target))) {
         Some((place, target)) => Spool::new_in(&place).attempt(|| format!("cannot keep layers beside {target}")),
@@ -106,7 +106,7 @@ fn export_all<'a>(
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
-    // An output cancelled because of another's error adds nothing.
+    // Cancellations caused by another output's error come last.
     errors.sort_by_key(|error| error.kind() == ErrorKind::Cancelled);
     let mut errors = errors.into_iter();
     match errors.next() {
@@ -126,7 +126,7 @@ fn publish_all(
 ) -> Result<Vec<Response>, ExportFailure> {
     let mut order: Vec<_> = staged.into_iter().enumerate().collect();
     order.sort_by_key(|(_, staged)| staged.turn());
-    // From here on as much as possible is published: a late signal does not interrupt the run.
+    // From here on as much as possible is published: a late signal does not interrupt it.
     cancel.check()?;
     let mut published = Vec::new();
     let mut failed = None;

@@ -16,7 +16,7 @@ use crate::layer::{DirSource, Layer, LayerSource};
 use crate::result::{BuildResult, ImageContent};
 use crate::tree::Patterns;
 
-/// Refuses an output inside an exported directory, whose contents would depend on the progress of the output.
+/// Refuses an output inside an exported directory, whose contents would depend on how far it is written.
 pub(super) fn check_outside(result: &BuildResult, target: &Target) -> Result<()> {
     let Some(place) = target.scratch() else { return Ok(()) };
     for source in directories(result) {
@@ -31,8 +31,8 @@ pub(super) fn check_outside(result: &BuildResult, target: &Target) -> Result<()>
     Ok(())
 }
 
-/// Returns `result` without the store of the run in its directories: the store grows while they are read, and
-/// an image that contains it would grow with each run.
+/// Returns `result` with the store of the run excluded from its directories: the store grows while they are read, and
+/// an image with the store in it would grow with each run.
 pub(super) fn without_store<'r>(
     result: &'r BuildResult,
     store: &Store,
@@ -70,7 +70,7 @@ pub(super) fn without_store<'r>(
     Ok(Cow::Owned(result))
 }
 
-/// Returns where below the directory of `source` the store is, unless it is left out anyway.
+/// Returns where the store is below the directory of `source`, unless it is excluded anyway.
 fn store_within(source: &DirSource, store: &Path) -> Result<Option<PathBuf>> {
     let Ok(root) = source.path.canonicalize() else { return Ok(None) };
     let Ok(within) = store.strip_prefix(&root) else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! Destinations as they were asked for, checked before the build.
+//! Requested destinations, checked before the build.
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -25,7 +25,7 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// Checks that `dest` is what an exporter of type `kind` needs, and that it can be written.
+    /// Checks that `dest` is what an exporter of type `kind` needs, and can be written.
     pub(super) fn check(kind: &str, destination: Destination, dest: Option<&Dest>) -> Result<Self> {
         let refuse = |reason: String| refuse(kind, &reason);
         let directory = |dest: Option<&Dest>| match dest {
@@ -74,7 +74,7 @@ impl Target {
         })
     }
 
-    /// Where it is, however it was written.
+    /// Returns its canonical path, however it was written.
     fn place(&self) -> Option<PathBuf> {
         let path = match self {
             Self::None | Self::ImageStore | Self::Stdout => return None,
@@ -83,15 +83,15 @@ impl Target {
         let existing = existing_ancestor(path);
         let rest = path.strip_prefix(&existing).unwrap_or(path);
         let place = existing.canonicalize().ok()?;
-        // Joining nothing would add a slash.
+        // Joining an empty path would add a slash.
         Some(if rest.as_os_str().is_empty() { place } else { place.join(rest) })
     }
 
-    /// The directory in which temporary files are made for the destination, if it needs any.
+    /// Returns the directory for temporary files of the destination, if it needs any.
     pub(super) fn scratch(&self) -> Option<PathBuf> {
         let place = self.place()?;
         match self {
-            // A pipe or a device is written as it is.
+            // A pipe or a device is written directly.
             Self::File(path) if path.metadata().is_ok_and(|found| !found.is_file()) => None,
             Self::File(_) => Some(directory_of(&place).to_owned()),
             _ if place.is_dir() => Some(place),
@@ -99,7 +99,7 @@ impl Target {
         }
     }
 
-    /// A directory that exists and is on the same file system as the destination, if it has one.
+    /// Returns an existing directory on the same file system as the destination, if any.
     pub(super) fn neighbour(&self) -> Option<PathBuf> {
         match self {
             Self::None | Self::ImageStore | Self::Stdout => None,
@@ -115,13 +115,13 @@ fn refuse(kind: &str, reason: &str) -> Error {
     Error::option(format!("type={kind}: {reason}"))
 }
 
-/// The error for an output of type `kind` that goes to the image store, in a run without one.
+/// Returns the error for an output of type `kind` to the image store, in a run without one.
 pub(super) fn no_image_store(kind: &str) -> Error {
     refuse(kind, "there is no image store in this run")
         .with_hint("use an image store, or choose a type with a file, such as type=oci,dest=FILE")
 }
 
-/// The error for an output of type `kind` that goes to an image store which cannot be written to.
+/// Returns the error for an output of type `kind` to a read-only image store.
 pub(super) fn read_only_image_store(kind: &str) -> Error {
     Error::new(ErrorKind::Denied, format!("type={kind}: the image store cannot be written to"))
         .with_hint("choose another store, or a type with a file, such as type=oci,dest=FILE")
@@ -149,7 +149,7 @@ pub(super) fn check_together<'a>(targets: impl Iterator<Item = &'a Target>) -> R
     Ok(())
 }
 
-/// Refuses a destination around which directories would have to be made, unless another output makes them.
+/// Refuses a destination whose parent directories are missing, unless another output creates them.
 pub(super) fn check_parents<'a>(targets: impl Iterator<Item = &'a Target> + Clone) -> Result<()> {
     let is_made = |path: &Path| {
         let is_parent = |target: &Target| match target {
@@ -169,8 +169,7 @@ pub(super) fn check_parents<'a>(targets: impl Iterator<Item = &'a Target> + Clon
     Ok(())
 }
 
-/// What is wrong with two outputs, if they cannot both be: layouts are made to be shared, and nothing
-/// else is.
+/// Returns why two outputs cannot be combined, if so: only layouts can be shared.
 fn conflict(before: &Target, target: &Target) -> Option<String> {
     match (before, target) {
         (Target::Stdout, Target::Stdout) => return Some("two outputs write to standard output".to_owned()),
@@ -189,7 +188,7 @@ fn check_file(path: &Path) -> Result<()> {
     }
     match path.metadata() {
         Ok(found) if found.is_dir() => Err(Error::option(format!("destination {} is a directory", path.display()))),
-        // What is no regular file is written in place.
+        // Anything but a regular file is written in place.
         Ok(found) if !found.is_file() => check_writable(path, path),
         _ => check_writable(&existing_ancestor(directory_of(path)), path),
     }
@@ -236,8 +235,8 @@ pub fn check_stdout() -> Result<()> {
     Err(error.with_hint("redirect standard output to a file or a pipe, or name a file"))
 }
 
-/// Whether standard output was open for writing when this process began. In place of one that is closed, the
-/// runtime opens `/dev/null` for reading and writing, where a shell opens it for writing alone.
+/// Returns whether standard output was open for writing when this process began. If it was closed, the runtime opens
+/// `/dev/null` for reading and writing; a shell opens it for writing only.
 fn is_stdout_open() -> bool {
     let stdout = io::stdout();
     let (Ok(flags), Ok(stat)) = (fcntl_getfl(&stdout), fstat(&stdout)) else { return false };

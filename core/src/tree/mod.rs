@@ -1,4 +1,4 @@
-//! Root file systems: how one on disk is walked, and how layers merge into one.
+//! Root file systems: walking one on disk, and merging layers into one.
 
 pub mod merged;
 mod node;

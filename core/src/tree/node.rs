@@ -1,4 +1,4 @@
-//! A file that the walk found.
+//! A file found by the walk.
 
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
@@ -12,7 +12,7 @@ pub use rustix::fs::FileType;
 use rustix::fs::{CWD, Mode, OFlags, Stat, fgetxattr, flistxattr, fstat, openat, readlinkat};
 use rustix::io::Errno;
 
-/// `NONBLOCK`, because what was a file when it was listed may be a pipe when it is opened.
+/// `NONBLOCK`, because a file may have been replaced by a pipe since it was listed.
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 /// A file as the walk found it, without following it if it is a symbolic link.
@@ -31,7 +31,7 @@ pub struct Node<'a> {
 pub(super) struct Place<'a> {
     pub(super) root: &'a Path,
     pub(super) path: &'a [u8],
-    /// The length of the path of the other file system that it is on, if it is not on that of the root.
+    /// The length of the path to the mount point of its file system, if that is not the root's.
     pub(super) mounted: Option<usize>,
 }
 
@@ -44,7 +44,7 @@ impl Place<'_> {
         if error == Errno::NOENT { self.changed("vanished") } else { self.with_hint(error.into()) }
     }
 
-    /// Returns the error for a file that changed `while it was read`.
+    /// Returns the error for a file that changed; `what` says when, such as `while it was read`.
     pub(super) fn changed(&self, what: &str) -> Error {
         let error = Error::input(format!("{} {what} while it was read", self.display()));
         error.with_hint(
@@ -62,7 +62,7 @@ impl Place<'_> {
         }
     }
 
-    /// Returns an error for mounted file systems, such as /proc, which are rarely intended.
+    /// Returns a hint about mounted file systems, such as /proc, which are rarely intended.
     fn hint(&self) -> Option<String> {
         let mounted = self.path.get(..self.mounted?)?;
         let mounted = String::from_utf8_lossy(mounted).escape_debug().to_string();

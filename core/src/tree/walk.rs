@@ -14,7 +14,7 @@ use super::node::{Node, Place};
 use super::{Matched, Patterns};
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-/// Directories that are kept open: those deepest in the tree. Those above are opened again on the way back.
+/// How many of the deepest directories are kept open. Those above are reopened on the way back.
 const OPEN: usize = 64;
 
 /// Calls `visit` for each file below `root` that `excludes` leaves in, parents first, the names of a
@@ -45,20 +45,20 @@ struct Walk<'a> {
     stack: Vec<Level>,
 }
 
-/// A directory on the way from the root to where the walk is.
+/// A directory on the path from the root to the current one.
 struct Level {
-    /// Open, unless it is far above where the walk is.
+    /// Open, unless it is far above the current one.
     directory: Option<OwnedFd>,
-    /// Its file system and number, by which it is known again.
+    /// Its device and inode numbers, which identify it.
     identity: (u64, u64),
-    /// Its names that are still to come, the next one last.
+    /// Names still to visit, the next one last.
     names: Vec<CString>,
-    /// Its own name and what was found of it; `None` for the root.
+    /// Its own name and metadata; `None` for the root.
     own: Option<(CString, Stat)>,
     visited: bool,
     matched: Matched,
     path_length: usize,
-    /// The length of the path where its file system begins, if it is not that of the root.
+    /// The length of the path to its mount point, if its file system is not the root's.
     mounted: Option<usize>,
 }
 
@@ -79,7 +79,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Looks at one name of the directory on top of the stack.
+    /// Handles one name in the directory on top of the stack.
     fn step(&mut self, name: CString) -> Result<()> {
         let Some((level, directory)) = self.top() else { return Ok(()) };
         let matched = self.excludes.enter(&level.matched, &self.path);
@@ -101,20 +101,20 @@ impl Walk<'_> {
             return Ok(());
         }
         self.visit_directories()?;
-        // The number of a file's own device says nothing: overlayfs gives that of a layer.
+        // The device number of a file itself is no help: overlayfs reports that of a layer.
         let Some(Level { directory: Some(directory), mounted, .. }) = self.stack.last() else { return Ok(()) };
         let mounted = *mounted;
         let place = Place { root: self.root, path: &self.path, mounted };
         (self.visit)(&Node { place, parent: directory.as_fd(), name: &name, directory: None, stat })
     }
 
-    /// Returns the directory that the walk is in.
+    /// Returns the current directory.
     fn top(&self) -> Option<(&Level, &OwnedFd)> {
         let level = self.stack.last()?;
         Some((level, level.directory.as_ref()?))
     }
 
-    /// Goes back to the directory above.
+    /// Returns to the parent directory.
     fn leave(&mut self) -> Result<()> {
         let Some(Level { directory: Some(below), own: Some(_), .. }) = self.stack.pop() else { return Ok(()) };
         let Some(level) = self.stack.last_mut().filter(|level| level.directory.is_none()) else { return Ok(()) };
@@ -133,7 +133,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Visits the directories on the stack that were not visited yet, from the root down.
+    /// Visits the directories on the stack that have not been visited yet, from the root down.
     fn visit_directories(&mut self) -> Result<()> {
         for depth in 1..self.stack.len() {
             let (above, rest) = self.stack.split_at_mut(depth);
@@ -165,7 +165,7 @@ impl Walk<'_> {
         let above = self.stack.last().and_then(|level| level.mounted);
         let mounted = above.or_else(|| (stat.st_dev != self.device).then_some(path_length));
         self.stack.push(Level { directory, identity, names, own, visited: false, matched, path_length, mounted });
-        // One that was not visited yet is still needed, and so is the directory that it is in.
+        // An unvisited directory is still needed, and so is its parent.
         if let Some([level, next, ..]) = self.stack.len().checked_sub(OPEN).and_then(|at| self.stack.get_mut(at..))
             && next.visited
         {
@@ -174,7 +174,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Returns an error about what is at the present path.
+    /// Returns an error about the current path.
     fn failed(&self, error: Errno) -> Error {
         let mounted = self.stack.last().and_then(|level| level.mounted);
         Place { root: self.root, path: &self.path, mounted }.failed(error)

@@ -1,6 +1,6 @@
-//! An empty directory that is filled, so that a run after a killed one can tell what to take out again.
+//! Filling an empty directory, so that the next run after a crash can tell what to remove again.
 //!
-//! A file in the directory lists what is moved there, and goes last. It is locked as long as the run lives.
+//! A list of the moved entries is in the directory until they are complete, and locked as long as the run lives.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -11,13 +11,13 @@ use std::path::Path;
 use longshore_content::{LiveFile, SCRATCH_PREFIX, is_scratch, remove_tree};
 use longshore_oci::{Context, Result};
 
-/// What the list begins with.
+/// The start of the list.
 const HEAD: &[u8] = b"longshore unpack\0";
 
-/// Something at the top of the tree: its number, by which it is known again, and its name.
+/// An entry at the top of the tree: its inode number, which identifies it, and its name.
 type Item = (u64, Vec<u8>);
 
-/// What is moved into a directory. Dropping it takes everything out again.
+/// Entries moved into a directory. Dropping it moves everything out again.
 #[derive(Debug)]
 pub(super) struct Filling<'a> {
     to: &'a Path,
@@ -41,7 +41,7 @@ impl<'a> Filling<'a> {
             let lines = items.iter().map(|(number, name)| [number.to_string().as_bytes(), b" ", name, b"\0"].concat());
             let mut file = list.file();
             file.write_all(&[HEAD, &lines.collect::<Vec<_>>().concat()].concat())?;
-            // The files, their names, and the list are on the medium before the first name appears.
+            // The files, their names and the list are on disk before the first name appears.
             rustix::fs::syncfs(file)?;
             let filling = Self { to, items, list: Some(list) };
             for (_, name) in &filling.items {
@@ -53,10 +53,10 @@ impl<'a> Filling<'a> {
         fill().attempt(|| format!("cannot fill {}", to.display()))
     }
 
-    /// Leaves everything where it is, and removes the list.
+    /// Keeps everything in place, and removes the list.
     ///
     /// # Errors
-    /// Those of the medium; then `to` is empty again.
+    /// I/O errors of the disk; then `to` is empty again.
     pub(super) fn finish(mut self) -> Result<()> {
         self.list.take().map_or(Ok(()), LiveFile::remove)?;
         self.items.clear();
@@ -71,7 +71,7 @@ impl Drop for Filling<'_> {
     }
 }
 
-/// Takes out of `to` what a run that was killed put there, and no other files.
+/// Removes from `to` what a killed run put there, and no other files.
 pub(super) fn take_out_leftovers(to: &Path) {
     let Ok(entries) = fs::read_dir(to) else { return };
     for path in entries.flatten().filter(|entry| is_scratch(&entry.file_name())).map(|entry| entry.path()) {
@@ -92,7 +92,7 @@ pub(super) fn take_out_leftovers(to: &Path) {
 fn take_out(to: &Path, items: &[Item]) {
     for (number, name) in items {
         let path = to.join(std::ffi::OsStr::from_bytes(name));
-        // Something else may have the name by now, or the item is still in the tree.
+        // Another file may have the name by now, or the entry may still be in the tree.
         if fs::symlink_metadata(&path).is_ok_and(|found| found.ino() == *number) {
             let _ = remove_tree(&path);
         }

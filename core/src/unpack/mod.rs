@@ -1,10 +1,10 @@
-//! Layers become a root file system.
+//! Unpacking layers into a root file system.
 //!
 //! 1. Every layer is read once, several at a time: its diffID is verified, the content of each file goes to
 //!    a staging directory under a number, everything else stays in memory.
 //! 2. The layers are applied in order to a tree in memory ([`merged`](crate::tree::merged)): whiteouts,
 //!    links, replaced files.
-//! 3. The tree is written (`place`): directories are made, and contents moved to their names; as a whole
+//! 3. The tree is written (`place`): directories are created, and contents moved to their names; either whole
 //!    (`whole`), or as one directory per layer for overlayfs (`snapshots`).
 //!
 //! No path of an archive is ever handed to the kernel, so nothing in one can reach outside.
@@ -38,7 +38,7 @@ fn open_directory(path: &Path) -> Result<OwnedFd> {
     openat(CWD, path, flags, Mode::empty()).attempt(|| format!("cannot open {}", path.display()))
 }
 
-/// Applies the next layer, whose entries were read before.
+/// Applies the next layer, whose entries have been read.
 fn apply(tree: &mut MergedTree<Content>, layer: &BlobSource, entries: Entries, cancel: &Cancel) -> Result<()> {
     let mut next = tree.next_layer();
     for Staged { entry, offset, content } in entries {

@@ -12,9 +12,9 @@ use rustix::mount::{
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_remount, move_mount, open_tree,
 };
 
-/// Lower directories that overlayfs takes (`OVL_MAX_STACK`).
+/// Maximum number of lower directories in overlayfs (`OVL_MAX_STACK`).
 const LAYERS: usize = 500;
-/// Bytes of options that mount(2) takes, with their end.
+/// Maximum size of mount(2) options in bytes, with their NUL.
 const PAGE: usize = 4096;
 
 /// Returns the options of `mount -t overlay` for snapshots: what is mounted is read-only. Add `upperdir` and
@@ -41,7 +41,7 @@ pub fn mount_options(mount: &Mount) -> Result<String> {
     Ok(options.iter().chain(&mount.options).map(String::as_str).collect::<Vec<_>>().join(","))
 }
 
-/// As `mount -t overlay` does it, with options of a page at most.
+/// Mounts like `mount -t overlay`, with options of at most one page.
 fn mount_by_options(mount: &Mount, to: &Path) -> Result<()> {
     let options = mount_options(mount)?;
     if options.len() >= PAGE {
@@ -63,7 +63,7 @@ pub fn mount(mount: &Mount, to: &Path) -> Result<()> {
         return Err(Error::new(ErrorKind::Unsupported, format!("overlayfs takes {LAYERS} layers, not {layers}"))
             .with_hint("unpack to a directory"));
     }
-    // The kernel mounts on no symbolic link.
+    // The kernel does not mount on a symbolic link.
     let mounted = to.canonicalize().map_err(Error::from).and_then(|to| match mount.kind {
         MountKind::Bind => mount_bind(mount, &to),
         MountKind::Overlay => mount_overlay(mount, &to),
@@ -75,7 +75,7 @@ fn mount_bind(mount: &Mount, to: &Path) -> Result<()> {
     let directory = mount.layers.first().ok_or_else(|| Error::input("a bind mount of no directory"))?;
     let tree = open_tree(CWD, directory, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
     move_mount(&tree, "", CWD, to, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
-    // The kernel ignores the flag while it binds.
+    // The kernel ignores the flag while binding.
     Ok(mount_remount(to, MountFlags::BIND | MountFlags::RDONLY, "")?)
 }
 
@@ -83,9 +83,9 @@ fn mount_overlay(mount: &Mount, to: &Path) -> Result<()> {
     let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&overlay, "source", "longshore")?;
     for path in &mount.layers {
-        // A directory a call: no limit of a page for all of them, and no character is special.
+        // One call per directory: the limit of a page does not apply, and no character is special.
         match fsconfig_set_string(&overlay, "lowerdir+", path.as_os_str().as_bytes()) {
-            // Before Linux 6.7, and for paths of more than 255 bytes.
+            // Linux before 6.7, or a path of more than 255 bytes.
             Err(Errno::INVAL) => return mount_by_options(mount, to),
             set => set.attempt(|| format!("cannot add {}", path.display()))?,
         }

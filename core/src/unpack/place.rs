@@ -1,7 +1,7 @@
-//! A merged tree into a directory: directories are made, contents are moved to their names.
+//! Writes a merged tree into a directory: directories are created, contents are moved to their names.
 //!
-//! The directory is new and nobody else's. Every path in it was made here and has no link in it, and
-//! the kernel is told to follow none (`openat2`).
+//! The directory is new, and used by no one else. Every path in it was created here and contains no link,
+//! and the kernel is told to follow none (`openat2`).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -24,22 +24,22 @@ use crate::tree::merged::{InodeId, Kind, MergedTree, Visit};
 pub(super) struct Placer<'a> {
     tree: &'a MergedTree<Content>,
     root: &'a OwnedFd,
-    /// Has a directory for each layer, with the contents of its files.
+    /// A directory for each layer, with the contents of its files.
     staging: &'a OwnedFd,
     writer: Writer<'a>,
     work: &'a Work,
-    /// The snapshots of lower layers, where each layer has a directory of its own.
+    /// The snapshots of lower layers, if each layer has its own directory.
     below: &'a [PathBuf],
-    /// The directory that was visited last.
+    /// The last visited directory.
     current: OwnedFd,
     path: Vec<u8>,
-    /// Where a file with several names got its first.
+    /// The first path of each file with several names.
     first: HashMap<InodeId, Vec<u8>>,
-    /// Directories in the order in which they were made: each gets its attributes when all are.
+    /// Directories in creation order: each gets its attributes once all are created.
     directories: Vec<(Vec<u8>, InodeId)>,
 }
 
-/// Writes what the layer that was applied last changed, as overlayfs wants it.
+/// Writes the changes of the last applied layer, in overlayfs's format.
 pub(super) fn place_changes(
     tree: &MergedTree<Content>,
     root: &OwnedFd,
@@ -52,7 +52,7 @@ pub(super) fn place_changes(
     placer.finish(root)
 }
 
-/// Writes the whole of a merged tree; what [`Placer::finish`] does is left to do.
+/// Writes a whole merged tree, except what [`Placer::finish`] does.
 pub(super) fn place<'a>(
     tree: &'a MergedTree<Content>,
     root: &'a OwnedFd,
@@ -77,7 +77,7 @@ impl<'a> Placer<'a> {
         Ok(Self { tree, root, staging, writer, work, below: &[], current, path: Vec::new(), first, directories })
     }
 
-    /// Writes one thing.
+    /// Writes one visited item.
     pub(super) fn put(&mut self, visit: &Visit<'_>) -> Result<()> {
         self.work.check()?;
         match visit {
@@ -163,26 +163,26 @@ impl<'a> Placer<'a> {
         Ok(())
     }
 
-    /// Returns the file of a lower layer that has to be there again, as it got a name in this one.
+    /// Returns the lower layer's file to copy up, because it got a name in this one.
     fn copied_from(&self, id: InodeId) -> Option<(&Path, &[u8])> {
         let (layer, path) = self.tree.linked(id)?;
         Some((self.below.get(layer)?, path))
     }
 
-    /// Gives the directories their attributes. `root` is the directory, which may have been moved.
+    /// Sets the attributes of the directories. `root` is the directory, which may have been moved.
     pub(super) fn finish(self, root: &OwnedFd) -> Result<()> {
         self.finish_below(root)?;
         self.finish_root(root)
     }
 
-    /// Gives all directories but the root their attributes, the deepest first: what is put into one changes
+    /// Sets the attributes of all directories but the root, the deepest first, as adding an entry to one changes
     /// its time.
     pub(super) fn finish_below(&self, root: &OwnedFd) -> Result<()> {
         let mut below = self.directories.iter().rev().filter(|(path, _)| !path.is_empty());
         below.try_for_each(|(path, inode)| self.finish_one(open_below(root, path), path, *inode))
     }
 
-    /// Gives the root its attributes.
+    /// Sets the attributes of the root.
     pub(super) fn finish_root(&self, root: &OwnedFd) -> Result<()> {
         let mut found = self.directories.iter().filter(|(path, _)| path.is_empty());
         found.try_for_each(|(path, inode)| self.finish_one(Ok(root.try_clone()?), path, *inode))
@@ -212,7 +212,7 @@ fn open_file(root: &OwnedFd, path: &[u8]) -> Result<OwnedFd> {
     open(root, path, OFlags::RDONLY | OFlags::NONBLOCK)
 }
 
-/// Opens what is below `root`, through no link and no mount.
+/// Opens a path below `root`, through no link and no mount.
 fn open(root: &OwnedFd, path: &[u8], flags: OFlags) -> Result<OwnedFd> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve =

@@ -1,4 +1,4 @@
-//! A snapshot for each layer, as overlayfs wants it.
+//! A snapshot for each layer, in overlayfs's format.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ fn existing(chain: &[Digest], snapshots: &dyn Snapshots) -> Result<(usize, Optio
     Ok((0, None))
 }
 
-/// Makes the directories of the layers above `lower` in `place`; returns them, the lowest first.
+/// Creates the directories of the layers above `lower` in `place`; returns them, the lowest first.
 fn make(layers: &[BlobSource], lower: &[&PathBuf], place: &Path, work: &Work) -> Result<Vec<PathBuf>> {
     let is_missing = |at: usize| at >= lower.len();
     let (staging, entries) = stage::stage_all(layers, place, &is_missing, Writer::for_snapshots(work), work)?;
@@ -71,7 +71,7 @@ fn make(layers: &[BlobSource], lower: &[&PathBuf], place: &Path, work: &Work) ->
             }
         }
     }
-    // Once for all: right names of files without their content would be worse than none.
+    // One sync for all: names of files without their content would be worse than none.
     rustix::fs::syncfs(open_directory(place)?).attempt(|| format!("cannot write {}", place.display()))?;
     Ok(made)
 }

@@ -1,4 +1,4 @@
-//! Layers onto the disk, before it is known which of their files survive: the content of each file under a
+//! Stages layers on disk, before it is known which of their files survive: the content of each file under a
 //! number, with its attributes, and everything else in memory.
 
 use std::fs::{self, File};
@@ -17,25 +17,25 @@ use crate::archive::{Entry, EntryKind};
 use crate::layer::BlobSource;
 use crate::tree::merged::{Attributes, Quota, WHITEOUT};
 
-/// Bytes of a file that are written in one call.
+/// Bytes of a file written in one call.
 const BUFFER: usize = 256 << 10;
 
-/// Where the content of a file is.
+/// The place of a file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
-    /// The file has none.
+    /// The file is empty.
     Empty,
-    /// Its layer has it, of which only the entries were read.
+    /// In its layer, of which only the entries were read.
     Unread,
     /// In the staging directory of a layer, as one of its files.
     Staged { layer: u32, number: u32 },
 }
 
-/// An entry of a layer, and where things are.
+/// An entry of a layer, and the place of its content.
 #[derive(Debug)]
 pub(super) struct Staged {
     pub(super) entry: Entry,
-    /// Where its header begins in the archive, in bytes.
+    /// The offset of its header in the archive, in bytes.
     pub(super) offset: u64,
     pub(super) content: Content,
 }
@@ -43,13 +43,13 @@ pub(super) struct Staged {
 /// The entries of a layer in their order.
 pub(super) type Entries = Vec<Staged>;
 
-/// Returns what was attempted with an entry.
+/// Returns the description of a failed attempt to unpack an entry.
 pub(super) fn cannot_unpack(entry: &Entry, offset: u64) -> String {
     format!("cannot unpack the tar entry `{}` at byte {offset}", entry.display())
 }
 
-/// Reads a layer and verifies its diffID. With a directory, the contents of files are written there;
-/// without, only the entries are read.
+/// Reads a layer and verifies its diffID. With a directory, the contents of files are written there; otherwise
+/// only the entries are read.
 pub(super) fn stage(
     (at, layer): (u32, &BlobSource),
     directory: Option<&OwnedFd>,
@@ -93,7 +93,7 @@ fn create(directory: &OwnedFd, number: u32) -> Result<File> {
     Ok(openat(directory, number.to_string(), flags, Mode::RUSR | Mode::WUSR)?.into())
 }
 
-/// Copies the data of an entry. The reader says itself where it cannot go on.
+/// Copies the data of an entry. The reader reports its own errors.
 fn copy(
     data: &mut dyn Read,
     mut file: &File,
@@ -112,8 +112,8 @@ fn copy(
     }
 }
 
-/// Reads all layers, several at a time: those that are written each into a directory of its own in
-/// `place`, which is returned open. However many layers there are, a few directories are open at a time.
+/// Reads all layers, several at a time, writing each of those to be written into its own directory in `place`,
+/// which is returned open. Only a few directories are open at a time, however many layers there are.
 pub(super) fn stage_all(
     layers: &[BlobSource],
     place: &Path,
@@ -124,7 +124,7 @@ pub(super) fn stage_all(
     let staging = open_directory(place)?;
     let slots: Vec<Mutex<Option<Entries>>> = layers.iter().map(|_| Mutex::new(None)).collect();
     let work = &work.child();
-    // The tree has its own: entries of layers that wait for those below are kept beside it.
+    // Separate from the tree's quota: entries of layers that wait for lower ones are kept in addition.
     let quota = Quota::default();
     let items = (0..).zip(layers).zip(&slots).collect();
     for_each(items, work.jobs().get(), &work.cancel, |((at, layer), slot): ((u32, _), _)| {

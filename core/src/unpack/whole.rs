@@ -41,12 +41,12 @@ pub fn unpack(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> {
     unpacked.attempt(|| format!("cannot unpack to {}", to.display()))
 }
 
-/// The directory is made beside `to`, and renamed when it is complete.
+/// The directory is created beside `to`, and renamed when it is complete.
 fn unpack_to_missing(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> {
     let parent = directory_of(to);
     let made = MadeDirectories::make(parent)?;
     let staging = ScratchDirectory::new_in(parent)?;
-    // Not within the other one: an ordinary user cannot move a read-only directory to another parent.
+    // Not inside the other one: an ordinary user cannot move a read-only directory to another parent.
     let tree = ScratchDirectory::new_in(parent)?;
     let root = open_directory(tree.path())?;
     with_tree(layers, staging.path(), &root, work, |placer| placer.finish(&root))?;
@@ -56,7 +56,7 @@ fn unpack_to_missing(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()
     Ok(())
 }
 
-/// An empty directory may be a file system of its own, into which nothing can be moved from outside.
+/// An empty directory may be a mount point, into which nothing can be moved from outside.
 fn unpack_to_empty(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> {
     let root = open_directory(to)?;
     let lock = fs::File::from(root.try_clone()?);
@@ -73,12 +73,12 @@ fn unpack_to_empty(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> 
         let filling = Filling::begin(&tree, to)?;
         placer.finish_below(&root)?;
         if is_root() {
-            // Others might be unable to remove the list from a root that is read-only.
+            // Users other than root might be unable to remove the list from a read-only root.
             placer.finish_root(&root)?;
         }
         let written = || format!("cannot write {}", to.display());
         rustix::fs::syncfs(&root).attempt(written)?;
-        // In a directory that is full, a rerun would not look for what is left.
+        // If the directory is not empty, a rerun does not look for leftovers.
         scratch.remove()?;
         filling.finish()?;
         placer.finish_root(&root)?;
@@ -86,7 +86,7 @@ fn unpack_to_empty(layers: &[BlobSource], to: &Path, work: &Work) -> Result<()> 
     })
 }
 
-/// Writes the tree of `layers` to `root`, and calls `finish` with what is left to do.
+/// Writes the tree of `layers` to `root`, and calls `finish` to complete it.
 fn with_tree(
     layers: &[BlobSource],
     staging: &Path,
@@ -102,15 +102,15 @@ fn with_tree(
     finish(place::place(&merged, root, &staging, work)?)
 }
 
-/// Where a tree is unpacked to.
+/// Where to unpack a tree.
 enum Destination {
-    /// Nothing is there; the path ends in a name.
+    /// A missing path that ends in a name.
     Missing(PathBuf),
-    /// An empty directory, whose path has no link.
+    /// An empty directory, as a path without links.
     Empty(PathBuf),
 }
 
-/// Looks at what is at `to`, without what runs left there that are gone.
+/// Determines what is at `to`, ignoring leftovers of dead runs.
 fn destination(to: &Path) -> Result<Destination> {
     let refuse = |reason: &str| {
         Err(Error::option(format!("cannot unpack to {}: {reason}", to.display()))
@@ -120,7 +120,7 @@ fn destination(to: &Path) -> Result<Destination> {
         Ok(found) if !found.is_dir() => refuse("it is not a directory"),
         Ok(_) => {
             let path = to.canonicalize().attempt(|| format!("cannot unpack to {}", to.display()))?;
-            // A run that made it may have left its staging directory.
+            // A dead run that created it may have left its staging directory.
             remove_leftovers(directory_of(&path));
             take_out_leftovers(&path);
             let mut entries = fs::read_dir(&path).attempt(|| format!("cannot unpack to {}", to.display()))?;
@@ -130,7 +130,7 @@ fn destination(to: &Path) -> Result<Destination> {
             Ok(Destination::Empty(path))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Without a slash or a dot at its end, which no directory can be given as its name.
+            // Strip a slash or a dot at the end, which cannot be part of a new directory's name.
             let path: PathBuf = to.components().collect();
             if path.is_symlink() {
                 refuse("it is a dangling link")

@@ -1,4 +1,4 @@
-//! Blobs: files that count once they have a row.
+//! Blobs: files that become visible once they have a row.
 
 use std::io::Read;
 use std::path::Path;
@@ -75,7 +75,7 @@ impl ContentStore for EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Fails for a blob without a row: a file alone may be one that a collector is about to remove.
+    /// Fails for a blob without a row: a collector may be about to remove its file.
     fn check_row(&self, digest: &Digest) -> Result<()> {
         let has_row = self.inner.database.read(|transaction| has_row(transaction, digest));
         match has_row.attempt(|| format!("cannot look up blob {digest}"))? {
@@ -84,8 +84,8 @@ impl EmbeddedStore {
         }
     }
 
-    /// Returns the metadata of a blob. One whose file is missing or has another size counts as missing: it is written
-    /// again by whoever needs it.
+    /// Returns the metadata of a blob. A blob whose file is missing or has another size counts as missing: the caller
+    /// writes it again.
     pub(crate) fn find(&self, transaction: &Transaction<'_>, digest: &Digest) -> Result<Option<BlobInfo>> {
         let key = digest.to_string();
         let select = "SELECT size, diff_id FROM blobs WHERE digest = ?1";
@@ -117,7 +117,7 @@ impl EmbeddedStore {
         let is_there = |transaction: &Transaction<'_>| Ok(self.find(transaction, &digest)?.is_some());
         let was_there = self.inner.database.read(is_there)?;
         if !was_there {
-            // The long wait for the medium is over before anybody has to wait for us.
+            // The slow sync is done before the transaction makes other writers wait.
             self.inner.files.finish(&file)?;
         }
         let committed = self.write_and_hold(&digest, |transaction| {
@@ -139,7 +139,7 @@ impl EmbeddedStore {
     }
 }
 
-/// Adds what is known of a blob.
+/// Adds to the metadata of a blob.
 fn merge(transaction: &Transaction<'_>, digest: &Digest, meta: &BlobMeta) -> Result<()> {
     let key = digest.to_string();
     let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
@@ -178,7 +178,7 @@ pub(crate) fn rows<T>(
     rows.collect::<Result<_, _>>().map_err(failed)
 }
 
-/// Returns a digest that the database has.
+/// Parses a digest from the database.
 pub(crate) fn parse(text: &str) -> Result<Digest> {
     text.parse().map_err(|error: Error| Error::corrupt("the database of the store is damaged").with_source(error))
 }

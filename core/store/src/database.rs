@@ -1,4 +1,4 @@
-//! The database: one connection a process, any number of processes.
+//! The database: one connection per process, any number of processes.
 
 use std::fmt;
 use std::fs::File;
@@ -29,7 +29,7 @@ struct Open {
     _copy: Option<ScratchDirectory>,
 }
 
-/// What can be done with a database.
+/// How a database can be accessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Write,
@@ -40,14 +40,14 @@ pub(crate) enum Access {
 }
 
 impl Database {
-    /// Opens the database of the store in `root`, which is made if it does not exist.
+    /// Opens the database of the store in `root`, creating it if it does not exist.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         let path = root.join("store.db");
         let connection = connect(root, &path).map_err(|error| located(error, &path))?;
         Ok(Self::new(path, Open { connection, access: Access::Write, _copy: None }))
     }
 
-    /// Opens the database of a store to be read only, because of `access`.
+    /// Opens the database of a store read-only, because of `access`.
     pub(crate) fn read_only(root: &Path, access: Access) -> Result<Self> {
         let path = root.join("store.db");
         File::open(&path).attempt(|| format!("cannot read {}", path.display()))?;
@@ -63,8 +63,8 @@ impl Database {
         self.open.lock().access
     }
 
-    /// Reads a database for whose change there is no space, while no other process has it open; `None` if one has, and
-    /// where there is space.
+    /// Reads a database that a full disk keeps from changing, while no other process has it open; `None` if one has,
+    /// or if the disk has space.
     pub(crate) fn read_alone<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<Option<T>> {
         let mut open = self.open.lock();
         if open.access != Access::NoSpace {
@@ -77,14 +77,14 @@ impl Database {
         self.run(&mut open, TransactionBehavior::Deferred, work).map(Some)
     }
 
-    /// Opens a database to be written to that could only be read, once there is room.
+    /// Reopens a read-only database for writing, once there is room.
     pub(crate) fn reopen(&self, root: &Path) -> Result<()> {
         let connect = || Ok(Open { connection: connect(root, &self.path)?, access: Access::Write, _copy: None });
         let reopened = self.replace(&mut self.open.lock(), connect);
         reopened.map_err(|error| located(error, &self.path))
     }
 
-    /// Opens the database in another way than it is, which must be closed first; if that fails, as it was.
+    /// Reopens the database in another mode, after closing it; restores the previous one if that fails.
     fn replace(&self, open: &mut Open, other: impl FnOnce() -> Result<Open>) -> Result<()> {
         let access = open.access;
         open.connection = Connection::open_in_memory().map_err(failed)?;
@@ -98,18 +98,18 @@ impl Database {
         Ok(())
     }
 
-    /// Reads a state of the database that is consistent in itself.
+    /// Reads a consistent state of the database.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         self.run(&mut self.open.lock(), TransactionBehavior::Deferred, work)
     }
 
-    /// Changes the database, alone: no other process changes it, or the files it stands for, at the
-    /// same time. What fails changes nothing.
+    /// Changes the database exclusively: no other process changes it, or the files of its rows, at the
+    /// same time. On an error nothing changes.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         self.run(&mut *self.writable()?, TransactionBehavior::Immediate, work)
     }
 
-    /// Changes the database and takes all of it back: what would come of it.
+    /// Changes the database and rolls it back, to see the result.
     pub(crate) fn rehearse<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut open = self.writable()?;
         let rehearse = || {
@@ -119,7 +119,7 @@ impl Database {
         rehearse().map_err(|error| located(error, &self.path))
     }
 
-    /// Fails if the database can only be read.
+    /// Fails if the database is read-only.
     pub(crate) fn check_writable(&self) -> Result<()> {
         self.writable().map(drop)
     }
@@ -156,10 +156,10 @@ impl Database {
     }
 }
 
-/// Opens the database at `path` to be read only, because of `access`.
+/// Opens the database at `path` read-only, because of `access`.
 fn open_frozen(path: &Path, access: Access) -> Result<Open> {
     let Frozen { connection, copy } = match frozen::open(path, PATIENCE) {
-        // There is no room for a copy either.
+        // Then a copy has no room either.
         Err(error) if access == Access::NoSpace => {
             Frozen { connection: frozen::alone(path).map_err(|_| error)?, copy: None }
         }
@@ -169,16 +169,16 @@ fn open_frozen(path: &Path, access: Access) -> Result<Open> {
     Ok(Open { connection, access, _copy: copy })
 }
 
-/// Opens the database at `path`, in the store in `root`, to be written to.
+/// Opens the database at `path`, in the store in `root`, for writing.
 fn connect(root: &Path, path: &Path) -> Result<Connection> {
-    // Two processes that both turn a new database into one with a write-ahead log fail at once
-    // instead of waiting for each other.
+    // If two processes switch a new database to a write-ahead log, one fails immediately
+    // instead of waiting for the other.
     let lock_path = root.join("open.lock");
     let lock = File::create(&lock_path).and_then(|file| lock_file(&file).map(|()| file));
     let lock = lock.attempt(|| format!("cannot lock {}", lock_path.display()))?;
     let mut connection = Connection::open(path).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
-    // Before there is a log, so that the file itself says whose it is.
+    // Before the log exists, so that the file itself says whose it is.
     schema::mark(&connection)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;

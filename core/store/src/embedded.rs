@@ -1,4 +1,4 @@
-//! The store, open: its files, its database, and the lease of a view.
+//! The open store: its files, its database, and the lease of a view.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -15,7 +15,7 @@ use crate::lease::Lease;
 use crate::place::{self, Place};
 use crate::room;
 
-/// Directory of the snapshots, below the root: a short name, because the options of a mount list them all.
+/// Directory of the snapshots, below the root. Its name is short because mount options list every snapshot.
 pub(crate) const SNAPSHOTS: &str = "fs";
 
 /// An open store in a directory, or a view of one that a [lease](longshore_content::ContentStore::lease) made. Clones
@@ -60,7 +60,7 @@ impl EmbeddedStore {
         let open = || match place::look(&root)? {
             Place::ReadOnlyStore => Self::read(&root, Access::Read).map(Some),
             Place::Store => match Self::open_at(&root) {
-                // What it holds can be seen, and removed.
+                // Its contents can still be listed and removed.
                 Err(error) if error.kind() == ErrorKind::NoSpace => Self::read(&root, Access::NoSpace).map(Some),
                 opened => opened.map(Some),
             },
@@ -80,7 +80,7 @@ impl EmbeddedStore {
         fs::create_dir_all(root.join("leases"))?;
         let snapshots = root.join(SNAPSHOTS);
         if !snapshots.exists() {
-            // Set-user-ID files in it are not for every user of this machine.
+            // Set-user-ID files in it must not be accessible to every user of this machine.
             fs::DirBuilder::new().recursive(true).mode(0o700).create(snapshots)?;
         }
         let files = BlobFiles::open(root, Durability::Durable)?;
@@ -89,8 +89,8 @@ impl EmbeddedStore {
         Ok(Self { inner: Arc::new(Inner { files, database }), lease: None })
     }
 
-    /// Makes room on a full disk, for changes that make more: gives up the ballast, and removes what dead processes left
-    /// half-written. Returns how much that was; nothing where the disk was not full when the store was opened.
+    /// Frees space on a full disk, so that pruning can start: gives up the ballast, and removes half-written files of
+    /// dead processes. Returns how much it freed; nothing if the disk was not full when the store was opened.
     pub(crate) fn make_room(&self) -> Result<Amount> {
         if self.inner.database.access() != Access::NoSpace {
             return Ok(Amount::default());
@@ -103,7 +103,7 @@ impl EmbeddedStore {
         Ok(leftovers)
     }
 
-    /// Returns a view of the store with a lease of its own.
+    /// Returns a view of the store with its own lease.
     pub(crate) fn view(&self) -> Result<Self> {
         if self.inner.database.access() != Access::Write {
             return Ok(self.clone());
@@ -113,13 +113,13 @@ impl EmbeddedStore {
         Ok(Self { inner: self.inner.clone(), lease: Some(Arc::new(lease)) })
     }
 
-    /// Returns whether this is a view that does not hold a blob or snapshot yet.
+    /// Returns whether this is a view that does not yet hold a blob or snapshot.
     pub(crate) fn must_hold(&self, digest: &Digest) -> bool {
         self.lease.as_ref().is_some_and(|lease| !lease.is_holding(digest))
     }
 
-    /// Changes what is known of a blob, and has the lease of a view hold it, in one transaction: what was found is
-    /// not collected before it is held.
+    /// Changes the metadata of a blob, and makes the view's lease hold it, in one transaction, so that it cannot be
+    /// collected in between.
     pub(crate) fn write_and_hold<T>(
         &self,
         digest: &Digest,

@@ -13,10 +13,10 @@ use crate::room;
 /// What to do on a full disk.
 pub(crate) const PRUNE: &str = "prune the store, which removes what nothing needs";
 
-/// What is left of a store whose database is damaged.
+/// What remains usable of a store with a damaged database.
 const DAMAGED: &str = "store.db is damaged; the blobs beside it are files that are named by their digests";
 
-/// Returns an error of SQLite in our kinds. [`Database`](crate::database::Database) adds which file it is about.
+/// Converts an error of SQLite. [`Database`](crate::database::Database) adds which file it is about.
 pub(crate) fn failed(error: rusqlite::Error) -> Error {
     let kind = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => ErrorKind::NoSpace,
@@ -29,16 +29,16 @@ pub(crate) fn failed(error: rusqlite::Error) -> Error {
     if kind == ErrorKind::Unavailable { failed.retryable() } else { failed }
 }
 
-/// Adds to an error of SQLite which database it is about; other errors stay as they are.
+/// Names the database in an error of SQLite; other errors are unchanged.
 pub(crate) fn located(error: Error, database: &Path) -> Error {
     let Some(cause) = cause(&error) else { return error };
     let shown = database.display();
     let (kind, reason, hint) = match error.kind() {
-        // The memory that processes share is a file beside it, of whose making SQLite says nothing more.
+        // SQLite does not say why it cannot create the shared-memory file beside the database.
         ErrorKind::Other | ErrorKind::Denied | ErrorKind::NoSpace if !room::is_left(database) => {
             (ErrorKind::NoSpace, "no space left on device".to_owned(), Some(PRUNE))
         }
-        // SQLite says so of a medium that fails, too.
+        // SQLite also reports failing media this way.
         ErrorKind::Corrupt => match read_through(database) {
             Err(error) => (ErrorKind::Other, Error::from(error).message().to_owned(), None),
             Ok(()) if is_sound(database) => (ErrorKind::Other, "input/output error".to_owned(), None),
@@ -54,7 +54,7 @@ pub(crate) fn located(error: Error, database: &Path) -> Error {
     }
 }
 
-/// What SQLite says, if an error comes from it.
+/// Returns SQLite's message, if an error comes from it.
 fn cause(error: &Error) -> Option<String> {
     let mut next = StdError::source(error);
     while let Some(error) = next {
@@ -66,7 +66,7 @@ fn cause(error: &Error) -> Option<String> {
     None
 }
 
-/// Whether SQLite finds nothing wrong with a database, for its own part.
+/// Returns whether SQLite finds a database intact.
 fn is_sound(database: &Path) -> bool {
     let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY);
     let check = |connection: Connection| connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
@@ -77,7 +77,7 @@ fn read_through(path: &Path) -> io::Result<()> {
     io::copy(&mut File::open(path)?, &mut io::sink()).map(drop)
 }
 
-/// Returns the error for a database that was one of ours.
+/// Returns the error for a damaged database of ours.
 pub(crate) fn damaged(message: &str) -> Error {
     Error::corrupt(message).with_hint(DAMAGED)
 }

@@ -12,21 +12,21 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::failure::failed;
 
-/// A connection that only reads, and a copy of the database if it needs one.
+/// A read-only connection, and a copy of the database if it needs one.
 pub(crate) struct Frozen {
     pub(crate) connection: Connection,
     pub(crate) copy: Option<ScratchDirectory>,
 }
 
-/// Opens the database at `path`. A database with a write-ahead log is read with the help of memory that processes
-/// share, which is a file beside it: what cannot be made there has to be done without.
+/// Opens the database at `path`. Reading one with a write-ahead log uses a shared-memory file beside it, and works
+/// without where that file cannot be created.
 pub(crate) fn open(path: &Path, patience: Duration) -> Result<Frozen> {
     if let Ok(connection) = connect(path, "mode=ro", patience) {
         return Ok(Frozen { connection, copy: None });
     }
     let log = beside(path, "-wal");
     match fs::metadata(&log) {
-        // The last process that wrote to it put everything into the database.
+        // The last process that wrote to it checkpointed the log.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Frozen { connection: as_it_is(path)?, copy: None });
         }
@@ -40,7 +40,7 @@ pub(crate) fn as_it_is(path: &Path) -> Result<Connection> {
     connect(path, "immutable=1", Duration::ZERO)
 }
 
-/// Replays the log of the database at `path` in a copy of both: a process died, or the directory is a copy.
+/// Replays the log of the database at `path` in a copy of both, left by a dead process or copied with the directory.
 pub(crate) fn replayed(path: &Path) -> Result<Frozen> {
     let log = beside(path, "-wal");
     let copy = ScratchDirectory::new_in(&std::env::temp_dir())?;
@@ -52,8 +52,8 @@ pub(crate) fn replayed(path: &Path) -> Result<Frozen> {
     Ok(Frozen { connection, copy: Some(copy) })
 }
 
-/// Opens the database at `path` with a log in the memory of this process, which needs no room on the disk. No other
-/// process can have it open then.
+/// Opens the database at `path` with its log index in memory, which needs no disk space. No other process can have it
+/// open then.
 pub(crate) fn alone(path: &Path) -> Result<Connection> {
     let connection = Connection::open(path).map_err(failed)?;
     for (pragma, value) in [("locking_mode", "EXCLUSIVE"), ("query_only", "ON")] {
@@ -72,7 +72,7 @@ fn connect(path: &Path, how: &str, patience: Duration) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(format!("file:{path}?{how}"), flags).map_err(failed)?;
     connection.busy_timeout(patience).map_err(failed)?;
-    // Opened only now.
+    // SQLite opens the file only now.
     connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(failed)?;
     Ok(connection)
 }

@@ -40,7 +40,7 @@ impl StoreKind for EmbeddedStores {
 }
 
 impl EmbeddedStores {
-    /// Refuses paths that are mistyped: a store made there would never be found again.
+    /// Refuses mistyped paths: a store created there would never be found again.
     fn check_place(self, value: &OsStr) -> Result<()> {
         self.check(value)?;
         check_parent(Path::new(value)).attempt(|| format!("cannot open the store {}", value.display()))

@@ -1,7 +1,7 @@
 //! Leases: what a run wrote or found stays until it ends.
 //!
-//! A lease is a row and a file that its process locks. The kernel drops the lock with the process, so
-//! a lease of a dead process is told from one that is in use, and no clock is needed.
+//! A lease is a row and a file locked by its process. The kernel releases the lock with the process, which
+//! tells the leases of dead processes from those in use, without a clock.
 
 use std::collections::HashSet;
 use std::io;
@@ -21,9 +21,9 @@ use crate::failure::failed;
 pub(crate) struct Lease {
     database: Arc<Database>,
     id: i64,
-    /// Blobs and snapshots that have a row in `leased` already.
+    /// Blobs and snapshots that already have a row in `leased`.
     held: Mutex<HashSet<Digest>>,
-    /// Dropped after the row is gone.
+    /// Dropped after the row is removed.
     _file: LiveFile,
 }
 
@@ -39,7 +39,7 @@ impl Lease {
         Ok(Self { database: database.clone(), id, held: Mutex::default(), _file: file })
     }
 
-    /// Returns whether it is known to hold a blob or snapshot.
+    /// Returns whether the lease is known to hold a blob or snapshot.
     pub(crate) fn is_holding(&self, digest: &Digest) -> bool {
         self.held.lock().contains(digest)
     }
@@ -50,7 +50,7 @@ impl Lease {
         transaction.execute(insert, params![self.id, digest.to_string()]).map_err(failed).map(drop)
     }
 
-    /// Notes that it holds a blob or snapshot, after the transaction of [`hold`](Self::hold).
+    /// Records that it holds a blob or snapshot, after the transaction of [`hold`](Self::hold).
     pub(crate) fn note(&self, digest: &Digest) {
         self.held.lock().insert(digest.clone());
     }
@@ -61,12 +61,12 @@ impl Drop for Lease {
         let end = |transaction: &Transaction<'_>| {
             transaction.execute("DELETE FROM leases WHERE id = ?1", [self.id]).map_err(failed)
         };
-        // If the row cannot be removed now, it is found dead by the next collection.
+        // If the row cannot be removed now, the next collection removes it.
         let _ = self.database.write(end);
     }
 }
 
-/// Removes the leases of processes that are gone, and their files, which a dry run leaves.
+/// Removes the leases of dead processes, and their files unless it is a dry run.
 pub(crate) fn end_dead_leases(transaction: &Transaction<'_>, directory: &Path, dry_run: bool) -> Result<()> {
     let is_dead = |path: &Path| match LiveFile::abandoned(path) {
         Some(file) => {
@@ -75,7 +75,7 @@ pub(crate) fn end_dead_leases(transaction: &Transaction<'_>, directory: &Path, d
             }
             true
         }
-        // Whatever else is the matter with it, it may be in use.
+        // On any other error, the lease may be in use.
         None => matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound),
     };
     let mut select = transaction.prepare("SELECT id, file FROM leases").map_err(failed)?;
@@ -86,7 +86,7 @@ pub(crate) fn end_dead_leases(transaction: &Transaction<'_>, directory: &Path, d
             transaction.execute("DELETE FROM leases WHERE id = ?1", [id]).map_err(failed)?;
         }
     }
-    // A process that died before it had a row left a file alone.
+    // A process that died before adding its row left only a file.
     for entry in directory.read_dir().attempt(|| format!("cannot list {}", directory.display()))?.flatten() {
         let name = entry.file_name();
         if !leases.iter().any(|(_, file)| **file == *name) {

@@ -11,7 +11,7 @@ use longshore_oci::{Context, Result};
 /// The mounts that this process sees (proc_pid_mountinfo(5)).
 pub(crate) const MOUNTS: &str = "/proc/self/mountinfo";
 
-/// The root of each mount within its file system, and everything that is said about the mounts, without escapes.
+/// The root of each mount within its file system, and the whole text of the list, without escapes.
 pub(crate) struct Mounts {
     roots: Vec<Vec<u8>>,
     plain: Vec<u8>,
@@ -21,7 +21,7 @@ impl Mounts {
     /// Reads the list of mounts at `path`.
     ///
     /// # Errors
-    /// Those of reading it: what is mounted is unknown then.
+    /// Those of reading it: then the mounts are unknown.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let list = fs::read(path).attempt(|| format!("cannot read {}", path.display()))?;
         Ok(Self::parse(&list))
@@ -32,8 +32,8 @@ impl Mounts {
         Self { roots: roots.map(unescape).collect(), plain: without_backslashes(&unescape(list)) }
     }
 
-    /// Returns the directories in `directory` with a number as their name that a mount shows, or something below them.
-    /// `directory` has no symbolic link. In doubt one is mounted.
+    /// Returns the numbered directories in `directory` that are mounted, in whole or in part. `directory` must not
+    /// contain a symbolic link. When in doubt, a directory counts as mounted.
     pub(crate) fn numbers_in(&self, directory: &Path) -> BTreeSet<i64> {
         let mut prefix = without_backslashes(directory.as_os_str().as_bytes());
         prefix.push(b'/');
@@ -49,7 +49,7 @@ fn leading_number(text: &[u8]) -> Option<i64> {
     std::str::from_utf8(&text[..end]).ok()?.parse().ok()
 }
 
-/// The number in `directory` whose directory may be at or above `root`, a path within a file system that is mounted.
+/// Returns the numbered directory in `directory` that may contain `root`, a path within a mounted file system.
 fn bound_number(root: &[u8], directory: &Path) -> Option<i64> {
     let root = Path::new(OsStr::from_bytes(root.strip_prefix(b"/")?));
     root.ancestors().filter(|part| part.parent().is_some_and(|parent| directory.ends_with(parent))).find_map(|part| {
@@ -58,7 +58,7 @@ fn bound_number(root: &[u8], directory: &Path) -> Option<i64> {
     })
 }
 
-/// Takes away the kernel's escapes: a backslash and three octal digits for a byte that separates fields or options.
+/// Undoes the kernel's escapes: a backslash and three octal digits for a byte that separates fields or options.
 fn unescape(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -76,8 +76,8 @@ fn octal(digits: &[u8]) -> Option<u8> {
     u8::try_from(value).ok().filter(|_| is_octal)
 }
 
-/// Removes all backslashes. The value of `lowerdir=` escapes colons, commas and backslashes with a backslash, once for
-/// the kernel and once more for programs that parse options. Without backslashes, all spellings of a path are equal.
+/// Removes all backslashes. `lowerdir=` escapes colons, commas and backslashes with a backslash, once for the kernel
+/// and again for programs that parse options. Without backslashes, all spellings of a path are equal.
 fn without_backslashes(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(|byte| *byte != b'\\').collect()
 }

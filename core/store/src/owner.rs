@@ -1,4 +1,4 @@
-//! Whose database a file is, found out without a trace: nothing is written, not even beside it.
+//! Whose database a file is, determined without writing anything, not even beside it.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -14,21 +14,21 @@ use crate::schema::{self, APPLICATION_ID, Tables, VERSION};
 pub(crate) enum Owner {
     /// An image store.
     Store,
-    /// No program yet: it has no tables.
+    /// No program yet: the database has no tables.
     Unclaimed,
     /// Another program.
     Other,
-    /// Not known: the file is not a database.
+    /// Unknown: the file is not a database.
     Unknown,
 }
 
-/// The header of a database begins so (sqlite.org/fileformat2.html, "The Database Header").
+/// The magic of a database (sqlite.org/fileformat2.html, "The Database Header").
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const HEADER: usize = 100;
 const USER_VERSION: usize = 60;
 const APPLICATION: usize = 68;
 
-/// Finds out whose database the file at `path` is.
+/// Determines whose database the file at `path` is.
 ///
 /// # Errors
 /// Those of reading it.
@@ -48,7 +48,7 @@ pub(crate) fn owner(path: &Path) -> Result<Owner> {
     }
     match (number(&header, APPLICATION), i64::from(number(&header, USER_VERSION))) {
         (APPLICATION_ID, _) => Ok(Owner::Store),
-        // Stores were made without an ID before.
+        // Early stores have no application ID.
         (0, 0..=VERSION) => by_tables(path),
         _ => Ok(Owner::Other),
     }
@@ -59,14 +59,14 @@ fn number(header: &[u8], at: usize) -> i32 {
     bytes.map_or(0, |bytes| i32::from_be_bytes(*bytes))
 }
 
-/// The log holds all tables of a store whose first process is still alive, or was killed.
+/// The log holds all tables if the first process of the store is still alive, or was killed.
 fn by_tables(path: &Path) -> Result<Owner> {
     let log = frozen::beside(path, "-wal");
     let has_log = match fs::metadata(&log) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         found => found.attempt(|| format!("cannot look at {}", log.display()))?.len() > 0,
     };
-    // What SQLite cannot read has none of our tables.
+    // A file that SQLite cannot read has none of our tables.
     let mut tables = frozen::as_it_is(path).and_then(|file| schema::tables(&file)).unwrap_or(Tables::Others);
     if tables == Tables::Missing && has_log {
         let replayed = frozen::replayed(path)?;

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::failure::damaged;
 use crate::owner::{Owner, owner};
 
-/// What a store, or one that was about to be made, has at its root; and what a file system has at its own.
+/// Entries at the root of a complete or partly created store, or of a file system.
 const OWN: [&str; 11] = [
     "blobs",
     "ingest",
@@ -33,11 +33,11 @@ pub(crate) enum Place {
     Store,
     /// A store that this process cannot write to.
     ReadOnlyStore,
-    /// Nothing, or a directory with nothing in it.
+    /// Nothing, or an empty directory.
     Vacant,
 }
 
-/// Looks at `root`, and refuses a file or a directory that holds something else than a store. Nothing is written.
+/// Looks at `root`, and refuses a file or a directory with anything but a store. Nothing is written.
 pub(crate) fn look(root: &Path) -> Result<Place> {
     check_directory(root)?;
     match fs::metadata(root) {
@@ -62,7 +62,7 @@ pub(crate) fn look(root: &Path) -> Result<Place> {
     }
 }
 
-/// Refuses what is no directory, or below a file.
+/// Refuses a path that is not a directory, or is below a file.
 pub(crate) fn check_directory(root: &Path) -> Result<()> {
     const HINT: &str = "name a directory for the image store";
     match fs::metadata(root) {
@@ -75,19 +75,19 @@ pub(crate) fn check_directory(root: &Path) -> Result<()> {
     }
 }
 
-/// Whether a store was made in `root`, whatever its database is now.
+/// Returns whether a store was created in `root`, whatever the state of its database.
 fn is_made(root: &Path) -> bool {
     ["blobs", "leases", "open.lock"].iter().all(|own| root.join(own).exists())
 }
 
-/// The error for a directory with the database of another program, or something else in its place.
+/// Returns the error for a directory with another program's database, or something else in its place.
 fn foreign(root: &Path) -> Error {
     let message = "it is not an image store: its store.db is not that of longshore";
     let new = root.join("longshore");
     Error::option(message).with_hint(format!("name an empty or a new directory, such as {}", new.display()))
 }
 
-/// A store that is made scatters its files among those that it finds.
+/// A new store would scatter its files among existing ones.
 fn check_vacant(root: &Path) -> Result<()> {
     for entry in fs::read_dir(root).attempt(|| format!("cannot list {}", root.display()))? {
         let name = entry?.file_name();

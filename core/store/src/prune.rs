@@ -1,4 +1,4 @@
-//! Collection: what neither a name nor a living run reaches goes.
+//! Collection: removes everything that no name and no live run reaches.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,10 +16,10 @@ use crate::room;
 use crate::schema::REACHABLE;
 use crate::usage::count;
 
-/// Files that are removed in one transaction. Writers wait for as long as that takes.
+/// How many files are removed in one transaction, while writers wait.
 const BATCH: usize = 32;
 
-/// A blob that nothing reaches.
+/// An unreachable blob.
 struct Loose {
     digest: Digest,
     size: u64,
@@ -36,7 +36,7 @@ impl Collector for EmbeddedStore {
             };
             let gone = self.forget(options, &mut pruned)?;
             for (digest, size) in self.inner.files.list()? {
-                // A dry run leaves the rows, so it knows of them; of files without rows both know only now.
+                // A dry run keeps the rows, so `gone` covers its blobs; files without rows are found only here.
                 if gone.contains(&digest) || !self.has_row(&digest)? {
                     pruned.blobs.push((digest, size));
                 }
@@ -70,8 +70,8 @@ impl Collector for EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Forgets the blobs that nothing reaches, in one transaction: whoever looks for one of them
-    /// afterwards does not find it. A dry run only returns them.
+    /// Forgets unreachable blobs, in one transaction: later lookups do not find them. A dry run only returns
+    /// them.
     fn forget(&self, options: &PruneOptions, pruned: &mut Pruned) -> Result<HashSet<Digest>> {
         let directory = self.root().join("leases");
         let mounts = Mounts::read(Path::new(MOUNTS));
@@ -93,8 +93,8 @@ impl EmbeddedStore {
         if options.dry_run { self.inner.database.rehearse(forget) } else { self.inner.database.write(forget) }
     }
 
-    /// On a disk without room for any change of the database, removes the files of blobs that nothing reaches, and leaves
-    /// their rows: a blob without a file does not exist. Returns the removed blobs.
+    /// On a disk too full to change the database, removes the files of unreachable blobs and keeps their rows: a blob
+    /// without a file does not exist. Returns the removed blobs.
     fn remove_loose_files(&self, options: &PruneOptions) -> Result<Vec<(Digest, u64)>> {
         let removed = self.inner.database.read_alone(|transaction| {
             let loose = loose(transaction)?.into_iter().filter(|blob| options.keep == 0 || !blob.is_made);
@@ -109,8 +109,8 @@ impl EmbeddedStore {
         self.inner.database.read(|transaction| has_row(transaction, digest))
     }
 
-    /// Removes files that still have no row; returns which. A writer makes a file and its row in one
-    /// transaction, so that none is removed from under it.
+    /// Removes files that still have no row; returns which. A writer creates a file and its row in one
+    /// transaction, so no file is removed while it is being stored.
     fn remove_files(&self, blobs: Vec<(Digest, u64)>) -> Result<Vec<(Digest, u64)>> {
         let mut removed = Vec::new();
         for batch in blobs.chunks(BATCH) {

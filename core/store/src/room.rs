@@ -1,4 +1,4 @@
-//! Room on the file system of a store, for what SQLite needs to remove things from a store on a full disk.
+//! Space on the file system of a store, which SQLite needs to prune a store on a full disk.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -8,13 +8,13 @@ use longshore_content::ScratchFile;
 use longshore_oci::{ErrorKind, Result};
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
-/// Bytes that a database needs to be opened, besides the file itself.
+/// Bytes needed to open a database, besides the file itself.
 const NEEDED: u64 = 64 << 10;
 
-/// Bytes of the ballast: enough for the log of a transaction that forgets thousands of blobs.
+/// Size of the ballast in bytes: enough for the log of a transaction that forgets thousands of blobs.
 const BALLAST: u64 = 4 << 20;
 
-/// The ballast is made where it takes at most this part of the free space.
+/// The ballast is created if the free space is at least this many times its size.
 const PART: u64 = 4;
 
 fn ballast(root: &Path) -> PathBuf {
@@ -26,26 +26,26 @@ fn free(path: &Path) -> Option<u64> {
     found.f_bavail.checked_mul(found.f_frsize)
 }
 
-/// Whether there is room beside `database` to open it. A quota is not known of before something is written.
+/// Returns whether there is room beside `database` to open it. A quota only shows when something is written.
 pub(crate) fn is_left(database: &Path) -> bool {
     let takes = || database.parent().is_none_or(|root| !is_refused(&probe(root)));
     free(database).is_none_or(|free| free >= NEEDED) && takes()
 }
 
-/// Writes as much as a database needs, and takes it away again.
+/// Writes as much as a database needs, and removes it again.
 fn probe(root: &Path) -> Result<()> {
     let mut file = ScratchFile::new_in(root)?;
     file.file().write_all(&[0; NEEDED as usize])?;
     Ok(file.file().sync_all()?)
 }
 
-/// What else is wrong with a directory is not for want of room.
+/// Other errors of a directory are not about space.
 fn is_refused(written: &Result<()>) -> bool {
     written.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoSpace)
 }
 
-/// Makes the ballast of the store in `root`, where it is missing and there is room. A store without one is pruned as
-/// long as the disk is not full.
+/// Creates the ballast of the store in `root`, if it is missing and there is room. A store without one can be pruned
+/// until the disk is full.
 pub(crate) fn reserve(root: &Path) {
     let path = ballast(root);
     let is_missing = fs::metadata(&path).map_or(true, |found| found.len() < BALLAST);
@@ -55,7 +55,7 @@ pub(crate) fn reserve(root: &Path) {
     }
 }
 
-/// Gives the room of the ballast back.
+/// Frees the space of the ballast.
 pub(crate) fn release(root: &Path) {
     let _ = fs::remove_file(ballast(root));
 }

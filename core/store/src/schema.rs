@@ -1,4 +1,4 @@
-//! The tables, their version, and what is reachable in them.
+//! The tables, their version, and reachability.
 
 use std::collections::HashSet;
 
@@ -7,14 +7,14 @@ use rusqlite::Connection;
 
 use crate::failure::failed;
 
-/// The version of [`TABLES`], in SQLite's `user_version`. A change of the tables raises it and adds
-/// the step from the one before to [`prepare`].
+/// The version of [`TABLES`], in SQLite's `user_version`. A change of the tables raises it, and adds
+/// the step from the previous one to [`prepare`].
 pub(crate) const VERSION: i64 = 1;
 
-/// What says, as SQLite's `application_id`, that a database is that of an image store: "LSst".
+/// SQLite's `application_id` of an image store: "LSst".
 pub(crate) const APPLICATION_ID: i32 = 0x4c53_7374;
 
-/// Digests are text, times are seconds since 1970, rows are in the order in which they were added.
+/// Digests are text, times are seconds since 1970, rows are in insertion order.
 const TABLES: &str = "
     -- A blob is visible when it has a row. `used` is when a run last wrote or found it.
     CREATE TABLE blobs (
@@ -83,15 +83,15 @@ const TABLES: &str = "
     PRAGMA user_version = 1;
 ";
 
-/// All that is reachable: from names, from leases, and from there along the references.
+/// Everything reachable from names and leases along the references.
 pub(crate) const REACHABLE: &str = "
     WITH RECURSIVE reachable (digest) AS (
         SELECT digest FROM roots UNION SELECT digest FROM leased
         UNION SELECT child FROM edges JOIN reachable ON parent = reachable.digest
     )";
 
-/// Marks a database as that of an image store. One of a store that was made without a mark is known by its tables, so it
-/// is used where it cannot be marked now, as on a full disk.
+/// Marks a database as that of an image store. An unmarked store is recognised by its tables, so failing to mark it, as
+/// on a full disk, is no error.
 pub(crate) fn mark(connection: &Connection) -> Result<()> {
     let marked: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(failed)?;
     if marked != APPLICATION_ID {
@@ -111,7 +111,7 @@ pub(crate) enum Tables {
     Others,
 }
 
-/// Tells whose tables a database has, which says whose it is where it has no mark.
+/// Determines whose tables a database has, which identifies its owner if it has no mark.
 pub(crate) fn tables(connection: &Connection) -> Result<Tables> {
     let names = "SELECT name FROM sqlite_schema WHERE type = 'table'";
     let mut names = connection.prepare(names).map_err(failed)?;
@@ -125,7 +125,7 @@ pub(crate) fn tables(connection: &Connection) -> Result<Tables> {
     })
 }
 
-/// Makes the tables of a new database, and refuses one that a newer version made.
+/// Creates the tables of a new database, and refuses one created by a newer version.
 pub(crate) fn prepare(connection: &mut Connection) -> Result<()> {
     if version(connection)? == 0 {
         let transaction = connection.transaction().map_err(failed)?;
@@ -139,7 +139,7 @@ fn version(connection: &Connection) -> Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).map_err(failed)
 }
 
-/// Refuses a database that a newer version made, or that has no tables yet.
+/// Refuses a database created by a newer version, or one without tables.
 pub(crate) fn check(connection: &Connection) -> Result<()> {
     match version(connection)? {
         VERSION => Ok(()),

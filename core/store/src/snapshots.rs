@@ -1,4 +1,4 @@
-//! Snapshots: a directory a layer, `fs/<id>`, that counts once it has a row.
+//! Snapshots: one directory per layer, `fs/<id>`, visible once it has a row.
 
 use std::fs;
 use std::io;
@@ -27,7 +27,7 @@ impl Snapshots for EmbeddedStore {
     fn mount(&self, chain_id: &Digest) -> Result<Option<Mount>> {
         let find = |transaction: &Transaction<'_>| self.find_mount(transaction, chain_id);
         let found = match self.inner.database.read(find) {
-            // As with blobs: what is found stays until the run ends.
+            // As with blobs: a found snapshot stays until the run ends.
             Ok(Some(_)) if self.must_hold(chain_id) => self.write_and_hold(chain_id, find),
             found => found,
         };
@@ -46,7 +46,7 @@ impl Snapshots for EmbeddedStore {
             let select = "SELECT 1 FROM unpacked WHERE config = ?1 AND chain_id = ?2";
             transaction.query_row(select, pair, |_| Ok(())).optional().map_err(failed)
         };
-        // Nothing is to be changed in a store that can only be read.
+        // A read-only store must not be changed.
         if self.inner.database.read(is_kept)?.is_some() {
             return Ok(());
         }
@@ -61,7 +61,7 @@ impl Snapshots for EmbeddedStore {
     }
 }
 
-/// A snapshot that exists by itself.
+/// An existing snapshot.
 struct Found {
     path: PathBuf,
     parent: Option<String>,
@@ -77,7 +77,7 @@ impl EmbeddedStore {
             next = found.parent;
         }
         if layers.len() == 1 {
-            // overlayfs wants two lower directories where nothing is written.
+            // overlayfs requires two lower directories if nothing is writable.
             let empty = self.root().join(SNAPSHOTS).join("empty");
             let made = fs::create_dir_all(&empty).and_then(|()| empty.canonicalize());
             layers.push(made.attempt(|| format!("cannot create {}", empty.display()))?);
@@ -94,7 +94,7 @@ impl EmbeddedStore {
                 Ok(Found { path: self.snapshot_path(row.get(0)?), parent: row.get(1)? })
             })
             .optional();
-        // One whose directory is gone does not exist: it is made again.
+        // A snapshot without its directory does not exist, and is created again.
         Ok(found.map_err(failed)?.filter(|found| found.path.is_dir()))
     }
 
@@ -122,7 +122,7 @@ impl EmbeddedStore {
                 .execute(insert, params![key, is_root(), parent.map(ToString::to_string), size])
                 .map_err(failed)?;
             let path = self.snapshot_path(transaction.last_insert_rowid());
-            // What a crash left of a number that was taken back.
+            // Left by a crash whose number was rolled back.
             if path.exists() {
                 fs::rename(&path, directory.with_extension("orphan"))?;
             }
@@ -132,8 +132,8 @@ impl EmbeddedStore {
         })
     }
 
-    /// Forgets the snapshots that nothing needs and that are not mounted, and says how many those are. While it is
-    /// unknown what is mounted, all of them stay.
+    /// Forgets unneeded snapshots that are not mounted, and returns how many. If the mounts are unknown, all snapshots
+    /// stay.
     pub(crate) fn forget_snapshots(
         &self,
         transaction: &Transaction<'_>,
@@ -165,8 +165,8 @@ impl EmbeddedStore {
         Ok(())
     }
 
-    /// Removes directories that have no row. They are moved away first, in a transaction, so that none is
-    /// taken from whoever has just made it.
+    /// Removes directories without a row. They are first moved away, in a transaction, so that none is
+    /// taken from a writer that has just created it.
     pub(crate) fn remove_snapshots(&self) -> Result<()> {
         let directory = self.root().join(SNAPSHOTS);
         let trash = ScratchDirectory::new_in(&directory)?;

@@ -1,4 +1,4 @@
-//! Inputs and outputs that fail when they are told to.
+//! Inputs and outputs that fail on request.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -75,11 +75,11 @@ impl Read for HalfwayReader<'_> {
 /// How a [`FaultyProvider`] fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// A byte in the middle of the blob is another one.
+    /// A byte in the middle of the blob is changed.
     Flipped,
     /// The second half of the blob is missing.
     Cut,
-    /// The blob goes on after its end.
+    /// The blob has extra bytes at its end.
     Longer,
     /// The blob is missing.
     Missing,
@@ -126,7 +126,7 @@ impl Provider for FaultyProvider {
 #[derive(Debug, Default, Clone, Copy)]
 pub struct FailingExporter;
 
-/// What the exporter is called in `type=…`.
+/// The exporter's name in `type=…`.
 const KIND: &str = "failing";
 
 /// What the error of a [`FailingExporter`] says.

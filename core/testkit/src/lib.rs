@@ -1,15 +1,15 @@
-//! What tests of Longshore are made of, for its own crates and for exporters and stores of others.
+//! Building blocks for tests of Longshore, for its own crates and for third-party exporters and stores.
 //!
 //! - [`sample`] makes trees, layers, images and results from a seed.
-//! - [`conformance`] proves the contracts of stores ([`ContentStore`](longshore_core::content::ContentStore) and what
-//!   belongs to it), of [`Pusher`](longshore_core::Pusher) and of [`Exporter`](longshore_core::Exporter) over any
+//! - [`conformance`] checks the contracts of stores ([`ContentStore`](longshore_core::content::ContentStore) and
+//!   related traits), of [`Pusher`](longshore_core::Pusher) and of [`Exporter`](longshore_core::Exporter) for any
 //!   implementation.
-//! - [`validate`] checks what an exporter wrote, with readers of its own.
+//! - [`validate`] checks the output of an exporter, with independent readers.
 //! - [`docker`] writes data roots of dockerd.
 //! - [`Warnings`] keeps the warnings of a run.
-//! - [`faults`] are inputs and outputs that fail when told to.
+//! - [`faults`] are inputs and outputs that fail on request.
 //!
-//! It is test support: whatever cannot be set up panics and says what it was.
+//! It is test support: any failure to set something up panics with its reason.
 
 mod causes;
 pub mod conformance;

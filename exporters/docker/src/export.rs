@@ -1,4 +1,4 @@
-//! Where the images of a result go: into an archive.
+//! The destination of the images of a result: an archive.
 
 use longshore_core::image::{NamedImage, assemble_all};
 use longshore_core::layout::{LayoutArchive, entries};

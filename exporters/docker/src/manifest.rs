@@ -1,4 +1,4 @@
-//! Docker's `manifest.json`: which configuration and layers each image has.
+//! Docker's `manifest.json`: the configuration and layers of each image.
 
 use longshore_core::image::{NamedImage, best_platform};
 use longshore_core::oci::{Platform, json};
@@ -23,7 +23,7 @@ pub(crate) fn document(images: &[NamedImage<'_>], options: &DockerOptions, work:
     json::compact(&items)
 }
 
-/// Fails early for images that are made for other platforms than the one that Docker is to see.
+/// Fails early for images that are built for other platforms than the one shown to Docker.
 pub(crate) fn check_platforms(result: &BuildResult, options: &DockerOptions) -> Result<()> {
     let wanted = options.platform();
     for image in &result.images {
@@ -47,7 +47,7 @@ fn item(NamedImage { image, names, .. }: &NamedImage<'_>, options: &DockerOption
         let message = format!("{} is an artifact, which Docker cannot load", chosen.digest);
         return Err(Error::new(ErrorKind::Unsupported, message).with_hint("type=oci supports artifacts"));
     }
-    // A name by digest is no tag: Docker refuses the whole archive for one.
+    // A name by digest is not a tag: Docker refuses a whole archive with one.
     let tags: Vec<String> = names.iter().filter(|name| name.digest().is_none()).map(|name| name.familiar()).collect();
     Ok(Item {
         config: entry.manifest.config.digest.layout_path(),
@@ -56,7 +56,7 @@ fn item(NamedImage { image, names, .. }: &NamedImage<'_>, options: &DockerOption
     })
 }
 
-/// Returns what was attempted; it names the option, which has a default.
+/// Returns the description of the attempt, which names the option because it has a default.
 fn seen_by_docker(wanted: &Platform) -> String {
     format!("cannot choose the image that Docker sees (platform={wanted})")
 }

@@ -17,14 +17,14 @@ pub struct DockerOptions {
     image: ImageOptions,
 }
 
-/// How the tarball is laid out.
+/// The layout of the tarball.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub(crate) enum Format {
     /// Docker's `manifest.json` beside an OCI layout, over the same blobs.
     #[default]
     Combined,
-    /// What `docker save` wrote up to Docker 24.
+    /// The format of `docker save` up to Docker 24.
     Legacy,
 }
 
@@ -89,12 +89,12 @@ impl DockerOptions {
         }
     }
 
-    /// Returns whether a layer that already exists is a symbolic link.
+    /// Returns whether a repeated layer becomes a symbolic link.
     pub(crate) fn symlinks(&self) -> bool {
         self.symlinks.unwrap_or(true)
     }
 
-    /// Returns the platform that Docker sees of an image for several.
+    /// Returns the platform of a multi-platform image to show to Docker.
     pub(crate) fn platform(&self) -> Platform {
         self.platform.clone().unwrap_or_else(Platform::host)
     }

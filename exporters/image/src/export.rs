@@ -1,4 +1,4 @@
-//! Where the images of a result go: into the image store and registries, and then under their names.
+//! The destinations of the images of a result: the image store and registries, and finally their names.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use longshore_core::{
 use crate::ImageExporter;
 use crate::options::StoreOptions;
 
-/// Brings images into `store`, if any, and from there to registries; their names and tags come last.
+/// Copies images into `store`, if any, and from there to registries; names and tags come last.
 pub(crate) fn stage<'a>(
     images: Vec<NamedImage<'a>>,
     options: &StoreOptions,
@@ -54,7 +54,7 @@ fn keep(
     if options.is_unpacked() { unpack(image, store, cx) } else { Ok(()) }
 }
 
-/// Makes the snapshots of an image for this machine.
+/// Creates the snapshots of an image for this machine.
 fn unpack(image: &AssembledImage<'_>, store: &Arc<dyn ImageStore>, cx: &ExportContext<'_>) -> Result<()> {
     let snapshots = store.snapshots().ok_or_else(|| {
         Error::new(ErrorKind::Unsupported, "unpack=true: the image store has no snapshots")
@@ -72,10 +72,10 @@ fn unpack(image: &AssembledImage<'_>, store: &Arc<dyn ImageStore>, cx: &ExportCo
     unpack_image(&layers, snapshots, cx.work()).map(drop)
 }
 
-/// Names, and what each will point to.
+/// Names, and their future targets.
 type Names = Vec<(ImageName, StoredImage)>;
 
-/// Images whose content is where it should be, and the names that they get.
+/// Images with their content in place, and the names to be set.
 struct StagedNames<'a> {
     names: Option<(Arc<dyn ImageStore>, Names)>,
     tags: Option<PushedTags<'a>>,

@@ -13,7 +13,7 @@ pub struct StoreOptions {
     name_canonical: Option<bool>,
     dangling_name_prefix: Option<String>,
     dangling_name_empty_only: Option<bool>,
-    /// The key that BuildKit reads, which lacks a letter.
+    /// BuildKit's key, which lacks a letter.
     danging_name_empty_only: Option<bool>,
     unpack: Option<bool>,
     is_pushed: Option<bool>,
@@ -110,7 +110,7 @@ impl StoreOptions {
         if self.is_pushed() { self.push.run(&self.image, result, run) } else { Ok(run) }
     }
 
-    /// Checks what is pushed once the images are known.
+    /// Checks the images to be pushed, once they are known.
     ///
     /// # Errors
     /// As [`PushOptions::check_result`].

@@ -1,4 +1,4 @@
-//! Where the images of a result go: into registries by their digests, and then under their tags.
+//! The destination of the images of a result: registries, by digest, and then under their tags.
 
 use longshore_core::image::{Push, PushedTags};
 use longshore_core::{BuildResult, ExportedImage, ExporterType, Response, Result, Staged, Turn};

@@ -9,7 +9,7 @@ use longshore_core::{Error, Result};
 pub struct RegistryOptions {
     pub(crate) image: ImageOptions,
     pub(crate) push: PushOptions,
-    /// What BuildKit's users write by habit.
+    /// An option that BuildKit's users write by habit.
     is_pushed: Option<bool>,
 }
 

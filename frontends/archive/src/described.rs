@@ -1,4 +1,4 @@
-//! `manifest.json`, as Docker describes the images of a tarball, and what it has that a layout beside it lacks.
+//! `manifest.json`, Docker's description of the images in a tarball, and the parts that a layout beside it lacks.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// An image in `manifest.json`. What else Docker writes there says nothing new.
+/// An image in `manifest.json`. Other fields that Docker writes there are redundant.
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) config: String,
@@ -21,7 +21,7 @@ pub(crate) struct Item {
     layers: Vec<String>,
 }
 
-/// A manifest that was made for an image, as Docker's format has none.
+/// A manifest made for an image, as Docker's format has none.
 pub(crate) struct MadeManifest {
     pub(crate) root: Descriptor,
     pub(crate) bytes: Vec<u8>,
@@ -33,7 +33,7 @@ pub(crate) struct MadeManifest {
 /// Reads `manifest.json`.
 ///
 /// # Errors
-/// Not a list of images, with the place of the image and the field that is wrong.
+/// Anything but a list of images, stating the image and the invalid field.
 pub(crate) fn items(manifest: &[u8]) -> Result<Vec<Item>> {
     let items: Option<Vec<&RawValue>> = serde_json::from_slice(manifest)
         .map_err(|error| Error::input("`manifest.json` is not a list of images").with_source(error))?;
@@ -74,13 +74,13 @@ fn not_of_kind(key: &str, kind: &str) -> Error {
 }
 
 impl Item {
-    /// The tags that are names. Others are left out with a warning: they name nothing that can be referred to.
+    /// Returns the tags that are valid names. Warns about others and drops them, as nothing can refer to them.
     pub(crate) fn names(&self, progress: &Progress) -> Vec<ImageName> {
         valid_names(&self.repo_tags, progress)
     }
 
-    /// Makes the manifest of an image with this configuration; `layer` finds the layer at a path, which
-    /// must turn out to have a diffID.
+    /// Makes the manifest of an image with this configuration. `layer` finds the layer at a path, which must have
+    /// a diffID.
     pub(crate) fn manifest(
         &self,
         config: &[u8],
@@ -106,18 +106,18 @@ impl Item {
         Ok(MadeManifest { root: Descriptor::of(MediaType::MANIFEST, &bytes), bytes, config: config.digest, references })
     }
 
-    /// The digest that the path of the configuration claims: it is the image ID.
+    /// Returns the digest stated in the path of the configuration, which is the image ID.
     fn claimed(&self) -> Option<Digest> {
         let name = self.config.rsplit('/').next().unwrap_or(&self.config).trim_end_matches(".json");
         format!("sha256:{name}").parse().ok()
     }
 }
 
-/// Whether `manifest.json` has images or layers that the layout beside it lacks. Docker 25.0 wrote such tarballs: the
-/// index of their layout lists no image, or a manifest no layers.
+/// Returns whether `manifest.json` has images or layers that the layout beside it lacks. Docker 25.0 wrote such
+/// tarballs: the index of their layout lists no image, or a manifest no layers.
 ///
 /// # Errors
-/// Those of `items`, which reads `manifest.json`; `None` where there is none.
+/// Those of `items`, which reads `manifest.json`; it returns `None` if the file is missing.
 pub(crate) fn is_hollow(
     index: &Index,
     provider: &dyn Provider,
@@ -125,7 +125,7 @@ pub(crate) fn is_hollow(
 ) -> Result<bool> {
     let mut seen = HashSet::new();
     let manifests = index.manifests.iter().filter(|entry| entry.media_type.is_manifest() && seen.insert(&entry.digest));
-    // What cannot be read is an error of the layout, where that is used.
+    // An unreadable manifest is an error of the layout, raised where that is used.
     let read = |entry| read(provider, entry, MANIFEST_LIMIT).and_then(|bytes| parse_manifest(entry, &bytes)).ok();
     let bare = manifests.filter_map(read).filter(|manifest| manifest.layers.is_empty());
     let bare: HashSet<Digest> = bare.map(|manifest| manifest.config.digest).collect();

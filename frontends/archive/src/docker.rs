@@ -1,5 +1,5 @@
-//! Tarballs of `docker save` that have no OCI layout: `manifest.json`, a configuration for each image,
-//! and layers, which links may share.
+//! Tarballs of `docker save` without an OCI layout: `manifest.json`, a configuration for each image,
+//! and layers, which images may share through links.
 
 use std::collections::HashMap;
 use std::io::{self, Cursor, Read};
@@ -13,14 +13,14 @@ use longshore_core::{Context, Error, ErrorKind, Existing, Image, ImageContent, R
 
 use crate::described::{Item, items};
 
-/// A tarball whose images are described by `manifest.json`.
+/// A tarball with images described by `manifest.json`.
 #[derive(Debug)]
 pub(crate) struct DockerArchive {
     tar: Arc<TarFile>,
     items: Vec<Item>,
 }
 
-/// Who has the blobs of an image: the tarball, and for the manifest that was made this value.
+/// Provides the blobs of an image: the tarball, and this value for the manifest made for it.
 #[derive(Debug)]
 struct Blobs {
     tar: Arc<TarFile>,
@@ -45,7 +45,7 @@ impl DockerArchive {
         Ok(Self { tar, items })
     }
 
-    /// The images, or the one that `reference` names: a name or an image ID.
+    /// Returns all images, or the one that `reference`, a name or an image ID, selects.
     pub(crate) fn images(self, reference: Option<&str>, progress: &Progress) -> Result<Vec<Image>> {
         let tar = self.tar;
         let mut images = Vec::new();
@@ -70,7 +70,7 @@ impl DockerArchive {
     }
 }
 
-/// An image of the tarball, with a manifest that is made for it.
+/// Returns an image of the tarball, with a manifest made for it.
 fn image(tar: &Arc<TarFile>, item: &Item, config: Vec<u8>) -> Result<Image> {
     let mut found = HashMap::new();
     let made = item.manifest(&config, |path, diff_id| {
@@ -84,7 +84,7 @@ fn image(tar: &Arc<TarFile>, item: &Item, config: Vec<u8>) -> Result<Image> {
     Ok(Image::new(ImageContent::Existing(Existing::new(made.root, provider))))
 }
 
-/// A layer of the tarball. One that is not compressed is its own tar stream, so its digest is known
+/// Returns the descriptor of a layer. An uncompressed layer is its own tar stream, so its digest is known
 /// without reading it, and is checked when it is copied.
 fn layer(tar: &TarFile, path: &str, diff_id: Digest) -> Result<Descriptor> {
     let mut start = Vec::new();

@@ -62,7 +62,7 @@ impl FrontendInstance for Archive {
     }
 }
 
-/// A layout in an archive.
+/// Returns the images of a layout in an archive.
 fn layout(tar: TarFile, reference: Option<&str>, progress: &Progress) -> Result<Vec<Image>> {
     let tar = Arc::new(tar);
     let layout = LayoutSource::archive(tar.clone())?;
@@ -73,7 +73,7 @@ fn layout(tar: TarFile, reference: Option<&str>, progress: &Progress) -> Result<
     layout.images(reference, progress)
 }
 
-/// A tarball: by its layout if it has a whole one, else by Docker's manifest.
+/// Returns the images of a tarball: from its layout if that is complete, otherwise from Docker's manifest.
 fn docker(tar: TarFile, reference: Option<&str>, progress: &Progress) -> Result<Vec<Image>> {
     let tar = Arc::new(tar);
     if tar.contains("oci-layout") {

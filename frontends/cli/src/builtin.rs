@@ -1,4 +1,4 @@
-//! What `longshore` offers: the only list of exporters, frontends and kinds of stores.
+//! The contents of `longshore`: the only list of exporters, frontends and kinds of stores.
 
 use longshore_core::content::StoreRegistry;
 use longshore_core::{ExporterRegistry, FrontendRegistry};
@@ -27,7 +27,7 @@ pub(crate) fn exporters() -> ExporterRegistry {
         .with(TarExporter)
 }
 
-/// Returns the frontends, in the order of the reference page. Registries are read with `client`.
+/// Returns the frontends, in the order of the reference page. `client` reads from registries.
 pub(crate) fn frontends(client: &Client) -> FrontendRegistry {
     FrontendRegistry::default()
         .with(RootfsFrontend)
@@ -37,7 +37,7 @@ pub(crate) fn frontends(client: &Client) -> FrontendRegistry {
         .with(RegistryFrontend::new(client.clone()))
 }
 
-/// Returns the kinds of image stores. A path without a scheme is of the first kind.
+/// Returns the kinds of image stores. A path without a scheme uses the first one.
 pub(crate) fn stores() -> StoreRegistry {
     StoreRegistry::default().with(EmbeddedStores)
 }

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use longshore_core::{Error, ErrorKind};
 
-/// What the exit code of the command says.
+/// The meaning of an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     Failed,
     Usage,
     Input,
     Environment,
-    /// By the signal with this number.
+    /// Ended by the signal with this number.
     Interrupted(u8),
 }
 
@@ -30,10 +30,10 @@ Exit codes:
   143  terminated (SIGTERM)";
 
 const SIGINT: u8 = 2;
-/// The first signal that asked this process to stop; 0 for none.
+/// The first signal to stop this process; 0 for none.
 static SIGNAL: AtomicU8 = AtomicU8::new(0);
 
-/// Notes that a signal asked this process to stop; false if one did before.
+/// Records a signal to stop this process; returns false if it is not the first.
 pub(crate) fn note_signal(signal: u8) -> bool {
     SIGNAL.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok()
 }
@@ -45,7 +45,7 @@ impl Code {
             Self::Usage => 2,
             Self::Input => 3,
             Self::Environment => 4,
-            // As shells say it.
+            // As in shells.
             Self::Interrupted(signal) => 128 + signal,
         }
     }
@@ -69,7 +69,7 @@ pub(crate) fn of(error: &anyhow::Error) -> Code {
             0 => Code::Interrupted(SIGINT),
             signal => Code::Interrupted(signal),
         },
-        // Standard output.
+        // An error of standard output.
         None if error.is::<io::Error>() => Code::Environment,
         _ => Code::Failed,
     }

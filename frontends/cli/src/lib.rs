@@ -25,7 +25,7 @@ mod store_root;
 
 pub use program::Program;
 
-/// Compiles and runs the exporter of the page that explains how to write one.
+/// Compiles and runs the exporter in the page on writing one.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/writing-an-exporter.md")]
 struct WritingAnExporter;

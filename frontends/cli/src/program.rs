@@ -1,4 +1,4 @@
-//! A program that is `longshore`, and what others add to it.
+//! `longshore` as a program, with additions of others.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -102,10 +102,10 @@ impl Program {
     }
 }
 
-/// Prints the help that was asked for, or what is wrong with the command line.
+/// Prints the requested help, or the error in the command line.
 fn shown(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
-        // What cannot be printed changes nothing.
+        // A failure to print changes nothing.
         let _ = error.print();
         return exit_code::Code::Usage.into();
     }
@@ -122,9 +122,9 @@ fn flush() -> anyhow::Result<()> {
     Ok(io::stdout().flush()?)
 }
 
-/// Lets this process have as many open files as it may: deep trees and many layers take some.
+/// Raises the limit on open files to its maximum: deep trees and many layers need some.
 fn allow_descriptors() {
     let limit = getrlimit(Resource::Nofile);
-    // Where that is refused, the present limit is enough for most.
+    // If that is refused, the current limit is usually enough.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

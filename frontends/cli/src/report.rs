@@ -4,7 +4,7 @@ use longshore_core::Error;
 
 use crate::stderr::say;
 
-/// Prints an error, its causes and what to do about it.
+/// Prints an error, its causes and its hint.
 pub(crate) fn print(error: &anyhow::Error) {
     say(&text(error));
 }
@@ -13,7 +13,7 @@ fn text(error: &anyhow::Error) -> String {
     let mut lines = vec![format!("error: {error}")];
     let mut last = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
-        // A library that puts the message of its cause in its own says it once here.
+        // A library may repeat the message of the cause in its own: print it only once.
         if !last.ends_with(&cause) {
             lines.push(format!("  caused by: {cause}"));
         }
@@ -24,7 +24,7 @@ fn text(error: &anyhow::Error) -> String {
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
-/// What hints of libraries say to do, in words, and how it is done with this command.
+/// Actions in hints of libraries, and the corresponding flags of this command.
 const FLAGS: [(&str, &str); 12] = [
     ("exclude it", "--exclude"),
     ("an excluded directory", "--exclude"),
@@ -40,7 +40,7 @@ const FLAGS: [(&str, &str); 12] = [
     ("add an archive as a layer", "--layer"),
 ];
 
-/// Puts the flags of this command behind what a hint says to do.
+/// Adds the flags of this command to the actions in a hint.
 fn with_flags(hint: &str) -> String {
     let mut text = hint.to_owned();
     for (words, flag) in FLAGS.iter().filter(|(words, flag)| hint.contains(words) && !hint.contains(flag)) {

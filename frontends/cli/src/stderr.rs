@@ -1,13 +1,13 @@
 //! Standard error: the only place that writes to it.
 //!
-//! It may be full, closed, or a pipe that nobody reads. What cannot be said is dropped: a message never decides
-//! what becomes of a run.
+//! It may be full, closed, or a pipe without a reader. Messages that cannot be written are dropped, and never decide
+//! the outcome of a run.
 
 use std::io::{self, Write};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Bytes that a pipe which is ready takes without a wait (pipe(7), `PIPE_BUF`).
+/// Bytes that can be written to a ready pipe without blocking (pipe(7), `PIPE_BUF`).
 const READY: usize = 4096;
 
 /// Writes `text`.
@@ -15,7 +15,7 @@ pub(crate) fn say(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Writes a short `text` if that takes no wait, neither for a reader nor for another thread that writes.
+/// Writes a short `text` unless that would block, on a reader or on another thread that writes.
 pub(crate) fn say_without_waiting(text: &str) {
     let stderr = io::stderr();
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -1,4 +1,4 @@
-//! Where the image store is.
+//! The location of the image store.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,25 +11,25 @@ use longshore_core::content::{ImageStore, StoreRegistry, is_root};
 use longshore_core::{Context, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
-/// What says where the store is instead of `--store`.
+/// The variable for the location of the store, if `--store` is not given.
 const VARIABLE: &str = "LONGSHORE_ROOT";
 
-/// The image store of a command, opened when the command needs it, and once.
+/// The image store of a command, opened once, when first needed.
 #[derive(Debug, Clone)]
 pub(crate) struct StoreRoot {
     kinds: Arc<StoreRegistry>,
-    /// What `--store` says.
+    /// The value of `--store`.
     given: Option<OsString>,
     opened: Arc<Mutex<Option<Arc<dyn ImageStore>>>>,
 }
 
 impl StoreRoot {
-    /// Returns the store at the address of `--store`, or the default one.
+    /// Returns the store at the address in `--store`, or the default one.
     pub(crate) fn new(kinds: StoreRegistry, given: Option<OsString>) -> Self {
         Self { kinds: Arc::new(kinds), given, opened: Arc::default() }
     }
 
-    /// Checks the address that a person gave, whether or not the command opens the store.
+    /// Checks an address given by the user, whether or not the command opens the store.
     pub(crate) fn check(&self) -> Result<()> {
         self.named().map_or(Ok(()), |address| self.kinds.check(&address)).map_err(hinted)
     }
@@ -50,7 +50,7 @@ impl StoreRoot {
             Some(address) => self.kinds.open(&address),
             None => {
                 let path = default_path()?;
-                // Nobody typed this path, so nobody mistyped it.
+                // The user did not type this path, so it is not mistyped.
                 let parent = path.parent().unwrap_or(&path);
                 let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
                 made.attempt(|| format!("cannot create {}", parent.display()))?;
@@ -60,7 +60,7 @@ impl StoreRoot {
         open().map_err(hinted)
     }
 
-    /// Opens the store if it exists. One that was named with `--store` must.
+    /// Opens the store if it exists. A store named with `--store` must exist.
     pub(crate) fn open_existing(&self) -> Result<Option<Arc<dyn ImageStore>>> {
         match self.find()? {
             None if self.given.is_some() => Err(self.missing()),
@@ -92,7 +92,7 @@ impl StoreRoot {
             .with_hint("`longshore import` or an export with type=image creates one; --store names another")
     }
 
-    /// Returns the address that a person gave.
+    /// Returns the address given by the user.
     fn named(&self) -> Option<OsString> {
         self.given.clone().or_else(|| variable(VARIABLE))
     }
@@ -102,7 +102,7 @@ impl StoreRoot {
     }
 }
 
-/// Another directory helps where this one cannot be used, not where the system fails.
+/// Adds a hint to use another directory if this one is unusable, but not if the system fails.
 fn hinted(error: Error) -> Error {
     let is_of_place = !matches!(error.kind(), ErrorKind::Other | ErrorKind::Corrupt | ErrorKind::Unavailable);
     match error.hint() {
@@ -116,12 +116,12 @@ fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Returns the default path of the store. Root of a user namespace is an ordinary user with the user's own store.
+/// Returns the default path of the store. Root in a user namespace counts as the ordinary user.
 fn default_path() -> Result<PathBuf> {
     if is_root() {
         return Ok("/var/lib/longshore".into());
     }
-    // A relative path there is to be ignored (XDG base directory specification, "Basics").
+    // A relative path must be ignored (XDG base directory specification, "Basics").
     let data = variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let data = data.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/share")));
     let nowhere = || Error::option("cannot locate the image store: neither XDG_DATA_HOME nor HOME is set");

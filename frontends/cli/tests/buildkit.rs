@@ -22,7 +22,10 @@ mod buildkit {
 mod run;
 mod today;
 
+use buildkit::builder::BuildKit;
 use buildkit::{cases, page};
+use longshore_testkit::registry::Registry;
+use run::Workdir;
 
 #[test]
 fn uncompressed() {
@@ -192,6 +195,30 @@ fn files_of_two_platforms_as_a_tar_stream() {
 #[test]
 fn files_on_a_base_as_a_tar_stream() {
     cases::TAR_ON_A_BASE.files_hold();
+}
+
+/// What was pushed with attestations is what buildx finds: C `testImageResolveProvenanceAttestation`, X
+/// `testBuildRegistryExportAttestations`.
+#[test]
+fn imagetools_inspect_shows_attestations() {
+    let Some(builder) = BuildKit::ready() else { return };
+    let (work, registry) = (Workdir::new(), Registry::start());
+    work.write("tree/file", "content");
+    work.write("sbom.json", r#"{"spdxVersion":"SPDX-2.3","name":"shown"}"#);
+    for artifact in ["true", "false"] {
+        let name = format!("{}/app:{artifact}", registry.host());
+        let output = format!("type=registry,name={name},oci-artifact={artifact}");
+        let attests = ["--attest", "type=sbom,file=sbom.json", "--attest", "type=provenance,mode=max"];
+        work.ok(&[&["export", "rootfs:tree", "-o", &output][..], &attests].concat());
+        let shown = |template: &str| -> serde_json::Value {
+            let text = builder.inspect(&name, template);
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+        };
+        assert_eq!(shown("{{json .SBOM}}")["SPDX"]["name"], "shown", "oci-artifact={artifact}");
+        let provenance = shown("{{json .Provenance}}");
+        let definition = &provenance["SLSA"]["buildDefinition"];
+        assert_eq!(definition["externalParameters"]["sources"][0], "rootfs", "{provenance}");
+    }
 }
 
 #[test]

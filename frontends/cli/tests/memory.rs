@@ -7,6 +7,7 @@ mod run;
 use std::fs::File;
 use std::process::Stdio;
 
+use longshore_testkit::sample::Random;
 use run::Workdir;
 
 /// The most memory that a process has used so far, in KiB.
@@ -41,7 +42,8 @@ fn a_gibibyte_in_two_encodings_needs_less_than_an_eighth_of_it() {
 fn high_levels_of_zstd_take_what_their_option_says() {
     const JOBS: u64 = 4;
     let work = Workdir::new();
-    work.write("tree/small", "");
+    // More than a pipe holds, however well the rest compresses: the command waits until its memory is read.
+    work.write("tree/noise", Random::new(1).bytes(1 << 20));
     File::create(work.path("tree/large")).unwrap().set_len(256 << 20).unwrap();
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mknodat(rustix::fs::CWD, work.path("pipe"), rustix::fs::FileType::Fifo, mode, 0).unwrap();

@@ -1,4 +1,4 @@
-//! Directories that others write to: what is read has a limit, and no link leads out.
+//! Directories that others write to: reads are limited, and no link leads outside.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -13,7 +13,7 @@ use longshore_core::{Context, Error, ErrorKind, Result};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, statat};
 use rustix::io::Errno;
 
-/// An open directory, and where it is.
+/// An open directory, and its path.
 pub(crate) struct Directory {
     fd: OwnedFd,
     path: PathBuf,
@@ -30,7 +30,7 @@ impl Directory {
         Ok(Self { fd, path: path.to_owned() })
     }
 
-    /// Opens a directory below, through no link.
+    /// Opens a directory below this one, through no link.
     pub(crate) fn directory(&self, path: impl AsRef<Path>) -> Result<Self> {
         let below = path.as_ref();
         let path = self.path.join(below);
@@ -39,7 +39,7 @@ impl Directory {
         Ok(Self { fd, path })
     }
 
-    /// Opens a regular file below, through no link.
+    /// Opens a regular file below this directory, through no link.
     pub(crate) fn file(&self, path: impl AsRef<Path>) -> Result<File> {
         let path = path.as_ref();
         let opened = self.resolve(path, FILE, BELOW).map_err(error_of).and_then(regular);
@@ -47,7 +47,7 @@ impl Directory {
         Ok(file)
     }
 
-    /// Reads a file below of at most `limit` bytes; `None` if it is missing.
+    /// Reads a file below this directory, of at most `limit` bytes; `None` if it is missing.
     pub(crate) fn read(&self, path: impl AsRef<Path>, limit: u64) -> Result<Option<Vec<u8>>> {
         let path = path.as_ref();
         let file = match self.file(path) {
@@ -63,7 +63,7 @@ impl Directory {
         Ok(Some(bytes))
     }
 
-    /// As [`read`](Self::read), for a file of one line.
+    /// Like [`read`](Self::read), for a file of one line.
     pub(crate) fn read_line(&self, path: impl AsRef<Path>) -> Result<Option<String>> {
         let path = path.as_ref();
         let Some(bytes) = self.read(path, LINE)? else { return Ok(None) };
@@ -72,7 +72,7 @@ impl Directory {
         Ok(Some(text.trim().to_owned()))
     }
 
-    /// Returns the names in a directory below, sorted; none if it is missing.
+    /// Returns the sorted names in a directory below this one; none if it is missing.
     pub(crate) fn names(&self, path: impl AsRef<Path>) -> Result<Vec<String>> {
         let directory = match self.directory(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -92,19 +92,19 @@ impl Directory {
         Ok(names)
     }
 
-    /// Opens a directory at a path in the image whose root this directory is. Links are followed as they would
-    /// be followed in a container, and lead nowhere else.
+    /// Opens a directory at a path in the image with this directory as root. Links are followed as in a
+    /// container, and lead nowhere else.
     ///
-    /// `RESOLVE_BENEATH` would refuse what dockerd extracted in a chroot: `lib -> /usr/lib`, then `lib/x`.
+    /// `RESOLVE_BENEATH` would refuse paths that dockerd extracted in a chroot: `lib -> /usr/lib`, then `lib/x`.
     pub(crate) fn directory_in_root(&self, path: &Path) -> Result<Self> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
         let fd = self.resolve(path, DIRECTORY | OFlags::PATH, resolve).map_err(error_in_image)?;
         Ok(Self { fd, path: self.path.join(path) })
     }
 
-    /// Opens a regular file of an image in this directory, and says how many bytes it has.
+    /// Opens a regular file of an image in this directory, and returns its size in bytes.
     ///
-    /// It is looked at first: images may have devices, and to open some does something, such as to start a
+    /// Its type is checked first: images may have devices, and opening some has side effects, such as starting a
     /// watchdog.
     pub(crate) fn file_of_image(&self, name: &OsStr) -> Result<(File, u64)> {
         let found = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).map_err(error_in_image)?;
@@ -137,24 +137,24 @@ impl fmt::Debug for Directory {
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-/// `NONBLOCK`, because what was a file when it was looked at may be a pipe when it is opened.
+/// `NONBLOCK`, because a file may have been replaced by a pipe since it was checked.
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
-/// Through no link, and not out.
+/// Through no link, and not outside the directory.
 const BELOW: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
-/// How often a path is resolved while other processes rename: then a `..` in a link cannot be trusted, and the
-/// kernel wants to be asked again (`EAGAIN` of openat2).
+/// How often a path is resolved while other processes rename: then the kernel cannot trust a `..` in a link, and
+/// wants a retry (`EAGAIN` of openat2).
 const ATTEMPTS: usize = 5_000;
 const QUICK_ATTEMPTS: usize = 100;
 /// Far more than a digest or a number.
 const LINE: u64 = 4 << 10;
 
-/// Returns what is open as a file, with its bytes.
+/// Returns an open descriptor as a regular file, with its size.
 fn regular(fd: OwnedFd) -> Result<(File, u64)> {
     let size = size(&fstat(&fd).map_err(error_of)?)?;
     Ok((File::from(fd), size))
 }
 
-/// Returns the bytes of a regular file.
+/// Returns the size of a regular file.
 fn size(stat: &Stat) -> Result<u64> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Ok(stat.st_size.cast_unsigned()),
@@ -171,7 +171,7 @@ fn error_of(errno: Errno) -> Error {
     }
 }
 
-/// Why a file of an image cannot be opened. dockerd has extracted it, so what cannot be was made since.
+/// Returns why a file of an image cannot be opened. dockerd extracted it, so any obstacle was added later.
 fn error_in_image(errno: Errno) -> Error {
     Error::corrupt(match errno {
         Errno::LOOP => "its path has a loop of symbolic links",

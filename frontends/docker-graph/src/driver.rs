@@ -8,20 +8,20 @@ use longshore_core::layer::Whiteouts;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "kebab-case")]
 pub(crate) enum Driver {
-    /// A directory a layer, with whiteouts of overlayfs.
+    /// One directory per layer, with overlayfs whiteouts.
     Overlay2,
-    /// A directory a layer, with whiteouts of AUFS.
+    /// One directory per layer, with AUFS whiteouts.
     FuseOverlayfs,
-    /// A subvolume a layer, with all files of those below.
+    /// One subvolume per layer, with all files of the lower layers.
     Btrfs,
-    /// A directory a layer, with whiteouts of AUFS.
+    /// One directory per layer, with AUFS whiteouts.
     Aufs,
-    /// A directory a layer, with all files of those below.
+    /// One directory per layer, with all files of the lower layers.
     Vfs,
 }
 
 impl Driver {
-    /// Returns the directory, in the data root, of all layers.
+    /// Returns the directory of all layers in the data root.
     pub(crate) fn home(self) -> &'static str {
         match self {
             Self::Overlay2 => "overlay2",
@@ -32,7 +32,7 @@ impl Driver {
         }
     }
 
-    /// Returns the directory, in its home, of the files of a layer.
+    /// Returns the directory of a layer's files in the driver's home.
     pub(crate) fn files(self, cache_id: &str) -> PathBuf {
         match self {
             Self::Overlay2 | Self::FuseOverlayfs => Path::new(cache_id).join("diff"),
@@ -40,7 +40,7 @@ impl Driver {
         }
     }
 
-    /// Files in the directory of a layer that are the driver's own.
+    /// Returns the driver's own files in the directory of a layer.
     pub(crate) fn own_files(self) -> &'static [&'static str] {
         match self {
             Self::Aufs => &[".wh..wh.aufs", ".wh..wh.orph", ".wh..wh.plnk"],

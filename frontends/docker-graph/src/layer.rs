@@ -17,7 +17,7 @@ use crate::tar_split::{Part, Parts};
 use crate::tar_stream::{Files, TarReader};
 use crate::tree::Tree;
 
-/// Where registries had a layer, far more than the 50 that Docker keeps.
+/// The limit on a layer's locations in registries, far more than the 50 that Docker keeps.
 const SEEN_LIMIT: u64 = 1 << 20;
 
 /// A layer in Docker's storage.
@@ -64,12 +64,12 @@ impl StoredLayer {
         Ok(Self { root: root.clone(), chain_id: chain_id.clone(), diff_id: diff_id.clone(), cache_id })
     }
 
-    /// Returns the bytes of its tar archive; `None` if there is no tar-split to tell.
+    /// Returns the size of its tar archive in bytes; `None` without a tar-split.
     ///
-    /// The file `size` says something else: the sizes of what is in the directory, symbolic links among it.
+    /// The file `size` differs: it counts everything in the directory, including symbolic links.
     ///
     /// # Errors
-    /// A tar-split that is not whole.
+    /// An incomplete tar-split.
     pub(crate) fn size(&self, cancel: &Cancel) -> Result<Option<u64>> {
         let Some(mut parts) = self.tar_split()? else { return Ok(None) };
         let mut sum = || -> Result<u64> {
@@ -107,14 +107,14 @@ impl StoredLayer {
         let other = || Error::corrupt("it is not compressed with gzip");
         match decoder(file) {
             Ok((Algorithm::Gzip, json)) => Ok(Some(Parts::new(json))),
-            // A crash may have left it empty: then it is no empty archive.
+            // Left empty by a crash, which does not mean an empty archive.
             Ok(_) => Err(self.not_whole(other())),
             Err(error) if error.kind() == ErrorKind::Unsupported => Err(self.not_whole(other())),
             Err(error) => Err(self.not_whole(error)),
         }
     }
 
-    /// Returns its tar archive, with the content that `files` has.
+    /// Returns its tar archive, with the content in `files`.
     fn read(&self, files: Files) -> Result<Box<dyn Read + Send + '_>> {
         let gone = || {
             Error::new(ErrorKind::NotFound, format!("layer {} is missing", self.diff_id))
@@ -150,7 +150,7 @@ impl TarStream for StoredLayer {
         let malformed = |error: serde_json::Error| Error::corrupt("it is malformed").with_source(error);
         let list: Result<Vec<Seen>> = serde_json::from_slice(&bytes).map_err(malformed);
         let list = list.attempt(|| format!("cannot read {}", self.root.image.path().join(path).display()))?;
-        // Docker appends. What is not the name of a repository helps nobody.
+        // Docker appends, so the latest is last. Anything but the name of a repository is useless.
         let seen = list.into_iter().rev().filter_map(|Seen { digest, source_repository }| {
             let origin = Origin::of(&source_repository.parse::<ImageName>().ok()?);
             Some(SeenBlob::new(digest, origin))
@@ -159,7 +159,7 @@ impl TarStream for StoredLayer {
     }
 }
 
-/// What Docker notes of a layer in a registry.
+/// Docker's record of a layer in a registry.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Seen {

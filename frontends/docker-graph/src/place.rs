@@ -1,4 +1,4 @@
-//! Where dockerd keeps its data on this machine: what its configuration says, else its default.
+//! The location of dockerd's data on this machine: from its configuration, or the default.
 
 use std::env;
 use std::fs;
@@ -8,25 +8,25 @@ use std::path::{Path, PathBuf};
 use longshore_core::{Context, Error, ErrorKind, Result};
 use serde::Deserialize;
 
-/// A data root, and the driver that the configuration names.
+/// A data root, and the driver named in the configuration.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) root: PathBuf,
     pub(crate) driver: Option<String>,
 }
 
-/// What `daemon.json` says about storage.
+/// The storage settings in `daemon.json`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Config {
     data_root: Option<PathBuf>,
-    /// Its name before Docker 17.05.
+    /// The name of the setting before Docker 17.05.
     graph: Option<PathBuf>,
     storage_driver: Option<String>,
     userns_remap: Option<String>,
 }
 
-/// Returns the data root of the dockerd of this machine; for an ordinary user, of the one of theirs, if any.
+/// Returns the data root of this machine's dockerd; for an ordinary user, of the user's own, if any.
 pub(crate) fn find() -> Result<Place> {
     const SYSTEM: &str = "/var/lib/docker";
     if rustix::process::geteuid().is_root() {
@@ -58,7 +58,7 @@ fn configured(file: &Path, default: PathBuf) -> Result<Place> {
     Ok(Place { root, driver: config.storage_driver.filter(|driver| !driver.is_empty()) })
 }
 
-/// Returns the root of the users that containers are mapped to: `UID.GID` in the data root.
+/// Returns the data root for remapped users: `UID.GID` in the data root.
 fn remapped(root: &Path) -> Result<PathBuf> {
     let list = || -> io::Result<Vec<PathBuf>> {
         let entries = fs::read_dir(root)?.collect::<io::Result<Vec<_>>>()?;
@@ -78,7 +78,7 @@ fn remapped(root: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Returns whether a directory is called `UID.GID`.
+/// Returns whether a directory name is `UID.GID`.
 pub(crate) fn is_users(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     name.split_once('.').is_some_and(|(uid, gid)| is_number(uid) && is_number(gid))

@@ -1,4 +1,4 @@
-//! What images are called: `repositories.json`, and image IDs.
+//! Names of images: `repositories.json`, and image IDs.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,15 @@ use serde::Deserialize;
 /// How many names a hint shows.
 const SHOWN: usize = 8;
 
-/// Names of images, in the order of the names, and those that are none.
+/// Sorted names of images, and invalid ones.
 #[derive(Debug, Default)]
 pub(crate) struct Repositories {
     names: Vec<(ImageName, Digest)>,
-    /// What stands there and is no name: nothing else need suffer from it.
+    /// Entries that are not valid names: they do not affect the others.
     pub(crate) strange: Vec<String>,
 }
 
-/// An image that was asked for.
+/// A selected image.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) id: Digest,
@@ -49,13 +49,13 @@ impl Repositories {
         Ok(repositories)
     }
 
-    /// Returns all images that have a tag, each with its tags.
+    /// Returns all tagged images, each with its tags.
     pub(crate) fn all(&self) -> Vec<Found> {
         self.found(|name| name.is_tagged())
     }
 
-    /// Returns the images that `reference` stands for, as `docker` reads it: a name, else an image ID of `ids` or
-    /// the start of one. With `all_tags`, a name alone stands for all tags of it.
+    /// Returns the images that `reference` means to `docker`: a name, otherwise an image ID in `ids` or a prefix of
+    /// one. With `all_tags`, a name alone stands for all its tags.
     pub(crate) fn find(&self, reference: &str, all_tags: bool, ids: &[Digest]) -> Result<Vec<Found>> {
         if let Some(id) = reference.parse::<Digest>().ok().filter(|id| ids.contains(id)) {
             return Ok(vec![Found { id, names: Vec::new() }]);
@@ -83,7 +83,7 @@ impl Repositories {
         }
     }
 
-    /// Images with a name that is wanted, in the order of their first one.
+    /// Returns the images with a wanted name, in the order of the first name of each.
     fn found(&self, is_wanted: impl Fn(&ImageName) -> bool) -> Vec<Found> {
         let mut all: IndexMap<&Digest, Vec<ImageName>> = IndexMap::new();
         for (name, id) in self.names.iter().filter(|(name, _)| is_wanted(name)) {

@@ -12,23 +12,23 @@ use crate::driver::Driver;
 use crate::place::is_users;
 use crate::repositories::Repositories;
 
-/// Names of very many images.
+/// Enough for the names of very many images.
 const REPOSITORIES_LIMIT: u64 = 64 << 20;
 
 /// A data root.
 #[derive(Debug)]
 pub(crate) struct Root {
     pub(crate) driver: Driver,
-    /// What dockerd knows of images and layers.
+    /// dockerd's metadata of images and layers.
     pub(crate) image: Directory,
     /// The directory of the driver, with the files of layers.
     pub(crate) home: Directory,
-    /// Whether its files belong to the users of a user namespace (`userns-remap`: the directory `UID.GID`).
+    /// Whether its files belong to users of a user namespace (`userns-remap`: the directory `UID.GID`).
     pub(crate) is_remapped: bool,
 }
 
 impl Root {
-    /// Opens the data root at `path`, for the driver that is named, else for the one that has images.
+    /// Opens the data root at `path`, for the named driver, or else for the one with images.
     pub(crate) fn open(path: &Path, driver: Option<&str>) -> Result<Self> {
         let opened = Directory::open(path).and_then(|data| {
             let driver = match driver {
@@ -36,7 +36,7 @@ impl Root {
                 None => choose(path, &data.names("image")?)?,
             };
             let image = Directory::open(&path.join("image").join(driver.to_string()))?;
-            // An administrator may have moved it to another disk, with a link in its place.
+            // An administrator may have moved it to another disk and left a link.
             let home = Directory::open(&path.join(driver.home()))?;
             let is_remapped = path.file_name().and_then(|name| name.to_str()).is_some_and(is_users);
             Ok(Self { driver, image, home, is_remapped })
@@ -62,7 +62,7 @@ impl Root {
         Ok(names.into_iter().filter_map(|name| format!("sha256:{name}").parse().ok()).collect())
     }
 
-    /// Returns the configuration of an image, which has its ID as digest.
+    /// Returns the configuration of an image, whose digest is the ID.
     pub(crate) fn config(&self, id: &Digest) -> Result<Vec<u8>> {
         let read = self.image.read(Path::new("imagedb/content/sha256").join(id.hex()), CONFIG_LIMIT)?;
         let config = read.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("image {id} not found")))?;
@@ -74,7 +74,7 @@ impl Root {
         Ok(config)
     }
 
-    /// Returns the image that an image was built on, as Docker notes it for what was built or loaded here.
+    /// Returns the image that an image was built on, which Docker records for images built or loaded here.
     pub(crate) fn parent(&self, id: &Digest) -> Result<Option<Digest>> {
         let path = Path::new("imagedb/metadata/sha256").join(id.hex()).join("parent");
         let read = self
@@ -93,7 +93,7 @@ fn parse(driver: &str) -> Result<Driver> {
     })
 }
 
-/// Returns the one driver that has images.
+/// Returns the only driver with images.
 fn choose(root: &Path, present: &[String]) -> Result<Driver> {
     let has_images = |name: &&String| {
         let image = Directory::open(&root.join("image").join(name));
@@ -108,7 +108,7 @@ fn choose(root: &Path, present: &[String]) -> Result<Driver> {
         }
         ([], []) => Err(Error::new(ErrorKind::NotFound, "it has no images of any storage driver")
             .with_hint("name the directory that `docker info` shows as Docker Root Dir")),
-        // No image at all: whatever is asked for is missing.
+        // There are no images: any requested one is missing.
         ([], [driver, ..]) => parse(driver),
         (several, _) => {
             let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();

@@ -90,7 +90,7 @@ impl FrontendInstance for Graph {
     }
 }
 
-/// Returns the images that are asked for; all that have a tag, if none is named.
+/// Returns the selected images; all tagged images, if none is named.
 fn find(root: &Root, reference: &str, all_tags: bool, cx: &FrontendContext<'_>) -> Result<Vec<Found>> {
     let repositories = root.repositories()?;
     for name in &repositories.strange {
@@ -107,7 +107,7 @@ fn find(root: &Root, reference: &str, all_tags: bool, cx: &FrontendContext<'_>) 
     }
 }
 
-/// Opens images, which share layers.
+/// Opens images, which may share layers.
 struct Opener<'a> {
     root: Arc<Root>,
     regenerate: bool,
@@ -116,7 +116,7 @@ struct Opener<'a> {
     layers: Mutex<HashMap<Digest, Arc<Layer>>>,
 }
 
-/// A layer to be opened: its chain ID, its diffID, and the chain ID below.
+/// A layer to open: its chain ID, its diffID, and the chain ID below it.
 type Step<'s> = (&'s Digest, &'s Digest, Option<&'s Digest>);
 
 impl Opener<'_> {
@@ -132,7 +132,7 @@ impl Opener<'_> {
             self.cx.work().progress.warn(format!("image {id}: layers are rebuilt, so its ID changes"));
         }
         let artifact = Artifact::new(layers, config.clone()).with_base(config);
-        // The manifest that a digest names is not kept, and the one that is made has another digest.
+        // The manifest that a digest names was not kept, and the new one has another digest.
         let names = names.into_iter().filter(|name| name.digest().is_none()).collect();
         let mut image = Image::new(ImageContent::Built(Built::Single(artifact))).with_names(names);
         match self.root.parent(&id) {
@@ -140,13 +140,13 @@ impl Opener<'_> {
             Ok(Some(parent)) => {
                 image.metadata.insert(DOCKER_PARENT.to_owned(), parent.to_string().into_bytes());
             }
-            // It says where the image came from, not what it is.
+            // The parent tells where the image came from, not what it is.
             Err(error) => self.cx.work().progress.warn(format!("image {id}: {}", error.with_causes())),
         }
         Ok(image)
     }
 
-    /// Opens layers, several at a time: to know the size of one its whole tar-split is read.
+    /// Opens layers, several at a time: finding the size of a layer takes reading its whole tar-split.
     fn layers(&self, steps: &[Step<'_>]) -> Result<Vec<Arc<Layer>>> {
         let threads = thread::available_parallelism().map_or(1, |threads| threads.get());
         let places: Vec<(Step<'_>, OnceLock<Arc<Layer>>)> = steps.iter().map(|step| (*step, OnceLock::new())).collect();

@@ -1,6 +1,6 @@
-//! tar-split: what of a tar archive is not in files (vbatts/tar-split, `tar/storage`).
+//! tar-split: the parts of a tar archive that are not in files (vbatts/tar-split, `tar/storage`).
 //!
-//! Lines of JSON, in the order of the archive: segments hold its bytes, such as headers and padding; files
+//! JSON lines in the order of the archive: segments hold bytes of it, such as headers and padding; files
 //! stand for the content of a file, with its size and CRC-64.
 
 use std::borrow::Cow;
@@ -11,11 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 use longshore_core::{Context, Error, Result};
 use serde::Deserialize;
 
-/// Longest line. A segment holds a header with its extensions, or a mebibyte of what follows the archive.
+/// Longest line. A segment holds a header with its extensions, or a mebibyte of data after the archive.
 const LINE_LIMIT: u64 = 16 << 20;
 
-/// The checksum of no bytes. A link whose header has a size gets an entry with that size, although no content
-/// follows. dockerd looks for the content and cannot read such a layer again; the diffID says that we can.
+/// The checksum of no bytes. A link with a size in its header gets an entry with that size, although no content
+/// follows. dockerd looks for the content, and cannot read such a layer back; the diffID shows that we can.
 const OF_NOTHING: u64 = 0;
 
 /// A part of a tar archive.
@@ -27,7 +27,7 @@ pub(crate) enum Part {
     File {
         /// Its path in the archive.
         name: Vec<u8>,
-        /// Its bytes, more than 0.
+        /// Its size in bytes, at least 1.
         size: u64,
         /// Its CRC-64 (GO-ISO).
         crc: u64,
@@ -56,20 +56,20 @@ struct Line<'a> {
     position: u64,
 }
 
-/// Borrowed where nothing in it is escaped.
+/// Borrowed unless it has escapes.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<R: Read> Parts<R> {
-    /// Reads the parts in `input`, which is not compressed.
+    /// Reads the parts in uncompressed `input`.
     pub(crate) fn new(input: R) -> Self {
         Self { lines: BufReader::with_capacity(64 << 10, input), line: Vec::new(), position: 0 }
     }
 
-    /// Returns the next part; `None` at the end. Entries without content, such as directories, are no parts.
+    /// Returns the next part; `None` at the end. Entries without content, such as directories, are skipped.
     ///
     /// # Errors
-    /// A line that is not what tar-split writes, or not the next one.
+    /// A line that tar-split would not write, or one out of order.
     pub(crate) fn next_part(&mut self) -> Result<Option<Part>> {
         loop {
             self.line.clear();

@@ -1,4 +1,4 @@
-//! The tar archive of a layer, put together from tar-split and files.
+//! The tar archive of a layer, assembled from tar-split and files.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,16 +17,16 @@ pub(crate) struct TarReader<R> {
     state: State,
 }
 
-/// Where the content of files comes from.
+/// The source of file contents.
 pub(crate) enum Files {
-    /// These.
+    /// These files.
     In(Tree),
-    /// Nowhere: zeros stand for it.
+    /// No files: zeros stand in for their contents.
     Zeros,
 }
 
 impl Files {
-    /// Returns a file in an archive, for display.
+    /// Returns the name of a file in an archive, for display.
     fn shown(&self, name: &[u8]) -> String {
         let name = String::from_utf8_lossy(name);
         let name = name.trim_start_matches("./").escape_debug();
@@ -44,7 +44,7 @@ enum State {
     Ended,
 }
 
-/// A file that is being read, as long as bytes of it are left.
+/// A file being read, while any of its bytes are left.
 struct Content {
     file: File,
     name: Vec<u8>,
@@ -106,7 +106,7 @@ impl<R: Read> Read for TarReader<R> {
 }
 
 impl Content {
-    /// Reads on; checks the file at its end.
+    /// Reads more; checks the file at its end.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let count = most(buffer.len(), self.left);
         let read = loop {
@@ -139,7 +139,7 @@ impl Content {
     }
 }
 
-/// Returns whether overlayfs keeps only the attributes of the file here, and its content in a layer below.
+/// Returns whether overlayfs has only the attributes of the file here, and its content in a lower layer.
 fn is_metacopy(file: &File) -> bool {
     ["trusted.overlay.metacopy", "user.overlay.metacopy"]
         .iter()

@@ -9,13 +9,13 @@ use longshore_core::{Error, ErrorKind, Result};
 
 use crate::directory::Directory;
 
-/// What to do about a file that is not here: dockerd reads those of overlay2 through a mount.
+/// The hint for a file that is not here: dockerd reads the files of overlay2 through a mount.
 pub(crate) const DOCKER_CAN: &str = "docker save can read it";
 
-/// The files of a layer. To open one does not write, wait, or lead out of the layer.
+/// The files of a layer. Opening one does not write, block, or lead outside the layer.
 pub(crate) struct Tree {
     root: Directory,
-    /// The directory of the last file, by its path in the layer: the next file is often there as well.
+    /// The directory of the last file, by its path in the layer: the next file is often in it, too.
     last: Option<(PathBuf, Directory)>,
 }
 
@@ -30,10 +30,10 @@ impl Tree {
         self.root.path()
     }
 
-    /// Opens the file that the archive calls `name`, with `size` bytes.
+    /// Opens the file with the archive's `name` and `size` in bytes.
     ///
     /// # Errors
-    /// [`Corrupt`](ErrorKind::Corrupt): what is there cannot be what dockerd has extracted.
+    /// [`Corrupt`](ErrorKind::Corrupt): the file found is not the one that dockerd extracted.
     pub(crate) fn open(&mut self, name: &[u8], size: u64) -> Result<File> {
         let (file, found) = self.find(&relative(name)?).map_err(|error| match error.kind() {
             ErrorKind::NotFound => Error::new(ErrorKind::NotFound, "it is missing").with_hint(format!(
@@ -58,8 +58,8 @@ impl Tree {
     }
 }
 
-/// Returns the path below the directory of a layer that a name in its archive stands for. As for dockerd, `..` takes
-/// away the part before it without a look at the disk.
+/// Returns the path of an archive name below the directory of a layer. As in dockerd, `..` removes the part before
+/// it, without looking at the disk.
 fn relative(name: &[u8]) -> Result<PathBuf> {
     let outside = || Error::corrupt("its name points outside the layer");
     let mut parts = Vec::new();

@@ -17,7 +17,7 @@ pub struct RegistryFrontend {
 }
 
 const SCHEME: &str = "docker";
-/// Referrers of referrers of …: a signature of an SBOM is two.
+/// The depth of referrers of referrers: a signature of an SBOM has depth two.
 const DEPTH: usize = 4;
 /// More than anyone attaches to an image.
 const REFERRERS: usize = 1000;
@@ -80,8 +80,8 @@ impl FrontendInstance for Remote {
     }
 }
 
-/// Returns the referrers of an image, of the images of its platforms, and of those referrers; each once, and after
-/// what it refers to.
+/// Returns the referrers of an image, of its platforms' images, and of those referrers; each once, and after its
+/// subject.
 fn referrers(repository: &PullRepository, root: &Descriptor, work: &Work) -> Result<Vec<Descriptor>> {
     let mut subjects = vec![root.clone()];
     if root.media_type.is_index() {

@@ -27,7 +27,7 @@ pub fn layer(text: &str, options: &LayerOptions, progress: &Progress) -> Result<
     };
     let path = Path::new(path);
     let found = path.metadata().attempt(|| format!("cannot read layer {}", path.display()))?;
-    // The path stays out: an image does not tell where it was made.
+    // Without the path: an image should not reveal where it was built.
     let step = match &*String::from_utf8_lossy(&destination) {
         "" => "layer".to_owned(),
         destination => format!("layer /{destination}"),
@@ -46,7 +46,7 @@ pub(crate) fn directory(
     options: &LayerOptions,
     progress: &Progress,
 ) -> Result<Layer> {
-    // Fails here, and not after other layers were made.
+    // Fail here, not after other layers were built.
     fs::read_dir(path).attempt(|| format!("cannot read {}", path.display()))?;
     let mut excludes = dockerignore(path, progress)?;
     excludes.extend(options.excludes());

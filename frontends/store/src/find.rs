@@ -1,19 +1,19 @@
-//! What images in a store are called: names, and digests or the start of one.
+//! Finding images in a store, by name or by digest or its prefix.
 
 use longshore_core::content::{ImageStore, StoredImage, read};
 use longshore_core::oci::{Digest, ImageName, MANIFEST_LIMIT, parse_manifest};
 use longshore_core::options::nearest;
 use longshore_core::{Error, ErrorKind, Result};
 
-/// An image that was asked for, and the names that it was asked for by.
+/// A selected image, and the names that selected it.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) names: Vec<ImageName>,
     pub(crate) image: StoredImage,
 }
 
-/// Returns the images that `reference` stands for: a name, else the digest of an image or of its configuration, or
-/// the start of one. With `all_tags`, a name alone stands for all tags of it.
+/// Returns the images that `reference` stands for: a name, otherwise the digest of an image or of its configuration,
+/// or a prefix of one. With `all_tags`, a name alone stands for all its tags.
 pub(crate) fn find(store: &dyn ImageStore, reference: &str, all_tags: bool) -> Result<Vec<Found>> {
     let name = reference.parse::<ImageName>();
     if let Ok(name) = &name {
@@ -60,8 +60,8 @@ fn named(store: &dyn ImageStore, name: &ImageName, all_tags: bool) -> Result<Vec
     Ok(found)
 }
 
-/// Returns the identity of an image: its digest and, for a single platform, that of its configuration. A manifest
-/// that cannot be read has no more than its digest; whoever exports it is told why.
+/// Returns the digests that identify an image: its own and, for a single platform, its configuration's. An unreadable
+/// manifest has only its own; exporting it reports why.
 fn ids(store: &dyn ImageStore, image: &StoredImage) -> Vec<Digest> {
     let root = &image.root;
     let manifest = read(store, root, MANIFEST_LIMIT).and_then(|bytes| parse_manifest(root, &bytes));
@@ -71,7 +71,7 @@ fn ids(store: &dyn ImageStore, image: &StoredImage) -> Vec<Digest> {
 
 fn missing(name: &ImageName, present: Vec<String>) -> Error {
     let error = Error::new(ErrorKind::NotFound, format!("image {name} is not in the store"));
-    // In full, names of different images share a long start.
+    // Full names of different images share a long prefix.
     match nearest(&name.familiar(), present.iter().map(String::as_str)) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
         None => error.with_hint("`longshore images` lists the names"),

@@ -58,7 +58,7 @@ impl FrontendInstance for Named {
     fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
         let reference = &self.reference;
         let store = cx.images().attempt(|| format!("cannot read image:{reference}"))?;
-        // The images hold what they consist of as long as they are used.
+        // Images hold their content as long as they are used.
         let store = store.lease_images()?;
         let open = |Found { names, image: StoredImage { root, mut referrers, .. } }| {
             referrers.retain(|_| self.referrers);

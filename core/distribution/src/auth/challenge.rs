@@ -1,8 +1,8 @@
-//! `WWW-Authenticate`: what a registry wants to see (RFC 9110, section 11.6.1).
+//! `WWW-Authenticate`: what a registry asks for (RFC 9110, section 11.6.1).
 
 use crate::http::{bounded, parameter_value};
 
-/// One challenge of an answer, which may hold several.
+/// One challenge of a response, which may contain several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Challenge {
     /// Its scheme, in lower case.
@@ -16,7 +16,7 @@ impl Challenge {
     }
 }
 
-/// Returns the challenges of all `headers`. What cannot be understood is passed over: another challenge may do.
+/// Returns the challenges of all `headers`. Skips what cannot be parsed: another challenge may do.
 pub(super) fn parse(headers: &[String]) -> Vec<Challenge> {
     let mut challenges = Vec::new();
     for header in headers {
@@ -28,8 +28,8 @@ pub(super) fn parse(headers: &[String]) -> Vec<Challenge> {
     challenges
 }
 
-/// Returns what challenges say of a refusal (RFC 6750, section 3), or which schemes they want if it is neither that of
-/// tokens nor that of passwords.
+/// Returns why the challenges refuse a request (RFC 6750, section 3), or, if none is Basic or Bearer, which schemes
+/// they ask for.
 pub(super) fn cause(headers: &[String]) -> Option<String> {
     let challenges = parse(headers);
     let said = challenges.iter().find_map(|challenge| {
@@ -53,7 +53,7 @@ fn next_item<'t>(text: &'t str, challenges: &mut Vec<Challenge>) -> Option<&'t s
     let end = text.find(|c: char| !is_token(c)).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
     if word.is_empty() {
-        // Not a list any more: go on behind the next comma, if any.
+        // No longer a list: continue after the next comma, if any.
         return text.split_once(',').map(|(_, rest)| rest);
     }
     let value = rest.trim_start_matches([' ', '\t']).strip_prefix('=');
@@ -72,7 +72,7 @@ fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 
-/// Passes over the one word, as Negotiate's is, that may follow a scheme instead of parameters (RFC 9110, section 11.2).
+/// Skips the single word that may follow a scheme instead of parameters, as for Negotiate (RFC 9110, section 11.2).
 fn skip_token68(text: &str) -> &str {
     let trimmed = text.trim_start_matches([' ', '\t']);
     let end = trimmed.find([',', ' ', '\t']).unwrap_or(trimmed.len());

@@ -14,10 +14,10 @@ use crate::credentials::{Credential, CredentialFiles};
 use crate::hosts::Hosts;
 use crate::http::{Failure, Lead, RetryPolicy, Url, host};
 
-/// What is known of how to be let in by one host.
+/// What is known about authorization at one host.
 #[derive(Debug)]
 pub(crate) struct AuthSession {
-    /// The registry, as credentials are filed under it.
+    /// The registry name under which credentials are stored.
     registry: String,
     hosts: Arc<Hosts>,
     files: CredentialFiles,
@@ -25,7 +25,7 @@ pub(crate) struct AuthSession {
     /// Whether plain HTTP may carry secrets to a host that is not this machine.
     is_insecure: bool,
     state: Mutex<State>,
-    /// One place: its holder fetches a token.
+    /// Capacity for one: its holder fetches a token.
     fetching: Capacity,
 }
 
@@ -33,13 +33,13 @@ pub(crate) struct AuthSession {
 struct State {
     way: Way,
     tokens: Vec<Token>,
-    /// By repository: files may tell them apart.
+    /// By repository, since files may have different ones.
     credentials: HashMap<String, Option<Credential>>,
 }
 
 #[derive(Debug, Clone, Default)]
 enum Way {
-    /// Nothing was asked for.
+    /// No authorization was requested.
     #[default]
     Open,
     Basic,
@@ -59,8 +59,8 @@ impl AuthSession {
         Self { registry, hosts, files, policy, is_insecure, state: Mutex::default(), fetching }
     }
 
-    /// Returns the `Authorization` of a request to `url` with `scopes`, and further ones from `list`; `None`
-    /// where nothing is asked for or nothing is known.
+    /// Returns the `Authorization` header of a request to `url` with `scopes`, and more scopes from `list`; `None`
+    /// if none is requested or nothing is known.
     pub(crate) fn header(
         &self,
         url: &Url,
@@ -89,7 +89,7 @@ impl AuthSession {
                 if let Some(known) = self.known(&wanted) {
                     return Ok(Some(known));
                 }
-                // One at a time. A waiting call can be cancelled, and the next one may find the token it wants.
+                // One at a time. A waiting call can be cancelled, and may then find the token it needs.
                 let _turn = self.fetching.acquire(1, &work.cancel)?;
                 if let Some(known) = self.known(&wanted) {
                     return Ok(Some(known));
@@ -99,7 +99,7 @@ impl AuthSession {
         }
     }
 
-    /// Returns the `Authorization` that is known without a request.
+    /// Returns the `Authorization` header that is known without a request.
     pub(crate) fn known_header(&self, url: &Url, scopes: &[Scope]) -> Option<String> {
         let way = self.state().way.clone();
         match way {
@@ -135,7 +135,7 @@ impl AuthSession {
         if credential.is_some() {
             self.check_private(&server.realm)?;
         }
-        // That this registry need not prove who it is says nothing of another host.
+        // Skipping the certificate check of this registry does not extend to another host.
         let is_unchecked = self.is_insecure && lead.is_own_host(&server.realm);
         let transport = self.hosts.transport(&server.realm, is_unchecked, Some(lead))?;
         let fetch = Fetch { server, transport: &transport, policy: self.policy, work };
@@ -150,7 +150,7 @@ impl AuthSession {
         Ok(header)
     }
 
-    /// Returns what may help a user who is refused.
+    /// Returns a hint for a user whose request was refused.
     pub(crate) fn hint(&self) -> String {
         let state = self.state();
         let user = state.credentials.values().flatten().find_map(|credential| match credential {
@@ -169,8 +169,8 @@ impl AuthSession {
         }
     }
 
-    /// Learns from a 401 to a request that carried `used`. Returns the scopes that the registry names; `None` if
-    /// nothing else can be tried.
+    /// Learns from a 401 response to a request that sent `used`. Returns the scopes that the registry names; `None`
+    /// if nothing else can be tried.
     pub(crate) fn learn(
         &self,
         url: &Url,
@@ -205,13 +205,13 @@ impl AuthSession {
         if let Some(known) = self.state().credentials.get(repository) {
             return Ok(known.clone());
         }
-        // A helper may ask a person: no lock is held meanwhile.
+        // A helper may prompt the user, so no lock is held meanwhile.
         let found = self.files.find(&self.registry, repository, &work.cancel)?;
         self.state().credentials.insert(repository.to_owned(), found.clone());
         Ok(found)
     }
 
-    /// Secrets go over TLS, to this machine, or where the user said that it does not matter.
+    /// Sends secrets only over TLS, to this machine, or where the user allowed plain HTTP.
     fn check_private(&self, url: &Url) -> Result<()> {
         if url.is_secure || url.is_loopback() || self.is_insecure {
             return Ok(());
@@ -220,7 +220,7 @@ impl AuthSession {
         Err(Error::new(ErrorKind::Denied, message).with_hint("registry.insecure=true sends them anyway"))
     }
 
-    /// A registry may name any token server, but not lead credentials out of TLS, or to a service of this
+    /// A registry may name any token server, but must not divert credentials from TLS, or to a service on this
     /// machine that the registry itself could not reach.
     fn check_realm(&self, registry: &Url, realm: &Url, lead: &Lead) -> Result<()> {
         let is_local = registry.is_loopback() && realm.is_loopback();

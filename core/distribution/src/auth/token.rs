@@ -1,4 +1,4 @@
-//! Tokens: what a token server gives for a credential (distribution's token specification).
+//! Tokens: what a token server issues for a credential (distribution's token specification).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Scope {
         Self { repository: repository.to_owned(), pushes: true }
     }
 
-    /// As token servers write it.
+    /// Returns the scope as token servers write it.
     fn text(&self) -> String {
         format!("repository:{}:{}", self.repository, if self.pushes { "pull,push" } else { "pull" })
     }
@@ -47,7 +47,7 @@ impl Scopes {
         all
     }
 
-    /// Adds a list as a challenge has it, separated by spaces.
+    /// Adds a space-separated list, as challenges have it.
     pub(super) fn add(&mut self, list: &str) {
         for scope in list.split_ascii_whitespace() {
             let (resource, actions) = scope.rsplit_once(':').unwrap_or((scope, ""));
@@ -72,7 +72,7 @@ impl Scopes {
     }
 }
 
-/// A token, and what it is good for.
+/// A token, and what it is valid for.
 #[derive(Clone)]
 pub(super) struct Token {
     pub(super) value: String,
@@ -87,7 +87,7 @@ impl Token {
     }
 }
 
-/// Where tokens come from, as a challenge said.
+/// The token server that a challenge named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TokenServer {
     pub(super) realm: Url,
@@ -96,7 +96,7 @@ pub(super) struct TokenServer {
 
 /// Far more than a token.
 const ANSWER_LIMIT: u64 = 1 << 20;
-/// How long a token is good for where the server does not say.
+/// How long a token is valid if the server does not say.
 const DEFAULT_LIFE: u64 = 60;
 
 #[derive(Deserialize)]
@@ -115,7 +115,7 @@ pub(super) struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    /// Fetches a token for `scopes`, for the user of `credential` or an anonymous one.
+    /// Fetches a token for `scopes`, for the user of `credential` or anonymously.
     pub(super) fn token(&self, scopes: &Scopes, credential: Option<&Credential>) -> Result<Token, Failure> {
         let asked = Instant::now();
         let response = match credential {
@@ -124,7 +124,7 @@ impl Fetch<'_> {
                 return Ok(Token { value: token.clone(), scopes: scopes.clone(), expires });
             }
             Some(Credential::Identity(identity)) => match self.post(scopes, identity) {
-                // Not every server that takes such tokens has the newer way.
+                // Not every server that accepts identity tokens supports POST.
                 Err(failure) if matches!(failure.status(), Some(401 | 404 | 405)) => {
                     self.get(scopes, Some(("<token>", identity)))?
                 }
@@ -179,7 +179,7 @@ impl Fetch<'_> {
             if response.status() == 200 {
                 return Ok(Some(response));
             }
-            // The realm without its query: that is long, and the same each time.
+            // The realm without its query, which is long and always the same.
             let failure = Failure::of(&format!("cannot get a token from {}", self.server.realm), response);
             if failure.is_temporary() {
                 return Err(failure);
@@ -195,19 +195,19 @@ impl Fetch<'_> {
     }
 
     fn parse(&self, response: Response, scopes: &Scopes, asked: Instant) -> Result<Token, Failure> {
-        // What it holds is secret, so it is not repeated.
+        // The response contains secrets, so it is not repeated.
         let invalid = || Failure::from(Error::input(format!("the response of {} is not a token", self.server.realm)));
         let body = response.read(ANSWER_LIMIT)?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| invalid())?;
         let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());
         let value = token.ok_or_else(invalid)?;
         let life = Duration::from_secs(answer.expires_in.as_ref().and_then(seconds).unwrap_or(DEFAULT_LIFE));
-        // A little before it ends: the request has to get there, and clocks differ.
+        // A little early: the request takes time, and clocks differ.
         Ok(Token { value, scopes: scopes.clone(), expires: asked + life.mul_f64(0.9) })
     }
 }
 
-/// Seconds as servers write them: a number, with or without a fraction, or text. A day is long enough.
+/// Seconds as servers write them: a number, with or without a fraction, or text. Capped at one day.
 fn seconds(value: &serde_json::Value) -> Option<u64> {
     const DAY: f64 = 86_400.0;
     let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;

@@ -13,11 +13,11 @@ use serde::Deserialize;
 
 use super::{Credential, helper};
 
-/// The files that may have credentials: the first one that has those of a registry decides.
+/// The files that may have credentials: the first one with those of a registry wins.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CredentialFiles(Vec<PathBuf>);
 
-/// What Docker Hub is called in such files, whatever it is called elsewhere.
+/// Names of Docker Hub in such files.
 const DOCKER_HUB: [&str; 4] = ["https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io"];
 
 #[derive(Debug, Default, Deserialize)]
@@ -58,7 +58,7 @@ impl CredentialFiles {
         Self(files)
     }
 
-    /// Returns the credential for a repository of `host`; `None` if there is none.
+    /// Returns the credential for a repository of `host`; `None` if none exists.
     ///
     /// # Errors
     /// A file that cannot be read or is not what it should be; a helper that fails.
@@ -73,8 +73,8 @@ impl CredentialFiles {
     }
 }
 
-/// Returns where `podman login` keeps credentials until the next boot: in the runtime directory of the user, or, where
-/// the session has none, as that of root over SSH, where Podman makes one (containers-auth.json(5)).
+/// Returns where `podman login` keeps credentials until the next boot: in the user's runtime directory or, in a session
+/// without one, as root's over SSH, where Podman creates one (containers-auth.json(5)).
 fn runtime_files(stated: Option<PathBuf>, run: &Path, user: Option<u32>) -> Vec<PathBuf> {
     let own = |user: u32| {
         let session = run.join(format!("user/{user}/containers/auth.json"));
@@ -86,14 +86,14 @@ fn runtime_files(stated: Option<PathBuf>, run: &Path, user: Option<u32>) -> Vec<
     }
 }
 
-/// Returns the number of this user, where the system says it.
+/// Returns the ID of this user, if the system provides it.
 fn user() -> Option<u32> {
     std::fs::metadata("/proc/self").ok().map(|own| own.uid())
 }
 
 fn read(path: &Path) -> Result<File> {
     match std::fs::read(path) {
-        // The text of a failure may show secrets: the place of it has to do.
+        // The parser's message may show secrets, so only the position is given.
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             Error::input(format!("not a configuration of Docker or Podman: line {line}, column {column}"))
@@ -121,14 +121,14 @@ impl File {
         if self.creds_store.is_empty() {
             return Ok(None);
         }
-        // A store knows a server by the name with which `login` put it there.
+        // A store knows a server by the name that `login` used.
         let server = if DOCKER_HUB.contains(&host) { DOCKER_HUB[0] } else { host };
         helper::get(&self.creds_store, server, cancel)
     }
 }
 
-/// Returns the keys that files may use for a registry, the most specific first: Podman's keys may have parts of a
-/// repository.
+/// Returns the keys that files may use for a registry, the most specific first: Podman's keys may include part of
+/// a repository.
 fn keys(host: &str, repository: &str) -> Vec<String> {
     let hosts: Vec<String> = match DOCKER_HUB.contains(&host) {
         true => DOCKER_HUB.map(str::to_owned).to_vec(),
@@ -165,7 +165,7 @@ impl Entry {
         let bytes = STANDARD.decode(self.auth.trim()).map_err(|_| invalid())?;
         let text = String::from_utf8(bytes).map_err(|_| invalid())?;
         let (username, password) = text.split_once(':').ok_or_else(invalid)?;
-        // Docker pads some with zero bytes.
+        // Docker pads some passwords with zero bytes.
         let password = password.trim_end_matches('\0');
         Ok(Some(match username {
             "<token>" => Credential::Identity(password.to_owned()),

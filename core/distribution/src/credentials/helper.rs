@@ -1,4 +1,4 @@
-//! Credential helpers: programs that keep secrets (docker/docker-credential-helpers, its protocol).
+//! Credential helpers: programs that keep secrets (the protocol of docker/docker-credential-helpers).
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -13,13 +13,13 @@ use serde::Deserialize;
 use super::Credential;
 use crate::http::bounded;
 
-/// How long a helper may think: it may ask a person, but a build must not hang for ever.
+/// The time limit of a helper: it may prompt the user, but a build must not hang forever.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Far more than a name and a secret.
 const OUTPUT_LIMIT: u64 = 1 << 20;
-/// How long its output may take once it has ended.
+/// How long reading the output may take after the helper has exited.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How often a running helper is looked at.
+/// How often a running helper is polled.
 const TICK: Duration = Duration::from_millis(10);
 
 /// The output of a helper without a matching credential.
@@ -45,12 +45,12 @@ fn ask(program: &str, server: &str, limit: Duration, cancel: &Cancel) -> Result<
         _ => error.into(),
     })?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A helper that does not read fails in its own words.
+        // A helper that does not read its input reports its own error.
         let _ = stdin.write_all(server.as_bytes());
     }
     let stdout = child.stdout.take();
     let (sender, receiver) = mpsc::channel();
-    // Not joined: a helper may leave a child behind that holds its output open.
+    // Not joined: a child of the helper may keep its output open.
     thread::spawn(move || {
         let mut output = String::new();
         let read = stdout.map(|stdout| stdout.take(OUTPUT_LIMIT).read_to_string(&mut output)).transpose();
@@ -77,7 +77,7 @@ fn wait(child: &mut Child, limit: Duration, cancel: &Cancel) -> Result<bool> {
             (Instant::now() >= until).then(late)
         });
         if let Some(error) = stop {
-            // It may be gone by itself.
+            // It may have exited by itself.
             let _ = child.kill();
             let _ = child.wait();
             return Err(error);
@@ -94,7 +94,7 @@ struct Answer {
 }
 
 fn parse(output: &str) -> Result<Option<Credential>> {
-    // The text of a failure may show secrets, so it is not repeated.
+    // The parser's message may show secrets, so it is not repeated.
     let answer: Answer = serde_json::from_str(output).map_err(|_| Error::input("its output is not a credential"))?;
     Ok(match answer {
         Answer { secret, .. } if secret.is_empty() => None,

@@ -15,9 +15,9 @@ pub(crate) enum Credential {
         /// The password, or a token used as one.
         password: String,
     },
-    /// An identity token, which the token server takes as a refresh token.
+    /// An identity token, which the token server accepts as a refresh token.
     Identity(String),
-    /// A token that the registry itself takes.
+    /// A token that the registry itself accepts.
     Registry(String),
 }
 

@@ -1,5 +1,5 @@
-//! Certificates in a directory for a host, named as Docker wants them: `*.crt` are authorities, `NAME.cert`
-//! and `NAME.key` are ours.
+//! Certificates in a directory for a host, named as in Docker: `*.crt` are authorities, `NAME.cert` and
+//! `NAME.key` are ours.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(super) fn read(place: &Path) -> Result<Tls> {
     Ok(tls)
 }
 
-/// Returns the certificates of a file, at least one.
+/// Returns the certificates in a file, at least one.
 pub(super) fn authorities(path: &Path) -> Result<Vec<Certificate<'static>>> {
     let items = items(path)?.into_iter().filter_map(|item| match item {
         PemItem::Certificate(certificate) => Some(certificate),
@@ -36,7 +36,7 @@ pub(super) fn authorities(path: &Path) -> Result<Vec<Certificate<'static>>> {
     Ok(found)
 }
 
-/// Our certificate, with those that lead from it to an authority, and its key.
+/// Our certificate, its chain to an authority, and its key.
 pub(super) fn pair(certificate: &Path, key: &Path) -> Result<ClientCert> {
     let chain = authorities(certificate)?;
     let mut keys = items(key)?.into_iter().filter_map(|item| match item {

@@ -1,4 +1,4 @@
-//! Settings of this machine: where registries are, whom to trust there, and who we are.
+//! Settings of this machine: where registries are, which certificates to trust, and our own.
 
 mod certificates;
 mod toml;
@@ -15,22 +15,22 @@ use crate::http::{Lead, Timeouts, Tls, Transport, Url, Zone};
 
 pub(crate) use self::toml::{Mirror, Settings};
 
-/// Settings of this machine, and the connections that were made with them.
+/// Settings of this machine, and the connections made with them.
 #[derive(Debug)]
 pub(crate) struct Hosts {
-    /// Directories with one directory a host: `certs.d` of containerd, Docker and Podman.
+    /// Directories with one subdirectory per host: `certs.d` of containerd, Docker and Podman.
     directories: Vec<PathBuf>,
     credentials: CredentialFiles,
     timeouts: Timeouts,
     transports: Mutex<HashMap<Route, Arc<Transport>>>,
 }
 
-/// How a host is reached: its scheme and authority, whether its certificate is not checked, and which registry, in
-/// which zone, leads there.
+/// How a host is reached: its scheme and authority, whether its certificate is not checked, and the registry (and its
+/// zone) that led there.
 type Route = (String, bool, Option<(String, Option<Zone>)>);
 
 impl Hosts {
-    /// Returns the settings of this user first, then those of the machine.
+    /// Returns the user's settings first, then the machine's.
     pub(crate) fn from_environment(timeouts: Timeouts) -> Self {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let config = variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")));
@@ -55,7 +55,7 @@ impl Hosts {
     }
 
     /// Returns connections to the host of `url`, shared by all requests that reach it in the same way. `lead` is the
-    /// registry that leads there; `None` if the user named the host.
+    /// registry that led there; `None` if the user named the host.
     ///
     /// # Errors
     /// Fails if settings of the host cannot be read, or if the registry may not lead there.
@@ -72,8 +72,8 @@ impl Hosts {
         Ok(transport)
     }
 
-    /// Returns the certificates for the host of `url`. An authority that is trusted for a registry is trusted at all
-    /// ports of the registry's host: its token server and its storage may be beside it. Client certificates are not.
+    /// Returns the certificates for the host of `url`. An authority trusted for a registry is trusted on all ports of
+    /// the registry's host, where its token server and storage may be. Client certificates are not shared.
     fn tls_from(&self, url: &Url, lead: Option<&Lead>) -> Result<Tls> {
         let mut tls = self.tls(&url.authority)?;
         if let Some(lead) = lead.filter(|lead| lead.is_own_host(url)) {
@@ -87,7 +87,7 @@ impl Hosts {
         for place in self.directories.iter().filter_map(|directory| place(directory, host)) {
             let found = certificates::read(&place);
             let found = found.attempt(|| format!("cannot use the certificates in {}", place.display()))?;
-            // A directory may exist for other settings.
+            // A directory may exist for other settings alone.
             if !found.roots.is_empty() || found.client.is_some() {
                 return Ok(found);
             }
@@ -95,7 +95,7 @@ impl Hosts {
         Ok(Tls::default())
     }
 
-    /// Returns the settings of a registry: those of its own `hosts.toml`, else those of all registries.
+    /// Returns the settings of a registry: its own `hosts.toml`, or the default one for all registries.
     ///
     /// # Errors
     /// Fails if the file cannot be read.
@@ -112,7 +112,7 @@ impl Hosts {
     }
 }
 
-/// Returns the directory for a host. Names of hosts are the same in capitals.
+/// Returns the directory for a host. Host names are case-insensitive.
 fn place(directory: &Path, host: &str) -> Option<PathBuf> {
     let exact = directory.join(host);
     if exact.is_dir() {
@@ -120,7 +120,7 @@ fn place(directory: &Path, host: &str) -> Option<PathBuf> {
     }
     let names = std::fs::read_dir(directory).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     let is_same = |path: &PathBuf| path.file_name().is_some_and(|name| name.eq_ignore_ascii_case(host));
-    // The order of a directory is not one to depend on.
+    // The order of directory entries is unspecified.
     names.filter(is_same).filter(|path| path.is_dir()).min()
 }
 

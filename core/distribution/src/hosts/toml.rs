@@ -15,20 +15,20 @@ use crate::http::{Tls, Url};
 pub(crate) struct Mirror {
     /// Where its API begins: `https://mirror.example/v2`.
     pub(crate) base: Url,
-    /// Whether it may say what a tag is.
+    /// Whether it may resolve tags.
     pub(crate) resolves: bool,
-    /// Whether it is the registry itself, under the address that the file gives it.
+    /// Whether it is the registry itself, at the address given in the file.
     pub(crate) is_server: bool,
     pub(crate) tls: Option<Tls>,
     pub(crate) headers: Vec<(String, String)>,
 }
 
-/// What a file says of a registry.
+/// The settings that a file has for a registry.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
     /// Hosts that serve the content of the registry, in order.
     pub(crate) mirrors: Vec<Mirror>,
-    /// Whether the registry may lead to internal addresses. This key is not one of containerd.
+    /// Whether the registry may lead to internal addresses. This key is not in containerd.
     pub(crate) internal_addresses: bool,
 }
 
@@ -39,7 +39,7 @@ struct File {
     server: Option<String>,
     #[serde(default)]
     host: IndexMap<String, Host>,
-    /// What is said of the server.
+    /// Settings of the server itself.
     #[serde(flatten)]
     own: Host,
 }
@@ -71,7 +71,7 @@ impl OneOrMany {
     }
 }
 
-/// A file with certificate and key, several of them, or pairs of both.
+/// A file with certificate and key, several such files, or pairs of files.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Clients {
@@ -103,7 +103,7 @@ impl Host {
     }
 
     fn mirror(&self, url: &str, place: &Path) -> Result<Mirror> {
-        // A host without a scheme has TLS.
+        // A host without a scheme uses TLS.
         let url = Url::parse(&if url.contains("://") { url.to_owned() } else { format!("https://{url}") })?;
         let path = url.path.trim_end_matches('/');
         let path = if self.override_path || path.ends_with("/v2") { path.to_owned() } else { format!("{path}/v2") };
@@ -119,7 +119,7 @@ impl Host {
         })
     }
 
-    /// `None` where it says nothing of TLS.
+    /// Returns the TLS settings; `None` if the file has none.
     fn tls(&self, place: &Path) -> Result<Option<Tls>> {
         let file = |name: &str| -> PathBuf { place.join(name) };
         let mut tls = Tls { is_unchecked: self.skip_verify, ..Tls::default() };

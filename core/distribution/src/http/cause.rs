@@ -1,4 +1,4 @@
-//! Why there is no response: what the HTTP library, the system and TLS say, as failures.
+//! Why a response is missing: errors of the HTTP library, the system and TLS, as failures.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use ureq::Timeout;
 use super::url::bounded;
 use super::{Failure, Reason};
 
-/// A failure that was found below the HTTP library, on its way through it.
+/// A failure found below the HTTP library, passed through it.
 #[derive(Debug)]
 pub(super) struct Cause {
     reason: Reason,
@@ -47,7 +47,7 @@ pub(super) fn failure(name: &str, error: ureq::Error, has_answered: bool) -> Fai
 
 fn classify(name: &str, error: ureq::Error) -> Failure {
     if let ureq::Error::Io(error) = error {
-        // A body that could not be read, or a request that was cancelled, says so itself.
+        // An unreadable body, or a cancelled request, has its own error.
         return match error.downcast::<Error>() {
             Ok(own) => Failure::from(own),
             Err(error) => match error.downcast::<Cause>() {
@@ -81,7 +81,7 @@ fn nowhere(error: Error) -> Failure {
     Failure::because(Reason::Nowhere, error.with_hint(hint))
 }
 
-/// Returns the failure for a host that has no address, with the words of the system.
+/// Returns the failure for a host without an address, in the system's words.
 pub(super) fn unknown_host(name: &str, said: Option<&str>) -> Failure {
     let said = said.map(|said| format!(" ({})", bounded(said))).unwrap_or_default();
     nowhere(Error::new(ErrorKind::Unavailable, format!("{name}: no such host{said}")))
@@ -101,7 +101,7 @@ fn io_failure(name: &str, error: &io::Error) -> Failure {
     }
 }
 
-/// Matches the library's wording, both for local findings and for TLS alerts of the peer.
+/// Matches the library's wording, both for local errors and for TLS alerts of the peer.
 fn is_about_certificates(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["certificate", "unknownissuer", "unknownca"].iter().any(|word| text.contains(word))

@@ -1,8 +1,8 @@
-//! Requests and responses on one connection, below the HTTP library: it gets one whole, final head of a response,
-//! in time, and never the interim responses (1xx) before it.
+//! Requests and responses on one connection, below the HTTP library: it gets one complete, final response head, in
+//! time, and never the interim responses (1xx) before it.
 //!
-//! The library itself bounds neither their number nor the time that they take, refuses those with headers, and
-//! counts the bytes behind them as a part of the head.
+//! The library itself limits neither their number nor their duration, refuses those with headers, and counts the
+//! bytes after them as part of the head.
 
 use std::cell::Cell;
 use std::fmt;
@@ -17,17 +17,17 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 use super::cause::Cause;
 use super::{Reason, Timeouts};
 
-/// The longest head of a response, and the most that is kept of a body before it is read, in bytes.
+/// The longest response head, and the most that is buffered of a body, in bytes.
 const HEAD_LIMIT: usize = 64 << 10;
 const WINDOW: usize = 256 << 10;
 
 thread_local! {
-    /// Since when this thread reads from a body, if it does.
+    /// When this thread began to read from a body, if it is reading.
     static READING: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Runs one read of a body, whose time is limited as a whole: what frames a body (sizes of chunks, trailers) gives the
-/// library no bytes to return, however often it arrives.
+/// Runs one read of a body, limiting its total time: the framing of a body (chunk sizes, trailers) gives the library no
+/// bytes to return, however often it arrives.
 pub(super) fn reading<T>(read: impl FnOnce() -> T) -> T {
     READING.set(Some(Instant::now()));
     let done = read();
@@ -35,8 +35,8 @@ pub(super) fn reading<T>(read: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Adds the limits to connections with one host; a connection with a proxy, through which the one with the host
-/// leads, is left alone.
+/// Adds the limits to connections with one host. A connection with a proxy, which carries the one with the host, is
+/// left alone.
 #[derive(Debug)]
 pub(super) struct Exchanges {
     /// Host and port.
@@ -54,7 +54,7 @@ impl<T: Transport> Connector<T> for Exchanges {
     }
 }
 
-/// Returns whether a URI is one of this host and port.
+/// Returns whether a URI has this host and port.
 pub(super) fn is_of(uri: &Uri, authority: &str) -> bool {
     uri.authority().is_some_and(|own| own.as_str().eq_ignore_ascii_case(authority))
 }
@@ -63,18 +63,18 @@ pub(super) fn is_of(uri: &Uri, authority: &str) -> bool {
 pub(super) struct Exchange<T> {
     inner: T,
     limits: Timeouts,
-    /// What the library has to read, from `at` on.
+    /// Input for the library, from `at` on.
     input: Vec<u8>,
     at: usize,
-    /// Whether the library can do more with it than before.
+    /// Whether the library can make progress with the input.
     is_new: bool,
     state: State,
 }
 
 enum State {
-    /// Everything passes unseen.
+    /// Everything passes through unseen.
     Tunnel,
-    /// A request is on its way; the head of its response comes next.
+    /// A request is being sent; the response head comes next.
     Head(Head),
     /// The head has arrived; the body must by `until`.
     Body { until: Option<Instant> },
@@ -86,21 +86,21 @@ struct Head {
     /// When the last part of the request was sent.
     since: Instant,
     interim: u32,
-    /// Whether the library was told to send the body that it announced.
+    /// Whether the library was told to send the announced body.
     is_continued: bool,
     lines: Lines,
 }
 
-/// The lines of a head that have arrived.
+/// The lines received of a head.
 #[derive(Default)]
 struct Lines {
-    /// Bytes of whole lines.
+    /// Bytes of complete lines.
     checked: usize,
     status: Option<u16>,
 }
 
 impl Lines {
-    /// Looks at lines that are new in `input`. Returns the status and the length of the head once it is whole.
+    /// Scans new lines in `input`. Returns the status and the length of the head once it is complete.
     fn scan(&mut self, input: &[u8]) -> Result<Option<(u16, usize)>, &'static str> {
         const VERSION: &[u8] = b"HTTP/1.";
         while let Some(length) = input[self.checked..].iter().position(|byte| *byte == b'\n') {
@@ -148,7 +148,7 @@ fn not_http(why: &str) -> ureq::Error {
 }
 
 impl<T: Transport> Exchange<T> {
-    /// Takes everything over that the connection has read.
+    /// Takes all input that the connection has read.
     fn take_input(&mut self) {
         self.input.drain(..self.at);
         self.at = 0;
@@ -160,13 +160,13 @@ impl<T: Transport> Exchange<T> {
         self.is_new = true;
     }
 
-    /// Waits until the head is whole.
+    /// Waits until the head is complete.
     fn await_head(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         let begun = Instant::now();
         loop {
             let State::Head(head) = &mut self.state else { return Ok(!self.input.is_empty()) };
             match head.lines.scan(self.inner.buffers().input()).map_err(not_http)? {
-                // After 101 the connection speaks something else.
+                // After 101 the connection switches to another protocol.
                 Some((status @ 100..=199, length)) if status != 101 => {
                     head.lines = Lines::default();
                     head.interim += 1;
@@ -202,7 +202,7 @@ impl<T: Transport> Exchange<T> {
     }
 
     fn await_body(&mut self, mut timeout: NextTimeout, until: Option<Instant>) -> Result<bool, ureq::Error> {
-        // Records of TLS may drip, too: what counts are bytes that can be used.
+        // TLS records may trickle in, too: only usable bytes count.
         let patience = self.limits.idle.max(self.limits.slow_after);
         let patience = patience.saturating_sub(READING.get().map_or(Default::default(), |since| since.elapsed()));
         let left = until.map_or(patience, |until| until.saturating_duration_since(Instant::now()).min(patience));

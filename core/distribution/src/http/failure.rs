@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Response;
 use super::url::bounded;
 
-/// A request that did not do what it was for.
+/// A failed request.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) reason: Reason,
@@ -26,29 +26,29 @@ pub(crate) struct Failure {
 pub(crate) enum Reason {
     /// The registry answered with this status.
     Status(u16),
-    /// There was no answer: no connection, or one that broke or stalled.
+    /// No response: the connection failed, broke or stalled.
     Broken,
-    /// The request arrived, and its answer did not come in time.
+    /// The request arrived, but its response was late.
     Late,
     /// The transfer is too slow to finish in time.
     Slow,
-    /// The host has no address, takes no connections or cannot be reached, and never answered before.
+    /// The host has no address, refuses connections or is unreachable, and never responded before.
     Nowhere,
-    /// Its certificate is not one that we trust, or ours is not one that it trusts.
+    /// Its certificate is not trusted by us, or ours is not trusted by it.
     Untrusted,
     /// The server does not speak TLS.
     NotTls,
-    /// It would fail again in the same way.
+    /// A retry would fail in the same way.
     Final,
 }
 
 impl Failure {
-    /// There was no answer.
+    /// Returns a failure without a response.
     pub(crate) fn broken(error: Error) -> Self {
         Self::because(Reason::Broken, error.retryable())
     }
 
-    /// Why there is no answer that could be used.
+    /// Returns a failure without a usable response.
     pub(crate) fn because(reason: Reason, error: Error) -> Self {
         Self { reason, codes: Vec::new(), retry_after: None, error }
     }
@@ -60,7 +60,7 @@ impl Failure {
         let cause = response.cause.clone().map(|cause| format!(" ({cause})")).unwrap_or_default();
         let retry_after = response.header("retry-after").and_then(|value| parse_retry_after(value, SystemTime::now()));
         let mut body = Vec::new();
-        // Without a body the status has to do.
+        // Without a body, the status must do.
         let _ = response.into_reader().take(BODY_LIMIT).read_to_end(&mut body);
         let Said { text, codes } = said(&String::from_utf8_lossy(&body));
         let message = match (text.is_empty(), reason_phrase(status)) {
@@ -90,7 +90,7 @@ impl Failure {
         }
     }
 
-    /// Returns whether the registry gave this error code.
+    /// Returns whether the registry sent this error code.
     pub(crate) fn has_code(&self, code: &str) -> bool {
         self.codes.iter().any(|own| own == code)
     }
@@ -113,14 +113,14 @@ impl Failure {
     }
 }
 
-/// What cannot be tried again.
+/// Failures that cannot be retried.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::because(Reason::Final, error)
     }
 }
 
-/// As much of an answer as is read for a message.
+/// How much of a response is read for a message.
 const BODY_LIMIT: u64 = 16 << 10;
 
 fn is_temporary(status: u16) -> bool {
@@ -152,7 +152,7 @@ fn reason_phrase(status: u16) -> Option<&'static str> {
     status.canonical_reason()
 }
 
-/// What an error response says.
+/// The contents of an error response.
 struct Said {
     text: String,
     codes: Vec<String>,
@@ -174,12 +174,12 @@ fn said(body: &str) -> Said {
         detail: Option<serde_json::Value>,
     }
     let Ok(Body { errors }) = serde_json::from_str(body) else {
-        // A page for browsers says nothing in one line.
+        // An HTML page has no useful single line.
         let text = if body.trim_start().starts_with('<') { String::new() } else { bounded(body) };
         return Said { text, codes: Vec::new() };
     };
     let line = |One { code, message, detail }: &One| {
-        // What the message says already is not said again as JSON.
+        // What the message already says is not repeated as JSON.
         let detail = detail.as_ref().filter(|detail| !detail.is_null() && message.is_none()).map(|detail| match detail
             .as_str()
         {

@@ -1,4 +1,4 @@
-//! Limits on what a peer may make us wait for.
+//! Limits on how long a peer may keep us waiting.
 
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ impl Timeouts {
         self
     }
 
-    /// Returns the time until the head of a response to a request with so many bytes.
+    /// Returns the time limit for the response head of a request with so many bytes.
     pub(super) fn settling(&self, bytes: u64) -> Duration {
         if bytes == 0 {
             return self.answer;
@@ -129,7 +129,7 @@ impl Timeouts {
 }
 
 impl Default for Timeouts {
-    /// Returns limits that a working registry on a poor line stays within: a minute of silence, 4 KiB/s.
+    /// Returns limits that a working registry on a slow line stays within: one minute of silence, 4 KiB/s.
     fn default() -> Self {
         Self::DEFAULT
     }

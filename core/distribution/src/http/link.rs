@@ -1,8 +1,8 @@
-//! Headers that are lists with quoted strings: `Link` (RFC 8288, section 3) and `Warning` (RFC 9111, section 5.5).
+//! List headers with quoted strings: `Link` (RFC 8288, section 3) and `Warning` (RFC 9111, section 5.5).
 
 use super::bounded;
 
-/// Returns the target of the first link that has the relation `next`, among all values of the header.
+/// Returns the target of the first link with the relation `next` in all values of the header.
 pub(crate) fn next(values: &[String]) -> Option<String> {
     values.iter().flat_map(|value| links(value)).find(|link| link.has_relation("next")).map(|link| link.target)
 }
@@ -15,7 +15,7 @@ struct Link {
 }
 
 impl Link {
-    /// Returns whether the first `rel` lists this relation; a context of its own (`anchor`) makes it another link.
+    /// Returns whether the first `rel` lists this relation; a link with a context of its own (`anchor`) does not count.
     fn has_relation(&self, relation: &str) -> bool {
         let value = |name: &str| self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let relations = value("rel").unwrap_or_default();
@@ -24,7 +24,7 @@ impl Link {
     }
 }
 
-/// Reads the links of one value. What is not a link ends the list.
+/// Reads the links of one value. Anything else ends the list.
 fn links(value: &str) -> Vec<Link> {
     let mut links = Vec::new();
     let mut rest = value;
@@ -39,7 +39,7 @@ fn links(value: &str) -> Vec<Link> {
     }
 }
 
-/// Reads `; name=value` as often as it comes. Returns what follows.
+/// Reads any number of `; name=value`. Returns the rest.
 fn parameters(mut rest: &str) -> (Vec<(String, String)>, &str) {
     let mut parameters = Vec::new();
     loop {
@@ -62,12 +62,12 @@ fn blank(text: &str) -> &str {
     text.trim_start_matches([' ', '\t'])
 }
 
-/// Passes over what is no parameter, up to the next comma.
+/// Skips to the next comma.
 fn skip(text: &str) -> &str {
     text.find(',').map_or("", |at| &text[at..])
 }
 
-/// Returns the texts of warnings for the user (distribution-spec 1.1, "Warnings"): `299 - "text"`.
+/// Returns the texts of warnings (distribution-spec 1.1, "Warnings"): `299 - "text"`.
 pub(crate) fn warnings(values: &[String]) -> Vec<String> {
     let text = |value: &String| {
         let quoted = blank(blank(value).strip_prefix("299 ")?).strip_prefix('-').map(blank)?;
@@ -77,8 +77,8 @@ pub(crate) fn warnings(values: &[String]) -> Vec<String> {
     values.iter().filter_map(text).collect()
 }
 
-/// Reads a quoted string, or a token up to a comma, white space or `separator` (RFC 9110, section 5.6). Returns what
-/// follows.
+/// Reads a quoted string, or a token up to a comma, white space or `separator` (RFC 9110, section 5.6). Returns the
+/// rest.
 pub(crate) fn parameter_value(text: &str, separator: char) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([',', separator, ' ', '\t']).unwrap_or(text.len());

@@ -1,4 +1,4 @@
-//! HTTP: one request at a time, its failures in words, and when to try again.
+//! HTTP: one request at a time, described failures, and retries.
 
 mod cause;
 mod exchange;

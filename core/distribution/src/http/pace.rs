@@ -1,4 +1,4 @@
-//! How fast a transfer is, and when it is too slow to be waited for.
+//! The speed of a transfer, and when it is too slow to wait for.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use longshore_oci::{Error, ErrorKind};
 
 use super::{Failure, Reason, Timeouts};
 
-/// Measures one transfer, across all connections that it takes.
+/// Measures one transfer, across all of its connections.
 #[derive(Debug)]
 pub(crate) struct Pace {
     limits: Timeouts,
-    /// Bytes and waiting time since the speed was last judged.
+    /// Bytes and waiting time since the speed was last checked.
     bytes: u64,
     time: Duration,
-    /// How long the transfer has been slow without a break.
+    /// How long the transfer has been continuously slow.
     slow: Duration,
     is_said: bool,
 }
@@ -25,7 +25,7 @@ impl Pace {
         Self { limits, bytes: 0, time: Duration::ZERO, slow: Duration::ZERO, is_said: false }
     }
 
-    /// Counts `bytes` that the peer took `time` for. `left` bytes are to follow, where that is known.
+    /// Counts `bytes` that took the peer `time`. `left` bytes are to follow, if known.
     /// Reports a transfer that has become slow to `progress`, once.
     ///
     /// # Errors
@@ -71,13 +71,13 @@ impl Pace {
     }
 }
 
-/// A body that is sent. Measures how long the peer takes for it, and not how long it takes to make.
+/// A request body. Measures how long the peer takes to accept it, not how long producing it takes.
 pub(crate) struct Outgoing<'a> {
     reader: &'a mut dyn Read,
     pace: &'a mut Pace,
-    /// The bytes that are on their way, and since when.
+    /// The bytes being sent, and since when.
     given: Option<(u64, Instant)>,
-    /// Bytes of the transfer that are to follow, where that is known.
+    /// Bytes of the transfer still to follow, if known.
     left: Option<u64>,
     what: &'a str,
     progress: &'a Progress,

@@ -1,4 +1,4 @@
-//! Ranges as registries state them: parts of blobs (RFC 9110, section 14.4), and how far uploads are
+//! Ranges as registries state them: parts of blobs (RFC 9110, section 14.4), and the progress of uploads
 //! (distribution-spec 1.1, "Pushing a blob in chunks").
 
 /// Returns the first byte of `bytes 5-9/10`, if that is a range.
@@ -11,7 +11,7 @@ pub(crate) fn content_range_start(header: &str) -> Option<u64> {
     (unit.eq_ignore_ascii_case("bytes") && first <= last && last < size).then_some(first)
 }
 
-/// Returns how many bytes of an upload `0-9` stands for. `0-0` stands for one byte, and for none. Some registries state
+/// Returns how many bytes of an upload `0-9` stands for. `0-0` means either one byte or none. Some registries state
 /// the range of the last chunk: only its end counts.
 pub(crate) fn uploaded(header: &str) -> Option<u64> {
     let range = header.trim();

@@ -1,7 +1,7 @@
-//! Which addresses a registry may lead to: with redirects, upload locations and token servers.
+//! Which addresses a registry may lead to, by redirects, upload locations and token servers.
 //!
-//! What counts is the address that is connected to, and not the name: a name may have any address, and another one
-//! the next time.
+//! The address of the connection counts, not the name: a name may resolve to any address, and to another one the
+//! next time.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use super::exchange::is_of;
 use super::url::host;
 use super::{Reason, Url};
 
-/// A part of the address space, those that can be reached from fewer places first.
+/// A part of the address space, ordered from the least reachable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Zone {
-    /// This machine: 127.0.0.0/8, ::1, and the unspecified addresses, which mean the same.
+    /// This machine: 127.0.0.0/8, ::1, and the unspecified addresses, which are equivalent.
     Loopback,
     /// One link: 169.254.0.0/16 and fe80::/10, where clouds have their metadata services.
     LinkLocal,
@@ -43,7 +43,7 @@ impl Zone {
         }
     }
 
-    /// Returns the zone of a host, with or without a port, that is an address.
+    /// Returns the zone of a host, with or without a port, if it is an address.
     pub(super) fn of_host(authority: &str) -> Option<Self> {
         literal(host(authority)).map(Self::of)
     }
@@ -77,7 +77,7 @@ impl Zone {
     }
 }
 
-/// Returns the IPv4 address in one that stands for it: mapped, compatible, or translated (RFC 4291, RFC 6052).
+/// Returns the IPv4 address embedded in an IPv6 address: mapped, compatible, or translated (RFC 4291, RFC 6052).
 fn inner_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let translated = match address.segments() {
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))),
@@ -87,7 +87,7 @@ fn inner_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     translated.or_else(|| address.to_ipv4().filter(|_| !is_special))
 }
 
-/// Reads a host that is an address, in any way in which the system reads it: `127.1`, `0x7f.1`, `2130706433`.
+/// Reads an address in any form that the system accepts: `127.1`, `0x7f.1`, `2130706433`.
 pub(super) fn literal(host: &str) -> Option<IpAddr> {
     let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
     let host = host.split('%').next().unwrap_or_default();
@@ -122,7 +122,7 @@ pub(crate) struct Lead {
     pub(crate) registry: String,
     /// Where the registry is; `None` if it may lead anywhere.
     pub(crate) zone: Option<Zone>,
-    /// Certificate authorities that are trusted for the registry's host alone, at all of its ports.
+    /// Certificate authorities trusted only for the registry's host, on all of its ports.
     pub(crate) roots: Arc<[Certificate<'static>]>,
 }
 
@@ -132,7 +132,7 @@ impl Lead {
         host(&self.registry).eq_ignore_ascii_case(host(&url.authority))
     }
 
-    /// Checks an address that `target` has.
+    /// Checks an address of `target`.
     ///
     /// # Errors
     /// Fails if the registry may not lead there: to a link-local address, from elsewhere to this machine, or from
@@ -159,19 +159,19 @@ impl Lead {
         Err(Error::new(ErrorKind::Denied, message).with_hint(hint))
     }
 
-    /// Checks a host that is an address itself. A proxy would connect to it unseen.
+    /// Checks a host that is itself an address. A proxy would connect to it unchecked.
     pub(super) fn check_literal(&self, url: &Url) -> Result<(), Error> {
         literal(host(&url.authority)).map_or(Ok(()), |address| self.check(&url.authority, address))
     }
 }
 
-/// Finds the addresses of one host, and leaves out those that a registry may not lead to.
+/// Resolves one host, and drops the addresses that a registry may not lead to.
 #[derive(Debug)]
 pub(super) struct Addresses {
-    /// Host and port. Others are those of proxies, which the user chose.
+    /// Host and port. Any other belongs to a proxy, which the user chose.
     pub(super) authority: String,
     pub(super) lead: Option<Lead>,
-    /// The widest zone that the host was found in.
+    /// The widest zone in which the host was found.
     pub(super) zone: Arc<Mutex<Option<Zone>>>,
 }
 
@@ -207,7 +207,7 @@ fn find(uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSock
         return Ok(found);
     }
     resolver.resolve(uri, config, timeout).map_err(|error| match error {
-        // Whatever the system says of a name, there is no address to connect to.
+        // Whatever the system says about a name, it has no address to connect to.
         ureq::Error::Io(error) if error.raw_os_error().is_none() => {
             let said = error.to_string();
             let said = said.rsplit(": ").next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! Responses: their status, their headers, and their bodies within limits.
+//! Responses: status, headers, and bodies within limits.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -15,9 +15,9 @@ use super::{Failure, Pace, Timeouts, Url};
 pub(crate) struct Response {
     /// Where the request went.
     pub(crate) url: Url,
-    /// What may help, if it is a refusal.
+    /// A hint, if it is a refusal.
     pub(crate) hint: Option<String>,
-    /// Why it is a refusal, where its headers say more than its status.
+    /// The cause of a refusal, if its headers say more than its status.
     pub(crate) cause: Option<String>,
     pub(super) response: http::Response<Body>,
     pub(super) limits: Timeouts,
@@ -39,13 +39,13 @@ impl Response {
         self.response.headers().get(name)?.to_str().ok()
     }
 
-    /// Returns all values of a header; what is not UTF-8 in them is replaced.
+    /// Returns all values of a header, with invalid UTF-8 replaced.
     pub(crate) fn headers(&self, name: &str) -> Vec<String> {
         let values = self.response.headers().get_all(name).iter();
         values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
     }
 
-    /// Returns the size of the body in bytes, where it is stated.
+    /// Returns the size of the body in bytes, if stated.
     pub(crate) fn length(&self) -> Option<u64> {
         self.header("content-length")?.parse().ok()
     }
@@ -64,7 +64,7 @@ impl Response {
     /// Reads the first `limit` bytes of the body: a document, not a blob.
     pub(crate) fn read(self, limit: u64) -> Result<Vec<u8>, Failure> {
         let what = format!("cannot read {}", self.url);
-        // A document is small: one that is slow is not waited for.
+        // A document is small: a slow one is not worth waiting for.
         let mut pace = Pace::new(Timeouts { slow_finish: Duration::ZERO, ..self.limits });
         let mut reader = self.into_reader().take(limit);
         let mut bytes = Vec::new();
@@ -84,7 +84,7 @@ impl Response {
     /// Returns the response if its status is one of `statuses`.
     ///
     /// # Errors
-    /// Fails with what the response says if it has another status.
+    /// Fails with the error in the response for any other status.
     pub(crate) fn expect(self, what: &str, statuses: &[u16]) -> Result<Self, Failure> {
         if statuses.contains(&self.status()) { Ok(self) } else { Err(Failure::of(what, self)) }
     }

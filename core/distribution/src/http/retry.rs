@@ -1,4 +1,4 @@
-//! When to try again.
+//! When to retry.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// Six attempts within about a quarter of a minute; five minutes where a registry asks for them.
+    /// Six attempts within about 15 seconds; five minutes if a registry asks for it.
     fn default() -> Self {
         Self {
             attempts: 6,
@@ -80,7 +80,7 @@ impl<'a> Retries<'a> {
         Self { policy, work, failed: 0 }
     }
 
-    /// Goes on where an operation stood that had failed so many times.
+    /// Continues an operation that has already failed so many times.
     pub(crate) fn after(policy: RetryPolicy, work: &'a Work, failed: u32) -> Self {
         Self { policy, work, failed }
     }
@@ -90,12 +90,12 @@ impl<'a> Retries<'a> {
         self.failed
     }
 
-    /// Something was achieved: the next failure is the first one again.
+    /// Records progress: the next failure counts as the first one again.
     pub(crate) fn progressed(&mut self) {
         self.failed = 0;
     }
 
-    /// Waits before the next attempt, or fails because there is none.
+    /// Waits before the next attempt, or fails if none is left.
     pub(crate) fn wait(&mut self, failure: Failure) -> Result<()> {
         self.work.cancel.check()?;
         if !failure.is_temporary() {
@@ -121,7 +121,7 @@ impl<'a> Retries<'a> {
         sleep(wait, &self.work.cancel)
     }
 
-    /// Between one and two times the wait, so that many clients do not come back together.
+    /// Between one and two times the delay, so that many clients do not retry together.
     fn backoff(&self) -> Duration {
         let doubled = self.policy.first.saturating_mul(1 << (self.failed - 1).min(16));
         let random = RandomState::new().build_hasher().finish() % 1000;
@@ -152,7 +152,7 @@ fn seconds(wait: Duration) -> String {
     if wait >= Duration::from_secs(1) { format!("{} s", wait.as_secs()) } else { format!("{} ms", wait.as_millis()) }
 }
 
-/// Sleeps, but not longer than until someone asks to stop.
+/// Sleeps for `wait`, or until cancelled.
 pub(crate) fn sleep(wait: Duration, cancel: &Cancel) -> Result<()> {
     let woken = Arc::new((Mutex::new(false), Condvar::new()));
     let wake = woken.clone();

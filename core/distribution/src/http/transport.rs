@@ -1,4 +1,4 @@
-//! Requests and answers: the one place that knows the HTTP library.
+//! Requests and responses: the one place that knows the HTTP library.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -19,11 +19,11 @@ use super::exchange::Exchanges;
 use super::reach::Addresses;
 use super::{Failure, Lead, Response, Timeouts, Url, Zone};
 
-/// Bodies from this size on are announced first (RFC 9110, section 10.1.1), so that a registry that refuses
-/// them says so before they are sent.
+/// Bodies of at least this size are announced first (RFC 9110, section 10.1.1), so that a registry can refuse them
+/// before they are sent.
 const EXPECT_FROM: u64 = 4 << 20;
 
-/// Whom to trust in TLS, and as whom to be known.
+/// Whom TLS trusts, and as whom we identify.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tls {
     /// Certificate authorities besides those of this machine.
@@ -36,15 +36,15 @@ pub(crate) struct Tls {
 
 /// Connections to one host.
 pub(crate) struct Transport {
-    /// Replaced when it was shut down: other runs go on with the new one.
+    /// Replaced when shut down: other runs continue with the new one.
     agent: Mutex<Agent>,
     new_agent: Box<dyn Fn() -> Agent + Send + Sync>,
     timeouts: Timeouts,
-    /// Where the host was found to be.
+    /// The zone in which the host was found.
     zone: Arc<Mutex<Option<Zone>>>,
-    /// Whether the host ever answered: one that never did is not worth waiting for.
+    /// Whether the host ever responded: one that never did is not worth waiting for.
     has_answered: AtomicBool,
-    /// Whether the host refuses to be told of bodies before they come.
+    /// Whether the host refuses announced bodies.
     refuses_expect: AtomicBool,
 }
 
@@ -54,9 +54,9 @@ pub(crate) struct Request<'a> {
     pub(crate) url: Url,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) payload: Payload<'a>,
-    /// How long it may take at most, where that is not for the registry to say.
+    /// The time limit, if the registry does not decide it.
     pub(crate) patience: Option<Duration>,
-    /// Bytes of an upload that the request closes: the registry may move and hash them before it answers.
+    /// Bytes of the upload that it closes: the registry may move and hash them before it responds.
     pub(crate) closes: u64,
 }
 
@@ -73,7 +73,7 @@ impl Request<'_> {
 pub(crate) enum Payload<'a> {
     None,
     Bytes(&'a [u8]),
-    /// Read once: the request cannot be sent again as it is. Without a length it is sent in chunks.
+    /// Read once: the request cannot be repeated. Without a length it is sent in chunks.
     Reader(&'a mut dyn Read, Option<u64>),
 }
 
@@ -102,10 +102,10 @@ impl Read for Untouched<'_> {
 }
 
 impl Transport {
-    /// Prepares connections to the host of `url`, which the user named, or which a registry leads to.
+    /// Prepares connections to the host of `url`, named by the user or by a registry.
     ///
     /// # Errors
-    /// Fails if a proxy of the environment is not one, or if the registry may not lead there.
+    /// Fails if the environment has an invalid proxy, or if the registry may not lead there.
     pub(crate) fn new(tls: Tls, url: &Url, lead: Option<Lead>, timeouts: Timeouts) -> Result<Self> {
         lead.as_ref().map_or(Ok(()), |lead| lead.check_literal(url))?;
         let (proxy, is_secure, authority) = (proxy(url)?, url.is_secure, url.authority.clone());
@@ -121,7 +121,7 @@ impl Transport {
                 .proxy(proxy.clone())
                 .output_buffer_size(256 << 10)
                 .input_buffer_size(256 << 10)
-                // Heads are limited where they arrive.
+                // The size of heads is limited below the library.
                 .max_response_header_size(usize::MAX)
                 .max_idle_connections(64)
                 .max_idle_connections_per_host(64)
@@ -141,15 +141,15 @@ impl Transport {
         Ok(Self { agent, new_agent: Box::new(new_agent), timeouts, zone, has_answered, refuses_expect })
     }
 
-    /// Returns where the host was found to be. One that only a proxy has seen may be anywhere.
+    /// Returns the zone of the host. One seen only by a proxy may be anywhere.
     pub(crate) fn zone(&self) -> Zone {
         self.zone.lock().unwrap_or(Zone::Public)
     }
 
-    /// Sends a request and waits for the head of the response, whatever its status. When the run is cancelled, it
-    /// fails immediately.
+    /// Sends a request and waits for the response head, whatever its status. If the run is cancelled, it fails
+    /// immediately.
     ///
-    /// A host that refuses to be told of the body first (417) gets the request again without that.
+    /// A host that refuses the announcement of a body (417) gets the request again without it.
     pub(crate) fn send(
         self: &Arc<Self>,
         mut request: Request<'_>,
@@ -218,7 +218,7 @@ impl Transport {
         let has_answered = self.has_answered.load(Ordering::Relaxed);
         let response = match answer {
             Ok(response) => response,
-            // What a cancelled request says is not what happened.
+            // If the request was cancelled, its own error is misleading.
             Err(error) => {
                 let cancelled = cancel.check().err();
                 return Err(cancelled.map_or_else(|| failure(&name, error, has_answered), Failure::from));
@@ -260,7 +260,7 @@ fn platform_roots() -> &'static [Certificate<'static>] {
     })
 }
 
-/// Returns the proxy of the environment for `url`: by scheme, and none for this machine.
+/// Returns the proxy from the environment for `url`: by scheme, and none for this machine.
 fn proxy(url: &Url) -> Result<Option<Proxy>> {
     if url.is_loopback() {
         return Ok(None);

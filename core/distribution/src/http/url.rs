@@ -1,4 +1,4 @@
-//! URLs as registries give them.
+//! URLs from registries.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use longshore_oci::{Error, Result};
 use ureq::http::Uri;
 
-/// An absolute HTTP URL. Its query is kept as it was: registries sign theirs.
+/// An absolute HTTP URL. Its query is kept unchanged, because registries sign theirs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) is_secure: bool,
@@ -69,14 +69,14 @@ impl Url {
         Self::parse(&format!("{scheme}://{}{joined}", self.authority))
     }
 
-    /// Returns the same URL with one more query parameter. The query before it is kept as it was.
+    /// Returns the same URL with one more query parameter. The existing query is kept unchanged.
     pub(crate) fn with_query(&self, key: &str, value: &str) -> Self {
         let separator = if self.path.contains('?') { '&' } else { '?' };
         let path = format!("{}{separator}{key}={}", self.path, encode(value));
         Self { path, ..self.clone() }
     }
 
-    /// Returns whether both are of one scheme, host and port: what credentials may go to.
+    /// Returns whether both have the same scheme, host and port, and so may share credentials.
     pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
         let port = if self.is_secure { ":443" } else { ":80" };
         let plain = |authority: &str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
@@ -108,7 +108,7 @@ fn without_dots(path: &str) -> String {
     format!("/{}", kept.join("/"))
 }
 
-/// For people: without the query, which may be signed and then is as good as a password.
+/// For messages: without the query, which may be signed and is then as good as a password.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.split('?').next().unwrap_or_default();
@@ -127,7 +127,7 @@ fn without_secrets(text: &str) -> String {
     }
 }
 
-/// Returns the host in a host with or without a port; an IPv6 address is without its brackets.
+/// Returns the host without its port; an IPv6 address without its brackets.
 pub(crate) fn host(authority: &str) -> &str {
     match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
@@ -141,8 +141,8 @@ pub(crate) fn is_loopback(authority: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-/// Percent-encodes what is not unreserved (RFC 3986, section 2.3), except `:` and `/`, which queries may
-/// have and which keep digests and scopes readable in logs.
+/// Percent-encodes all but unreserved characters (RFC 3986, section 2.3), `:` and `/`. Queries may contain these two,
+/// and digests and scopes stay readable in logs.
 pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
@@ -156,7 +156,7 @@ pub(crate) fn encode(text: &str) -> String {
     encoded
 }
 
-/// Text of a registry for people: escaped, in one line, and not too long.
+/// Returns text of a registry for messages: escaped, on one line, and not too long.
 pub(crate) fn bounded(text: &str) -> String {
     const LIMIT: usize = 300;
     let mut short: String = text.trim().chars().take(LIMIT).flat_map(char::escape_debug).collect();

@@ -1,4 +1,4 @@
-//! A blob that is read from a registry, and resumed where it was when a connection breaks.
+//! A blob read from a registry, and resumed where it stopped when a connection breaks.
 
 use std::io::{self, Read};
 use std::time::Instant;
@@ -10,17 +10,17 @@ use super::PullRepository;
 use crate::http::{Failure, Pace, Retries, bounded, content_range_start};
 use crate::registry::PullSource;
 
-/// A body, and how many bytes are still to come, where that is known.
+/// A body, and how many bytes are still to come, if known.
 type Body = (Box<dyn Read + Send>, Option<u64>);
 
 struct BlobReader<'a> {
     repository: &'a PullRepository,
     digest: Digest,
-    /// Who answered; the rest comes from there, too.
+    /// The source that responded; the rest comes from there, too.
     source: PullSource,
     body: Option<Body>,
     position: u64,
-    /// Attempts since bytes came.
+    /// Attempts since the last received byte.
     failed: u32,
     pace: Pace,
 }
@@ -36,12 +36,12 @@ pub(super) fn open<'a>(
     Ok(Box::new(BlobReader { repository, digest, source, body: Some(body), position: from, failed: 0, pace }))
 }
 
-/// Asks for the bytes from `from` on.
+/// Requests the bytes from `from` on.
 fn request(repository: &PullRepository, source: &PullSource, digest: &Digest, from: u64) -> Result<Body, Failure> {
     let path = format!("{}/blobs/{digest}", repository.0.origin.repository);
     let range = (from > 0).then(|| ("range", format!("bytes={from}-")));
     let response = repository.get(source, &path, range.into_iter().collect())?;
-    // Nothing is left: the reader finds out whether that is right.
+    // Nothing is left: the reader checks whether that is right.
     if response.status() == 416 && from > 0 {
         return Ok((Box::new(io::empty()), Some(0)));
     }
@@ -57,13 +57,13 @@ fn request(repository: &PullRepository, source: &PullSource, digest: &Digest, fr
         }
         return Ok((response.into_reader(), length));
     }
-    // It takes no ranges, and sends all of it.
+    // The registry ignores ranges, and sends the whole blob.
     let mut reader = response.into_reader();
     skip(reader.as_mut(), from, length, &what, (source.endpoint.pace(), &repository.0.work.progress))?;
     Ok((reader, length.map(|length| length.saturating_sub(from))))
 }
 
-/// Passes over the bytes that were read before.
+/// Skips the bytes that were read before.
 fn skip(
     reader: &mut dyn Read,
     count: u64,
@@ -92,7 +92,7 @@ fn broken(what: &str, error: io::Error) -> Failure {
 }
 
 impl BlobReader<'_> {
-    /// Reads what there is. `None` if the body ended too early.
+    /// Reads available bytes. `None` if the body ended too early.
     fn read_body(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Failure> {
         let since = Instant::now();
         let (mut reader, left) = match self.body.take() {
@@ -103,7 +103,7 @@ impl BlobReader<'_> {
         let count = reader.read(buffer).map_err(|error| broken(&what(), error))?;
         if count == 0 {
             let is_whole = left.is_none_or(|left| left == 0);
-            // A read past the end finds the end again.
+            // Reading past the end returns the end again.
             self.body = is_whole.then(|| -> Body { (Box::new(io::empty()), Some(0)) });
             return Ok(is_whole.then_some(0));
         }

@@ -1,4 +1,4 @@
-//! Pull: a repository as a provider of blobs, which are fetched when they are read.
+//! Pull: a repository as a provider of blobs, which are fetched on demand.
 
 mod blob;
 mod referrers;
@@ -32,13 +32,12 @@ struct Shared {
     documents: Mutex<Documents>,
 }
 
-/// Manifests and indexes: what is known to be one, and the bytes of those that were read, as images are
-/// walked more than once.
+/// Manifests and indexes: known digests, and the bytes already read, since images are walked more than once.
 #[derive(Debug, Default)]
 struct Documents {
     known: HashMap<Digest, Option<Arc<[u8]>>>,
-    /// What indexes list with a type that is not known here: whether a registry has it as a manifest or as a blob is
-    /// not to be told from it.
+    /// Entries of indexes with an unknown type, which does not tell whether a registry has them as manifests or as
+    /// blobs.
     unknown: HashSet<Digest>,
     bytes: u64,
 }
@@ -52,7 +51,7 @@ impl Documents {
     }
 }
 
-/// As many bytes of documents are kept; what is beyond is fetched again.
+/// How many bytes of documents are kept; the rest is fetched again.
 const KEPT: u64 = 4 * MANIFEST_LIMIT;
 
 impl PullRepository {
@@ -97,7 +96,7 @@ impl PullRepository {
         })
     }
 
-    /// Asks one address after the other; the registry itself, the last, as often as the policy says.
+    /// Asks one address after the other; the last, the registry itself, as often as the policy says.
     fn ask<T>(
         &self,
         may: impl Fn(&PullSource) -> bool,
@@ -111,10 +110,10 @@ impl PullRepository {
             match attempt(mirror) {
                 Ok(done) => return Ok(done),
                 Err(failure) if failure.error().kind() == ErrorKind::Cancelled => return Err(failure.into_error()),
-                // One that does not have it is as good as none.
+                // A mirror without the blob is skipped.
                 Err(failure) if failure.status() == Some(404) => {}
                 Err(failure) => {
-                    // Not asked again for every blob: each time might take as long.
+                    // Not asked again for every blob: each attempt might take as long.
                     let is_dead =
                         matches!(failure.reason, Reason::Broken | Reason::Late | Reason::Slow | Reason::Nowhere);
                     mirror.is_dead.fetch_or(is_dead, Ordering::Relaxed);
@@ -126,7 +125,7 @@ impl PullRepository {
         run(own.endpoint.policy(), &self.0.work, || attempt(own))
     }
 
-    /// Returns the address that is asked when one has failed.
+    /// Returns the address to ask after one has failed.
     fn after(&self, source: &PullSource) -> Option<PullSource> {
         let mut sources = self.0.registry.sources.iter();
         sources.find(|known| Arc::ptr_eq(&known.endpoint, &source.endpoint))?;
@@ -134,7 +133,7 @@ impl PullRepository {
     }
 
     fn get(&self, source: &PullSource, path: &str, headers: Vec<(&'static str, String)>) -> Result<Response, Failure> {
-        // containerd's mirrors are told this way which registry is meant.
+        // This tells mirrors which registry is meant, as containerd does.
         let path = match source.is_mirror {
             true => format!("{path}?ns={}", encode(&self.0.origin.registry)),
             false => path.to_owned(),
@@ -175,7 +174,7 @@ impl PullRepository {
         self.0.documents.lock()
     }
 
-    /// Opens what an index lists and what is no blob: to the registry, it is a manifest.
+    /// Opens a non-blob that an index lists: to the registry, it is a manifest.
     fn open_listed(&self, digest: &Digest, from: u64, error: Error) -> Result<Box<dyn Read + Send + '_>> {
         let path = format!("{}/manifests/{digest}", self.0.origin.repository);
         let found = self.ask(
@@ -193,7 +192,7 @@ impl PullRepository {
                 reader.set_position(from);
                 Ok(Box::new(reader))
             }
-            // What was asked for first says more: it may be a blob that was lost.
+            // The first error says more: it may be a lost blob.
             Err(other) if other.kind() == ErrorKind::NotFound => {
                 Err(error).attempt(|| format!("{digest}, which an index lists, is neither a blob nor a manifest"))
             }

@@ -1,4 +1,4 @@
-//! What refers to a manifest (distribution-spec 1.1, "Listing Referrers").
+//! Referrers of a manifest (distribution-spec 1.1, "Listing Referrers").
 
 use longshore_oci::{Descriptor, Digest, MediaType, Result, parse_index};
 use ureq::http::Method;
@@ -18,7 +18,7 @@ pub(super) fn list(repository: &PullRepository, subject: &Digest) -> Result<Vec<
     }
 }
 
-/// Returns all pages; `None` if the registry keeps no such lists.
+/// Returns all pages; `None` if the registry has no referrers API.
 fn pages(repository: &PullRepository, source: &PullSource, path: &str) -> Result<Option<Vec<Descriptor>>, Failure> {
     let response = repository.get(source, path, vec![("accept", MediaType::INDEX.to_string())])?;
     if !is_list(&response) {

@@ -1,4 +1,4 @@
-//! A blob into a repository: found there, mounted from another one, or sent.
+//! Delivers a blob to a repository: already present, mounted from another one, or sent.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::http::{Failure, Payload, run};
 pub(super) fn deliver(session: &RunSession, blob: &PushBlob<'_>, work: &Work) -> Result<Delivery> {
     let digest = &blob.descriptor.digest;
     let shipped = session.shipments.of(&session.origin.registry, digest);
-    // While one thread delivers a blob, others wait for it: then it can be mounted.
+    // While one thread delivers a blob, others wait for it: then they can mount it.
     let mut having = shipped.lock();
     if having.contains(&session.origin.repository) {
         return Ok(Delivery::Present);
@@ -45,8 +45,8 @@ fn deliver_now(
     upload::send(session, blob, start, work, task)
 }
 
-/// Makes sure that the repository has a blob that it, or another one in `origins`, has already; returns its
-/// size. `None` if it is nowhere, or if its size cannot be known: then nothing was sent.
+/// Makes sure that the repository has a blob that is already in it or in one of `origins`; returns its size.
+/// `None` if the blob is in neither, or its size is unknown: then nothing was sent.
 pub(super) fn reuse(session: &RunSession, digest: &Digest, origins: &[Origin], work: &Work) -> Result<Option<u64>> {
     let shipped = session.shipments.of(&session.origin.registry, digest);
     let mut having = shipped.lock();
@@ -69,7 +69,7 @@ pub(super) fn reuse(session: &RunSession, digest: &Digest, origins: &[Origin], w
     Ok(Some(size))
 }
 
-/// Returns whether the repository has a blob already.
+/// Returns whether the repository already has a blob.
 pub(super) fn exists(session: &RunSession, descriptor: &Descriptor, work: &Work) -> Result<bool> {
     let Descriptor { digest, size: expected, .. } = descriptor;
     match look(session, digest, work)? {
@@ -81,10 +81,10 @@ pub(super) fn exists(session: &RunSession, descriptor: &Descriptor, work: &Work)
     }
 }
 
-/// What a repository says about a blob.
+/// What a repository responds about a blob.
 enum Found {
     Nothing,
-    /// It is there, with this size, if that was said.
+    /// The blob exists, with this size, if stated.
     Blob(Option<u64>),
 }
 
@@ -96,7 +96,7 @@ fn look(session: &RunSession, digest: &Digest, work: &Work) -> Result<Found> {
         if response.is_redirect() {
             let own = response.url.clone();
             response = match session.registry.endpoint.chase(response, &Method::HEAD, &[], &session.scopes, work) {
-                // A storage may let nobody look, and that something is there is why it was named.
+                // Storage may forbid HEAD; the redirect to it shows that the blob exists.
                 Ok(response) if matches!(response.status(), 403 | 405) && !response.url.is_same_origin(&own) => {
                     return Ok(Found::Blob(None));
                 }
@@ -109,9 +109,9 @@ fn look(session: &RunSession, digest: &Digest, work: &Work) -> Result<Found> {
             };
         }
         match response.status() {
-            // Some proxies say 0 of every answer without a body.
+            // Some proxies state 0 for every response without a body.
             200 => Ok(Found::Blob(response.length().filter(|size| *size > 0))),
-            // Some do not let anyone look.
+            // Some registries do not allow this request.
             404 | 400 | 405 => Ok(Found::Nothing),
             _ => Err(Failure::of(&what, response)),
         }
@@ -135,7 +135,7 @@ pub(super) fn rate(bytes: u64, begun: Instant) -> String {
     if bytes < FEW { String::new() } else { format!("{:.1} MiB/s", bytes as f64 / seconds / f64::from(1 << 20)) }
 }
 
-/// What there is to say, in one line.
+/// Joins the parts that are not empty, on one line.
 pub(super) fn joined<const N: usize>(parts: [String; N]) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }

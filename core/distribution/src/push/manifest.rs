@@ -14,7 +14,7 @@ use crate::endpoint::Call;
 use crate::http::{Failure, Payload, Response, run};
 use crate::manifest::{ACCEPT, check_said, said_digest};
 
-/// Puts a document under `reference`: its digest, or a tag.
+/// Puts a document under `reference`: its digest or a tag.
 pub(super) fn put(
     session: &RunSession,
     reference: &str,
@@ -26,7 +26,7 @@ pub(super) fn put(
         return Err(Error::corrupt(format!("{} has {} bytes", descriptor.digest, bytes.len())));
     }
     let is_tag = !reference.contains(':');
-    // A digest that consists of something new is new; a tag may be immutable, and right.
+    // A manifest with newly sent parts cannot exist yet; a tag may be immutable, and correct.
     let may_exist = is_tag || !session.has_sent.load(Ordering::Relaxed);
     let mut is_listed = false;
     let mut delivered = || -> Result<Delivery> {
@@ -52,13 +52,13 @@ pub(super) fn put(
     Ok(delivered)
 }
 
-/// Asks for a manifest in the repository, with the rights that a push needs. Whether it exists does not matter, only that
-/// the registry answers.
+/// Requests a manifest from the repository, with the permissions that a push needs. Whether it exists does not matter,
+/// only that the registry responds.
 pub(super) fn check(session: &RunSession, work: &Work) -> Result<()> {
     present(session, session.name.tag().unwrap_or("latest"), work).map(drop)
 }
 
-/// Returns the digest under `reference`, if there is a manifest.
+/// Returns the digest of the manifest under `reference`, if it exists.
 fn present(session: &RunSession, reference: &str, work: &Work) -> Result<Option<Digest>> {
     let path = session.path(&format!("manifests/{reference}"));
     let what = format!("cannot look up manifest {reference}");
@@ -87,8 +87,8 @@ fn digest_of(response: Response) -> Result<Option<Digest>, Failure> {
     Ok(Some(Digest::of(&crate::manifest::bytes(response, MANIFEST_LIMIT)?)))
 }
 
-/// Puts it. Whether the registry says that it lists it under its subject (distribution-spec 1.1, "Pushing
-/// Manifests with Subject").
+/// Sends a manifest. Returns whether the registry says that it lists it under its subject (distribution-spec 1.1,
+/// "Pushing Manifests with Subject").
 pub(super) fn send(
     session: &RunSession,
     reference: &str,
@@ -97,7 +97,7 @@ pub(super) fn send(
     work: &Work,
 ) -> Result<bool> {
     let path = session.path(&format!("manifests/{reference}"));
-    // The same document under the same name: sent twice it does no harm.
+    // Sending the same document twice under the same name does no harm.
     run(session.registry.endpoint.policy(), work, || {
         let headers = vec![("content-type", descriptor.media_type.to_string())];
         let call = Call { headers, ..session.at(Method::PUT, &path, Payload::Bytes(bytes)) };
@@ -108,7 +108,7 @@ pub(super) fn send(
     })
 }
 
-/// What a manifest or an index consists of.
+/// What a manifest or an index refers to.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Parts {
@@ -119,8 +119,8 @@ struct Parts {
     manifests: Vec<Descriptor>,
 }
 
-/// Marks a refusal for a part that the registry lacks: it lost or removed what it was known to have. The session
-/// forgets what it knows of all parts, so that the next delivery of each looks for it again.
+/// Marks a refusal caused by a part that the registry lacks, having lost or removed it. The session forgets what it
+/// knows about all parts, so that the next delivery of each looks for it again.
 fn lacking(session: &RunSession, bytes: &[u8], failure: Failure) -> Failure {
     if !failure.has_code("MANIFEST_BLOB_UNKNOWN") && !failure.has_code("BLOB_UNKNOWN") {
         return failure;
@@ -144,7 +144,7 @@ struct Referrer {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// Remembers a manifest that refers to another one, with what a list of such manifests says of it.
+/// Records a manifest with a subject, as a list of referrers describes it.
 fn note_subject(session: &RunSession, descriptor: &Descriptor, bytes: &[u8]) -> Result<()> {
     let referrer: Referrer = serde_json::from_slice(bytes)
         .map_err(|error| Error::input(format!("cannot read {}", descriptor.digest)).with_source(error))?;

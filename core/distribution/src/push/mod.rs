@@ -1,4 +1,4 @@
-//! Push: each blob once, from where it is nearest, and resumed when a connection breaks.
+//! Push: each blob once, from the nearest place, and resumed when a connection breaks.
 
 mod blob;
 mod manifest;
@@ -35,10 +35,10 @@ pub struct RunPusher {
     shipments: Arc<Shipments>,
 }
 
-/// Repositories of one registry that are known to have a blob. Whoever holds the lock delivers it.
+/// Repositories of one registry that are known to have a blob. The holder of the lock delivers it.
 type Having = Arc<Mutex<Vec<String>>>;
 
-/// What this run did, so that nothing is done twice, even by outputs that do not know of each other.
+/// What this run has sent, so that nothing is sent twice, even by outputs that do not know of each other.
 #[derive(Debug, Default)]
 struct Shipments {
     blobs: Mutex<HashMap<(String, Digest), Having>>,
@@ -52,7 +52,7 @@ impl Shipments {
         blobs.entry((registry.to_owned(), digest.clone())).or_default().clone()
     }
 
-    /// Returns the places of one host, for all repositories in it.
+    /// Returns the upload slots of one host, shared by all its repositories.
     fn slots(&self, registry: &str, jobs: NonZeroUsize) -> Capacity {
         let mut slots = self.slots.lock();
         slots.entry(registry.to_owned()).or_insert_with(|| Capacity::new(jobs.get() as u64)).clone()
@@ -106,14 +106,14 @@ struct RunSession {
     jobs: NonZeroUsize,
     slots: Capacity,
     shipments: Arc<Shipments>,
-    /// Whether anything was new to the repository, so that what consists of it is new, too.
+    /// Whether anything new was sent to the repository, so that manifests that refer to it are new, too.
     has_sent: AtomicBool,
     takes_no_streams: AtomicBool,
     /// What tags will point to.
     reserved: Mutex<HashMap<String, Digest>>,
     /// Held while lists are read and written.
     listing: Mutex<()>,
-    /// Manifests that refer to others, by subject, unless the registry said that it lists them.
+    /// Manifests with subjects, by subject, unless the registry said that it lists them.
     unlisted: Mutex<Vec<(Digest, Descriptor)>>,
 }
 
@@ -123,7 +123,7 @@ impl RunSession {
         self.registry.endpoint.call(call, work)
     }
 
-    /// Returns a request below the repository.
+    /// Returns a request for a path below the repository.
     fn at<'a>(&'a self, method: Method, path: &'a str, payload: Payload<'a>) -> Call<'a> {
         let (target, headers) = (Target::Path(path), Vec::new());
         Call { method, target, headers, scopes: &self.scopes, payload, patience: None, closes: 0 }
@@ -148,7 +148,7 @@ impl PushSession for RunSession {
     }
 
     fn provider(&self, work: &Work) -> Arc<dyn Provider> {
-        // No mirror has what was just pushed.
+        // Mirrors do not have what was just pushed.
         let own = Registry::without_mirrors(self.registry.endpoint.clone());
         Arc::new(PullRepository::new(Arc::new(own), &self.name, work.clone()))
     }
@@ -177,7 +177,7 @@ impl PushSession for RunSession {
         }
         let slot = self.slots.acquire(1, &work.cancel)?;
         let sent = stream::send(self, name, make, work)?;
-        // Who has the blob may wait for the slot.
+        // The holder of the blob may be waiting for the slot.
         drop(slot);
         if let Some(descriptor) = &sent {
             self.has_sent.store(true, Ordering::Relaxed);

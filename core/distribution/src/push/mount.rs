@@ -1,5 +1,5 @@
-//! Mounts: a blob of one repository in another one of the same registry (distribution-spec 1.1, "Mounting a
-//! blob from another repository").
+//! Mounts: a blob from another repository of the same registry (distribution-spec 1.1, "Mounting a blob from another
+//! repository").
 
 use longshore_content::{Origin, Work};
 use longshore_oci::{Digest, ErrorKind, Result};
@@ -11,19 +11,19 @@ use crate::auth::Scope;
 use crate::endpoint::Call;
 use crate::http::{Failure, Payload, Retries, RetryPolicy, encode};
 
-/// Repositories that are tried: each costs a request.
+/// How many repositories are tried: each costs a request.
 const CANDIDATES: usize = 3;
 
 pub(super) enum Outcome {
-    /// It was mounted from this repository.
+    /// The blob was mounted from this repository.
     Mounted(String),
-    /// The registry wants it sent, and says where to.
+    /// The registry wants an upload, and says where.
     Start(Start),
-    /// It cannot be mounted.
+    /// The blob cannot be mounted.
     Refused,
 }
 
-/// Mounts a blob from one of `origins`, or of the repositories that are known to have it.
+/// Mounts a blob from one of `origins`, or from a repository known to have it.
 pub(super) fn mount(
     session: &RunSession,
     digest: &Digest,
@@ -40,7 +40,7 @@ pub(super) fn mount(
     Ok(Outcome::Refused)
 }
 
-/// Asks for one mount; twice, where the first answer is that it may work later.
+/// Requests one mount; twice, if the first response is a temporary error.
 fn ask(session: &RunSession, digest: &Digest, from: &str, work: &Work) -> Result<Outcome> {
     let path = session.path(&format!("blobs/uploads/?mount={}&from={}", encode(&digest.to_string()), encode(from)));
     let scopes = [session.scopes[0].clone(), Scope::pull(from)];
@@ -56,7 +56,7 @@ fn ask(session: &RunSession, digest: &Digest, from: &str, work: &Work) -> Result
         match failure.is_temporary().then(|| retries.wait(failure)) {
             Some(Ok(())) => {}
             Some(Err(error)) if error.kind() == ErrorKind::Cancelled => return Err(error),
-            // No right to read there, no such repository, no mounts: sending it always works.
+            // No permission, no such repository, or no mounts: an upload always works.
             _ => {
                 work.cancel.check()?;
                 return Ok(Outcome::Refused);
@@ -65,8 +65,8 @@ fn ask(session: &RunSession, digest: &Digest, from: &str, work: &Work) -> Result
     }
 }
 
-/// Repositories of this registry that have the blob: those of this run first, then the ones with the longest
-/// path in common, which are likeliest to be readable.
+/// Repositories of this registry that have the blob: first those of this run, then those with the longest common
+/// path, which are most likely readable.
 fn candidates(session: &RunSession, origins: &[Origin], having: &[String]) -> Vec<String> {
     let own = &session.origin;
     let known = origins.iter().filter(|origin| origin.registry == own.registry).map(|origin| &origin.repository);
@@ -76,7 +76,7 @@ fn candidates(session: &RunSession, origins: &[Origin], having: &[String]) -> Ve
     all.take(CANDIDATES).cloned().collect()
 }
 
-/// Returns the parts that two paths begin with alike.
+/// Returns how many leading components two paths have in common.
 fn common(one: &str, other: &str) -> usize {
     one.split('/').zip(other.split('/')).take_while(|(a, b)| a == b).count()
 }

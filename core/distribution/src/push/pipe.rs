@@ -1,4 +1,4 @@
-//! From who writes a blob to who sends it, on two threads, with a few blocks between them.
+//! A pipe from the writer of a blob to its sender, on two threads, with a few blocks between them.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use longshore_content::Cancel;
 use longshore_oci::{Error, ErrorKind};
 
-/// Bytes of one block, and blocks that may wait.
+/// Bytes per block, and how many blocks may be queued.
 const BLOCK: usize = 256 << 10;
 const WAITING: usize = 8;
 
-/// Returns a pipe whose first `skip` bytes go nowhere, because they have arrived already.
+/// Returns a pipe that drops the first `skip` bytes, because they have already arrived.
 pub(super) fn pipe(skip: u64, cancel: &Cancel) -> (PipeWriter, PipeReader) {
     let (sender, receiver) = sync_channel(WAITING);
     let is_left = Arc::new(AtomicBool::default());
@@ -31,9 +31,9 @@ pub(super) struct PipeWriter {
 }
 
 impl PipeWriter {
-    /// Says that this was all. Without it the reader fails.
+    /// Marks the end of the blob. Without it the reader fails.
     pub(super) fn close(mut self) {
-        // A reader that is gone has failed for its own reason.
+        // If the reader is gone, it failed for its own reason.
         let _ = self.ship();
         if let Some(sender) = self.sender.take() {
             let _ = sender.send(None);
@@ -86,7 +86,7 @@ pub(super) struct PipeReader {
 }
 
 impl PipeReader {
-    /// Says, once the writer has ended, whether it failed because nobody read any more.
+    /// Returns a flag that tells, once the writer has ended, whether it failed because the reader was dropped.
     pub(super) fn is_left(&self) -> Arc<AtomicBool> {
         self.is_left.clone()
     }
@@ -107,7 +107,7 @@ impl Read for PipeReader {
             match self.receiver.recv() {
                 Ok(Some(block)) => (self.block, self.at) = (block, 0),
                 Ok(None) => self.is_closed = true,
-                // Who writes failed, and says why itself.
+                // The writer failed, and reports why itself.
                 Err(_) => return Err(Error::new(ErrorKind::Other, "the layer could not be made").into()),
             }
         }

@@ -1,5 +1,4 @@
-//! Lists of what refers to a manifest, where the registry keeps none (distribution-spec 1.1, "Referrers Tag
-//! Schema").
+//! Lists of referrers, for a registry without the referrers API (distribution-spec 1.1, "Referrers Tag Schema").
 
 use longshore_content::Work;
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, Index, MediaType, Result, json, parse_index};
@@ -12,7 +11,7 @@ use crate::http::{Failure, Payload, run};
 use crate::manifest::{ACCEPT, read};
 use crate::referrers::{collect, fallback_tag, is_list};
 
-/// Others may change the same list meanwhile: so often it is read again and rewritten.
+/// How often a list is read and rewritten, in case others change it meanwhile.
 const ATTEMPTS: usize = 5;
 
 pub(super) fn list(session: &RunSession, work: &Work) -> Result<()> {
@@ -46,14 +45,14 @@ fn listed(session: &RunSession, subject: &Digest, work: &Work) -> Result<Vec<Dig
             session.call(call, work)
         };
         match collect(response, get) {
-            // What is no index is no list.
+            // A tag that is not an index is not a list.
             Err(failure) if failure.error().kind() == ErrorKind::InvalidInput => Ok(Vec::new()),
             listed => Ok(listed?.into_iter().map(|descriptor| descriptor.digest).collect()),
         }
     })
 }
 
-/// Adds to the list under the tag of the subject, and looks whether it stayed there.
+/// Adds to the list under the tag of the subject, and checks that the entries stayed there.
 fn add(session: &RunSession, subject: &Digest, referrers: &[Descriptor], work: &Work) -> Result<()> {
     let tag = fallback_tag(subject);
     for _ in 0..ATTEMPTS {

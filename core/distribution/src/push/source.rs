@@ -1,18 +1,18 @@
-//! The bytes of a blob on their way out: from any place, hashed once.
+//! The bytes of a blob on their way out: from any provider, hashed once.
 
 use std::io::{self, Read};
 
 use longshore_content::{Cancel, PushBlob, Task, copy};
 use longshore_oci::{Descriptor, Error, Hasher, Result};
 
-/// Reads a blob as often as needed. One that nobody has verified is checked against its descriptor on the way:
-/// its last bytes are only given out when all of them are right.
+/// Reads a blob as often as needed. An unverified blob is checked against its descriptor on the way: its last bytes
+/// are only returned once all of them are right.
 pub(super) struct Source<'a> {
     blob: &'a PushBlob<'a>,
     cancel: &'a Cancel,
     task: &'a Task,
     hasher: Option<Hasher>,
-    /// How far it was read: what is sent again is not hashed again.
+    /// How far it was read: bytes sent again are not hashed again.
     read: u64,
 }
 
@@ -26,17 +26,17 @@ impl<'a> Source<'a> {
         self.blob.descriptor
     }
 
-    /// Fails if it is different from its descriptor: what the registry refused may have changed on this disk.
+    /// Fails if the blob does not match its descriptor: after a refusal, the file on disk may have changed.
     pub(super) fn verify(&self) -> Result<()> {
         copy(self.blob.provider, self.blob.descriptor, &mut io::sink(), self.cancel, None)
     }
 
-    /// Returns how many of its bytes were sent at least once.
+    /// Returns how many bytes were sent at least once.
     pub(super) fn sent(&self) -> u64 {
         self.read
     }
 
-    /// Returns whether all of it was read, so that it may have arrived.
+    /// Returns whether all bytes were read, so that the blob may have arrived.
     pub(super) fn is_read(&self) -> bool {
         self.read == self.blob.descriptor.size
     }
@@ -51,7 +51,7 @@ impl<'a> Source<'a> {
         Ok(Piece { reader: Box::new(reader), position: from, end: from + length, source: self })
     }
 
-    /// Checks bytes that come after those that were hashed.
+    /// Checks bytes that follow the hashed ones.
     fn check(&mut self, position: u64, bytes: &[u8]) -> Result<()> {
         let Descriptor { digest, size, .. } = self.blob.descriptor;
         let known = self.read.saturating_sub(position).min(bytes.len() as u64) as usize;
@@ -86,7 +86,7 @@ impl Read for Piece<'_, '_> {
         if most == 0 {
             return Ok(0);
         }
-        // Whoever sends takes an error of ours as it is, and one of the system for one of the connection.
+        // The HTTP library passes our errors on, but takes system errors for those of the connection.
         let count = loop {
             match self.reader.read(&mut buffer[..most]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -109,7 +109,7 @@ impl Read for Piece<'_, '_> {
 }
 
 impl Piece<'_, '_> {
-    /// Fails if there is more than there should be.
+    /// Fails if the blob has too many bytes.
     fn check_end(&mut self) -> Result<()> {
         let more = io::copy(&mut self.reader.by_ref().take(1), &mut io::sink())?;
         let Descriptor { digest, size, .. } = self.source.blob.descriptor;

@@ -62,9 +62,9 @@ struct Stream<'a> {
     offset: u64,
     furthest: u64,
     resumed: u32,
-    /// Refusals in a row that may have been for an old token or an old offset.
+    /// Consecutive refusals possibly caused by an expired token or an old offset.
     refused: u32,
-    /// Bodies that arrived, and were not answered in time.
+    /// Bodies that arrived without a response in time.
     late: u32,
     pace: Pace,
     retries: Retries<'a>,
@@ -74,7 +74,7 @@ struct Stream<'a> {
 enum Sent {
     /// All of it has arrived.
     All(Descriptor),
-    /// The registry does not take it this way.
+    /// The registry does not accept streams.
     Refused,
 }
 
@@ -88,7 +88,7 @@ impl Stream<'_> {
                     }
                 }
                 Ok(Sent::Refused) => return Ok(None),
-                // A proxy may refuse a large body without a word, and this one says no size.
+                // A proxy may drop a large body silently, and a stream does not state its size.
                 Err(failure)
                     if self.furthest == 0
                         && self.retries.failed() + 1 >= BREAKS
@@ -101,7 +101,7 @@ impl Stream<'_> {
         }
     }
 
-    /// Makes the blob, and sends what the registry lacks of it.
+    /// Builds the blob, and sends the part that the registry lacks.
     fn patch(&mut self) -> Result<Sent, Failure> {
         let (mut writer, mut reader) = pipe(self.offset, &self.work.cancel);
         let what = format!("upload to {}", self.session.origin);
@@ -119,14 +119,14 @@ impl Stream<'_> {
             let call = Call { target: Target::Url(&url), headers, ..self.session.at(Method::PATCH, "", payload) };
             let answer = self.session.call(call, self.work);
             let read = reader.read_bytes();
-            // A pipe without a reader ends the other thread.
+            // Dropping the reader ends the other thread.
             drop(reader);
             let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             (answer, made, read)
         });
         let response = match answer {
             Ok(response) => response,
-            // That the blob could not be made is why it could not be sent, unless it was the other way round.
+            // A failed build explains the failed upload, unless the upload failed first.
             Err(failure) => {
                 let reason = made.err().filter(|_| !is_left.load(Ordering::SeqCst));
                 return Err(reason.map_or(failure, Failure::from));
@@ -139,7 +139,7 @@ impl Stream<'_> {
         let response = response.expect("a part of the upload was refused", &[202, 204, 201])?;
         self.location = location(&response).unwrap_or(url);
         let sent = self.offset + read;
-        // `0-0` says of one byte and of none the same.
+        // `0-0` means either one byte or none.
         self.arrive(stored(&response).filter(|offset| *offset > 1).unwrap_or(sent));
         let made = made?;
         if self.offset < sent {
@@ -149,7 +149,7 @@ impl Stream<'_> {
         Ok(Sent::All(made))
     }
 
-    /// Closes the upload. Whether it is a blob now; if not, it has to be made again.
+    /// Closes the upload. Returns whether it became a blob; if not, the blob has to be built again.
     fn finish(&mut self, descriptor: &Descriptor) -> Result<bool> {
         let mut may_exist = false;
         loop {
@@ -187,7 +187,7 @@ impl Stream<'_> {
     }
 
     fn recover(&mut self, failure: Failure) -> Result<()> {
-        // The token was good when the upload began, or what we know of it is not what the registry knows.
+        // The token may have expired since the upload began, or our offset may be outdated.
         // After a 417 the next body is not announced.
         let may_be_old = matches!(failure.status(), Some(401 | 404 | 416 | 417)) && self.refused < REFUSALS;
         if failure.reason == Reason::Late {
@@ -226,7 +226,7 @@ impl Stream<'_> {
     fn ask(&mut self) -> Result<u64, Failure> {
         match ask(self.session, &mut self.location, self.work)? {
             Some(offset) => Ok(offset),
-            // A new upload is sure to have nothing.
+            // A new upload certainly has no bytes.
             None => {
                 abandon(self.session, &self.location);
                 self.location = start(self.session, self.work)?.location;

@@ -1,5 +1,5 @@
-//! Sending a blob whose size is known (distribution-spec 1.1, "Pushing blobs"): in one piece, continued from
-//! where the registry says it is, and in chunks where it wants them.
+//! Uploads of blobs of known size (distribution-spec 1.1, "Pushing blobs"): in one piece, resumed at the offset that
+//! the registry states, and in chunks if it wants them.
 
 use std::time::Duration;
 
@@ -13,29 +13,28 @@ use crate::endpoint::{Call, Target, location};
 use crate::http::{Failure, Outgoing, Pace, Payload, Reason, Response, Retries, Url, run, uploaded};
 use crate::manifest::check_said;
 
-/// The size of chunks, where the registry does not want larger ones.
+/// The size of chunks, unless the registry wants larger ones.
 const CHUNK: u64 = 16 << 20;
 /// No registry refuses a smaller body for its size.
 const SMALLEST_CHUNK: u64 = 64 << 10;
-/// Breaks without any progress after which smaller bodies are tried: a proxy may refuse them without a word.
+/// Consecutive breaks without progress before smaller bodies are tried: a proxy may refuse large ones silently.
 pub(super) const BREAKS: u32 = 3;
-/// So many bytes that are sent for nothing are not kept quiet.
+/// Bytes sent in vain from which on the user is told.
 const WORTH_A_WORD: u64 = 1 << 20;
-/// Codes of refusals that no other way of sending a blob changes (distribution-spec 1.1, "Error Codes").
+/// Error codes that cannot be avoided by sending in another way (distribution-spec 1.1, "Error Codes").
 const FINAL: [&str; 5] = ["DIGEST_INVALID", "NAME_INVALID", "NAME_UNKNOWN", "DENIED", "UNAUTHORIZED"];
-/// Refusals in a row that fresh credentials do not help against.
+/// Consecutive refusals after which fresh credentials are not tried again.
 pub(super) const REFUSALS: u32 = 2;
 
-/// Bodies that arrive and are not answered in time, after which a blob is given up: each costs minutes, and is sent
-/// again.
+/// Bodies without a timely response after which a blob is given up: each costs minutes, and is sent again.
 pub(super) const LATE: u32 = 2;
 pub(super) const NEVER_ANSWERED: &str = "the registry accepted the blob and never responded";
 
-/// Where an upload goes, as the registry said when it began.
+/// The location of an upload, as the registry stated it at the start.
 #[derive(Debug)]
 pub(super) struct Start {
     pub(super) location: Url,
-    /// The smallest chunk that it takes, in bytes, if it wants chunks.
+    /// The smallest chunk in bytes, if the registry wants chunks.
     chunk_min: Option<u64>,
 }
 
@@ -46,7 +45,7 @@ impl Start {
     }
 }
 
-/// Begins an upload.
+/// Starts an upload.
 pub(super) fn start(session: &RunSession, work: &Work) -> Result<Start> {
     let path = session.path("blobs/uploads/");
     run(session.registry.endpoint.policy(), work, || {
@@ -92,13 +91,13 @@ pub(super) fn send(
     sent.map(|()| Delivery::Sent { resumed: upload.resumed })
 }
 
-/// Tells the registry that an upload will not be continued. It would find out, but later.
+/// Cancels an upload, which the registry would otherwise time out later.
 pub(super) fn abandon(session: &RunSession, location: &Url) {
     let patience = Some(Duration::from_secs(1));
-    // Also for a run that was cancelled.
+    // Also if the run was cancelled.
     let work = Work::default();
     let call = Call { target: Target::Url(location), patience, ..session.at(Method::DELETE, "", Payload::None) };
-    // Whatever it answers: it is a courtesy.
+    // Best effort: the response does not matter.
     let _ = session.call(call, &work);
 }
 
@@ -108,17 +107,17 @@ struct Upload<'a> {
     source: Source<'a>,
     location: Url,
     chunk_min: u64,
-    /// The size of the next bodies; `None` for all that is left.
+    /// The size of the next bodies; `None` for all remaining bytes.
     chunk: Option<u64>,
     /// How many bytes the registry has.
     offset: u64,
-    /// How many it had at most, to tell progress from going in circles.
+    /// The most bytes it ever had, to tell progress from going in circles.
     furthest: u64,
     resumed: u32,
     refused: u32,
-    /// Bodies that arrived, and were not answered in time.
+    /// Bodies that arrived without a response in time.
     late: u32,
-    /// Whether it was begun anew because the registry does not continue uploads.
+    /// Whether the upload was restarted because the registry does not resume uploads.
     restarted: bool,
     pace: Pace,
     retries: Retries<'a>,
@@ -139,7 +138,7 @@ impl Upload<'_> {
         }
     }
 
-    /// Sends the next body. Whether that was the last one.
+    /// Sends the next body. Returns whether it was the last one.
     fn step(&mut self) -> Result<bool, Failure> {
         let size = self.source.descriptor().size;
         let left = size - self.offset;
@@ -167,7 +166,7 @@ impl Upload<'_> {
         close(self.session, &self.location, descriptor, Payload::Reader(&mut body, Some(length)), self.work)
     }
 
-    /// Sends the next bytes, and asks for no more than that they are kept.
+    /// Sends the next bytes, without closing the upload.
     fn patch(&mut self, length: u64) -> Result<(), Failure> {
         let url = self.location.clone();
         let end = self.offset + length - 1;
@@ -194,7 +193,7 @@ impl Upload<'_> {
         Ok(())
     }
 
-    /// The registry has so many bytes.
+    /// Records that the registry has `offset` bytes.
     fn arrive(&mut self, offset: u64) -> Result<(), Failure> {
         let size = self.source.descriptor().size;
         if offset > size {
@@ -210,28 +209,28 @@ impl Upload<'_> {
         Ok(())
     }
 
-    /// Finds out how to go on after a failure, or that it cannot. Whether the blob turned out to be there.
+    /// Decides how to continue after a failure, or fails. Returns whether the blob turned out to exist.
     fn recover(&mut self, failure: Failure) -> Result<bool> {
         self.work.cancel.check()?;
         match failure.reason {
             Reason::Status(413) => self.shrink(failure)?,
-            // The token was good when the upload began: nothing of this body was taken, and the next has a new one.
+            // The token expired during the upload: this body was not accepted, and the next has a new token.
             // After a 417 the next body is not announced.
             Reason::Status(401 | 417) if self.refused < REFUSALS => {
                 self.refused += 1;
                 return Ok(false);
             }
             Reason::Late if self.late + 1 == LATE => return Err(failure.into_error().context(NEVER_ANSWERED)),
-            // What we know of the upload is not what the registry knows: it is asked, but not for ever.
+            // The registry disagrees about the upload: ask it, but not forever.
             Reason::Status(404 | 416) if self.refused < REFUSALS => self.refused += 1,
-            // It may take nothing but chunks.
+            // It may accept only chunks.
             Reason::Status(400 | 405 | 411 | 501)
                 if self.offset == 0 && self.chunk.is_none() && !FINAL.iter().any(|code| failure.has_code(code)) =>
             {
                 self.chunk = Some(self.chunk_min.max(CHUNK));
                 return self.restart().map(|()| false).map_err(Failure::into_error);
             }
-            // It does not continue what it kept: from the start it may.
+            // It does not resume the upload, but may accept a restart.
             Reason::Status(400 | 405 | 411 | 416 | 501) if self.offset > 0 && !self.restarted => {
                 self.restarted = true;
                 return self.restart().map(|()| false).map_err(Failure::into_error);
@@ -255,7 +254,7 @@ impl Upload<'_> {
         }
     }
 
-    /// Sends smaller bodies.
+    /// Retries with smaller bodies.
     fn shrink(&mut self, failure: Failure) -> Result<()> {
         let left = self.source.descriptor().size - self.offset;
         let refused = self.chunk.unwrap_or(left).min(left);
@@ -267,7 +266,7 @@ impl Upload<'_> {
         Ok(())
     }
 
-    /// Asks how far the upload came; begins a new one where that is not known.
+    /// Asks how far the upload has come; starts a new one if that is unknown.
     fn resume(&mut self) -> Result<bool, Failure> {
         match ask(self.session, &mut self.location, self.work) {
             Ok(Some(offset)) => {
@@ -278,14 +277,14 @@ impl Upload<'_> {
             Err(failure) if failure.is_temporary() || failure.reason == Reason::Final => return Err(failure),
             Ok(None) | Err(_) => {}
         }
-        // The answer to its last body may be all that was lost.
+        // Perhaps only the response to the last body was lost.
         if self.source.is_read() && blob::exists(self.session, self.source.descriptor(), self.work)? {
             return Ok(true);
         }
         self.restart().map(|()| false)
     }
 
-    /// Begins a new upload in place of one that cannot be continued.
+    /// Starts a new upload in place of one that cannot be resumed.
     fn restart(&mut self) -> Result<(), Failure> {
         abandon(self.session, &self.location);
         let sent = self.source.sent();
@@ -301,7 +300,7 @@ impl Upload<'_> {
     }
 }
 
-/// Returns how many bytes of an upload the registry has, and updates its location; `None` if it has none, or is not sure.
+/// Returns how many bytes of an upload the registry has, and updates its location; `None` if it has none or is unsure.
 pub(super) fn ask(session: &RunSession, at: &mut Url, work: &Work) -> Result<Option<u64>, Failure> {
     let call = Call { target: Target::Url(at), ..session.at(Method::GET, "", Payload::None) };
     let response = session.call(call, work)?.expect("the upload cannot be found", &[204, 200, 202])?;
@@ -327,7 +326,7 @@ pub(super) fn close(
     Ok(check_said(&response, digest)?)
 }
 
-/// Returns how many bytes the registry has, where it says so.
+/// Returns how many bytes the registry has, if stated.
 pub(super) fn stored(response: &Response) -> Option<u64> {
     uploaded(response.header("range")?)
 }

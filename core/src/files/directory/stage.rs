@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use longshore_content::{MadeDirectories, ScratchDirectory, Work, directory_of};
+use longshore_content::{MadeDirectories, ScratchDirectory, Work, directory_of, remove_leftovers};
 use longshore_oci::{Context, Error, Result};
 use rustix::fs::{FileType, Mode, OFlags, makedev, mknodat, readlinkat, symlinkat};
 
@@ -32,6 +32,8 @@ impl FilesDirectory {
         let is_new = !self.root.exists();
         let parent = directory_of(&self.root);
         let parents = if is_new { MadeDirectories::make(parent)? } else { MadeDirectories::default() };
+        // A run that made the directory and died may have left its files beside it.
+        remove_leftovers(parent);
         let scratch = ScratchDirectory::new_in(if is_new { parent } else { &self.root })?;
         let mut stage = Stage {
             staging: open_root(scratch.path())?,

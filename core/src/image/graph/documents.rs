@@ -10,25 +10,25 @@ use longshore_oci::{
     parse_index, parse_manifest,
 };
 
-/// What a blob was read as.
+/// The type as which a blob was read.
 #[derive(Debug, Clone)]
 enum Document {
     Index(Arc<Index>),
     Manifest(Arc<Manifest>),
     Config(Arc<ImageConfig>),
-    /// Of a type that may be a configuration, and is none.
+    /// A type that may be a configuration, but is not.
     Other,
 }
 
-/// A reference to a document: another size or type of the same digest is read, and then refused.
+/// A reference to a document: another size or type for the same digest is read, and then refused.
 type Reference = (Digest, MediaType, u64);
 
-/// The documents that were read, parsed.
+/// The parsed documents read so far.
 #[derive(Debug)]
 pub(super) struct Documents<'a> {
     provider: &'a dyn Provider,
     read: RefCell<HashMap<Reference, Document>>,
-    /// Those that were read, and those whose reading failed.
+    /// Documents that were read, or failed to read.
     tried: RefCell<HashSet<Reference>>,
     /// Bytes that may still be read.
     left: Cell<u64>,
@@ -61,8 +61,8 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// Returns an image configuration; `None` if the blob is not one. That depends on the media type, and on the
-    /// content where the media type does not say what it is.
+    /// Returns an image configuration; `None` if the blob is not one. That depends on the media type, or on the
+    /// content if the media type is unspecific.
     pub(super) fn config(&self, descriptor: &Descriptor) -> Result<Option<Arc<ImageConfig>>> {
         let media_type = &descriptor.media_type;
         let is_certain = media_type.is_config();
@@ -80,7 +80,7 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// Returns whether the blob was read whole, or an error said why it was not.
+    /// Returns whether the blob was read completely, or reading it failed.
     pub(super) fn was_tried(&self, descriptor: &Descriptor) -> bool {
         self.tried.borrow().contains(&reference(descriptor))
     }

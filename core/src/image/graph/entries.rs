@@ -1,4 +1,4 @@
-//! The manifests of a graph: what its indexes list, nested ones included.
+//! The manifests of a graph: those listed in its indexes, including nested ones.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, ImageConfig, 
 use super::Graph;
 use super::visit::{Visitor, Walk};
 
-/// The annotation by which `BuildKit` marks what is about an image that the same index lists.
+/// The annotation by which `BuildKit` marks manifests about an image in the same index.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-/// The annotation by which `BuildKit` names the image that an attestation is about.
+/// The annotation in which `BuildKit` names the image that an attestation describes.
 const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
 /// The manifests of an image.
@@ -20,7 +20,7 @@ pub struct GraphEntries {
     pub present: Vec<GraphEntry>,
     /// Those that an index lists and that are missing.
     pub missing: Vec<Descriptor>,
-    /// The indexes that have annotations.
+    /// The indexes with annotations.
     pub(in crate::image) annotated: Vec<Annotated>,
 }
 
@@ -66,7 +66,7 @@ impl GraphEntry {
     }
 }
 
-/// Returns whether an index marks what it lists as being about an image.
+/// Returns whether an index marks an entry as being about an image.
 pub(super) fn is_attestation(descriptor: &Descriptor) -> bool {
     descriptor.annotations.contains_key(REFERENCE_TYPE) || descriptor.platform.as_ref().is_some_and(is_unknown)
 }
@@ -97,7 +97,7 @@ impl Graph<'_> {
         Ok(listed)
     }
 
-    /// Returns the digest of the image that an attestation is about, as its index says.
+    /// Returns the digest of the image that an attestation describes, according to its index.
     pub(crate) fn reference(listed: &Descriptor) -> Option<&String> {
         listed.annotations.get(REFERENCE_DIGEST)
     }
@@ -164,10 +164,10 @@ impl Graph<'_> {
     }
 }
 
-/// Lists the manifests.
+/// Lists manifests.
 struct Listing<'g> {
     graph: &'g Graph<'g>,
-    /// The manifests with their documents; `None` if no manifest is to be read.
+    /// The manifests with their documents; `None` if manifests are not read.
     entries: Option<Vec<GraphEntry>>,
     manifests: Vec<Descriptor>,
     missing: Vec<Descriptor>,

@@ -1,4 +1,4 @@
-//! The graph of an image: its documents and their references, each document read once.
+//! The graph of an image: its documents and their references, with each document read once.
 
 mod documents;
 mod entries;
@@ -52,7 +52,7 @@ impl GraphLimits {
 }
 
 impl Default for GraphLimits {
-    /// Returns limits far beyond any real image, but still fast to reach.
+    /// Returns limits far beyond any real image, but still quick to reach.
     fn default() -> Self {
         Self { depth: 16, blobs: 100_000, bytes: 256 << 20 }
     }

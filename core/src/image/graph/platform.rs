@@ -1,4 +1,4 @@
-//! The one place where the image for a platform is chosen.
+//! The one place that chooses the image for a platform.
 
 use longshore_oci::{Context, Descriptor, Error, ErrorKind, Platform, Result};
 
@@ -24,7 +24,7 @@ impl Graph<'_> {
         Ok(chosen)
     }
 
-    /// Returns the platform of the manifest that [`platform`](Self::platform) chooses. Several manifests may have it.
+    /// Returns the platform of the manifest that [`platform`](Self::platform) chooses. Several manifests may share it.
     ///
     /// # Errors
     /// As [`platform`](Self::platform).
@@ -33,8 +33,8 @@ impl Graph<'_> {
         Ok(chosen.platform.unwrap_or_else(|| wanted.clone()))
     }
 
-    /// Returns the platform of something that an index lists: as the index says, else, for an image, as its
-    /// configuration says. `None` for attestations, and for a missing manifest that is listed without a platform.
+    /// Returns the platform of an entry of an index: from the index or, for an image, from its configuration. `None`
+    /// for attestations, and for a missing manifest listed without a platform.
     ///
     /// # Errors
     /// Documents that do not match their descriptors.
@@ -46,7 +46,7 @@ impl Graph<'_> {
         }
     }
 
-    /// Returns the manifest for a platform, and those that it was chosen from.
+    /// Returns the manifest for a platform, and the candidates for it.
     fn choose(&self, wanted: &Platform) -> Result<(Descriptor, Vec<Descriptor>)> {
         let mut candidates = self.listed()?;
         candidates.retain(|candidate| !is_attestation(candidate));
@@ -75,7 +75,7 @@ impl Graph<'_> {
         }
     }
 
-    /// Returns the same manifests; those without a platform get that of their configuration, or are left out.
+    /// Returns the same manifests; those without a platform get that of their configuration, or are dropped.
     fn with_platforms(&self, candidates: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
         let mut found = Vec::new();
         for candidate in candidates {
@@ -88,16 +88,15 @@ impl Graph<'_> {
         Ok(found)
     }
 
-    /// Returns whether a manifest is that of an image. Its configuration is read only if its type does not say what
-    /// it is.
+    /// Returns whether a manifest is that of an image. Its configuration is read only if its type does not tell.
     fn is_of_image(&self, descriptor: &Descriptor) -> Result<bool> {
         let manifest = self.manifest(descriptor);
         let manifest = manifest.attempt(|| format!("cannot read image {}", descriptor.digest))?;
         Ok(manifest.config.media_type.is_config() || self.entry(descriptor)?.is_image())
     }
 
-    /// Returns the platform in the configuration of a manifest; `None` if it is not an image for a platform, and
-    /// for a manifest that an index lists and that is missing.
+    /// Returns the platform in the configuration of a manifest; `None` if it is not an image for a platform, or is
+    /// a listed manifest that is missing.
     fn configured(&self, descriptor: &Descriptor) -> Result<Option<Platform>> {
         if descriptor.digest == self.root.digest {
             return self.image(descriptor).map(|(entry, _)| entry.platform());

@@ -1,4 +1,4 @@
-//! The one walk through a graph; what is done with what it meets is up to a visitor.
+//! The one walk through a graph; a visitor handles what it finds.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,40 +6,40 @@ use longshore_oci::{Descriptor, Digest, Error, ErrorKind, Index, MediaType, Resu
 
 use super::{Graph, GraphLimits};
 
-/// What a method of a graph does with what a walk meets.
+/// Handles what a walk finds, for one method of a graph.
 pub(super) trait Visitor {
-    /// Whether the walk visits what a document lists.
+    /// Returns whether the walk visits an entry of a document.
     fn wants(&self, _listed: &Descriptor) -> bool {
         true
     }
 
-    /// Takes an index before what it lists.
+    /// Handles an index, before its entries.
     fn index(&mut self, _descriptor: &Descriptor, _index: &Index) {}
 
     /// Returns what the walk visits below anything but an index.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) if a document is missing, which is no failure where an index lists it.
+    /// [`NotFound`](ErrorKind::NotFound) if a document is missing, which is not a failure if an index lists it.
     fn below(&mut self, descriptor: &Descriptor) -> Result<Vec<Descriptor>>;
 
-    /// Takes a blob that is present after all below it, which are `children`.
+    /// Handles a present blob, after everything below it, which is `children`.
     fn present(&mut self, descriptor: &Descriptor, children: Vec<Descriptor>) -> Result<()>;
 
-    /// Takes a document that an index lists and that is missing.
+    /// Handles a missing document that an index lists.
     fn missing(&mut self, descriptor: &Descriptor);
 
-    /// Takes an error that does not end the walk, or returns it.
+    /// Records an error that does not end the walk, or returns it.
     fn note(&mut self, error: Error) -> Result<()> {
         Err(error)
     }
 
-    /// Takes the first reference to a digest that contradicts an earlier one.
+    /// Handles the first reference to a digest that contradicts an earlier one.
     fn contradiction(&mut self, _error: Error) -> Result<()> {
         Ok(())
     }
 }
 
-/// The first reference to a digest, and how the digest was visited since.
+/// The first reference to a digest, and how the digest has been visited since.
 #[derive(Debug)]
 struct Seen {
     media_type: MediaType,
@@ -55,14 +55,14 @@ impl Seen {
         Self { media_type, size, as_document: false, as_blob: false, is_contradicted: false }
     }
 
-    /// Returns whether the digest was not visited as `descriptor` lists it.
+    /// Returns whether the digest has not yet been visited in the way that `descriptor` lists it.
     fn is_new(&mut self, descriptor: &Descriptor) -> bool {
         let visited = if is_document(&descriptor.media_type) { &mut self.as_document } else { &mut self.as_blob };
         !std::mem::replace(visited, true)
     }
 
-    /// Returns the error for the first reference that contradicts the first one. The types of two blobs that are no
-    /// documents may differ: a layer of an image may be any file to an artifact.
+    /// Returns the error for the first reference that contradicts an earlier one. Blobs that are not documents may have
+    /// different types: to an artifact, a layer of an image may be any file.
     fn contradiction(&mut self, descriptor: &Descriptor) -> Option<Error> {
         let Descriptor { media_type, digest, size, .. } = descriptor;
         let is_typed = is_document(media_type) || is_document(&self.media_type);
@@ -77,14 +77,14 @@ impl Seen {
     }
 }
 
-/// A walk, children before parents. It visits each digest once, and twice if the digest is listed as a document and as
-/// another blob.
+/// A walk, children before parents. It visits each digest once, or twice if the digest is listed both as a document
+/// and as another blob.
 pub(super) struct Walk<'g> {
     graph: &'g Graph<'g>,
     seen: HashMap<Digest, Seen>,
-    /// How many visits began.
+    /// The number of visits so far.
     visits: usize,
-    /// Documents that an index lists and that are missing.
+    /// Missing documents that an index lists.
     absent: HashSet<Digest>,
 }
 
@@ -98,7 +98,7 @@ impl<'g> Walk<'g> {
         self.visit(root, 0, false, visitor)
     }
 
-    /// Visits a blob and all below it; `is_listed` says that an index lists it, so that it may be missing.
+    /// Visits a blob and all below it; `is_listed` means that an index lists it, so that it may be missing.
     fn visit(&mut self, at: &Descriptor, depth: usize, is_listed: bool, visitor: &mut dyn Visitor) -> Result<()> {
         let limits = self.graph.limits;
         if self.visits > limits.blobs {
@@ -107,7 +107,7 @@ impl<'g> Walk<'g> {
         let seen = self.seen.entry(at.digest.clone()).or_insert_with(|| Seen::new(at));
         let (contradiction, is_new) = (seen.contradiction(at), seen.is_new(at));
         contradiction.map_or(Ok(()), |error| visitor.contradiction(error))?;
-        // Read again it would say the same, and there may be very many ways to it.
+        // A second visit would find the same, and very many paths may lead here.
         if !is_new {
             return Ok(());
         }
@@ -152,7 +152,7 @@ fn is_document(media_type: &MediaType) -> bool {
     media_type.is_manifest() || media_type.is_index()
 }
 
-/// Fails for a visit that is beyond the limits of a graph.
+/// Fails if a visit exceeds the limits of a graph.
 fn check_limits(limits: GraphLimits, visits: usize, depth: usize, at: &Descriptor) -> Result<()> {
     let GraphLimits { depth: deepest, blobs, .. } = limits;
     if visits > blobs {

@@ -24,7 +24,7 @@ pub struct GraphBlob {
     pub references: Vec<Digest>,
 }
 
-/// Takes an error that does not end a walk, or returns it.
+/// Records an error that does not end a walk, or returns it.
 type Note<'n> = &'n mut dyn FnMut(Error) -> Result<()>;
 
 impl Graph<'_> {
@@ -44,8 +44,8 @@ impl Graph<'_> {
         Ok(collector.found)
     }
 
-    /// As [`walk`](Self::walk), but continues after the errors that `note` takes, among them references to one digest
-    /// that contradict each other.
+    /// Like [`walk`](Self::walk), but continues after errors recorded by `note`, including contradictory references to
+    /// one digest.
     pub(in crate::image) fn walk_noting(&self, note: Note<'_>) -> Result<GraphBlobs> {
         let mut collector = Collector { graph: self, note: Some(note), found: GraphBlobs::default() };
         let mut walk = Walk::new(self);
@@ -57,7 +57,7 @@ impl Graph<'_> {
         [self.root].into_iter().chain(self.referrers)
     }
 
-    /// Returns whether a method read this blob whole, and so verified it, or returned the error of reading it.
+    /// Returns whether this blob was read completely, and so verified, or failed to read.
     pub(in crate::image) fn was_tried(&self, descriptor: &Descriptor) -> bool {
         self.documents.was_tried(descriptor)
     }

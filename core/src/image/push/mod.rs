@@ -27,7 +27,7 @@ pub struct Push<'a> {
     cx: &'a ExportContext<'a>,
     options: &'a PushOptions,
     repositories: IndexMap<Origin, Repository>,
-    /// What can be done with layers while they are built.
+    /// What the run allows while layers are built.
     run: Run,
     /// Whether uncompressed layers were requested.
     wants_plain: bool,
@@ -37,9 +37,9 @@ pub struct Push<'a> {
 #[derive(Debug)]
 struct Repository {
     session: Arc<dyn PushSession>,
-    /// Images of the result, by their number.
+    /// Images of the result, by index.
     images: Vec<usize>,
-    /// What they are called there.
+    /// Their names in the repository.
     names: Vec<(usize, ImageName)>,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Push<'a> {
         Ok(push)
     }
 
-    /// Checks that the registries accept a push, before layers are read.
+    /// Checks that the registries accept a push, before reading layers.
     fn check(&self) -> Result<()> {
         let repositories: Vec<&Repository> = self.repositories.values().collect();
         for_each(repositories, CHECKS, &self.cx.work().cancel, |repository| {
@@ -93,7 +93,7 @@ impl<'a> Push<'a> {
         assemble_all_to(result, image, self.cx, outlet)
     }
 
-    /// Warns about layers pushed uncompressed without a request.
+    /// Warns about layers pushed uncompressed without being requested.
     fn warn_of_plain(&self, images: &[NamedImage<'a>]) {
         let blobs = images.iter().flat_map(|named| &named.image.blobs).map(|blob| &blob.descriptor);
         let is_plain = |blob: &&Descriptor| blob.media_type.layer_compression() == Some(Algorithm::Uncompressed);
@@ -140,7 +140,7 @@ fn incomplete(root: &Descriptor, missing: &Descriptor) -> Error {
 }
 
 impl Repository {
-    /// Adds the repository to an error.
+    /// Names the repository in an error.
     fn attempt<T>(&self, done: Result<T>) -> Result<T> {
         done.attempt(|| format!("cannot push to {}", self.session.origin()))
     }

@@ -1,4 +1,4 @@
-//! Layers that bypass the store: the registry already has them, or they are uploaded while they are built.
+//! Layers that bypass the store: already in the registry, or uploaded while they are built.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -15,12 +15,12 @@ use crate::context::Run;
 use crate::image::LayerOutlet;
 use crate::layer::{Layer, LayerSource, LayerStream, MadeLayer, SeenBlob, Variant};
 
-/// Sends layers to the first repository; the others of the same registry can mount them from there.
+/// Sends layers to the first repository; others in the same registry can mount them from there.
 pub(super) struct Outlet<'p> {
     repository: &'p Repository,
     work: &'p Work,
     run: Run,
-    /// What was sent, by diffID where that was known: images share layers.
+    /// Uploaded layers, by diffID if known: images share layers.
     sent: Mutex<HashMap<Digest, Arc<Mutex<Option<Sent>>>>>,
 }
 
@@ -29,11 +29,11 @@ type Sent = (MadeLayer, Arc<dyn Provider>);
 
 /// Bytes needed to detect the compression of a blob.
 const MAGIC: u64 = 6;
-/// Blobs that are looked for: each costs some requests.
+/// How many blobs are looked for: each costs some requests.
 const CANDIDATES: usize = 5;
 
 impl<'p> Outlet<'p> {
-    /// `None` where layers have to be kept, which is said if it is not what was asked for.
+    /// Returns `None` if layers have to be stored, and warns if the options ask for something else.
     pub(super) fn new(push: &'p Push<'_>) -> Option<Self> {
         let Run { streams, reuses, is_alone, .. } = push.run;
         let progress = &push.cx.work().progress;
@@ -49,7 +49,7 @@ impl<'p> Outlet<'p> {
         (streams || reuses).then_some(outlet)
     }
 
-    /// Returns one of the seen blobs that the registry still has; `None` if none can be reused.
+    /// Returns a seen blob that the registry still has; `None` if none can be reused.
     fn seen(
         &self,
         layer: &Layer,
@@ -138,7 +138,7 @@ impl LayerOutlet for Outlet<'_> {
             let mut sent = self.sent.lock();
             sent.entry(diff_id.clone()).or_default().clone()
         };
-        // Others that want the same layer wait for its upload.
+        // Other users of the same layer wait for its upload.
         let mut place = place.lock();
         if place.is_none() {
             *place = self.send(layer)?;

@@ -9,8 +9,8 @@ use longshore_oci::{Context, Descriptor, Digest, ErrorKind, MANIFEST_LIMIT, Resu
 use super::{Push, Repository};
 use crate::image::{ImageBlob, NamedImage, say_left_out};
 
-/// A blob, and the repositories of one registry that need it. The first one is sent it, the others can
-/// mount it from there.
+/// A blob, and the repositories of one registry that need it. It is sent to the first, and the others can mount it
+/// from there.
 struct Parcel<'i, 'a> {
     blob: &'i ImageBlob<'a>,
     to: Vec<&'i Repository>,
@@ -43,8 +43,8 @@ fn send_to_registry<'a>(
     Ok(())
 }
 
-/// Puts a manifest. Where the registry lacks parts of it that it was known to have, they are delivered again first,
-/// once: registries remove what nothing refers to yet.
+/// Puts a manifest. If the registry lacks parts that it was known to have, they are delivered again first, once:
+/// registries remove parts that nothing refers to yet.
 fn put(push: &Push<'_>, images: &[NamedImage<'_>], repository: &Repository, blob: &ImageBlob<'_>) -> Result<()> {
     let work = push.cx.work();
     let session = &repository.session;
@@ -62,7 +62,7 @@ fn put(push: &Push<'_>, images: &[NamedImage<'_>], repository: &Repository, blob
         all.find(|blob| blob.descriptor.digest == *part && is_manifest(blob) == as_manifest)
     };
     for part in blob.references.iter().flat_map(|part| [find(part, false), find(part, true)]).flatten() {
-        // What an index lists is a manifest to the registry, of whatever type.
+        // To the registry, every entry of an index is a manifest, whatever its type.
         let is_listed = is_index && part.descriptor.size <= MANIFEST_LIMIT;
         if is_manifest(part) || is_listed {
             let bytes = read(part.provider.provider(), &part.descriptor, MANIFEST_LIMIT)?;
@@ -75,7 +75,7 @@ fn put(push: &Push<'_>, images: &[NamedImage<'_>], repository: &Repository, blob
     again.attempt(|| "all parts of the manifest were delivered again".to_owned()).map(drop)
 }
 
-/// Returns all blobs except manifests, each once, the largest first: the longest upload should not start last.
+/// Returns all blobs except manifests, each once, the largest first, so that the longest upload does not start last.
 fn parcels<'i, 'a>(images: &'i [NamedImage<'a>], repositories: &[&'i Repository]) -> Vec<Parcel<'i, 'a>> {
     let mut parcels: IndexMap<&Digest, Parcel<'i, 'a>> = IndexMap::new();
     for repository in repositories {
@@ -107,7 +107,7 @@ fn deliver(push: &Push<'_>, Parcel { blob, to }: &Parcel<'_, '_>) -> Result<()> 
     let known = store.info(&descriptor.digest)?;
     let mut origins = provider.provider().origins(&descriptor.digest)?;
     origins.extend(known.iter().flat_map(|info| info.meta.origins.clone()));
-    // What the store has was verified there, and may be nearer than where the image came from.
+    // The store's copy was verified there, and may be nearer than the image's source.
     let (provider, is_verified): (&dyn Provider, bool) = match known {
         Some(_) => (store, true),
         None => (provider.provider(), false),
@@ -129,7 +129,7 @@ fn learn(push: &Push<'_>, descriptor: &Descriptor, known: Option<Vec<Origin>>, o
         Some(known) if origins.iter().any(|origin| !known.contains(origin)) => {
             let meta = BlobMeta::default().with_origins(origins.to_vec());
             match push.cx.store().update(&descriptor.digest, meta) {
-                // It was removed meanwhile.
+                // It was removed in the meantime.
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
                 updated => updated,
             }
@@ -138,12 +138,12 @@ fn learn(push: &Push<'_>, descriptor: &Descriptor, known: Option<Vec<Origin>>, o
     }
 }
 
-/// Manifests in levels: what is in one refers only to what is in those before it, and the manifests that
-/// refer to an image come after it, one after another, as some refer to each other.
+/// Manifests in levels, each of which refers only to earlier ones. Referrers of an image come after it, one after
+/// another, as some refer to each other.
 type Levels<'i, 'a> = Vec<Vec<(&'i Repository, &'i ImageBlob<'a>)>>;
 
-/// Returns the manifests of all repositories that are put now, and those that are put when the run publishes: without
-/// a tag, it is the root that makes an image visible.
+/// Returns the manifests of all repositories to put now, and those to put when the run publishes: without a tag, it
+/// is the root that makes an image visible.
 fn manifests<'i, 'a>(
     push: &Push<'a>,
     images: &'i [NamedImage<'a>],
@@ -173,16 +173,16 @@ fn manifests<'i, 'a>(
     (now, late)
 }
 
-/// A manifest that is put when the run publishes.
+/// A manifest to put when the run publishes.
 #[derive(Debug)]
 pub(super) struct LateManifest {
-    /// The repository, by its number.
+    /// The repository, by index.
     pub(super) repository: usize,
     pub(super) descriptor: Descriptor,
     pub(super) bytes: Vec<u8>,
 }
 
-/// Returns the manifests pushed when the run publishes, in levels.
+/// Returns the manifests to put when the run publishes, in levels.
 pub(super) fn late(push: &Push<'_>, images: &[NamedImage<'_>]) -> Result<Vec<Vec<LateManifest>>> {
     let repositories: Vec<&Repository> = push.repositories.values().collect();
     let number = |repository: &Repository| repositories.iter().position(|other| std::ptr::eq(*other, repository));
@@ -217,8 +217,8 @@ fn levels_of<'i, 'a>(named: &'i NamedImage<'a>) -> Vec<(usize, &'i ImageBlob<'a>
     all
 }
 
-/// Returns the roots that are put last, because they make an image visible. One that is a part of another image is
-/// not.
+/// Returns the roots to put last, because they make an image visible. A root that is part of another image is
+/// not among them.
 fn roots<'i>(images: &'i [NamedImage<'_>]) -> HashSet<&'i Digest> {
     let parts: HashSet<&Digest> =
         images.iter().flat_map(|named| &named.image.blobs).flat_map(|b| &b.references).collect();

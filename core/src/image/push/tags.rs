@@ -1,4 +1,4 @@
-//! Tags, pushed after everything that they refer to.
+//! Tags, pushed after everything they refer to.
 
 use longshore_content::{Work, for_each};
 use longshore_oci::{Descriptor, Error, ImageName, MANIFEST_LIMIT, Result};
@@ -9,7 +9,7 @@ use super::{Push, Repository};
 use crate::context::ExportContext;
 use crate::image::NamedImage;
 
-/// Number of tags that are pushed concurrently.
+/// Number of tags pushed concurrently.
 const JOBS: usize = 8;
 
 /// Images that are pushed, but not tagged yet.
@@ -19,7 +19,7 @@ pub struct PushedTags<'a> {
     repositories: Vec<Repository>,
     /// The root of each image, and its bytes.
     roots: Vec<(Descriptor, Vec<u8>)>,
-    /// With `push-by-digest`, what stands for tags.
+    /// With `push-by-digest`, the manifests that take the place of tags.
     late: Vec<Vec<LateManifest>>,
     is_by_digest: bool,
 }
@@ -88,14 +88,14 @@ impl<'a> PushedTags<'a> {
         })
     }
 
-    /// Does `work` for each of `items`. A failure keeps others from beginning, and interrupts none.
+    /// Does `work` for each of `items`. After a failure no others are started, but running ones continue.
     fn for_each<T: Send>(&self, items: Vec<T>, work: impl Fn(T, &Work) -> Result<()> + Sync) -> Result<()> {
         let own = self.cx.work();
         for_each(items, JOBS, &own.cancel.child(), |item| work(item, own))
     }
 }
 
-/// Adds the tags that were pushed to an error.
+/// Adds the tags already pushed to an error.
 fn partly(error: Error, put: &[String]) -> Error {
     let partly = Error::new(error.kind(), format!("tagged only {}", put.join(", ")));
     match (error.is_retryable(), error.hint().map(str::to_owned)) {

@@ -1,4 +1,4 @@
-//! What belongs to a file besides its content.
+//! The attributes of a file besides its content.
 
 use longshore_oci::{Error, ErrorKind, Result};
 
@@ -16,7 +16,7 @@ pub struct Attributes {
     pub gid: u32,
     /// When the file was last changed, in seconds since 1970.
     pub mtime: i64,
-    /// Few files have any, and these cost one pointer only.
+    /// Few files have any, so this costs only a pointer.
     xattrs: Option<Box<Xattrs>>,
 }
 
@@ -27,7 +27,7 @@ struct Xattrs(Vec<Xattr>);
 /// A name and its value.
 type Xattr = (Box<[u8]>, Box<[u8]>);
 
-/// Bytes that an attribute takes up besides its name and value, for the limits.
+/// Size of an attribute in bytes besides its name and value, for the limits.
 const XATTR: usize = 128;
 
 impl Attributes {
@@ -64,18 +64,18 @@ impl Attributes {
         self.xattrs.iter().flat_map(|xattrs| &xattrs.0).map(|(name, value)| (&**name, &**value))
     }
 
-    /// Bytes that they take up beyond their fixed part.
+    /// Returns their size in bytes beyond the fixed part.
     pub(super) fn size(&self) -> usize {
         self.xattrs().map(|(name, value)| name.len() + value.len() + XATTR).sum()
     }
 }
 
-/// Returns whether an extended attribute means something to overlayfs.
+/// Returns whether an extended attribute has a meaning to overlayfs.
 pub(crate) fn is_attribute_of_overlay(name: &[u8]) -> bool {
     name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.")
 }
 
-/// Bytes that the extended attributes of an entry take up.
+/// Returns the size in bytes of an entry's extended attributes.
 pub(super) fn xattrs_size(entry: &Entry) -> usize {
     entry.xattrs.iter().map(|(name, value)| name.len() + value.len() + XATTR).sum()
 }

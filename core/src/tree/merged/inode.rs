@@ -12,7 +12,7 @@ pub struct InodeId(pub(super) u32);
 pub struct Inode<C> {
     pub(super) stored: Stored<C>,
     pub(super) attributes: Attributes,
-    /// The layer that said last what the file is. Each of its names is in the snapshot of this layer.
+    /// The last layer that defined the file. All of its names are in the snapshot of this layer.
     pub(super) layer: u32,
     pub(super) has_links: bool,
 }
@@ -39,7 +39,7 @@ pub enum Kind<'t, C> {
     Fifo,
 }
 
-/// [`Kind`] as the tree keeps it: 24 bytes for a `C` of up to 16. Directories are few and boxed.
+/// [`Kind`] as stored in the tree: 24 bytes for a `C` of up to 16. Directories are few and boxed.
 #[derive(Debug)]
 pub(super) enum Stored<C> {
     Directory(Box<Directory>),
@@ -52,7 +52,7 @@ pub(super) enum Stored<C> {
 #[derive(Debug)]
 pub(super) struct Directory {
     pub(super) parent: InodeId,
-    /// The layer in which it came, with nothing of lower layers in it.
+    /// The layer that added it, hiding everything in lower layers.
     pub(super) created: u32,
     pub(super) names: Names,
 }

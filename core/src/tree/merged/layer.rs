@@ -8,7 +8,7 @@ use super::way::Way;
 use super::{Attributes, MergedTree, OPAQUE, ROOT, WHITEOUT};
 use crate::archive::{Entry, EntryKind, entry_path};
 
-/// Longest name, in bytes (`NAME_MAX`), and longest path (`PATH_MAX` with its end).
+/// Longest name, in bytes (`NAME_MAX`), and longest path (`PATH_MAX` with its NUL).
 const NAME: usize = 255;
 const PATH: usize = 4095;
 
@@ -45,7 +45,7 @@ impl<C> NextLayer<'_, C> {
         self.share_links();
     }
 
-    /// As [`apply`](Self::apply), for those whose errors say more than the path of the entry.
+    /// Like [`apply`](Self::apply), for callers whose errors say more than the path of the entry.
     pub(crate) fn entry(&mut self, entry: &Entry, content: C) -> Result<()> {
         let path = entry_path(entry)?;
         if path.len() > PATH {
@@ -65,7 +65,7 @@ impl<C> NextLayer<'_, C> {
         }
     }
 
-    /// The root itself, which layers may have as `./`.
+    /// The root itself, which layers may list as `./`.
     fn root(&mut self, entry: &Entry) -> Result<()> {
         if entry.kind != EntryKind::Directory {
             return Err(Error::input(format!("the root cannot be a {}", entry.kind)));
@@ -115,7 +115,7 @@ impl<C> NextLayer<'_, C> {
         self.name(parent.at, name, inode)
     }
 
-    /// Another name of a file in this layer or a lower one.
+    /// Adds another name for a file in this layer or a lower one.
     fn link(&mut self, parent: &Way<'_>, name: &[u8], entry: &Entry) -> Result<()> {
         check_target(&entry.link)?;
         let shown = String::from_utf8_lossy(&entry.link).escape_debug().to_string();
@@ -134,7 +134,7 @@ impl<C> NextLayer<'_, C> {
         }
         let home = self.tree.inode(inode).layer;
         if home < self.layer && !self.tree.changes.linked.contains_key(&inode) {
-            // Directories never move, so the path by which it is found is where its layer put it.
+            // Directories never move, so the path that led to it is the one in its layer.
             found.enter(inode, last);
             self.tree.quota.take(0, found.path.len())?;
             self.tree.changes.linked.insert(inode, (home, found.path.into()));
@@ -145,12 +145,12 @@ impl<C> NextLayer<'_, C> {
         self.name(parent.at, name, inode)
     }
 
-    /// Hides what lower layers have, at any place in its layer (image-spec, layer.md, "Whiteouts").
+    /// Hides entries of lower layers, wherever it comes in its layer (image-spec, layer.md, "Whiteouts").
     fn whiteout(&mut self, parents: &[&[u8]], name: &[u8], hidden: &[u8]) -> Result<()> {
         if matches!(hidden, b"" | b"." | b"..") {
             return Err(Error::input("it is a whiteout of nothing"));
         }
-        // aufs keeps notes of its own under names with this prefix.
+        // aufs keeps its own metadata under names with this prefix.
         if hidden.starts_with(WHITEOUT) && name != OPAQUE {
             return Ok(());
         }
@@ -166,7 +166,7 @@ impl<C> NextLayer<'_, C> {
         Ok(())
     }
 
-    /// Takes away what lower layers have under a name, and leaves what this layer put there.
+    /// Removes a name that lower layers have, but keeps what this layer put there.
     fn hide(&mut self, directory: InodeId, name: &[u8]) {
         let existing = self.tree.child(directory, name).filter(|existing| existing.layer < self.layer);
         let Some(Name { inode, .. }) = existing else { return };
@@ -186,7 +186,7 @@ impl<C> NextLayer<'_, C> {
         }
     }
 
-    /// A directory of a lower layer that this layer has again, with nothing but its own in it.
+    /// Reduces a directory of a lower layer, which this layer adds again, to the contents from this layer.
     fn make_own(&mut self, parent: InodeId, name: &[u8], id: InodeId) {
         let layer = self.layer;
         if let Some(of) = self.tree.directory_mut(parent).and_then(|parent| parent.names.get_mut(name)) {
@@ -209,7 +209,7 @@ impl<C> NextLayer<'_, C> {
         names.iter().for_each(|name| self.hide(directory, name));
     }
 
-    /// Takes a name away, of any layer.
+    /// Removes a name of any layer.
     fn remove(&mut self, directory: InodeId, name: &[u8]) {
         let removed = self.tree.directory_mut(directory).and_then(|directory| directory.names.remove(name));
         if removed.is_some_and(|removed| removed.layer < self.layer) {
@@ -236,12 +236,12 @@ impl<C> NextLayer<'_, C> {
 
     /// Returns a directory that is new in this layer.
     fn directory(&self, parent: &Way<'_>, name: &[u8]) -> Result<Stored<C>> {
-        // Those who write the tree keep its path until all are written.
+        // Writers of the tree keep the path of each directory until all are written.
         self.tree.quota.take(0, length(parent, name)?)?;
         Ok(Stored::Directory(Box::new(Directory::new(parent.at, self.layer))))
     }
 
-    /// Finds the directory at a path, through symbolic links, and makes missing ones.
+    /// Finds the directory at a path, following symbolic links, and creates missing ones.
     fn make_directory<'p>(&mut self, parts: &[&'p [u8]]) -> Result<Way<'p>> {
         let mut way = Way::new(parts);
         while let Some(part) = way.next() {
@@ -256,7 +256,7 @@ impl<C> NextLayer<'_, C> {
         Ok(way)
     }
 
-    /// A file of a lower layer that got a name in this one has all of its names in this one: overlayfs
+    /// Moves all names of a file of a lower layer to this layer if it got a name here: overlayfs
     /// cannot link across layers.
     fn share_links(&mut self) {
         let (layer, tree) = (self.layer, &mut *self.tree);
@@ -277,7 +277,7 @@ impl<C> NextLayer<'_, C> {
     }
 }
 
-/// Returns the bytes of the path of a name, which links may make longer than any archive says.
+/// Returns the length in bytes of a name's path, which links may make longer than any in an archive.
 fn length(parent: &Way<'_>, name: &[u8]) -> Result<usize> {
     let length = parent.length(name);
     if length > PATH {
@@ -286,7 +286,7 @@ fn length(parent: &Way<'_>, name: &[u8]) -> Result<usize> {
     Ok(length)
 }
 
-/// Refuses a link that is longer than any path: it leads nowhere.
+/// Refuses a link target longer than any path, which leads nowhere.
 fn check_target(target: &[u8]) -> Result<()> {
     if target.len() > PATH {
         return Err(Error::input(format!("it links to {} bytes, more than {PATH}", target.len())));

@@ -1,4 +1,4 @@
-//! How much of what archives say is kept in memory.
+//! Limits on how much of an archive is kept in memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -38,7 +38,7 @@ impl Limits {
     }
 }
 
-/// Counts what is taken in, on any number of threads, and refuses what is beyond the limits.
+/// Counts what is kept, on any number of threads, and refuses anything beyond the limits.
 #[derive(Debug, Default)]
 pub(crate) struct Quota {
     limits: Limits,
@@ -51,7 +51,7 @@ impl Quota {
         Self { limits, ..Self::default() }
     }
 
-    /// Counts an entry that is kept as it was read.
+    /// Counts an entry kept as it was read.
     pub(crate) fn take_entry(&self, entry: &Entry) -> Result<()> {
         self.take(1, entry.path.len() + entry.link.len() + xattrs_size(entry))
     }

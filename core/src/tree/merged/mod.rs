@@ -77,7 +77,7 @@ pub use visit::Visit;
 
 /// Prefix of a file that stands for a deleted one (image-spec, layer.md, "Whiteouts").
 pub(crate) const WHITEOUT: &[u8] = b".wh.";
-/// File that hides the lower layers' contents of its directory.
+/// File that hides the contents of lower layers in its directory.
 pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// The root directory, which every tree has.
@@ -87,22 +87,22 @@ const ROOT: InodeId = InodeId(0);
 #[derive(Debug)]
 pub struct MergedTree<C> {
     inodes: Vec<Inode<C>>,
-    /// How many layers were begun.
+    /// The number of layers begun.
     layers: u32,
     changes: Changes,
     quota: Quota,
 }
 
-/// What the last layer did to the tree below it.
+/// The changes that the last layer made.
 #[derive(Debug, Default)]
 struct Changes {
     /// Directories with new names, new attributes, or fewer names.
     directories: BTreeSet<InodeId>,
-    /// Names of lower layers that were removed, some of which came back as something else.
+    /// Names of lower layers that were removed, some of which were then added as something else.
     removed: BTreeSet<(InodeId, Box<[u8]>)>,
-    /// Directories that show nothing of lower layers any more.
+    /// Directories that no longer show anything of lower layers.
     opaque: BTreeSet<InodeId>,
-    /// Files of lower layers that got another name: the layer that they come from, and their path in it.
+    /// Files of lower layers that got another name: the layer they come from, and their path in it.
     linked: BTreeMap<InodeId, (u32, Box<[u8]>)>,
 }
 

@@ -1,18 +1,18 @@
-//! The names in a directory, in the order of their bytes.
+//! The names in a directory, in byte order.
 
 use std::collections::BTreeMap;
 
 use super::inode::InodeId;
 
-/// Names that are kept in a sorted list. Beyond, an insertion would have to move too many; below, a map
-/// would be mostly empty: its smallest node has room for eleven.
+/// Most names kept in a sorted list. With more, an insertion would move too many; with fewer, a map
+/// would be mostly empty, as its smallest node has room for eleven.
 const FEW: usize = 16;
 
-/// What a name in a directory stands for.
+/// The meaning of a name in a directory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Name {
     pub(super) inode: InodeId,
-    /// The layer that gave the name.
+    /// The layer that added the name.
     pub(super) layer: u32,
 }
 
@@ -44,7 +44,7 @@ impl Names {
         }
     }
 
-    /// Gives `name` to a file, and takes it from another that has it.
+    /// Gives `name` to a file, replacing any other file with that name.
     pub(super) fn insert(&mut self, name: &[u8], to: Name) {
         match self {
             Names::Few(list) => match position(list, name) {

@@ -1,4 +1,4 @@
-//! A merged tree, and what one layer changed in it, in an order in which it can be written.
+//! A merged tree, or the changes of one layer, in an order in which they can be written.
 
 use std::collections::BTreeSet;
 
@@ -105,7 +105,7 @@ impl<C> MergedTree<C> {
     ) -> Result<()> {
         let Some(directory) = self.directory(id) else { return Ok(()) };
         let is_all = needed.is_none();
-        // Overlayfs reads no attributes of the root of a layer: all that it hides is removed by name.
+        // Overlayfs reads no attributes from the root of a layer, so everything hidden there is removed by name.
         let opaque = opaque || (!is_all && id != ROOT && self.changes.opaque.contains(&id));
         visit(Visit::Directory { path, inode: id, opaque })?;
         let mut below = Vec::new();
@@ -130,7 +130,7 @@ impl<C> MergedTree<C> {
                 path.push(b'/');
             }
             path.extend_from_slice(name);
-            // A directory that is new in place of something else must not show what lower layers have there.
+            // A new directory in place of something else must not show the contents of lower layers.
             let is_new = self.directory(inode).is_some_and(|directory| directory.created == self.last());
             let opaque = !is_all && is_new && self.changes.removed.contains(&(id, name.into()));
             self.visit_from(inode, path, needed, opaque, visit)?;

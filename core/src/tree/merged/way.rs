@@ -1,4 +1,4 @@
-//! The way to a directory, through symbolic links.
+//! The path to a directory, through symbolic links.
 
 use std::borrow::Cow;
 
@@ -7,18 +7,18 @@ use longshore_oci::{Error, ErrorKind, Result};
 use super::inode::{InodeId, Stored};
 use super::{MergedTree, ROOT};
 
-/// Symbolic links that are followed on the way to one file, as in Linux and in containerd.
+/// How many symbolic links are followed to one file, as in Linux and in containerd.
 const LINKS: usize = 255;
-/// Parts of a path that may be still to come.
+/// How many parts of a path may be pending.
 const PARTS: usize = 4096;
 
-/// A directory on the way, and the parts of the path that are still to come.
+/// A directory on the way, and the pending parts of the path.
 #[derive(Debug)]
 pub(super) struct Way<'p> {
     pub(super) at: InodeId,
     /// The path of `at` from the root, through no link.
     pub(super) path: Vec<u8>,
-    /// The next part last. Those of links are copied: the tree may change on the way.
+    /// Pending parts, the next one last. Those of links are copied, as the tree may change on the way.
     parts: Vec<Cow<'p, [u8]>>,
     links: usize,
 }
@@ -35,7 +35,7 @@ impl<'p> Way<'p> {
         self.parts.pop()
     }
 
-    /// Goes down to a directory.
+    /// Descends into a directory.
     pub(super) fn enter(&mut self, directory: InodeId, name: &[u8]) {
         self.at = directory;
         if !self.path.is_empty() {
@@ -44,14 +44,14 @@ impl<'p> Way<'p> {
         self.path.extend_from_slice(name);
     }
 
-    /// Goes up to the parent directory.
+    /// Ascends to the parent directory.
     fn leave(&mut self, parent: InodeId) {
         self.at = parent;
         let end = self.path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
         self.path.truncate(end);
     }
 
-    /// Goes on where a link points.
+    /// Continues at the target of a link.
     fn follow(&mut self, target: &[u8]) -> Result<()> {
         self.links += 1;
         if self.links > LINKS {
@@ -69,7 +69,7 @@ impl<'p> Way<'p> {
         Ok(())
     }
 
-    /// Bytes of the path of `name` in this directory, with a slash at its start.
+    /// Returns the length in bytes of the path of `name` in this directory, with a leading slash.
     pub(super) fn length(&self, name: &[u8]) -> usize {
         let directory = if self.path.is_empty() { 0 } else { 1 + self.path.len() };
         directory + 1 + name.len()
@@ -77,14 +77,14 @@ impl<'p> Way<'p> {
 }
 
 impl<C> MergedTree<C> {
-    /// Finds the directory at a path, through symbolic links; `None` if it is missing.
+    /// Finds the directory at a path, following symbolic links; `None` if it is missing.
     pub(super) fn find_directory<'p>(&self, parts: &[&'p [u8]]) -> Result<Option<Way<'p>>> {
         let mut way = Way::new(parts);
         while let Some(part) = way.next() {
             match self.step(&part, &mut way) {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
-                // A file in place of a directory has nothing below it either.
+                // A file in place of a directory has nothing below it.
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error),
             }
@@ -92,7 +92,7 @@ impl<C> MergedTree<C> {
         Ok(Some(way))
     }
 
-    /// Goes one part further; false if there is no such name.
+    /// Follows one part of the path; returns false if there is no such name.
     pub(super) fn step(&self, part: &[u8], way: &mut Way<'_>) -> Result<bool> {
         match part {
             b"." => return Ok(true),

@@ -1,4 +1,4 @@
-//! Whether a pattern matches a path.
+//! Matching a pattern against a path.
 
 use super::parse::{Pattern, Token};
 
@@ -11,10 +11,10 @@ impl Pattern {
         }
     }
 
-    /// Tells whether some path that starts with `directory` and a slash, and is longer, may match.
+    /// Returns whether a path below `directory` may match.
     pub(super) fn may_match_below(&self, directory: &[u8]) -> bool {
         let mut start = directory.to_vec();
-        // The root has no name for a slash to follow.
+        // The root has no name before a slash.
         if !directory.is_empty() {
             start.push(b'/');
         }
@@ -25,11 +25,11 @@ impl Pattern {
     }
 }
 
-/// Returns how much of `tokens` can have matched when all of `text` has: at each index whether those
-/// before it can, so the last entry is about all of them.
+/// Returns which prefixes of `tokens` can match all of `text`: the entry at each index is about the tokens before
+/// it, so the last one is about all of them.
 ///
-/// All the ways to match are followed side by side and none is tried twice, so the time is at most the product
-/// of the two lengths whatever the pattern.
+/// All possible matches are followed in parallel, and none is tried twice, so the time is at most the product
+/// of the two lengths, whatever the pattern.
 fn reached(tokens: &[Token], mut text: &[u8]) -> Vec<bool> {
     let mut now = vec![false; tokens.len() + 1];
     let mut next = now.clone();
@@ -46,7 +46,7 @@ fn reached(tokens: &[Token], mut text: &[u8]) -> Vec<bool> {
                 Token::Run if !slash => mark(tokens, &mut next, at),
                 Token::Everything => mark(tokens, &mut next, at),
                 Token::Directories => {
-                    // Within a component there is no way on, which is why this is not a mark.
+                    // Within a component the next token cannot match yet, so this does not use `mark`.
                     next[at] = true;
                     if slash {
                         mark(tokens, &mut next, at + 1);
@@ -61,7 +61,7 @@ fn reached(tokens: &[Token], mut text: &[u8]) -> Vec<bool> {
     now
 }
 
-/// Marks `at` as reached, and what follows the tokens there that can match nothing.
+/// Marks `at` as reached, and the positions after tokens there that can match nothing.
 fn mark(tokens: &[Token], reached: &mut [bool], at: usize) {
     for (index, entry) in reached.iter_mut().enumerate().skip(at) {
         *entry = true;
@@ -72,12 +72,12 @@ fn mark(tokens: &[Token], reached: &mut [bool], at: usize) {
 }
 
 fn in_ranges(ranges: &[(char, char)], c: Option<char>) -> bool {
-    // Go, whose classes these are, reads a byte that is not UTF-8 as this character.
+    // Go, which defines these classes, reads an invalid UTF-8 byte as this character.
     let c = c.unwrap_or(char::REPLACEMENT_CHARACTER);
     ranges.iter().any(|(low, high)| (*low..=*high).contains(&c))
 }
 
-/// Decodes the first character and its length; a byte that is not UTF-8 is a character without a value.
+/// Decodes the first character and its length; an invalid UTF-8 byte is a character without a value.
 fn first_char(text: &[u8]) -> (Option<char>, usize) {
     let start = &text[..text.len().min(4)];
     let first = start.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());

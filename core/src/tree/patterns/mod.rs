@@ -106,7 +106,7 @@ impl Patterns {
     ///
     /// If not, a walk may skip the directory. True does not promise that there is such a path.
     pub fn may_reinclude_below(&self, path: &[u8]) -> bool {
-        // A `!` pattern that holds for the directory itself was overridden there, and so it is below.
+        // A `!` pattern that matches the directory itself was overridden there, and so it is below.
         self.list.iter().any(|pattern| pattern.negated && pattern.may_match_below(path))
     }
 }

@@ -1,4 +1,4 @@
-//! From the text of a pattern to its tokens.
+//! Parses the text of a pattern into tokens.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -8,11 +8,11 @@ use longshore_oci::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
     pub(super) negated: bool,
-    /// What every match starts with, apart because comparing it is cheap and settles most paths.
+    /// The literal start of every match, kept apart because comparing it is cheap and settles most paths.
     pub(super) head: Vec<u8>,
     /// What follows `head`: nothing, or a wildcard and more.
     pub(super) tokens: Vec<Token>,
-    /// The literal end of `tokens`, for the same reason.
+    /// The literal end of `tokens`, kept apart for the same reason.
     pub(super) tail: Vec<u8>,
 }
 
@@ -30,7 +30,7 @@ pub(super) enum Token {
     Run,
     /// Any other `**`: nothing, or anything that ends in a slash.
     Directories,
-    /// `**` at the end, and before a literal end that no slash sets apart: anything.
+    /// `**` at the end, or before a literal end without a slash in between: anything.
     Everything,
 }
 
@@ -40,7 +40,7 @@ impl Pattern {
         Self { negated: false, head: path.to_vec(), tokens: Vec::new(), tail: Vec::new() }
     }
 
-    /// Parses one pattern; blank text and a pattern of the root itself are none.
+    /// Parses one pattern; returns `None` for blank text and for the root itself.
     pub(super) fn parse(text: &str) -> Result<Option<Self>> {
         let trimmed = text.trim();
         let malformed = |what| Error::input(format!("malformed pattern {trimmed:?}: {what}"));
@@ -64,7 +64,7 @@ impl Pattern {
     }
 }
 
-/// Resolves `.`, `..` and repeated slashes, and drops those at either end; the root is empty.
+/// Resolves `.`, `..` and repeated slashes, and drops leading and trailing ones; the root becomes empty.
 fn clean(path: &str) -> String {
     let mut components = Vec::new();
     for component in path.split('/') {
@@ -73,7 +73,7 @@ fn clean(path: &str) -> String {
             ("..", Some(&last)) if last != ".." => {
                 components.pop();
             }
-            // Nothing is above the root; above a relative path there is what no path in the tree names.
+            // Nothing is above the root; a relative path that leads above it cannot be in the tree.
             ("..", None) if path.starts_with('/') => {}
             _ => components.push(component),
         }
@@ -81,9 +81,9 @@ fn clean(path: &str) -> String {
     components.join("/")
 }
 
-/// Splits a cleaned pattern into tokens, or says what is wrong with it.
+/// Splits a cleaned pattern into tokens, or returns what is wrong with it.
 fn tokenize(pattern: &str) -> Result<Vec<Token>, &'static str> {
-    // Docker compares such a pattern with the end of the path and not with whole components.
+    // Docker compares such a pattern with the end of the path, not with whole components.
     if let Some(end) = pattern.strip_prefix("**")
         && !end.starts_with('/')
         && !end.contains(['*', '?', '[', ']', '\\'])
@@ -104,7 +104,7 @@ fn tokenize(pattern: &str) -> Result<Vec<Token>, &'static str> {
             '\\' => Token::Literal(chars.next().ok_or("nothing after the `\\` at its end")?),
             c => Token::Literal(c),
         };
-        // A second `**` in a row adds nothing but work for every path.
+        // A repeated `**` would only make every match slower.
         if token != Token::Directories || tokens.last() != Some(&token) {
             tokens.push(token);
         }
@@ -112,7 +112,7 @@ fn tokenize(pattern: &str) -> Result<Vec<Token>, &'static str> {
     Ok(tokens)
 }
 
-/// Parses a class, of which the `[` has been read.
+/// Parses a class, after its `[`.
 fn class(chars: &mut Peekable<Chars<'_>>) -> Result<Token, &'static str> {
     const UNCLOSED: &str = "a `[` without its `]`";
     let bound = |chars: &mut Peekable<Chars<'_>>| match chars.next().ok_or(UNCLOSED)? {
@@ -133,7 +133,7 @@ fn class(chars: &mut Peekable<Chars<'_>>) -> Result<Token, &'static str> {
     Ok(Token::Class { negated, ranges })
 }
 
-/// Returns the text of the literals among `tokens`.
+/// Returns the literal text of `tokens`.
 fn spell(tokens: &[Token]) -> Vec<u8> {
     let literal = |token: &Token| if let Token::Literal(c) = token { Some(*c) } else { None };
     tokens.iter().filter_map(literal).collect::<String>().into_bytes()

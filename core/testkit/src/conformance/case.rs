@@ -1,4 +1,4 @@
-//! What a suite needs to know about the exporter that it checks.
+//! Facts that a suite needs about the exporter it checks.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -26,7 +26,7 @@ pub fn exporter(case: &ExporterCase<'_>) {
     super::run("exporter", EXPORTER_CASES.iter().map(|(name, check)| (*name, || check(case))));
 }
 
-/// Returns a result of `images`, each of which has a name.
+/// Returns a result with `images`, giving each a name.
 fn named(mut images: Vec<Image>) -> BuildResult {
     for (at, image) in images.iter_mut().enumerate().filter(|(_, image)| image.names.is_empty()) {
         image.names = vec![format!("registry.example/suite:{at}").parse().expect("a name")];
@@ -61,7 +61,7 @@ fn built(seed: u64) -> BuildResult {
     named(vec![sample::image(seed, 3)])
 }
 
-/// Returns a result whose layers have several blocks, of which one is read from `stream`.
+/// Returns a result with layers of several blocks, one of which is read from `stream`.
 fn with_layer(stream: Arc<dyn longshore_core::layer::TarStream>) -> BuildResult {
     let layers = vec![sample::tar_layer(2, TarOptions::default()), sample::layer_of(stream)];
     named(vec![sample::image_of(layers)])
@@ -209,7 +209,7 @@ fn outputs_do_not_change_each_other(case: &ExporterCase<'_>) {
     trial.export_all(&specs, &built(1), Manner::default());
     for directory in ["one", "two", "three"] {
         let path = trial.place().join(directory);
-        // The directory itself has other permissions than a temporary one.
+        // The permissions of the directory itself differ from those of a temporary one.
         assert_eq!(trial.listing_in(&path)[1..], alone.listing()[1..], "{directory}");
         (case.check)(&path);
     }
@@ -315,7 +315,7 @@ fn existing_images_pass_verbatim(case: &ExporterCase<'_>) {
     let index = ExistingOptions { platforms: 2, ..ExistingOptions::default() };
     let referrer = ExistingOptions { referrer: true, ..ExistingOptions::default() };
     let of_docker = ExistingOptions { platforms: 2, docker: true, ..ExistingOptions::default() };
-    // The manifest in the artifact was taken for a blob, and the image for one without layers.
+    // The manifest in the artifact was mistaken for a blob, and the image for one without layers.
     let carrier = ExistingOptions { platforms: 2, carrier: true, ..ExistingOptions::default() };
     for options in [ExistingOptions::default(), docker, index, referrer, of_docker, carrier] {
         if !case.images {
@@ -330,7 +330,7 @@ fn existing_images_pass_verbatim(case: &ExporterCase<'_>) {
     }
 }
 
-/// Taken apart, an image must not get layers of another one that was taken apart before it.
+/// An image that is taken apart must not get layers of one taken apart before it.
 fn images_keep_their_own_layers(case: &ExporterCase<'_>) {
     let trial = Trial::new(case);
     if !case.images || !info(&trial).options.iter().any(|option| option.key == "force-compression") {

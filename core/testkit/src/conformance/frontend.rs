@@ -80,7 +80,7 @@ pub const FRONTEND_CASES: &[(&str, FrontendCheck)] = &[
     ("a cancelled build says so", a_cancelled_build_says_so),
 ];
 
-/// A source in a directory of its own.
+/// A source in its own directory.
 struct Place {
     directory: TempDir,
     frontends: FrontendRegistry,
@@ -146,7 +146,7 @@ fn an_unknown_option_is_refused(case: &FrontendCase<'_>) {
     }
 }
 
-/// Else a bad option of the second source would be found when the first one has been read.
+/// Otherwise a bad option of the second source would be found only after reading the first.
 fn resolving_does_no_io(case: &FrontendCase<'_>) {
     let place = Place::new(case);
     let (text, _) = (case.missing)(&place.path());
@@ -188,7 +188,7 @@ fn building_again_gives_the_same_images(case: &FrontendCase<'_>) {
     assert_eq!(images.iter().map(description).collect::<Vec<_>>(), build(), "the place of a source decides bytes");
 }
 
-/// Returns the names of an image, and what decides its bytes.
+/// Returns the names of an image, and everything that determines its bytes.
 fn description(image: &Image) -> String {
     let content = match &image.content {
         ImageContent::Existing(existing) => {
@@ -203,7 +203,7 @@ fn description(image: &Image) -> String {
     format!("{:?} {content:?}", image.names.iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 
-/// Returns the configuration, and the files of each layer but for their times, which a caller may not have set.
+/// Returns the configuration, and the files of each layer without their times, which a caller may not have set.
 fn digests(artifact: &Artifact) -> String {
     let config = Digest::of(&artifact.config.to_bytes().expect("a configuration"));
     let layers = artifact.layers.iter().map(|layer| files(layer).unwrap_or_else(|error| panic!("{}", full(&error))));
@@ -223,7 +223,7 @@ fn files(layer: &Layer) -> Result<String, Error> {
     Ok(files)
 }
 
-/// A source that is read in a moment may be done before it looks.
+/// A quickly read source may be done before it checks for cancellation.
 fn a_cancelled_build_says_so(case: &FrontendCase<'_>) {
     let place = Place::new(case);
     let before = listing_of(&place.path());

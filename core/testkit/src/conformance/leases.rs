@@ -1,4 +1,4 @@
-//! What a lease holds in a store that collects.
+//! The effects of a lease in a store with collection.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ fn put_with(store: &dyn ContentStore, content: &str, meta: BlobMeta) -> Digest {
     writer.commit(meta).expect("commit").digest
 }
 
-/// Which of `digests` are in the store.
+/// Returns which of `digests` are in the store.
 fn present(store: &dyn ContentStore, digests: &[&Digest]) -> Vec<bool> {
     digests.iter().map(|digest| store.info(digest).expect("info").is_some()).collect()
 }
@@ -153,7 +153,7 @@ fn a_name_takes_over_what_a_view_held(store: &dyn ImageStore, collect: &dyn Fn()
     assert_eq!(names.into_iter().map(|(_, image)| image).collect::<Vec<_>>(), [image]);
 }
 
-/// Makes a snapshot without parent; `false` in a store without snapshots.
+/// Creates a snapshot without a parent; returns `false` in a store without snapshots.
 fn snapshot(store: &dyn ImageStore, chain_id: &Digest) -> bool {
     let Some(snapshots) = store.snapshots() else { return false };
     let mut writer = snapshots.prepare().expect("prepare");

@@ -1,4 +1,4 @@
-//! What is in a directory, so that before and after can be compared.
+//! The contents of a directory, to compare before and after.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

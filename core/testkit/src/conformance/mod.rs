@@ -1,6 +1,6 @@
-//! Suites over trait objects: what every implementation of a contract must pass, ours and others'.
+//! Suites over trait objects, which every implementation of a contract must pass, ours and others'.
 //!
-//! A test of an implementation is one call. All cases run; the panic names each that failed.
+//! A test of an implementation is one call. All cases run; the panic names each failed one.
 
 mod case;
 mod content;
@@ -29,7 +29,7 @@ pub use platforms::{PLATFORM_CASES, PickPlatform, PlatformCase, platform_picker}
 pub use pusher::{PUSHER_CASES, PusherCheck, pusher};
 pub use snapshots::{SNAPSHOT_CASES, SnapshotCheck, snapshots};
 
-/// Runs each case and panics with the names of those that failed, and why.
+/// Runs each case, and panics with the names and messages of the failed ones.
 fn run<F: FnOnce()>(suite: &str, cases: impl Iterator<Item = (&'static str, F)>) {
     let mut failed = Vec::new();
     for (name, case) in cases {

@@ -78,7 +78,7 @@ fn stream(session: &dyn PushSession, bytes: &[u8]) -> Result<Option<Descriptor>>
     session.stream("layer", &make, &Work::default())
 }
 
-/// Returns a manifest whose configuration was pushed, and its bytes.
+/// Returns a manifest with a pushed configuration, and its bytes.
 fn manifest(session: &dyn PushSession, seed: u64, subject: Option<&Descriptor>) -> (Descriptor, Vec<u8>) {
     let config = format!("{{\"seed\":{seed}}}");
     push(session, config.as_bytes(), &[]).expect("the configuration");
@@ -93,7 +93,7 @@ fn manifest(session: &dyn PushSession, seed: u64, subject: Option<&Descriptor>) 
     (Descriptor::of(MediaType::MANIFEST, &bytes), bytes)
 }
 
-/// Bytes of all bodies of uploads.
+/// Returns the total bytes of all upload bodies.
 fn uploaded(registry: &Registry) -> u64 {
     registry.requests().iter().filter(|request| request.path.contains("/uploads/")).map(|each| each.body_bytes).sum()
 }
@@ -294,7 +294,7 @@ fn a_tag_moves_and_says_so(pusher: &dyn Pusher) {
 fn one_tag_is_reserved_for_one_manifest(pusher: &dyn Pusher) {
     let registry = Registry::start();
     let [one, other] = [&b"one"[..], b"other"].map(|bytes| Descriptor::of(MediaType::MANIFEST, bytes));
-    // Outputs of one run share what is reserved.
+    // Outputs of one run share reservations.
     let [first, second] = [(); 2].map(|()| session(pusher, &registry, REPOSITORY));
     first.reserve("1", &one).expect("reserve");
     second.reserve("1", &one).expect("the same again");

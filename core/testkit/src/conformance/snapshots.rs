@@ -48,7 +48,7 @@ fn chain(names: &[&str]) -> Vec<Digest> {
     chain_ids(&layers)
 }
 
-/// Returns a directory in `place` with one file, which says `content`.
+/// Returns a directory in `place` with one file, whose content is `content`.
 fn directory(place: &Path, content: &str) -> std::path::PathBuf {
     let path = place.join(content);
     fs::create_dir(&path).expect("a directory");
@@ -66,7 +66,7 @@ fn mount(store: &dyn ImageStore, chain_id: &Digest) -> Option<Mount> {
     of(store).mount(chain_id).expect("mount")
 }
 
-/// Returns the contents of the directories of a mount, the top first, without those added by a store.
+/// Returns the contents of a mount's directories, the top first, without any added by a store.
 fn contents(mount: &Mount, layers: usize) -> Vec<String> {
     assert!(mount.layers.len() >= layers, "{layers} layers of {:?}", mount.layers);
     let (own, added) = mount.layers.split_at(layers);

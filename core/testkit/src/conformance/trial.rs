@@ -1,4 +1,4 @@
-//! One output of the exporter under test, in a directory of its own.
+//! One output of the exporter under test, in its own directory.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -59,7 +59,7 @@ impl<'a> Trial<'a> {
         (self.case.spec)(self.place())
     }
 
-    /// Returns an output in a directory below, which is made.
+    /// Returns an output in a subdirectory, which is created.
     pub(super) fn spec_in(&self, directory: &str) -> OutputSpec {
         let path = self.place().join(directory);
         std::fs::create_dir(&path).expect("a directory");
@@ -76,7 +76,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Returns the store of the exporter, or else the one that the manner says.
+    /// Returns the store of the exporter, or else the one chosen by the manner.
     fn store(&self, manner: Manner) -> Store {
         self.case.store.map_or(manner.store, |store| (store.open)(self.place()))
     }
@@ -100,7 +100,7 @@ impl<'a> Trial<'a> {
         responses
     }
 
-    /// Exports and fails, which changes nothing that anybody can see.
+    /// Runs an export that must fail and change nothing visible.
     pub(super) fn fail(&self, specs: &[OutputSpec], result: &BuildResult, manner: Manner) -> Error {
         let before = self.listing();
         let resolved = self.session(&manner).resolve(specs).expect("the options of the suite's caller are good");

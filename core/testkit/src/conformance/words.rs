@@ -1,4 +1,4 @@
-//! How types, schemes and options are named and described.
+//! Naming and description of types, schemes and options.
 
 use longshore_core::options::OptionInfo;
 
@@ -15,7 +15,7 @@ pub(super) fn assert_line(what: &str, text: &str) {
     assert!(is_line && !text.ends_with('.'), "{what} `{text}`");
 }
 
-/// Fails unless each option has a key of its own, a help text, a syntax and a default.
+/// Fails unless each option has a unique key, a help text, a syntax and a default.
 pub(super) fn assert_options(options: &[OptionInfo]) {
     let mut keys = Vec::new();
     for option in options {
@@ -30,12 +30,12 @@ pub(super) fn assert_options(options: &[OptionInfo]) {
     }
 }
 
-/// Returns a slip in the key of an option, or in the stem of a family of them.
+/// Returns a typo in the key of an option, or in the stem of a family.
 pub(super) fn typo(key: &str) -> String {
     format!("{}x{}", stem(key), &key[stem(key).len()..])
 }
 
-/// Returns what precedes the part of a key that the user of a family chooses.
+/// Returns everything before the part of a key that the user chooses.
 fn stem(key: &str) -> &str {
     &key[..key.find(['[', '.']).unwrap_or(key.len())]
 }

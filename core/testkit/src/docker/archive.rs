@@ -1,11 +1,11 @@
-//! The headers of a tar archive, read by the kit itself and as Go's `archive/tar` reads them, because
-//! that is what dockerd extracts with.
+//! The headers of a tar archive, read by the kit itself in the way of Go's `archive/tar`, with which
+//! dockerd extracts archives.
 
 use std::ops::Range;
 
 const BLOCK: usize = 512;
 
-/// What kind of file a member is.
+/// The kind of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     File,
@@ -14,31 +14,31 @@ pub(super) enum Kind {
     Directory,
     /// A device or a pipe.
     Special,
-    /// A global PAX header, which Go shows as a file of its own.
+    /// A global PAX header, which Go returns as a separate file.
     Global,
 }
 
 /// A file in an archive.
 #[derive(Debug)]
 pub(super) struct Member<'a> {
-    /// What is between the content before and this one: padding and headers.
+    /// Everything between the previous content and this one: padding and headers.
     pub(super) raw: &'a [u8],
-    /// The name as it stands in the archive, extension headers considered.
+    /// The name in the archive, including extension headers.
     pub(super) name: Vec<u8>,
     pub(super) kind: Kind,
-    /// Where it points, for links.
+    /// The target of a link.
     pub(super) link: Vec<u8>,
     /// Empty for all but regular files.
     pub(super) content: &'a [u8],
 }
 
-/// A whole archive. Its parts in order are its bytes.
+/// A whole archive: its bytes are those of its parts, in order.
 #[derive(Debug)]
 pub(super) struct Archive<'a> {
     pub(super) members: Vec<Member<'a>>,
-    /// Padding of the last member and the two empty blocks, as far as they are there.
+    /// Padding of the last member and the two empty blocks, as far as present.
     pub(super) end: &'a [u8],
-    /// What is behind them.
+    /// Bytes after them.
     pub(super) junk: &'a [u8],
 }
 
@@ -56,14 +56,14 @@ pub(super) fn read(tar: &[u8]) -> Archive<'_> {
     Archive { members, end, junk }
 }
 
-/// What extension headers say about the file that follows.
+/// The contents of extension headers before a file.
 #[derive(Debug, Default)]
 struct Extensions {
-    /// Of a PAX header.
+    /// From a PAX header.
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
     size: Option<usize>,
-    /// Of GNU headers, which count more.
+    /// From GNU headers, which take precedence.
     long_name: Option<Vec<u8>>,
     long_link: Option<Vec<u8>>,
 }
@@ -87,7 +87,7 @@ impl<'a> Parser<'a> {
                 b'g' => {
                     let at = self.at;
                     let name = self.records(header).path.unwrap_or_else(|| name(header));
-                    // As Go reads no further than the records, their padding is the next file's.
+                    // Go reads only the records, so their padding belongs to the next file.
                     let end = at + number(&header[124..136]);
                     return Some(self.finish(name, Kind::Global, Vec::new(), end..end));
                 }
@@ -97,7 +97,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Returns the next header, or nothing at the end, which is then behind [`at`](Self::at).
+    /// Returns the next header; `None` at the end, with [`at`](Self::at) then behind it.
     fn header(&mut self) -> Option<&'a [u8]> {
         let block = self.block()?;
         if block.iter().all(|byte| *byte == 0) {
@@ -141,7 +141,7 @@ impl<'a> Parser<'a> {
         while !rest.is_empty() {
             let record = record(rest).unwrap_or_else(|| panic!("the PAX header at byte {at} is none"));
             rest = &rest[record.length..];
-            // An empty one says that what the ustar header says counts.
+            // An empty value restores the one in the ustar header.
             let value = Some(record.value.to_vec()).filter(|value| !value.is_empty());
             match record.key {
                 b"path" => extensions.path = value,
@@ -161,7 +161,7 @@ impl<'a> Parser<'a> {
             b'2' => Kind::Symlink,
             b'3' | b'4' | b'6' => Kind::Special,
             b'5' => Kind::Directory,
-            // Before POSIX there was no other way to say it.
+            // Before POSIX, this was the only way to mark a directory.
             0 if name.ends_with(b"/") => Kind::Directory,
             _ => Kind::File,
         };
@@ -179,13 +179,13 @@ impl<'a> Parser<'a> {
 }
 
 impl Extensions {
-    /// With the names that GNU headers gave.
+    /// Adds the names from GNU headers.
     fn with_long(self, other: Self) -> Self {
         Self { long_name: other.long_name, long_link: other.long_link, ..self }
     }
 }
 
-/// Returns the checksum of a header, of unsigned bytes as POSIX wants it and of signed ones as some made it.
+/// Returns the checksum of a header, with unsigned bytes as in POSIX, and with signed ones as in some old tars.
 fn checksums(block: &[u8]) -> [i64; 2] {
     // The field itself counts as spaces.
     let bytes = || block[..148].iter().chain(b"        ").chain(&block[156..]);
@@ -198,7 +198,7 @@ struct Record<'a> {
     value: &'a [u8],
 }
 
-/// Returns the first record: `LENGTH KEY=VALUE\n`, where the length is of all of it.
+/// Returns the first record, `LENGTH KEY=VALUE\n`, whose length includes itself.
 fn record(data: &[u8]) -> Option<Record<'_>> {
     let space = data.iter().position(|byte| *byte == b' ')?;
     let length = str::from_utf8(&data[..space]).ok()?.parse().ok()?;
@@ -210,13 +210,13 @@ fn record(data: &[u8]) -> Option<Record<'_>> {
 /// Returns the name in a header block; only POSIX headers have a prefix.
 fn name(header: &[u8]) -> Vec<u8> {
     let name = until_nul(&header[..100]);
-    // `star` keeps times behind a shorter prefix.
+    // `star` has a shorter prefix, followed by times.
     let prefix = if &header[508..512] == b"tar\0" { &header[345..476] } else { &header[345..500] };
     let prefix = if &header[257..263] == b"ustar\0" { until_nul(prefix) } else { b"" };
     if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
 }
 
-/// Returns a number in octal, or in base 256 where its first bit is set.
+/// Returns an octal number, or one in base 256 if its first bit is set.
 fn number(field: &[u8]) -> usize {
     if field[0] & 0x80 != 0 {
         assert!(field[0] == 0x80, "a number in a tar header is negative, or far too large");

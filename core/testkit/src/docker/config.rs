@@ -1,11 +1,11 @@
-//! Configurations of images as Docker writes them.
+//! Image configurations as Docker writes them.
 
 use longshore_core::oci::{Digest, json};
 use serde_json::{Value, json};
 
 use super::root::AddedLayer;
 
-/// When all images of the kit were made.
+/// The creation time of all images of the kit.
 const CREATED: &str = "2021-03-04T05:06:07.123456789Z";
 
 /// An image that [`DockerRoot::build`](super::DockerRoot::build) has made.
@@ -19,7 +19,7 @@ pub struct BuiltImage {
     pub layers: Vec<AddedLayer>,
 }
 
-/// Returns a configuration for `linux/amd64`, with a step of history for each layer.
+/// Returns a configuration for `linux/amd64`, with one history step per layer.
 pub(super) fn config(layers: &[AddedLayer]) -> Vec<u8> {
     let history = (0..layers.len()).map(|at| {
         let created_by = format!("/bin/sh -c #(nop) ADD file:{at} in / ");

@@ -1,4 +1,4 @@
-//! CRC-64/GO-ISO, by which tar-split knows a file again.
+//! CRC-64/GO-ISO, by which tar-split recognises a file.
 
 /// The polynomial of ISO 3309, reflected.
 const POLYNOMIAL: u64 = 0xd800_0000_0000_0000;

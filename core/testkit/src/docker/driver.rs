@@ -5,15 +5,15 @@ use std::path::PathBuf;
 /// A graph driver of dockerd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GraphDriver {
-    /// A directory a layer, which overlayfs merges.
+    /// One directory per layer, merged by overlayfs.
     Overlay2,
-    /// A directory a layer with all files of the layers below.
+    /// One directory per layer, with all files of the lower layers.
     Vfs,
-    /// As overlay2, for rootless daemons.
+    /// Like overlay2, for rootless daemons.
     FuseOverlayfs,
-    /// A subvolume a layer with all files of the layers below.
+    /// One subvolume per layer, with all files of the lower layers.
     Btrfs,
-    /// A directory a layer, which aufs merges; gone since Docker 24.
+    /// One directory per layer, merged by aufs; removed in Docker 24.
     Aufs,
 }
 

@@ -1,5 +1,5 @@
-//! Layers extracted as dockerd does in a chroot: links lead where they lead inside of the root, and
-//! nothing is written outside of it.
+//! Extracts layers like dockerd in a chroot: links are resolved inside the root, and nothing is written
+//! outside it.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -11,26 +11,26 @@ use std::path::{Path, PathBuf};
 
 use super::archive::{Archive, Kind, Member, shown};
 
-/// Symbolic links that are followed on the way to one file, as in Linux.
+/// How many symbolic links are followed to one file, as in Linux.
 const LINKS: usize = 40;
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// Prefix of what aufs keeps for itself, and of [`OPAQUE`].
+/// Prefix of aufs's own files, and of [`OPAQUE`].
 const METADATA: &[u8] = b".wh..wh.";
 
-/// What becomes of whiteouts.
+/// How to treat whiteouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whiteouts {
-    /// They delete what is there.
+    /// Delete what they name.
     Apply,
-    /// They are files like others, as aufs knows them.
+    /// Keep them as ordinary files, for aufs.
     Keep,
-    /// They are left out: only root can make those of overlayfs.
+    /// Leave them out: only root can create those of overlayfs.
     Skip,
 }
 
-/// Extracts the files, directories and links of an archive to the directory `root`, with what modes and
-/// times come; devices and pipes are left out.
+/// Extracts the files, directories and links of an archive to the directory `root`, with their modes and
+/// times; devices and pipes are left out.
 pub(super) fn extract(archive: &Archive<'_>, root: &Path, whiteouts: Whiteouts) -> io::Result<()> {
     let mut extraction = Extraction { root, whiteouts, own: HashSet::new() };
     for member in &archive.members {
@@ -43,7 +43,7 @@ pub(super) fn extract(archive: &Archive<'_>, root: &Path, whiteouts: Whiteouts) 
 struct Extraction<'a> {
     root: &'a Path,
     whiteouts: Whiteouts,
-    /// What this layer has written, which opaque directories keep.
+    /// Paths written by this layer, which opaque directories keep.
     own: HashSet<PathBuf>,
 }
 
@@ -80,10 +80,10 @@ impl Extraction<'_> {
         }
     }
 
-    /// Returns the real directory that `parts` lead to. Those that are missing are made.
+    /// Returns the real directory that `parts` lead to, creating missing ones.
     fn directory(&self, parts: &[&[u8]]) -> io::Result<PathBuf> {
         let mut ahead: Vec<Vec<u8>> = parts.iter().rev().map(|part| part.to_vec()).collect();
-        // From the root, and only through directories, so `..` is its parent.
+        // From the root and only through directories, so that `..` is the parent.
         let mut behind = PathBuf::new();
         let mut links = 0;
         while let Some(part) = ahead.pop() {
@@ -130,7 +130,7 @@ impl Extraction<'_> {
         }
     }
 
-    /// Deletes all in `directory` that is not of this layer.
+    /// Deletes everything in `directory` that is not from this layer.
     fn keep_own(&self, directory: &Path) -> io::Result<()> {
         for entry in fs::read_dir(directory)? {
             let path = entry?.path();
@@ -144,7 +144,7 @@ impl Extraction<'_> {
     }
 }
 
-/// Copies a tree to `to`, which is made, with its links.
+/// Copies a tree with its links to `to`, which is created.
 pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fn copy(from: &Path, to: &Path, copied: &mut HashMap<(u64, u64), PathBuf>) -> io::Result<()> {
         fs::create_dir(to)?;
@@ -177,8 +177,8 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Returns the parts of a name after Go's `filepath.Clean("/" + name)`: `..` takes the part before it, without
-/// looking whether that is a link, and stops at the root.
+/// Returns the parts of a name after Go's `filepath.Clean("/" + name)`: `..` removes the part before it, even if
+/// that is a link, and stops at the root.
 fn clean(name: &[u8]) -> Vec<&[u8]> {
     let mut parts = Vec::new();
     for part in split(name) {

@@ -1,9 +1,9 @@
-//! Data roots as dockerd's graph drivers write them, so that what reads them is tested without Docker.
+//! Data roots as dockerd's graph drivers write them, to test readers without Docker.
 //!
 //! - [`DockerRoot`] writes one: images, their names, layers and the files of layers.
-//! - [`split()`] takes an archive apart as tar-split does; [`odd_tars`] are some that are hard to put together.
+//! - [`split()`] takes an archive apart like tar-split; [`odd_tars`] are some that are hard to reassemble.
 //!
-//! Nothing here is shared with readers: archives are parsed by the module itself.
+//! Nothing is shared with readers: the module parses archives itself.
 
 mod archive;
 mod config;

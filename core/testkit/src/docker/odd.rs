@@ -1,4 +1,4 @@
-//! Archives that only who keeps every byte of them writes again.
+//! Archives that can only be reproduced by keeping every byte.
 
 use crate::sample::Random;
 
@@ -36,7 +36,7 @@ enum Format {
     Posix,
 }
 
-/// An archive on its way, field by field.
+/// An archive being built, field by field.
 struct Tar {
     format: Format,
     bytes: Vec<u8>,
@@ -47,7 +47,7 @@ impl Tar {
         Self { format, bytes: Vec::new() }
     }
 
-    /// Returns a header with `data`, of which it says that it has `size` bytes.
+    /// Adds a header that claims `size` bytes, followed by `data`.
     fn put(mut self, kind: u8, name: &[u8], link: &[u8], size: &[u8], data: &[u8]) -> Self {
         let mut block = [0; BLOCK];
         let mode: &[u8] = if kind == b'5' { b"0000755\0" } else { b"0000644\0" };
@@ -133,7 +133,7 @@ fn gnu(random: &mut Random) -> Vec<u8> {
 
 fn old(random: &mut Random) -> Vec<u8> {
     let tar = Tar::new(Format::Old).data(0, b"old/", b"").data(0, b"old/file", &random.text(100));
-    // Spaces in place of zeros, as the first tars wrote them.
+    // Spaces in place of zeros, as in the first tars.
     tar.put(0, b"old/spaces", b"", b"        144 ", &random.bytes(100)).end(2)
 }
 
@@ -144,12 +144,12 @@ fn pax(random: &mut Random) -> Vec<u8> {
     let tar = Tar::new(Format::Posix).directory("pax/");
     let records: [(&str, &[u8]); 3] = [("mtime", b"1600000000.123456789"), ("path", long.as_bytes()), ("comment", b"")];
     let tar = tar.pax(b'x', "PaxHeaders.0/long", &records).file("pax/cut", &random.text(300));
-    // What the ustar header says of the size does not count.
+    // The size in the ustar header does not count.
     let tar = tar.pax(b'x', "PaxHeaders.0/size", &[("size", b"1500")]);
     let tar = tar.put(b'0', b"pax/size", b"", octal(0).as_bytes(), &content);
     let tar = tar.pax(b'x', "PaxHeaders.0/latin", &[("path", latin)]).file("pax/ascii", &random.text(20));
     let tar = tar.pax(b'x', "PaxHeaders.0/link", &[("linkpath", long.as_bytes())]).link(b'1', "pax/again", "pax/cut");
-    // An empty value takes nothing away from the header.
+    // An empty value does not clear the header's.
     tar.pax(b'x', "PaxHeaders.0/empty", &[("path", b"")]).file("pax/kept", &random.text(30)).end(2)
 }
 
@@ -179,7 +179,7 @@ fn anchored(random: &mut Random) -> Vec<u8> {
     tar.link(b'1', "./here/again", "./here/file").link(b'1', "/root/again", "/root/file").end(2)
 }
 
-/// dockerd extracts in a chroot, so `/` of a link is the root of the layer, and so is what is above it.
+/// dockerd extracts in a chroot, so both `/` and anything above it in a link mean the root of the layer.
 fn linked(random: &mut Random) -> Vec<u8> {
     let tar = Tar::new(Format::Posix).directory("usr/").directory("usr/lib/").directory("deep/").directory("deep/er/");
     let tar = tar.link(b'2', "lib", "/usr/lib").file("lib/absolute", &random.text(70));

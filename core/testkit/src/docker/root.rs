@@ -16,7 +16,7 @@ use super::driver::GraphDriver;
 use super::extract::{Whiteouts, copy, extract};
 use super::tar_split::split;
 
-/// Places in registries that dockerd remembers for one layer.
+/// How many places in registries dockerd remembers for one layer.
 const PLACES: usize = 50;
 
 /// A layer that was added to a [`DockerRoot`].
@@ -117,7 +117,7 @@ impl DockerRoot {
                 &reference[..colon.unwrap_or_else(|| panic!("`{reference}` has neither tag nor digest"))]
             }
         };
-        // By repository, and then by whole name.
+        // By repository, and then by full name.
         let mut document: BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>> =
             read(&self.repositories_path());
         let repositories = document.entry("Repositories".to_owned()).or_default();
@@ -216,7 +216,7 @@ impl DockerRoot {
         }
     }
 
-    /// Writes what overlay2 needs to mount a layer: short names, and those of the layers below.
+    /// Writes the files that overlay2 needs to mount a layer: short names, and those of the lower layers.
     fn overlay(&self, cache_id: &str, below: Option<&str>) {
         let home = self.path.join("overlay2");
         let directory = home.join(cache_id);
@@ -236,7 +236,7 @@ impl DockerRoot {
     }
 }
 
-/// Returns the short name of a layer: 26 characters of base 32, so that many fit into the options of a mount.
+/// Returns the short name of a layer: 26 base-32 characters, so that many fit into mount options.
 fn link(cache_id: &str) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let digits = Digest::of(cache_id.as_bytes()).hex().to_owned();

@@ -1,4 +1,4 @@
-//! Archives taken apart as tar-split does: everything but the contents of files goes to a list.
+//! Archives taken apart like tar-split: everything but the contents of files becomes a list.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::archive;
 use super::crc64::crc64;
 
-/// Most bytes behind the end of an archive that one entry holds.
+/// Most bytes after the end of an archive in one entry.
 const JUNK: usize = 1 << 20;
 
 /// An archive taken apart.
@@ -26,13 +26,13 @@ pub struct Split {
 /// An entry of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SplitEntry {
-    /// Bytes of the archive: headers, padding, the blocks at its end, and what is behind them.
+    /// Bytes of the archive: headers, padding, the blocks at its end, and anything after them.
     Segment(Vec<u8>),
-    /// Here the archive goes on with the content of a file.
+    /// The place of a file's content in the archive.
     File {
-        /// Its name as it stands in the archive.
+        /// Its name in the archive.
         name: Vec<u8>,
-        /// Bytes of content; 0 for all that is not a regular file.
+        /// Bytes of content; 0 for anything but a regular file.
         size: u64,
         /// The CRC-64 of the content, if there is any.
         checksum: Option<u64>,
@@ -69,7 +69,7 @@ pub fn split(tar: &[u8]) -> Split {
             split.files.push(SplitFile { name: member.name, content: member.content.to_vec() });
         }
     }
-    // The last one is always empty: dockerd, at least up to 20.10, counts what it reads at the end as one.
+    // The last one is always empty: dockerd, at least up to 20.10, counts the read at the end as one.
     let end = Some(archive.end).filter(|end| !end.is_empty()).into_iter();
     split.entries.extend(end.chain(archive.junk.chunks(JUNK)).chain([&[][..]]).map(segment));
     split
@@ -93,7 +93,7 @@ impl Split {
 }
 
 impl SplitEntry {
-    /// Returns the fields in the order of tar-split; those that are empty are left out, but for the payload.
+    /// Returns the fields in tar-split's order; empty ones are omitted, except the payload.
     fn document(&self, position: usize) -> Map<String, Value> {
         let mut document = Map::new();
         let mut put = |key: &str, value: Value| drop(document.insert(key.to_owned(), value));

@@ -1,4 +1,4 @@
-//! Who may do what (distribution, "Token Authentication Specification").
+//! Authorization (distribution, "Token Authentication Specification").
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::body::Body;
 use super::http::{Answer, Failure, Head, Outcome, form};
 use super::state::Shared;
 
-/// What tokens are for.
+/// The service that tokens are for.
 const SERVICE: &str = "test";
 
 #[derive(Debug, Clone, Default)]
@@ -50,7 +50,7 @@ pub struct TokenOptions {
 }
 
 impl Default for TokenOptions {
-    /// Tokens for `user` with `password`, good for five minutes.
+    /// Tokens for `user` with `password`, valid for five minutes.
     fn default() -> Self {
         Self {
             user: "user".to_owned(),
@@ -66,7 +66,7 @@ impl Default for TokenOptions {
     }
 }
 
-/// The tokens that were given.
+/// The issued tokens.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     ever: u64,
@@ -80,7 +80,7 @@ struct Grant {
     uses: Option<u32>,
 }
 
-/// What may be done with a repository.
+/// Permissions for a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Scope {
     repository: String,
@@ -132,7 +132,7 @@ fn challenges(shared: &Shared, needs: &[Scope], problem: Option<&str>) -> Vec<St
     let mut challenges = Vec::new();
     let several = shared.options.several_challenges;
     if several {
-        // RFC 9110 section 11.6.1: a field can list several, and there can be several fields.
+        // RFC 9110 section 11.6.1: a field can list several challenges, and there can be several fields.
         challenges.push("Negotiate, Basic realm=\"test, \\\"really\\\"\", charset=\"UTF-8\"".to_owned());
     }
     match &shared.options.auth {
@@ -157,7 +157,7 @@ fn challenges(shared: &Shared, needs: &[Scope], problem: Option<&str>) -> Vec<St
 }
 
 impl Tokens {
-    /// Uses a token, or says by RFC 6750 section 3.1 what is wrong with it.
+    /// Uses a token, or returns the error of RFC 6750 section 3.1.
     fn check(&mut self, given: &str, needs: &[Scope]) -> Result<(), Option<&'static str>> {
         let token = given.strip_prefix("Bearer ").ok_or(None)?;
         let grant = self.grants.get_mut(token).ok_or(Some("invalid_token"))?;
@@ -225,7 +225,7 @@ pub(super) fn token(shared: &Shared, head: &Head, body: &mut Body<'_>) -> Outcom
     Ok(Answer::new(200).json(&answer))
 }
 
-/// Returns the header that proves who one is (RFC 7617).
+/// Returns the header with a user's credentials (RFC 7617).
 fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
 }

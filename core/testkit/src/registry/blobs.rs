@@ -14,7 +14,7 @@ pub(super) fn is_digest_of(digest: &Digest, bytes: &[u8]) -> bool {
     hasher.finish() == *digest
 }
 
-/// Returns the answer for a blob that the registry has now.
+/// Returns the response for a blob that the registry now has.
 pub(super) fn created(call: &Call<'_>, digest: &Digest) -> Answer {
     let location = format!("/v2/{}/blobs/{digest}", call.name);
     Answer::new(201).header("Location", location).header("Docker-Content-Digest", digest)
@@ -26,7 +26,7 @@ pub(super) fn get(call: &Call<'_>, digest: &Digest) -> Outcome {
     let size = blob.len();
     let answer = Answer::new(200).body(blob).header("Content-Type", "application/octet-stream");
     let answer = answer.header("Accept-Ranges", "bytes").header("Docker-Content-Digest", digest);
-    // RFC 9110 section 14.2: a range is for GET, and one that makes no sense is ignored.
+    // RFC 9110 section 14.2: a range is for GET, and an invalid one is ignored.
     let wanted = call.head.header("range").filter(|_| call.head.method == "GET");
     let Some(part) = wanted.and_then(|range| parse(range, size)) else { return Ok(answer) };
     if part.is_empty() {
@@ -46,7 +46,7 @@ fn unknown() -> Answer {
     Answer::error(404, "BLOB_UNKNOWN", "there is no such blob")
 }
 
-/// Returns the part that `bytes=FROM-`, `bytes=FROM-TO` or `bytes=-LAST` means; empty if the blob has none of it.
+/// Returns the part that `bytes=FROM-`, `bytes=FROM-TO` or `bytes=-LAST` means; empty if it is outside the blob.
 fn parse(range: &str, size: usize) -> Option<Range<usize>> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     if first.is_empty() {

@@ -1,4 +1,4 @@
-//! The body of a request, read no sooner than it is wanted.
+//! The body of a request, read on demand.
 
 use std::io::{BufRead, Write};
 use std::net::TcpStream;
@@ -43,12 +43,12 @@ impl<'a> Body<'a> {
         Ok(Self { reader, framing, waiting: expects.then_some(stream), received, limit: None, cut: None, slowly: None })
     }
 
-    /// Refuses more than `limit` bytes, and breaks the connection after `cut`.
+    /// Refuses more than `limit` bytes, and breaks the connection after `cut` bytes.
     pub(super) fn limit(&mut self, limit: Option<u64>, cut: Option<u64>) {
         (self.limit, self.cut) = (limit, cut);
     }
 
-    /// Takes that many bytes at a time, with a pause before each.
+    /// Reads so many bytes at a time, with a pause before each.
     pub(super) fn slow_down(&mut self, slowly: Option<(usize, Duration)>) {
         self.slowly = slowly;
     }
@@ -70,7 +70,7 @@ impl<'a> Body<'a> {
         !matches!(self.framing, Framing::Length { left: 0 } | Framing::Chunked { ended: true, .. })
     }
 
-    /// Refuses it before it is read, if it says that it is too large.
+    /// Refuses the body before reading it, if it is announced as too large.
     pub(super) fn check_length(&self) -> Result<(), Failure> {
         if self.limit.zip(self.length()).is_some_and(|(limit, length)| length > limit) {
             return Err(too_large());
@@ -78,7 +78,7 @@ impl<'a> Body<'a> {
         Ok(())
     }
 
-    /// Returns its next bytes; 0 at its end.
+    /// Reads the next bytes; returns 0 at the end.
     pub(super) fn piece(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
         if self.cut == Some(self.received()) {
             return Err(Failure::Broken);
@@ -112,7 +112,7 @@ impl<'a> Body<'a> {
         Ok(count)
     }
 
-    /// Returns all of it.
+    /// Returns the whole body.
     pub(super) fn read_to_end(&mut self) -> Result<Vec<u8>, Failure> {
         let mut all = Vec::new();
         let mut buffer = vec![0; 1 << 16];
@@ -124,7 +124,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// Bytes until the body or its current chunk ends; 0 only at the end of the body.
+    /// Returns the bytes left in the body or its current chunk; 0 only at the end of the body.
     fn left(&mut self) -> Result<u64, Failure> {
         let Framing::Chunked { left, started, ended } = &mut self.framing else {
             return Ok(self.length().unwrap_or(0));

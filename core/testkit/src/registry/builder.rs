@@ -1,4 +1,4 @@
-//! How a registry behaves.
+//! The behaviour of a registry.
 
 use super::Registry;
 use super::auth::{Auth, TokenOptions};

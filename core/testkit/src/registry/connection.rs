@@ -1,4 +1,4 @@
-//! A connection of a client: its requests one after the other.
+//! A connection of a client: its requests, one after the other.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,13 +11,13 @@ use super::routes;
 use super::server::Stop;
 use super::state::Shared;
 
-/// Answers requests until the connection is to end.
+/// Responds to requests until the connection has to end.
 pub(super) fn serve(shared: &Shared, stream: &TcpStream, stop: &Stop) {
     let mut reader = BufReader::with_capacity(1 << 16, stream);
     while exchange(shared, &mut reader, stream, stop) {}
 }
 
-/// Answers a request, and says whether the connection stays open.
+/// Responds to a request, and returns whether the connection stays open.
 fn exchange(shared: &Shared, reader: &mut dyn BufRead, stream: &TcpStream, stop: &Stop) -> bool {
     let mut head = match Head::read(reader) {
         Ok(Some(head)) => head,
@@ -79,7 +79,7 @@ fn exchange(shared: &Shared, reader: &mut dyn BufRead, stream: &TcpStream, stop:
     !close
 }
 
-/// Sends interim responses, and says whether the client still listens.
+/// Sends interim responses, and returns whether the client still listens.
 fn interrupt(mut stream: &TcpStream, text: &str, times: u32, pause: Duration, stop: &Stop) -> bool {
     for _ in 0..times {
         if stream.write_all(text.as_bytes()).is_err() {
@@ -92,7 +92,7 @@ fn interrupt(mut stream: &TcpStream, text: &str, times: u32, pause: Duration, st
     true
 }
 
-/// Answers a request of which nobody knows where it ends.
+/// Responds to a request with an unknown end.
 fn refuse(stream: &TcpStream, answer: &Answer) -> bool {
     if send(stream, answer, &Fault::default(), false, true, &Stop::default()).is_ok() {
         linger(stream);
@@ -129,8 +129,8 @@ fn send(
     Ok(())
 }
 
-/// Reads on for a moment after an answer came before the end of the body: closing at once would reset
-/// the connection, and the client might never see the answer (RFC 9112 section 9.6).
+/// Reads on for a moment after a response before the end of the body: closing immediately would reset
+/// the connection, and the client might never see the response (RFC 9112 section 9.6).
 fn linger(mut stream: &TcpStream) {
     let until = Instant::now() + Duration::from_secs(1);
     let _ = stream.shutdown(Shutdown::Write);

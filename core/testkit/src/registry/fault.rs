@@ -1,4 +1,4 @@
-//! What goes wrong, and when.
+//! Faults, and when they occur.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,7 +176,7 @@ impl Rule {
     }
 }
 
-/// Returns the fault of a request, by the first rule for it whose turn it is.
+/// Returns the fault of a request, from the first matching rule whose turn it is.
 pub(super) fn next(rules: &mut [Rule], head: &Head) -> Fault {
     for rule in rules.iter_mut().filter(|rule| rule.times > 0 && rule.matches(head)) {
         if rule.skip > 0 {
@@ -212,7 +212,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    /// Returns the answer that is given without looking at the request.
+    /// Returns the response that is sent without looking at the request.
     pub(super) fn answer(&self) -> Option<Answer> {
         let status = self.status?;
         let code = match status {
@@ -225,7 +225,7 @@ impl Fault {
         Some(Answer::error(status, code, "failed on purpose"))
     }
 
-    /// Changes an answer.
+    /// Changes a response.
     pub(super) fn apply(&self, mut answer: Answer) -> Answer {
         if let Some(body) = &self.body {
             answer = answer.body(body.clone().into_bytes());
@@ -244,7 +244,7 @@ impl Fault {
         answer
     }
 
-    /// Returns whether the client gets no whole answer.
+    /// Returns whether the client gets no complete response.
     pub(super) fn cuts(&self) -> bool {
         self.unanswered || self.request_bytes.is_some() || self.response_bytes.is_some()
     }

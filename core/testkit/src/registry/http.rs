@@ -1,4 +1,4 @@
-//! Requests and returns of HTTP/1.1 (RFC 9112).
+//! Requests and responses of HTTP/1.1 (RFC 9112).
 
 use std::io::{self, BufRead, Read, Write};
 use std::ops::Range;
@@ -21,7 +21,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Returns the next request, none at the end of the connection.
+    /// Returns the next request; `None` at the end of the connection.
     pub(super) fn read(reader: &mut dyn BufRead) -> io::Result<Option<Self>> {
         let Some(first) = line(reader)? else { return Ok(None) };
         let mut words = first.split(' ');
@@ -51,7 +51,7 @@ impl Head {
         form(&self.query).into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
-    /// Returns whether the client wants nothing more on this connection.
+    /// Returns whether the client sends nothing more on this connection.
     pub(super) fn closes(&self) -> bool {
         self.old || self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
@@ -61,7 +61,7 @@ pub(super) fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'
     headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
-/// Returns a line without its end, none at the end of the connection.
+/// Returns a line without its end; `None` at the end of the connection.
 pub(super) fn line(reader: &mut dyn BufRead) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     reader.take(LINE).read_until(b'\n', &mut line)?;
@@ -105,9 +105,9 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// Why a request has no regular answer.
+/// Why a request gets no regular response.
 pub(super) enum Failure {
-    /// The connection ended, or is to.
+    /// The connection ended, or has to.
     Broken,
     Refused(Answer),
 }
@@ -125,7 +125,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Arc<Vec<u8>>,
-    /// The part of `body` that is sent.
+    /// The part of `body` to send.
     pub(super) part: Range<usize>,
 }
 

@@ -63,7 +63,7 @@ pub(super) fn delete(call: &Call<'_>, reference: &str) -> Outcome {
     Ok(if removed { Answer::new(202) } else { unknown() })
 }
 
-/// Takes a manifest in, and tags it.
+/// Stores a manifest, and tags it.
 pub(super) fn store(repository: &mut Repository, tag: Option<&str>, digest: &Digest, manifest: Manifest) {
     repository.manifests.insert(digest.clone(), manifest);
     if let Some(tag) = tag {
@@ -71,7 +71,7 @@ pub(super) fn store(repository: &mut Repository, tag: Option<&str>, digest: &Dig
     }
 }
 
-/// Checks that the repository has all that a manifest or an index refers to, but its subject.
+/// Checks that the repository has everything that a manifest or an index refers to, except its subject.
 fn check(repository: &Repository, media_type: &str, document: &Value) -> Result<(), Failure> {
     if !document.is_object() {
         return Err(invalid("the manifest is not a json object").into());

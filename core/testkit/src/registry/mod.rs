@@ -1,7 +1,7 @@
-//! An OCI registry in the process, which fails when told to, and a proxy that breaks connections.
+//! An in-process OCI registry that fails on request, and a proxy that breaks connections.
 //!
-//! It speaks HTTP/1.1 on a random port of this machine and keeps everything in memory. It knows the
-//! distribution-spec 1.1, and what registries do beside it: tokens, limits, refusals.
+//! It speaks HTTP/1.1 on a random local port, and keeps everything in memory. It implements the
+//! distribution-spec 1.1, and common additions of registries: tokens, limits, refusals.
 //!
 //! ```
 //! use longshore_testkit::registry::{Registry, Rule};

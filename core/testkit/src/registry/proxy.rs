@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 
 use super::server::{Server, Stop, listen};
 
-/// How long a cut waits for the server to notice. A client that came back sooner would be told an
-/// offset that does not count what the server is still taking in.
+/// How long a cut waits for the server to notice. A client that came back sooner would get an
+/// offset that does not include bytes still being received.
 const NOTICE: Duration = Duration::from_millis(250);
 
 /// A TCP proxy before a server of any kind, which runs until it is dropped.
@@ -86,7 +86,7 @@ struct Traffic {
 
 #[derive(Default)]
 struct Cuts {
-    /// What is left of the current threshold, and the ones after it.
+    /// The rest of the current threshold, and the following ones.
     left: VecDeque<u64>,
 }
 
@@ -136,7 +136,7 @@ impl Traffic {
         let _ = server.shutdown(Shutdown::Write);
     }
 
-    /// Passes on what the server sends; `_open` tells by its end that it has closed the connection.
+    /// Passes on the server's output; dropping `_open` tells that it has closed the connection.
     fn down(&self, mut server: &TcpStream, mut client: &TcpStream, cut: &AtomicBool, _open: Sender<()>) {
         let mut buffer = vec![0; 1 << 16];
         while let Ok(count @ 1..) = server.read(&mut buffer) {

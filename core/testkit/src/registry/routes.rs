@@ -1,4 +1,4 @@
-//! Which request goes where (distribution-spec, "Endpoints").
+//! Routing of requests (distribution-spec, "Endpoints").
 
 use longshore_core::oci::Digest;
 
@@ -8,7 +8,7 @@ use super::http::{Answer, Failure, Head, Outcome, decode};
 use super::state::Shared;
 use super::{blobs, listings, manifests, uploads};
 
-/// A request that is being answered.
+/// A request being handled.
 pub(super) struct Call<'a> {
     pub(super) shared: &'a Shared,
     pub(super) head: &'a Head,
@@ -26,7 +26,7 @@ enum Route {
     Upload(String),
 }
 
-/// Does what a request asks for.
+/// Handles a request.
 pub(super) fn answer(shared: &Shared, head: &Head, body: &mut Body<'_>) -> Outcome {
     if head.path == "/token" {
         return auth::token(shared, head, body);
@@ -61,7 +61,7 @@ fn dispatch(call: &Call<'_>, route: &Route, body: &mut Body<'_>) -> Outcome {
     }
 }
 
-/// Returns the repository and what of it is meant.
+/// Returns the repository, and the resource in it.
 fn route(path: &str) -> Option<(&str, Route)> {
     let path = if path == "/v2" { "" } else { path.strip_prefix("/v2/")? };
     if path.is_empty() {
@@ -106,7 +106,7 @@ fn is_name(name: &str) -> bool {
     })
 }
 
-/// Returns the digest that a client names.
+/// Parses a digest from a client.
 pub(super) fn parse(digest: &str) -> Result<Digest, Failure> {
     digest.parse().map_err(|_| Answer::error(400, "DIGEST_INVALID", "invalid digest").into())
 }

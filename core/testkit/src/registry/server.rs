@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// Returns a random port of this machine.
+/// Returns a listener on a random local port.
 pub(super) fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("the port that was bound");
@@ -22,7 +22,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Calls `serve` in a thread of its own for every connection.
+    /// Calls `serve` on its own thread for every connection.
     pub(super) fn start(listener: TcpListener, serve: impl Fn(&TcpStream, &Stop) + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().expect("the port that was bound");
         let stop = Arc::new(Stop::default());
@@ -56,7 +56,7 @@ fn accept(listener: &TcpListener, stop: &Stop, serve: &(impl Fn(&TcpStream, &Sto
             }
             let Ok(stream) = stream else { continue };
             scope.spawn(move || {
-                // What a fault sends last must not wait for what comes before.
+                // The last bytes of a fault must not wait for earlier ones.
                 let _ = stream.set_nodelay(true);
                 if let Some(_held) = stop.hold(&stream) {
                     serve(&stream, stop);
@@ -81,7 +81,7 @@ struct Sockets {
 }
 
 impl Stop {
-    /// Cuts `stream` when the server stops or the guard is dropped; none if the server has stopped.
+    /// Cuts `stream` when the server stops or the guard is dropped; `None` if the server has stopped.
     pub(super) fn hold(&self, stream: &TcpStream) -> Option<Held<'_>> {
         let copy = stream.try_clone().ok()?;
         let mut sockets = self.sockets.lock();
@@ -94,7 +94,7 @@ impl Stop {
         Some(Held { stop: self, id })
     }
 
-    /// Waits for that long or until the server stops.
+    /// Sleeps for `time`, or until the server stops.
     pub(super) fn sleep(&self, time: Duration) {
         let mut sockets = self.sockets.lock();
         self.stopped.wait_while_for(&mut sockets, |sockets| !sockets.stopped, time);
@@ -115,7 +115,7 @@ impl Stop {
     }
 }
 
-/// A connection that ends with this.
+/// A connection that is cut on drop.
 pub(super) struct Held<'a> {
     stop: &'a Stop,
     id: u64,

@@ -1,4 +1,4 @@
-//! What a registry holds.
+//! The contents of a registry.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::builder::Options;
 use super::fault::Rule;
 use super::http::{Head, find};
 
-/// What the threads of a registry share.
+/// State shared by the threads of a registry.
 pub(super) struct Shared {
     pub(super) options: Options,
     pub(super) host: String,
@@ -42,8 +42,8 @@ impl Shared {
         self.state.lock()
     }
 
-    /// Returns the state once nobody writes to the upload any more. A client that lost its connection may ask
-    /// for the offset before the thread of that connection has taken in the last bytes.
+    /// Returns the state once no request writes to the upload. A client that lost its connection may ask
+    /// for the offset before the thread of that connection has received the last bytes.
     pub(super) fn quiet(&self, upload: &str) -> MutexGuard<'_, State> {
         let busy = |state: &mut State| state.uploads.get(upload).is_some_and(|upload| upload.writers > 0);
         let mut state = self.state();
@@ -55,7 +55,7 @@ impl Shared {
         self.written.notify_all();
     }
 
-    /// Notes a request as one that has no answer yet, and gives the counter of its body.
+    /// Records a request without a response, and returns its ID and the counter of its body.
     pub(super) fn record(&self, head: &Head) -> (u64, Arc<AtomicU64>) {
         let mut requests = self.requests.lock();
         requests.last += 1;
@@ -67,7 +67,7 @@ impl Shared {
         (id, received)
     }
 
-    /// Notes the answer to a request.
+    /// Records the response to a request.
     pub(super) fn complete(&self, id: u64, status: u16) {
         if let Some((recorded, _)) = self.requests.lock().all.get_mut(&id) {
             recorded.status = status;
@@ -147,12 +147,12 @@ impl State {
         Some((digest, manifest))
     }
 
-    /// Returns the repository, which need not exist before.
+    /// Returns the repository, creating it if it does not exist.
     pub(super) fn repository(&mut self, name: &str) -> &mut Repository {
         self.repositories.entry(name.to_owned()).or_default()
     }
 
-    /// Begins an upload and gives its identifier.
+    /// Begins an upload and returns its identifier.
     pub(super) fn begin_upload(&mut self, repository: &str) -> String {
         self.uploads_ever += 1;
         let id = format!("upload-{}", self.uploads_ever);

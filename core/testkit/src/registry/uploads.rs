@@ -37,7 +37,7 @@ pub(super) fn post(call: &Call<'_>, body: &mut Body<'_>) -> Outcome {
     })
 }
 
-/// Says how far an upload is.
+/// Returns the progress of an upload.
 pub(super) fn get(call: &Call<'_>, id: &str) -> Outcome {
     check_query(call)?;
     let mut state = call.shared.quiet(id);
@@ -52,7 +52,7 @@ pub(super) fn get(call: &Call<'_>, id: &str) -> Outcome {
     Ok(progress(call, id, upload.bytes.len(), 204))
 }
 
-/// Takes a chunk, or a stream of any length.
+/// Receives a chunk, or a stream of any length.
 pub(super) fn patch(call: &Call<'_>, id: &str, body: &mut Body<'_>) -> Outcome {
     check_query(call)?;
     if call.shared.options.refuse_streaming && call.head.header("content-length").is_none() {
@@ -62,7 +62,7 @@ pub(super) fn patch(call: &Call<'_>, id: &str, body: &mut Body<'_>) -> Outcome {
     Ok(progress(call, id, end, 202))
 }
 
-/// Takes what remains, and makes a blob of the upload.
+/// Receives the rest, and turns the upload into a blob.
 pub(super) fn put(call: &Call<'_>, id: &str, body: &mut Body<'_>) -> Outcome {
     check_query(call)?;
     let digest = parse(&call.head.parameter("digest").unwrap_or_default())?;
@@ -79,7 +79,7 @@ pub(super) fn put(call: &Call<'_>, id: &str, body: &mut Body<'_>) -> Outcome {
     Ok(created(call, &digest))
 }
 
-/// Gives an upload up.
+/// Cancels an upload.
 pub(super) fn delete(call: &Call<'_>, id: &str) -> Outcome {
     check_query(call)?;
     let mut state = call.shared.quiet(id);
@@ -88,7 +88,7 @@ pub(super) fn delete(call: &Call<'_>, id: &str) -> Outcome {
     Ok(Answer::new(204))
 }
 
-/// Appends the body to the upload and gives its new size. What came before a connection broke stays.
+/// Appends the body to the upload, and returns its new size. Bytes received before a connection breaks stay.
 fn receive(call: &Call<'_>, id: &str, body: &mut Body<'_>) -> Result<usize, Failure> {
     let start = begin(call, id, body)?;
     let mut end = start;
@@ -108,7 +108,7 @@ fn receive(call: &Call<'_>, id: &str, body: &mut Body<'_>) -> Result<usize, Fail
         upload.writers -= 1;
         match &failure {
             None => upload.short = call.shared.options.chunk_min_length.is_some_and(|min| ((end - start) as u64) < min),
-            // As a proxy does it, which passes nothing on before it has all.
+            // Like a proxy, which passes nothing on before it has everything.
             Some(Failure::Refused(answer)) if answer.status == 413 => upload.bytes.truncate(start),
             Some(Failure::Broken) if call.shared.options.no_resume => drop(state.uploads.remove(id)),
             Some(_) => {}
@@ -119,12 +119,12 @@ fn receive(call: &Call<'_>, id: &str, body: &mut Body<'_>) -> Result<usize, Fail
     failure.map_or(Ok(end), Err)
 }
 
-/// Checks that a body may be appended, and gives where.
+/// Checks that a body may be appended, and returns the offset.
 fn begin(call: &Call<'_>, id: &str, body: &Body<'_>) -> Result<usize, Failure> {
     let mut state = call.shared.quiet(id);
     let upload = find(call, state.uploads.get_mut(id))?;
     let size = upload.bytes.len();
-    // The location of an earlier answer, or a request that was overtaken by the one that resumes it.
+    // The location of an earlier response, or a request overtaken by the one that resumes it.
     if !is_current(call, upload) {
         if call.shared.options.signed_offset {
             state.uploads.remove(id);
@@ -151,7 +151,7 @@ fn begin(call: &Call<'_>, id: &str, body: &Body<'_>) -> Result<usize, Failure> {
     Ok(size)
 }
 
-/// Returns whether the location that was called states the size that the upload has.
+/// Returns whether the requested location states the current size of the upload.
 fn is_current(call: &Call<'_>, upload: &Upload) -> bool {
     call.head.parameter("state").is_none_or(|state| state == upload.bytes.len().to_string())
 }
@@ -164,7 +164,7 @@ fn append(call: &Call<'_>, id: &str, at: usize, bytes: &[u8]) -> Result<(), Answ
     let mut state = call.shared.state();
     let upload = state.uploads.get_mut(id).ok_or_else(unknown)?;
     if upload.bytes.len() != at {
-        // Another request has written meanwhile.
+        // Another request has written in the meantime.
         return Err(out_of_order(call, id, upload.bytes.len()));
     }
     upload.bytes.extend(bytes);
@@ -194,7 +194,7 @@ fn out_of_order(call: &Call<'_>, id: &str, size: usize) -> Answer {
     progress(call, id, size, 416)
 }
 
-/// Whether the client kept what the location had.
+/// Checks that the client kept the query of the location.
 fn check_query(call: &Call<'_>) -> Result<(), Failure> {
     let wanted = call.shared.options.location_query.as_deref().unwrap_or_default();
     let kept = |pair: &str| call.head.query.split('&').any(|given| given == pair);

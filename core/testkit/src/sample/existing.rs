@@ -1,4 +1,4 @@
-//! Images that exist already, as other tools make them.
+//! Existing images, as other tools write them.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub struct ExistingOptions {
 }
 
 impl Default for ExistingOptions {
-    /// A manifest of OCI with a layer in each compression.
+    /// An OCI manifest with a layer in each compression.
     fn default() -> Self {
         let layers = vec![Algorithm::Gzip, Algorithm::Zstd, Algorithm::Uncompressed];
         Self { platforms: 0, layers, docker: false, referrer: false, carrier: false }
@@ -98,7 +98,7 @@ fn referrer(store: &MemoryStore, subject: &Descriptor) -> Descriptor {
     Descriptor { artifact_type: Some(artifact_type.to_owned()), ..put(store, MediaType::MANIFEST, fields) }
 }
 
-/// An artifact with another manifest as its layer, as a tool that signs or stores bytes of any kind makes it.
+/// An artifact with another manifest as its layer, like those of tools that sign or store any kind of bytes.
 fn carrier(store: &MemoryStore, carried: &Descriptor) -> Descriptor {
     let empty = store.put(MediaType::from("application/vnd.oci.empty.v1+json".to_owned()), b"{}");
     let any = MediaType::from("application/octet-stream".to_owned());

@@ -39,12 +39,12 @@ pub fn result(images: Vec<Image>) -> BuildResult {
     BuildResult::new(images)
 }
 
-/// What the layer at a place of an image has.
+/// Returns the contents of the layer at this index in an image.
 pub(super) fn options(at: usize) -> TarOptions {
     TarOptions { files: 40 / (at + 1), whiteouts: at > 0, ..TarOptions::default() }
 }
 
-/// The seed of the layer at a place of an image. Images of neighbouring seeds share none.
+/// Returns the seed of the layer at this index in an image. Images of neighbouring seeds share none.
 pub(super) fn layer_seed(seed: u64, at: usize) -> u64 {
     seed.wrapping_add((at as u64) << 32)
 }
@@ -68,7 +68,7 @@ fn name(seed: u64) -> longshore_core::oci::ImageName {
     format!("registry.example/sample:{seed}").parse().expect("the name of a sample is a name")
 }
 
-/// A configuration as a Dockerfile makes it.
+/// Returns a configuration as built from a Dockerfile.
 pub(super) fn config(platform: &Platform) -> ImageConfig {
     let mut config = ImageConfig::new(platform);
     let mut run = config.run_config().expect("a new configuration has none");

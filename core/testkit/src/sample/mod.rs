@@ -1,6 +1,6 @@
-//! Trees, layers, images and results from a seed: the same seed gives the same bytes for ever.
+//! Trees, layers, images and results from a seed: the same seed always gives the same bytes.
 //!
-//! Exporters hold golden digests of what they make of these samples, so what a seed gives must never
+//! Exporters have golden digests of their output for these samples, so the result of a seed must never
 //! change.
 
 mod existing;

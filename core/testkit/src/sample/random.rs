@@ -1,4 +1,4 @@
-//! Numbers that a seed decides.
+//! Numbers determined by a seed.
 
 /// A generator of numbers, splitmix64: the same seed gives the same numbers on every machine.
 #[derive(Debug, Clone)]

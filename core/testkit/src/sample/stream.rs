@@ -1,4 +1,4 @@
-//! Tar streams: in memory, made while they are read, and counted.
+//! Tar streams: in memory, generated while read, and counted.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -49,7 +49,7 @@ pub struct LargeTar {
     bytes: u64,
 }
 
-/// Bytes in a file of a large archive, and so about what a reader of it holds in memory.
+/// Size of a file in a large archive, which is roughly what a reader of it has in memory.
 const FILE: u64 = 1 << 20;
 
 impl LargeTar {

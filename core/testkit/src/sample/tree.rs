@@ -56,7 +56,7 @@ impl Tree {
 struct Planter {
     root: PathBuf,
     random: Random,
-    /// What there is, parents first, with its time where that is not left to chance.
+    /// The created entries, parents first, with a time unless it is random.
     planted: Vec<(PathBuf, Option<Timespec>)>,
 }
 
@@ -160,7 +160,7 @@ impl Planter {
         Ok(())
     }
 
-    /// Last, because every file that is made changes the time of its directory.
+    /// Called last, because every new file changes the time of its directory.
     fn set_times(mut self) -> io::Result<()> {
         for (path, time) in &self.planted {
             let chance = Timespec { tv_sec: 1_500_000_000 + self.random.below(100_000_000).cast_signed(), tv_nsec: 0 };

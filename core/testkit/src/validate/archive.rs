@@ -1,4 +1,4 @@
-//! Layouts in tar archives: what the archive itself must be like.
+//! Layouts in tar archives: requirements on the archive itself.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -50,7 +50,7 @@ fn read(path: &Path, to: &Path, problems: &mut Problems) -> Result<()> {
     reader.drain()
 }
 
-/// Returns the name as it is sorted: a directory ends in a slash.
+/// Returns the name used for sorting: that of a directory ends in a slash.
 fn name(entry: &Entry) -> String {
     let slash = if entry.kind == EntryKind::Directory { "/" } else { "" };
     format!("{}{slash}", String::from_utf8_lossy(&entry.path))

@@ -1,4 +1,4 @@
-//! Image configurations, and whether they agree with their manifest.
+//! Image configurations, and whether they match their manifest.
 
 use longshore_core::oci::{Digest, ImageConfig, Platform};
 use oci_spec::image::ImageConfiguration;
@@ -6,14 +6,14 @@ use oci_spec::image::ImageConfiguration;
 use super::Problems;
 use crate::causes::full;
 
-/// What a configuration says that others must agree with.
+/// Values of a configuration that others must match.
 #[derive(Debug)]
 pub(super) struct Said {
     pub(super) platform: Platform,
     pub(super) diff_ids: Vec<Digest>,
 }
 
-/// Reads a configuration of an image with `layers` layers, twice.
+/// Reads the configuration of an image with `layers` layers, with two parsers.
 pub(super) fn read(bytes: &[u8], digest: &Digest, layers: usize, problems: &mut Problems) -> Option<Said> {
     let what = format!("config {digest}");
     let second = ImageConfiguration::from_reader(bytes);

@@ -1,4 +1,4 @@
-//! Graphs of descriptors: every blob is there, is what its descriptor says, and agrees with the rest.
+//! Graphs of descriptors: every blob exists, matches its descriptor, and agrees with the rest.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -14,19 +14,19 @@ use super::layer::ReadLayer;
 use super::{Problems, Validated, ValidatedImage, ValidatedLayer, config, layer};
 use crate::causes::full;
 
-/// Deeper than this are no indexes that anybody makes.
+/// Deeper than any real nesting of indexes.
 const DEEPEST: usize = 8;
 
 pub(super) struct Graph<'a> {
     provider: &'a dyn Provider,
     problems: &'a mut Problems,
-    /// Digest and size of each blob that was hashed; `None` for one that cannot be read.
+    /// Digest and size of each hashed blob; `None` for an unreadable one.
     blobs: HashMap<Digest, Option<(Digest, u64)>>,
     layers: HashMap<Digest, Option<ReadLayer>>,
     validated: Validated,
 }
 
-/// Where in a graph a document is.
+/// The place of a document in a graph.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     names: &'a [String],
@@ -49,7 +49,7 @@ impl<'a> Graph<'a> {
         self.validated
     }
 
-    /// Returns the digests of all blobs that were reached.
+    /// Returns the digests of all reached blobs.
     pub(super) fn reached(&self) -> HashSet<Digest> {
         self.blobs.keys().cloned().collect()
     }
@@ -176,7 +176,7 @@ impl<'a> Graph<'a> {
         Some(ValidatedLayer { media_type: media_type.clone(), digest: digest.clone(), diff_id, entries })
     }
 
-    /// Hashes a blob, once, and compares it with this reference to it.
+    /// Hashes a blob, once, and compares it with this reference.
     fn blob(&mut self, descriptor: &Descriptor) {
         let Descriptor { digest, size, .. } = descriptor;
         if !self.blobs.contains_key(digest) {
@@ -193,7 +193,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// Returns a whole document. One that is different from its descriptor is read all the same.
+    /// Returns a whole document, even if it does not match its descriptor.
     fn bytes(&mut self, descriptor: &Descriptor, limit: u64) -> Option<Vec<u8>> {
         self.blob(descriptor);
         let Descriptor { digest, media_type, .. } = descriptor;
@@ -210,7 +210,7 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// Returns the digest and size that a blob has in truth.
+/// Returns the actual digest and size of a blob.
 pub(super) fn hash(provider: &dyn Provider, digest: &Digest) -> Result<(Digest, u64)> {
     let mut input = provider.open(digest, 0)?;
     let mut hasher = Hasher::new(digest.algorithm());
@@ -229,7 +229,7 @@ pub(super) fn hash(provider: &dyn Provider, digest: &Digest) -> Result<(Digest, 
 
 /// Returns whether a configuration is for the platform that an index lists it for.
 fn agree(listed: &Platform, own: &Platform) -> bool {
-    // Older tools write the variant of an ARM processor into the index alone.
+    // Older tools write the variant of an ARM processor only into the index.
     let is_open = own.variant.is_none() && (&own.os, &own.architecture) == (&listed.os, &listed.architecture);
     (is_open || own.matches(listed)) && listed.os_version == own.os_version
 }

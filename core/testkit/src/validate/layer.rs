@@ -1,4 +1,4 @@
-//! Layers: compressed as they say, and archives that every reader takes for the same files.
+//! Layers: correctly declared compression, and archives that every reader reads as the same files.
 
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use longshore_core::oci::{Descriptor, Digest, Hasher};
 
 use super::Problems;
 
-/// What reading a layer has shown.
+/// The findings from reading a layer.
 #[derive(Debug, Clone)]
 pub(super) struct ReadLayer {
     pub(super) algorithm: Algorithm,
@@ -43,10 +43,10 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
-/// Reads an archive to the end of its input; returns how many entries it has.
+/// Reads an archive to the end of its input; returns its number of entries.
 fn files(input: impl Read, layer: &str, problems: &mut Problems) -> Result<usize> {
     let mut reader = Reader::new(input);
-    // What may be the target of a hard link, and everything else.
+    // Possible targets of hard links, and everything else.
     let (mut linkable, mut others): (HashSet<Vec<u8>>, HashSet<Vec<u8>>) = Default::default();
     while let Some(entry) = reader.next_entry()? {
         let mut problem = |what: &str| problems.add(format!("{layer}: `{}` {what}", entry.display()));
@@ -73,7 +73,7 @@ fn files(input: impl Read, layer: &str, problems: &mut Problems) -> Result<usize
     Ok(linkable.len() + others.len())
 }
 
-/// Returns a path without `.` in front; `None` for one that is absolute or has a `..`.
+/// Returns a path without a leading `.`; `None` for one that is absolute or has a `..`.
 fn clean(path: &[u8]) -> Option<Vec<u8>> {
     let parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').filter(|part| *part != b".").collect();
     let leads_out = path.starts_with(b"/") || parts.contains(&&b".."[..]) || parts.contains(&&b""[..]);

@@ -17,14 +17,14 @@ use super::names::is_ref_name;
 use super::{Problems, Validated};
 use crate::causes::full;
 
-/// Whether a layout may have blobs that its index does not lead to.
+/// Whether a layout may have blobs that its index does not reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Strays {
     Allowed,
     Refused,
 }
 
-/// The blobs of a layout. Core's own stores are what is under test, so this is another one.
+/// The blobs of a layout. Separate from core's own stores, which are under test.
 #[derive(Debug)]
 struct Blobs(PathBuf);
 
@@ -80,7 +80,7 @@ fn version(root: &Path, problems: &mut Problems) {
     }
 }
 
-/// What a run that is over must not leave behind.
+/// Checks for leftovers of a finished run.
 fn leftovers(root: &Path, problems: &mut Problems) {
     let Some(listing) = problems.check(fs::read_dir(root), "the layout") else { return };
     for entry in listing.flatten() {
@@ -127,7 +127,7 @@ fn names(entries: &[Descriptor], problems: &mut Problems) -> BTreeMap<Digest, Ve
     names
 }
 
-/// Returns the blobs that are there, by the names of their files.
+/// Returns the present blobs, by file name.
 fn files(root: &Path, problems: &mut Problems) -> Vec<Digest> {
     let mut found = Vec::new();
     let listing = |path: &Path| -> Result<Vec<PathBuf>> {

@@ -1,7 +1,7 @@
-//! An independent check of what an exporter wrote.
+//! Independent validation of an exporter's output.
 //!
 //! Documents are read with `oci_spec` and with core's own types, every digest is computed again,
-//! and every layer is decompressed and read. All problems are found, not only the first.
+//! and every layer is decompressed and read. All problems are reported, not only the first.
 
 mod archive;
 mod config;
@@ -73,7 +73,7 @@ impl fmt::Display for Invalid {
     }
 }
 
-/// As for people, because tests show it with `unwrap`.
+/// Like `Display`, because tests show it with `unwrap`.
 impl fmt::Debug for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -82,7 +82,7 @@ impl fmt::Debug for Invalid {
 
 impl std::error::Error for Invalid {}
 
-/// What is wrong, as it is found.
+/// Problems found so far.
 #[derive(Debug, Default)]
 struct Problems(Vec<String>);
 
@@ -94,7 +94,7 @@ impl Problems {
         }
     }
 
-    /// Returns the value, or `None` and a problem.
+    /// Returns the value, or records a problem and returns `None`.
     fn check<T, E: Into<Error>>(&mut self, result: Result<T, E>, what: &str) -> Option<T> {
         result.map_err(|error| self.add(format!("{what}: {}", full(&error.into())))).ok()
     }

@@ -1,4 +1,4 @@
-//! Image configurations as Docker 20.10 reads and writes them: what it knows, in the order of its structs.
+//! Image configurations as Docker 20.10 reads and writes them: the keys it knows, in the order of its structs.
 
 use std::collections::BTreeMap;
 
@@ -39,21 +39,21 @@ pub(super) struct V1Image {
 }
 
 impl V1Image {
-    /// Reads the configuration of an image. Keys that Docker does not know are dropped; of a key that is there
-    /// twice the last one counts; `null` is as if the key were not there.
+    /// Reads the configuration of an image. Keys unknown to Docker are dropped; of a duplicate key the last one counts;
+    /// `null` is the same as a missing key.
     ///
-    /// Differs from Docker where a key is spelled in another case, which Docker takes too, and where a text
-    /// is not UTF-8 or half of a surrogate pair, which Docker replaces.
+    /// Differs from Docker on keys in another case, which Docker accepts too, and on text with invalid UTF-8 or
+    /// half a surrogate pair, which Docker replaces.
     ///
     /// # Errors
-    /// It is not a JSON object in UTF-8, or a field is not of the type that Docker reads.
+    /// Anything but a JSON object in UTF-8, or a field of another type than Docker reads.
     pub(super) fn parse(config: &[u8]) -> Result<Self> {
         let fields = serde_json::from_slice::<Option<_>>(config)
             .map_err(|error| Error::input("not a JSON image configuration").with_source(error))?;
         let fields = fields.ok_or_else(|| Error::input("the image configuration is `null`"))?;
         let fields = Fields { path: String::new(), fields };
         Ok(Self {
-            // Docker does not take over what a configuration says of these two.
+            // Docker ignores these two keys of a configuration.
             id: String::new(),
             parent: String::new(),
             comment: fields.value("comment")?,
@@ -70,7 +70,7 @@ impl V1Image {
         })
     }
 
-    /// Returns what Docker says of all layers but the top one.
+    /// Returns Docker's configuration of all layers but the top one.
     pub(super) fn below() -> Self {
         Self {
             id: String::new(),
@@ -90,7 +90,7 @@ impl V1Image {
     }
 }
 
-/// A list that may be missing, which is not the same as empty.
+/// A list that may be missing, which differs from an empty one.
 type List = Option<Vec<String>>;
 /// Docker's sets are maps to empty objects.
 type Set = BTreeMap<String, Empty>;
@@ -205,9 +205,9 @@ fn is_empty(list: &List) -> bool {
     list.as_ref().is_none_or(Vec::is_empty)
 }
 
-/// A JSON object whose fields are read one by one, so that an error can name the field.
+/// A JSON object with fields read one by one, so that an error can name the field.
 struct Fields {
-    /// Where it is in the configuration, with a dot at the end.
+    /// Its path in the configuration, with a dot at the end.
     path: String,
     fields: BTreeMap<String, Box<RawValue>>,
 }
@@ -253,7 +253,7 @@ impl Fields {
         Ok(map.map(|map| map.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()))
     }
 
-    /// Returns the keys of an object of objects, whatever is in those.
+    /// Returns the keys of an object of objects, whatever those contain.
     fn set(&self, key: &str) -> Result<Option<Set>> {
         let set: Option<BTreeMap<String, Option<BTreeMap<String, IgnoredAny>>>> = self.value(key)?;
         Ok(set.map(|set| set.into_keys().map(|key| (key, Empty {})).collect()))

@@ -1,11 +1,11 @@
-//! JSON as Docker wrote it while it wrote this format.
+//! JSON as Docker wrote it in the days of this format.
 
 use longshore_core::Result;
 use longshore_core::oci::json;
 use serde::Serialize;
 
-/// Returns the one line of `document`, as Go before 1.22 writes it: since then `\b` and `\f` have short escapes,
-/// which is what [`json::compact`] writes.
+/// Returns `document` on one line, as written by Go before 1.22: newer versions have short escapes for `\b` and `\f`,
+/// which [`json::compact`] writes.
 pub(super) fn document<T: Serialize>(document: &T) -> Result<Vec<u8>> {
     let mut rest = json::compact(document)?.into_iter();
     let mut bytes = Vec::with_capacity(rest.len());
@@ -23,7 +23,7 @@ pub(super) fn document<T: Serialize>(document: &T) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// As [`document`], with the new line that Go's `Encoder` ends a document with.
+/// Like [`document`], with the newline that Go's `Encoder` adds.
 pub(super) fn line<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     let mut bytes = document(value)?;
     bytes.push(b'\n');

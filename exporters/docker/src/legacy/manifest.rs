@@ -1,4 +1,4 @@
-//! `manifest.json` and `repositories`: which images are in the archive, and what they are called.
+//! `manifest.json` and `repositories`: the images in the archive, and their names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::json;
 use super::plan::{LAYER, SavedImage};
 
-/// An image as both documents list it.
+/// An image as listed in both documents.
 #[derive(Debug)]
 pub(super) struct Listed {
     id: Digest,
@@ -20,7 +20,7 @@ pub(super) struct Listed {
     foreign: BTreeMap<Digest, Descriptor>,
 }
 
-/// A familiar name in two parts.
+/// A familiar name, split at its tag.
 #[derive(Debug, PartialEq, Eq)]
 struct Tag {
     name: String,
@@ -41,7 +41,7 @@ struct Item<'a> {
     layer_sources: BTreeMap<&'a Digest, LayerSource<'a>>,
 }
 
-/// A descriptor in the field order of distribution's struct, which is not that of OCI.
+/// A descriptor in the field order of distribution's struct, which differs from OCI's.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LayerSource<'a> {
@@ -62,7 +62,7 @@ impl Listed {
         Self { id, layers, tags: Vec::new(), parent: None, foreign: BTreeMap::new() }
     }
 
-    /// Takes over what `image`, which has this ID, is called and where it comes from.
+    /// Adds the names and origins of `image`, which has this ID.
     pub(super) fn add(&mut self, image: &SavedImage) {
         for tag in image.names.iter().filter_map(Tag::of) {
             if !self.tags.contains(&tag) {
@@ -90,10 +90,10 @@ impl Tag {
     }
 }
 
-/// Returns the documents of an archive with `images`, by their names.
+/// Returns the documents of an archive with `images`, by file name.
 ///
-/// `repositories` is there if there is a tag. It holds one image for each tag: the last one, as
-/// that is the one that has the tag when all of `manifest.json` is loaded.
+/// `repositories` exists if there is a tag. It lists one image for each tag: the last one, as
+/// loading all of `manifest.json` leaves the tag on it.
 pub(super) fn documents(images: &[Listed]) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let ids: BTreeSet<&Digest> = images.iter().map(|image| &image.id).collect();
     let items: Vec<Item<'_>> = images.iter().map(|image| item(image, &ids)).collect();
@@ -113,7 +113,7 @@ pub(super) fn documents(images: &[Listed]) -> Result<Vec<(&'static str, Vec<u8>)
 
 fn item<'a>(image: &'a Listed, ids: &BTreeSet<&Digest>) -> Item<'a> {
     let tags: Vec<String> = image.tags.iter().map(|Tag { name, tag }| format!("{name}:{tag}")).collect();
-    // As Docker: only an image beside it, not itself.
+    // As in Docker: only another saved image, not itself.
     let is_saved = |parent: &&Digest| ids.contains(parent) && **parent != image.id;
     Item {
         config: format!("{}.json", image.id.hex()),

@@ -1,8 +1,8 @@
 //! The archive that `docker save` wrote up to Docker 24: a directory for each layer, under the layer's ID
 //! of image format v1, with the uncompressed tar stream in it.
 //!
-//! What is in it, and in what order, is decided in [`plan`], without any input or output. The bytes are those of
-//! Docker 20.10 wherever Docker itself writes the same bytes twice; [`plan`] says where it does not.
+//! Its contents and their order are decided in [`plan`], without I/O. The bytes are those of
+//! Docker 20.10 wherever Docker itself is deterministic; [`plan`] lists the exceptions.
 
 mod config;
 mod json;
@@ -26,7 +26,7 @@ use longshore_core::{
 use crate::options::DockerOptions;
 use plan::{Content, Record, SavedImage, SavedLayer};
 
-/// Returns the archive of the images of `result`, and what is said about them.
+/// Returns the archive of the images of `result`, and their description.
 pub(crate) fn bundle<'a>(
     result: &BuildResult,
     options: &DockerOptions,
@@ -47,7 +47,7 @@ pub(crate) fn bundle<'a>(
     Ok((fill(records, &layers)?, exported))
 }
 
-/// Fails early for what cannot be saved, as far as that is known before layers are made.
+/// Fails early for images that cannot be saved, as far as that is known before layers are built.
 pub(crate) fn check(result: &BuildResult) -> Result<()> {
     for image in &result.images {
         if let ImageContent::Built(built) = &image.content {
@@ -64,7 +64,7 @@ fn check_artifact(artifact: &Artifact) -> Result<()> {
     config::V1Image::parse(&artifact.config.to_bytes()?).map(drop)
 }
 
-/// Returns each image for one platform, without manifests, which this format does not have.
+/// Returns each image for one platform, without manifests, which this format lacks.
 fn narrow(
     result: &BuildResult,
     options: &DockerOptions,

@@ -1,13 +1,13 @@
-//! What is in the archive, in the order in which it is written.
+//! The contents of the archive, in the order in which they are written.
 //!
 //! Where `docker save` is not deterministic, this is:
-//! - Docker takes images in the order of a Go map; here they come in the order given, which decides where the
-//!   file of a shared layer is, whose time a shared directory has, and the order in `manifest.json`.
-//! - A directory whose `layer.tar` is a symbolic link has the time of the export, as have the files in it; here
-//!   it has the time of the image, as all directories have.
+//! - Docker saves images in the order of a Go map, here they keep the given order. It decides which directory has
+//!   the file of a shared layer, the time of a shared directory, and the order in `manifest.json`.
+//! - In Docker, a directory whose `layer.tar` is a symbolic link has the time of the export, as have its files; here
+//!   it has the time of the image, like all directories.
 //!
-//! Docker's modes hold the kind of the file too (`0100644`), and its entries names of users; the tar writer has
-//! neither, and no reader needs them. A symbolic link may come before the file that it leads to, as in Docker.
+//! Docker's modes include the file type (`0100644`), and its entries user names; the tar writer writes
+//! neither, and no reader needs them. A symbolic link may precede its target, as in Docker.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(crate) struct SavedImage {
     pub(crate) names: Vec<ImageName>,
     /// The base first.
     pub(crate) layers: Vec<SavedLayer>,
-    /// The ID of the image that it was made from.
+    /// The ID of the image that it was built on.
     pub(crate) parent: Option<Digest>,
 }
 
@@ -38,11 +38,11 @@ pub(crate) struct SavedImage {
 #[derive(Debug, Clone)]
 pub(crate) struct SavedLayer {
     pub(crate) diff_id: Digest,
-    /// Where it may be had, if it must not be handed out.
+    /// Where to get it, if it must not be distributed.
     pub(crate) foreign: Option<Descriptor>,
 }
 
-/// An entry of the archive, and what is in it.
+/// An entry of the archive, and its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) entry: Entry,
@@ -58,15 +58,15 @@ pub(crate) enum Content {
     Layer(Digest),
 }
 
-/// Returns the records of the archive that holds `images`, sorted by path.
+/// Returns the records of the archive of `images`, sorted by path.
 ///
-/// The tar stream of a layer is written at the first place in the order of images and layers that has it;
-/// other places have a symbolic link to there or, without `symlinks`, the tar stream again. `size_of` is the
-/// size of a tar stream in bytes. An image that is given twice is saved once, with the names of both.
+/// The tar stream of a layer is written at its first place in the order of images and layers; other places have
+/// a symbolic link to it or, without `symlinks`, the tar stream again. `size_of` returns the size of a tar
+/// stream in bytes. An image that is given twice is saved once, with the names of both.
 ///
 /// # Errors
-/// An image without layers; one whose layers are not those of its configuration; a configuration that Docker
-/// could not read.
+/// An image without layers, or with other layers than in its configuration; a configuration that Docker
+/// cannot read.
 pub(crate) fn records(images: &[SavedImage], symlinks: bool, size_of: &dyn Fn(&Digest) -> u64) -> Result<Vec<Record>> {
     let mut archive = Archive { symlinks, size_of, records: BTreeMap::new(), places: BTreeMap::new() };
     let mut listed: Vec<Listed> = Vec::new();
@@ -107,7 +107,7 @@ fn check(image: &SavedImage) -> Result<()> {
     Ok(())
 }
 
-/// Returns an image without layers, in the words of Docker.
+/// Returns the error for an image without layers, in Docker's words.
 pub(super) fn no_layers() -> Error {
     Error::new(ErrorKind::Unsupported, "empty export - not implemented")
         .with_hint("format=combined supports images without layers")
@@ -116,14 +116,14 @@ pub(super) fn no_layers() -> Error {
 struct Archive<'a> {
     symlinks: bool,
     size_of: &'a dyn Fn(&Digest) -> u64,
-    /// By a name at the top and a name below it: paths are sorted part by part, a directory before what is in it.
+    /// By top-level name and name below it: paths are sorted component by component, a directory before its contents.
     records: BTreeMap<(String, &'static str), Record>,
-    /// In which directory the tar stream of a layer is.
+    /// The directory with the tar stream of each layer.
     places: BTreeMap<Digest, String>,
 }
 
 impl Archive<'_> {
-    /// Adds what belongs to one image, and returns the IDs of its layers.
+    /// Adds the records of one image, and returns the IDs of its layers.
     fn add_image(&mut self, id: &Digest, image: &SavedImage) -> Result<Vec<String>> {
         let mtime = V1Image::parse(&image.config)?.created.mtime();
         let diff_ids: Vec<Digest> = image.layers.iter().map(|layer| layer.diff_id.clone()).collect();
@@ -132,7 +132,7 @@ impl Archive<'_> {
         let mut ids = Vec::with_capacity(layers.len());
         for (layer, diff_id) in layers.into_iter().zip(diff_ids) {
             ids.push(layer.id.clone());
-            // The same ID is the same chain of layers. Only `os` in `json` could differ: the first image's counts.
+            // The same ID means the same chain of layers. Only `os` in `json` could differ: the first image's counts.
             if !self.records.contains_key(&(layer.id.clone(), "")) {
                 self.add_layer(layer, diff_id, mtime);
             }
@@ -158,7 +158,7 @@ impl Archive<'_> {
         }
     }
 
-    /// Adds a file; a directory if there is nothing in it.
+    /// Adds a file, or a directory if there is no content.
     fn add(&mut self, top: String, below: &'static str, mtime: i64, content: Content) {
         let path = if below.is_empty() { top.clone() } else { format!("{top}/{below}") };
         let entry = match &content {

@@ -1,10 +1,10 @@
-//! Images that dockerd 20.10 loaded and saved, for tests that compare with what it wrote.
+//! Images loaded and saved by dockerd 20.10, for comparison with its output in tests.
 
 use longshore_core::oci::{Digest, ImageName};
 
 use super::plan::{SavedImage, SavedLayer};
 
-/// Every key that Docker knows, some that it does not, and what it takes for them.
+/// Every key that Docker knows, some unknown ones, and odd values that it accepts.
 pub(super) const EVERYTHING: &str = r##"{"Size":7,"id":"abc","parent":"sha256:0000000000000000000000000000000000000000000000000000000000000000","comment":"c <&> \u2028 \b\f\n\r\t\u0001\u007f é \"\\","container":"0123","docker_version":"20.10.24","author":"Ä <a@b>","unknown":1,"os.version":"1","os.features":["f"],"variant":"v2","architecture":"amd64","os":"linux","created":"2020-02-29T23:59:59.100000000-00:00",
  "container_config":{"Hostname":"h","Cmd":["/bin/sh","-c","#(nop) "],"OnBuild":[],"Env":[],"Labels":{},"Volumes":{},"ExposedPorts":{}},
  "config":{"Shell":["/bin/sh","-c"],"StopTimeout":0,"StopSignal":"SIGTERM","Labels":{"b":"<&>","a":"\u2029","c":null,"B":"x"},"OnBuild":["RUN a && b"],"MacAddress":"00:00:00:00:00:01","NetworkDisabled":true,"Entrypoint":"/entry point","WorkingDir":"/w","Volumes":{"/v2":{},"/v1":{"x":1},"/v0":null},"Image":"sha256:x","ArgsEscaped":true,"Healthcheck":{"Test":["CMD","true"],"Interval":30000000000,"Timeout":5,"StartPeriod":1,"StartInterval":9,"Retries":3},"Cmd":"one <string>","Env":["A=1",null,"B=<&>"],"StdinOnce":true,"OpenStdin":true,"Tty":true,"ExposedPorts":{"80/tcp":{},"443/tcp":{},"53/udp":null},"AttachStderr":true,"AttachStdout":true,"AttachStdin":true,"User":"u:g","Domainname":"d","Hostname":"h","Unknown":{"a":1}},@}"##;
@@ -31,7 +31,7 @@ pub(super) fn diff_ids(layers: &str) -> Vec<Digest> {
     layers.chars().map(|layer| format!("sha256:{}", hex(layer)).parse().unwrap()).collect()
 }
 
-/// Returns a configuration with `layers` in the place of `@`.
+/// Returns a configuration with `layers` in place of `@`.
 pub(super) fn config(text: &str, layers: &str) -> Vec<u8> {
     let diff_ids: Vec<String> = diff_ids(layers).iter().map(|diff_id| format!("\"{diff_id}\"")).collect();
     let (before, after) = text.rsplit_once('@').unwrap();

@@ -4,13 +4,13 @@ use serde::{Serialize, Serializer};
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// The last time that fits 64 bits of nanoseconds, in the year 2262.
+/// The latest time that fits 64 bits of nanoseconds, in the year 2262.
 const LAST: (i64, u32) = (9_223_372_036, 854_775_807);
 
-/// A time of RFC 3339 with its offset, to the nanosecond.
+/// An RFC 3339 time with its offset, to the nanosecond.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Time {
-    /// As Go's `RFC3339Nano` prints it.
+    /// As printed by Go's `RFC3339Nano`.
     text: String,
     /// Since 1970, rounded down.
     seconds: i64,
@@ -18,19 +18,19 @@ pub(super) struct Time {
 }
 
 impl Time {
-    /// Go's zero value, for images that do not say when they were made.
+    /// Returns Go's zero value, for images without a creation time.
     pub(super) fn zero() -> Self {
         Self { text: "0001-01-01T00:00:00Z".into(), seconds: -62_135_596_800, nanoseconds: 0 }
     }
 
-    /// Returns what Docker says of all layers but the top one. Docker takes the time zone of its daemon; we take UTC.
+    /// Returns Docker's time for all layers but the top one. Docker uses the time zone of its daemon, this uses UTC.
     pub(super) fn epoch() -> Self {
         Self { text: "1970-01-01T00:00:00Z".into(), seconds: 0, nanoseconds: 0 }
     }
 
-    /// Reads what RFC 3339 allows, in upper case and without leap seconds, as Go does. What Go below 1.20 took
-    /// beyond that is refused: hours of one digit, a comma before the fraction, offsets of 24 hours and more.
-    /// Digits after the ninth of a fraction are cut.
+    /// Reads RFC 3339, in upper case and without leap seconds, as Go does. Refuses the extras that Go before 1.20
+    /// accepted: hours of one digit, a comma before the fraction, offsets of 24 hours and more.
+    /// Fractions are truncated after nine digits.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (main, rest) = text.split_at_checked("2006-01-02T15:04:05".len())?;
         let seconds = whole_seconds(main)?;
@@ -47,7 +47,7 @@ impl Time {
         Some(Self { text: format!("{main}{dot}{fraction}{offset}"), seconds: seconds - east, nanoseconds })
     }
 
-    /// Returns the file time that Docker derives from it, in seconds since 1970: 0 where it is before that, or does
+    /// Returns the file time that Docker derives from it, in seconds since 1970: 0 if it is earlier, or does
     /// not fit 64 bits of nanoseconds.
     pub(super) fn mtime(&self) -> i64 {
         if self.seconds < 0 || (self.seconds, self.nanoseconds) > LAST { 0 } else { self.seconds }
@@ -72,7 +72,7 @@ fn whole_seconds(text: &str) -> Option<i64> {
     is_clock.then_some(days(year, month, day)? * DAY + hour * 3600 + minute * 60 + second)
 }
 
-/// Days since 1970, in the Gregorian calendar at all times.
+/// Days since 1970, in the proleptic Gregorian calendar.
 fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let lengths = [31, if is_leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
@@ -85,7 +85,7 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(year * 365 + leap_years + before.iter().sum::<i64>() + day - 1 - 719_528)
 }
 
-/// Seconds east of UTC of `Z`, `+01:30` or `-01:30`.
+/// Parses `Z`, `+01:30` or `-01:30` into seconds east of UTC.
 fn offset_seconds(text: &str) -> Option<i64> {
     if text == "Z" {
         return Some(0);

@@ -10,7 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::config::V1Image;
 use super::json;
 
-/// A layer as image format v1 had it: an image of its own, with a parent.
+/// A layer in image format v1: an image of its own, with a parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct V1Layer {
     /// 64 hex digits: the name of its directory.
@@ -21,11 +21,11 @@ pub(crate) struct V1Layer {
 
 /// Returns the layers of an image with this configuration and these layers, the base first.
 ///
-/// An ID is the hash of what is known of the layer, of its chain ID and of the ID below it. The top layer
-/// has what the configuration says; those below it nothing.
+/// An ID is the hash of the layer's metadata, its chain ID and the ID below it. The metadata of the top layer is
+/// the configuration; lower layers have none.
 ///
 /// # Errors
-/// The configuration is not one that Docker reads.
+/// A configuration that Docker cannot read.
 pub(crate) fn layers(config: &[u8], diff_ids: &[Digest]) -> Result<Vec<V1Layer>> {
     let top = V1Image::parse(config)?;
     let mut layers: Vec<V1Layer> = Vec::with_capacity(diff_ids.len());
@@ -35,14 +35,14 @@ pub(crate) fn layers(config: &[u8], diff_ids: &[Digest]) -> Result<Vec<V1Layer>>
         let parent = layers.last().map(|below| below.id.as_str());
         image.id = id(&image, &chain_id, parent)?;
         image.parent = parent.unwrap_or_default().to_owned();
-        // Docker sets this when the ID is known, so it does not count for layers below the top one.
+        // Docker sets this after computing the ID, so it does not count for layers below the top one.
         image.os.clone_from(&top.os);
         layers.push(V1Layer { json: json::document(&image)?, id: image.id });
     }
     Ok(layers)
 }
 
-/// Returns the ID of an image that does not know its ID and its parent yet.
+/// Returns the ID of an image that does not have its ID and its parent yet.
 fn id(image: &V1Image, chain_id: &Digest, parent: Option<&str>) -> Result<String> {
     let cannot = |error: serde_json::Error| Error::input("cannot compute the ID of a v1 layer").with_source(error);
     let mut fields: BTreeMap<String, Box<RawValue>> =

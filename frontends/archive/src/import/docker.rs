@@ -1,4 +1,4 @@
-//! The images of a tarball of `docker save` that was received and has no OCI layout.
+//! The images of a received `docker save` tarball without an OCI layout.
 
 use longshore_core::content::{BlobMeta, StoredImage, read};
 use longshore_core::image::GraphBlob;
@@ -10,7 +10,7 @@ use super::receive::{Received, ReceivedFile};
 use super::{Arrived, Import};
 use crate::described::{Item, MadeManifest, items};
 
-/// The images that `manifest.json` describes. Each gets a manifest, which Docker's format lacks.
+/// Returns the images in `manifest.json`. Each gets a manifest, which Docker's format lacks.
 pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Vec<Arrived>> {
     let items = items(received.document("manifest.json")?)?;
     items.iter().map(|item| image(item, received, import)).collect()
@@ -38,7 +38,7 @@ fn image(item: &Item, received: &Received, import: &Import<'_>) -> Result<Arrive
     Ok(Arrived { image, names, tags: Vec::new(), missing: Vec::new() })
 }
 
-/// A layer of the tarball. One that is not compressed is its own tar stream.
+/// Returns the descriptor of a layer. An uncompressed layer is its own tar stream.
 fn layer(file: &ReceivedFile, diff_id: &Digest) -> Result<Descriptor> {
     let ReceivedFile { digest, size, .. } = file;
     let algorithm = file.algorithm()?;

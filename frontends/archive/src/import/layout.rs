@@ -1,4 +1,4 @@
-//! The images of an OCI layout that was received, or that is in a directory.
+//! The images of an OCI layout, either received or in a directory.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::receive::{Received, ingest_anew};
 use super::{Arrived, Import};
 use crate::described::{is_hollow, items};
 
-/// The images of a layout that was received; `None` for one that lacks what `manifest.json` has.
+/// Returns the images of a received layout; `None` if it lacks parts that `manifest.json` has.
 pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Option<Vec<Arrived>>> {
     longshore_core::layout::check_version(received.document("oci-layout")?)?;
     let index = parse_layout_index(received.document("index.json")?)?;
@@ -25,7 +25,7 @@ pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Option<
     listed(&index, |_| true).into_iter().map(|image| arrived(image, received, import)).collect::<Result<_>>().map(Some)
 }
 
-/// Stores the documents of an image after what they refer to, and fails if something is missing.
+/// Stores the documents of an image, each after its references, and fails if something is missing.
 fn arrived(image: ListedImage, received: &Received, import: &Import<'_>) -> Result<Arrived> {
     let mut missing = Vec::new();
     let arriving = Arriving { received, import };
@@ -47,7 +47,7 @@ fn not_in_archive(error: Error) -> Error {
     }
 }
 
-/// What an import has of an archive: layers in the store, small files in memory.
+/// The imported parts of an archive: layers in the store, small files in memory.
 #[derive(Debug)]
 pub(super) struct Arriving<'a> {
     pub(super) received: &'a Received,
@@ -55,7 +55,7 @@ pub(super) struct Arriving<'a> {
 }
 
 impl Arriving<'_> {
-    /// Stores a blob with what it refers to, which is there by now, or finds it stored.
+    /// Stores a blob with references to stored blobs, or finds it in the store.
     pub(super) fn store(&self, blob: &GraphBlob) -> Result<()> {
         let GraphBlob { descriptor: Descriptor { digest, size, .. }, references } = blob;
         let store = self.import.store;

@@ -1,4 +1,4 @@
-//! Archives into an image store, in one pass: also from a pipe, which cannot be read twice.
+//! Imports archives into an image store, in one pass, so that a pipe works, too.
 
 mod docker;
 mod layout;
@@ -39,7 +39,7 @@ pub struct Imported {
     pub missing: Vec<Descriptor>,
 }
 
-/// An image whose content is in the store, and what the archive calls it.
+/// An image with its content in the store, and its names in the archive.
 #[derive(Debug)]
 struct Arrived {
     image: StoredImage,

@@ -1,4 +1,4 @@
-//! What imported images are called, as containerd's importer calls them.
+//! Names for imported images, chosen like containerd's importer.
 
 use longshore_core::content::Progress;
 use longshore_core::layout::valid_names;
@@ -8,8 +8,8 @@ use longshore_core::{Context, Error, Result};
 /// What the user called the images of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImportName {
-    /// A name without a tag. A single image gets it with the tag `latest`, as a name without a tag means everywhere;
-    /// of several images, each without a full name gets it with the tag that the archive gives it, or its digest.
+    /// A name without a tag. A single image gets it with the tag `latest`, the usual meaning of such a name. Of several
+    /// images, each without a full name gets it with the tag from the archive, or with its digest.
     Base(String),
     /// A name with a tag or digest, for the only image.
     Exact(ImageName),
@@ -25,7 +25,7 @@ impl std::str::FromStr for ImportName {
     }
 }
 
-/// The names of an image that the archive calls `names` and `tags`. Names that are none are left out with a warning.
+/// Returns the names of an image with `names` and `tags` in the archive. Warns about invalid names and drops them.
 pub(super) fn resolve(
     given: Option<&ImportName>,
     names: &[String],

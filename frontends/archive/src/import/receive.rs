@@ -1,7 +1,7 @@
-//! The one pass over an archive: every file that may be a blob goes into the store while it is read.
+//! The one pass over an archive: every file that may be a blob is stored while it is read.
 //!
-//! What a file is for is known only at the end, because `index.json` and `manifest.json` may come last.
-//! Several blobs are hashed and written at the same time, each on a thread that gets its bytes from
+//! The purpose of a file is known only at the end, because `index.json` and `manifest.json` may come last.
+//! Several blobs are hashed and written concurrently, each on a thread that gets its bytes from
 //! the one that reads the archive.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -17,43 +17,43 @@ use longshore_core::{Context, Error, ErrorKind, Result, Task};
 
 use super::Import;
 
-/// Blobs that are written at the same time.
+/// How many blobs are written concurrently.
 const WRITERS: usize = 4;
-/// Bytes that are handed over at once, and how many such pieces a writer may be behind.
+/// Bytes per piece passed to a writer, and how many pieces a writer may lag behind.
 const PIECE: usize = 1 << 20;
 const BEHIND: usize = 4;
-/// First bytes of a file, which say how it is compressed.
+/// The first bytes of a file, which show its compression.
 const START: usize = 6;
-/// Largest file that may be kept: a manifest or a configuration, but not a layer that people wait for.
+/// The largest file that may be kept in memory: enough for a manifest or a configuration, but not for large layers.
 const SMALL: u64 = 1 << 20;
-/// Links that are followed from one path to a file.
+/// How many links are followed from one path to a file.
 const LINKS: usize = 16;
-/// Files and links in an archive. An image has some hundred.
+/// The most files and links in an archive. An image has a few hundred.
 const ENTRIES: usize = 1_000_000;
-/// Bytes of their paths.
+/// The most bytes of their paths.
 const PATHS: usize = 64 << 20;
-/// Bytes of small files that are kept in memory until it is known what they are.
+/// The most bytes of small files kept in memory until their purpose is known.
 const KEPT: u64 = 64 << 20;
 
-/// Documents that say what the other files are for. They are read, not stored.
+/// Documents that give the other files their purpose. They are read, not stored.
 const DOCUMENTS: [&[u8]; 3] = [b"oci-layout", b"index.json", b"manifest.json"];
 
-/// What was in an archive. What may be a layer is in the store.
+/// The contents of an archive. Files that may be layers are in the store.
 #[derive(Debug, Default)]
 pub(super) struct Received {
     documents: HashMap<Vec<u8>, Vec<u8>>,
     files: HashMap<Vec<u8>, ReceivedFile>,
     links: HashMap<Vec<u8>, Vec<u8>>,
-    /// All paths, also of files that are still being written, and the bytes that they have.
+    /// All paths, including files still being written, and their total bytes.
     seen: HashSet<Vec<u8>>,
     path_bytes: usize,
-    /// Small files that may be documents. They are stored with what they refer to, when that is there:
+    /// Small files that may be documents. They are stored once everything they refer to is:
     /// an import that ends early leaves no manifest without its layers.
     kept: HashMap<Digest, Vec<u8>>,
     kept_bytes: u64,
 }
 
-/// A file of the archive that is in the store, or kept.
+/// A file of the archive, either stored or kept.
 #[derive(Debug, Clone)]
 pub(super) struct ReceivedFile {
     pub(super) digest: Digest,
@@ -63,10 +63,10 @@ pub(super) struct ReceivedFile {
 }
 
 impl ReceivedFile {
-    /// How it is compressed.
+    /// Returns its compression.
     ///
     /// # Errors
-    /// As [`detect`]. A file that no image refers to may be anything.
+    /// As [`detect`]. A file without references may be anything.
     pub(super) fn algorithm(&self) -> Result<Algorithm> {
         detect(&self.start)
     }
@@ -113,7 +113,7 @@ impl Received {
         Ok(received)
     }
 
-    /// The path of an entry, which must not stand twice: readers would disagree which of them counts.
+    /// Returns the path of an entry, which must not occur twice: readers would disagree about which entry counts.
     fn new_path(&mut self, entry: &Entry) -> Result<Vec<u8>> {
         let path = entry_path(entry)?;
         if !matches!(entry.kind, EntryKind::File | EntryKind::HardLink | EntryKind::Symlink) {
@@ -132,12 +132,12 @@ impl Received {
         Ok(path)
     }
 
-    /// Whether a file may be a document, and there is room for it.
+    /// Returns whether a file may be a document, and fits in memory.
     fn may_keep(&self, entry: &Entry) -> bool {
         entry.size <= SMALL && self.kept_bytes + entry.size <= KEPT
     }
 
-    /// Keeps a small file, verified.
+    /// Keeps a small file, after verifying it.
     fn keep(
         &mut self,
         path: Vec<u8>,
@@ -164,7 +164,7 @@ impl Received {
         Ok(())
     }
 
-    /// A small file that is not in the store yet.
+    /// Returns a small file that is not in the store yet.
     pub(super) fn kept(&self, digest: &Digest) -> Option<&[u8]> {
         self.kept.get(digest).map(Vec::as_slice)
     }
@@ -187,22 +187,22 @@ impl Received {
         Ok(())
     }
 
-    /// Whether it is an OCI layout, which Docker's tarballs are too nowadays.
+    /// Returns whether it is an OCI layout, as Docker's newer tarballs are, too.
     pub(super) fn is_layout(&self) -> bool {
         self.documents.contains_key(&b"oci-layout"[..])
     }
 
-    /// One of the documents at the top.
+    /// Returns a document at the top of the archive.
     pub(super) fn document(&self, name: &str) -> Result<&[u8]> {
         self.optional(name).ok_or_else(|| Error::input(format!("no {name} found")))
     }
 
-    /// One of the documents at the top, if the archive has it.
+    /// Returns a document at the top of the archive, if present.
     pub(super) fn optional(&self, name: &str) -> Option<&[u8]> {
         self.documents.get(name.as_bytes()).map(Vec::as_slice)
     }
 
-    /// The file at `path`, or where links lead from there.
+    /// Returns the file at `path`, following links.
     pub(super) fn file(&self, path: &str) -> Result<&ReceivedFile> {
         let entry = Entry::new(path, EntryKind::File, 0);
         let mut at = &entry_path(&entry)?;
@@ -217,7 +217,7 @@ impl Received {
     }
 }
 
-/// A blob that a thread writes to the store.
+/// A blob being written to the store by a thread.
 struct Writing<'scope> {
     path: Vec<u8>,
     /// Its first bytes.
@@ -230,7 +230,7 @@ enum Piece {
     End,
 }
 
-/// Hands the data of the current entry to its writer; answers its first bytes.
+/// Passes the data of the current entry to its writer; returns its first bytes.
 fn feed(reader: &mut Reader<impl Read>, pieces: &SyncSender<Piece>, import: &Import<'_>) -> Result<Vec<u8>> {
     let mut start = Vec::new();
     loop {
@@ -241,7 +241,7 @@ fn feed(reader: &mut Reader<impl Read>, pieces: &SyncSender<Piece>, import: &Imp
             start = bytes[..bytes.len().min(START)].to_vec();
         }
         let is_end = bytes.is_empty() && read.is_ok();
-        // A writer that is gone says why when it is joined.
+        // A writer that has stopped reports why when it is joined.
         if pieces.send(if is_end { Piece::End } else { Piece::Bytes(bytes) }).is_err() || is_end {
             return Ok(start);
         }
@@ -249,8 +249,8 @@ fn feed(reader: &mut Reader<impl Read>, pieces: &SyncSender<Piece>, import: &Imp
     }
 }
 
-/// Stores what is fed. What the store has already is only checked: an archive that lies is refused
-/// whatever came before it.
+/// Stores the received bytes. If the blob is already stored they are only checked: an archive with wrong digests
+/// is refused whatever came before it.
 fn write(
     pieces: Receiver<Piece>,
     expected: Option<&Descriptor>,
@@ -281,8 +281,8 @@ fn write(
     Err(ended())
 }
 
-/// Starts to write a blob from its first byte: all of them come by in any case, so those that an earlier
-/// import left need not be trusted.
+/// Starts to write a blob from its first byte: the archive has all of them anyway, so those left by an earlier
+/// import need not be trusted.
 pub(super) fn ingest_anew<'a>(
     store: &'a dyn ImageStore,
     expected: Option<&Descriptor>,
@@ -317,13 +317,13 @@ fn is_what_it_says(expected: &Descriptor, hasher: Hasher) -> Result<()> {
     Err(Error::corrupt(format!("blob {} has the digest {found}", expected.digest)))
 }
 
-/// The archive ended, or the import: whoever reads it says why.
+/// Returns the error of an input that ended: the thread that reads the archive reports why.
 fn ended() -> Error {
     Error::cancelled()
 }
 
-/// What the path of a file says that it is; `None` for a path that is not that of a blob: Docker's layers, and what
-/// archivers and desktops leave among the blobs.
+/// Returns the descriptor that a file's path implies; `None` if it is not the path of a blob, like those of Docker's
+/// layers, or of files that archivers and desktops leave among the blobs.
 fn blob(path: &[u8], entry: &Entry) -> Option<Descriptor> {
     let name = std::str::from_utf8(path.strip_prefix(b"blobs/")?).ok()?;
     let (algorithm, hex) = name.split_once('/')?;

@@ -1,4 +1,4 @@
-//! The command line, as clap reads it. `command` decides what it means.
+//! The command line, as parsed by clap. `command` interprets it.
 
 mod export;
 
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     pub(crate) store: Option<OsString>,
 }
 
-/// Reads a command line, whose help says which kinds of image stores there are.
+/// Parses a command line, with the kinds of image stores in its help.
 pub(crate) fn read(words: impl Iterator<Item = OsString>, stores: &StoreRegistry) -> Result<Args, clap::Error> {
     let kinds: Vec<_> = stores.infos().map(|info| format!("{} ({})", info.syntax, info.summary)).collect();
     let help = format!(

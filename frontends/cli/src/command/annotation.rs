@@ -1,8 +1,8 @@
-//! `--annotation`: annotations for every output that has them, as buildx takes them.
+//! `--annotation`: annotations for every output that supports them, with buildx's syntax.
 
 use longshore_core::{Error, ExporterRegistry, OutputSpec, Result};
 
-/// What an annotation may be put on, and the option for it.
+/// What an annotation can be put on, and the corresponding option.
 const TYPES: [(&str, &str); 4] = [
     ("manifest", "annotation"),
     ("index", "annotation-index"),
@@ -10,10 +10,10 @@ const TYPES: [(&str, &str); 4] = [
     ("index-descriptor", "annotation-index-descriptor"),
 ];
 
-/// Gives the annotations to each output. An option that the output has itself counts.
+/// Adds the annotations to each output, unless the output sets the same option itself.
 ///
 /// # Errors
-/// Text that is not `[TYPE[[PLATFORM]],…:]KEY=VALUE`; an output that has no annotations.
+/// Text that is not `[TYPE[[PLATFORM]],…:]KEY=VALUE`; an output that does not support annotations.
 pub(super) fn annotate(specs: &mut [OutputSpec], texts: &[String], exporters: &ExporterRegistry) -> Result<()> {
     for text in texts {
         let options = options(text)?;
@@ -30,7 +30,7 @@ pub(super) fn annotate(specs: &mut [OutputSpec], texts: &[String], exporters: &E
     Ok(())
 }
 
-/// Returns the options that one annotation stands for.
+/// Returns the options for one annotation.
 fn options(text: &str) -> Result<Vec<(String, String)>> {
     let invalid = |reason: &str| {
         Error::option(format!("--annotation: `{}` {reason}", text.escape_debug()))

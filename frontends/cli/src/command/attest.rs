@@ -16,7 +16,7 @@ use crate::args::ExportArgs;
 
 const FLAG: &str = "--attest";
 
-/// What `--attest` asks for.
+/// A request by `--attest`.
 #[derive(Debug, Default)]
 pub(super) struct Attest {
     kind: Option<Kind>,
@@ -41,14 +41,14 @@ impl Value for Kind {
     }
 }
 
-/// How much provenance tells.
+/// The level of detail of provenance.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "lowercase")]
 enum Mode {
     /// What the image was made from.
     #[default]
     Min,
-    /// Also the options, but for values of variables.
+    /// Also the options, except the values of variables.
     Max,
 }
 
@@ -100,7 +100,7 @@ pub(super) fn parse(texts: &[String]) -> Result<Vec<Attest>> {
     texts.iter().map(|text| parse_for(FLAG, &Attrs::parse(FLAG, text)?)).collect()
 }
 
-/// Returns what `images`, as they came from the sources, say about themselves in provenance.
+/// Returns what `images`, as the sources returned them, contribute to provenance.
 pub(super) fn dependencies(images: &[Image]) -> Vec<Dependency> {
     let existing = images.iter().filter_map(|image| match &image.content {
         ImageContent::Existing(existing) => Some((image.names.first(), &existing.root.digest)),
@@ -114,10 +114,10 @@ pub(super) fn dependencies(images: &[Image]) -> Vec<Dependency> {
         .collect()
 }
 
-/// Adds what was asked for to every image.
+/// Adds the requested attestations to every image.
 ///
 /// # Errors
-/// Files that cannot be read or are not what they are said to be.
+/// Files that cannot be read or are not of the stated type.
 pub(super) fn attach(
     asked: &[Attest],
     images: &mut [Image],
@@ -163,8 +163,8 @@ impl Attest {
     }
 }
 
-/// Returns the flags that determine an image. Paths tell of the machine, and values of variables may be secret: they
-/// stay out.
+/// Returns the flags that determine an image, without paths, which reveal details of the machine, and values of
+/// variables, which may be secret.
 fn flags(args: &ExportArgs) -> Map<String, serde_json::Value> {
     let scheme = |source: &String| {
         let source = longshore_core::Source::parse(source).ok()?;

@@ -10,7 +10,7 @@ use crate::args::{Args, CompletionArgs};
 pub(crate) fn completion(args: &CompletionArgs) -> Result<()> {
     let mut command = Args::command();
     let name = command.get_name().to_owned();
-    // Not to standard output: clap panics where it cannot write.
+    // Not directly to standard output: clap panics on write errors.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
     Ok(io::stdout().write_all(&script)?)

@@ -1,4 +1,4 @@
-//! The flags that change an image, as core's edits.
+//! The flags that edit an image.
 
 use std::fs;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use longshore_frontend_rootfs::{LayerOptions, layer};
 use super::sources::{Flag, layer_attrs};
 use crate::args::{ConfigArgs, ExportArgs};
 
-/// Returns the edits of the flags, applied on top of every source.
+/// Returns the edits set by flags, applied on top of every source.
 pub(super) fn edits(args: &ExportArgs, flags: &[Flag], progress: &Progress) -> Result<Edits> {
     let options = LayerOptions::parse("--layer", &layer_attrs(flags))?;
     let layer = |text: &String| layer(text, &options, progress).map(Arc::new);
@@ -44,7 +44,7 @@ fn run_edits(args: &ConfigArgs) -> Result<RunEdits> {
     Ok(run)
 }
 
-/// Returns the flags that are options of sources, and of layers.
+/// Returns the flags that are options of sources and of layers.
 pub(super) fn flags(args: &ExportArgs) -> Vec<Flag> {
     let owner = args.owner.as_deref().map(Flag::owner);
     let exclude = (!args.excludes.is_empty()).then(|| Flag::exclude(&args.excludes));
@@ -62,7 +62,7 @@ fn pair(flag: &str, text: &str) -> Result<(String, String)> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// Returns a JSON list, or one word: nothing is split by shell-specific rules.
+/// Parses a JSON list or one word: nothing is split by shell-specific rules.
 fn words(flag: &str, text: &str) -> Result<Vec<String>> {
     if text.trim_start().starts_with('[') {
         let list = serde_json::from_str(text);

@@ -1,5 +1,5 @@
-//! `longshore exporters`, `longshore sources` and the reference pages: all say what exporters and frontends
-//! declare.
+//! `longshore exporters`, `longshore sources` and the reference pages: all from the declarations of exporters and
+//! frontends.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -28,7 +28,7 @@ fn infos(exporters: &ExporterRegistry) -> Vec<ExporterInfo> {
     exporters.infos().map(|info| with_dest(info, exporters)).collect()
 }
 
-/// Adds `dest`, which the host reads, where a type takes one.
+/// Adds `dest`, which the host reads, if the type accepts it.
 fn with_dest(mut info: ExporterInfo, exporters: &ExporterRegistry) -> ExporterInfo {
     let destination = exporters.resolve(&info.kind, &Attrs::default()).map(|instance| instance.destination());
     let (syntax, help, default) = match destination {

@@ -39,7 +39,7 @@ pub(crate) fn images(args: &ImagesArgs, root: &StoreRoot) -> Result<()> {
     Ok(())
 }
 
-/// An image, as far as it can be read.
+/// An image, as far as it is readable.
 struct Described<'a> {
     name: &'a ImageName,
     root: &'a Descriptor,
@@ -47,7 +47,7 @@ struct Described<'a> {
 }
 
 struct Content {
-    /// Bytes of all that it refers to, each blob once.
+    /// Total size in bytes of its blobs, each counted once.
     size: u64,
     platforms: Vec<String>,
     missing: Vec<Descriptor>,
@@ -99,7 +99,7 @@ fn content(root: &Descriptor, store: &dyn Provider, work: &Work) -> Result<Conte
     Ok(Content { size, platforms, missing: walked.missing })
 }
 
-/// Writes columns that begin where the longest field before them ends.
+/// Writes columns, each as wide as its longest field.
 fn write_table<const N: usize>(out: &mut impl Write, rows: &[[String; N]]) -> io::Result<()> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);

@@ -33,7 +33,7 @@ fn shown(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
 
-/// What is imported, opened before a store is made for it.
+/// The source of the import, opened before a store is created for it.
 enum Opened {
     Directory,
     Archive(File),

@@ -16,7 +16,7 @@ use crate::args::{InspectArgs, ProgressStyle};
 use crate::store_root::StoreRoot;
 
 pub(crate) fn inspect(args: &InspectArgs, root: &StoreRoot, frontends: &FrontendRegistry) -> Result<()> {
-    // What a registry makes us wait for is said.
+    // So that waiting for a registry is reported.
     let (_, work) = work::begin(ProgressStyle::Plain, None)?;
     let images = open(&Source::parse(&args.source)?, root, frontends, &work)?;
     let detail = if args.files { Detail::Files } else { Detail::Documents };
@@ -35,7 +35,7 @@ pub(crate) fn inspect(args: &InspectArgs, root: &StoreRoot, frontends: &Frontend
     Ok(())
 }
 
-/// Returns the images of a source, all of which must exist.
+/// Returns the images of a source, which must be complete.
 pub(super) fn open(
     source: &Source,
     root: &StoreRoot,

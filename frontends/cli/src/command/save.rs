@@ -25,7 +25,7 @@ pub(crate) fn save(
     frontends: &FrontendRegistry,
 ) -> Result<()> {
     if let Some(name) = args.names.iter().find(|name| name.trim().is_empty()) {
-        // All images would be what a variable that is not set stands for.
+        // An empty name, such as from an unset variable, would select all images.
         return Err(Error::option(format!("a NAME is empty: `{name}`")).into());
     }
     if dest(args) == Dest::Stdout && io::stdout().is_terminal() {
@@ -36,7 +36,7 @@ pub(crate) fn save(
         check_parent(&path).attempt(|| format!("cannot write {}", path.display()))?;
     }
     let (display, work) = work::begin(args.progress, None)?;
-    // As docker save does: whoever may read an image need not be everybody.
+    // As in docker save: not every user may read the image.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let from = source(args, frontends)?;
     let resolve = |name: &String| frontends.resolve(&from.clone().with_reference(name));
@@ -48,7 +48,7 @@ pub(crate) fn save(
     })?;
     let platforms: Vec<_> = args.platform.clone().into_iter().collect();
     let images = compose(vec![SourceImages::new(args.from.as_str(), images)], &platforms, &Edits::default(), &work)?;
-    // Layers that are made for this archive are not for the image store.
+    // Layers built for this archive do not belong in the image store.
     let session = Session::new(exporters).with_work(work.clone());
     let resolved = session.resolve(&[output(args, &images)])?;
     let responses = resolved.export(&BuildResult::new(images), Store::Spool);
@@ -67,7 +67,7 @@ fn dest(args: &SaveArgs) -> Dest {
     }
 }
 
-/// Returns the source that NAMEs select from. A name without a tag stands for all tags of it, where the scheme knows
+/// Returns the source that NAMEs select from. A name without a tag stands for all its tags, if the scheme supports
 /// tags.
 fn source(args: &SaveArgs, frontends: &FrontendRegistry) -> Result<Source, Error> {
     const ALL_TAGS: &str = "all-tags";
@@ -84,7 +84,7 @@ fn source(args: &SaveArgs, frontends: &FrontendRegistry) -> Result<Source, Error
     Ok(from)
 }
 
-/// Returns the images that are named, each once, with all names that it was asked for by.
+/// Returns the selected images, each once, with all names that selected it.
 fn open(sources: &[Box<dyn FrontendInstance>], cx: &FrontendContext<'_>) -> Result<Vec<Image>, Error> {
     let mut all: Vec<(Option<Digest>, Image)> = Vec::new();
     for source in sources {
@@ -102,7 +102,7 @@ fn open(sources: &[Box<dyn FrontendInstance>], cx: &FrontendContext<'_>) -> Resu
     Ok(all.into_iter().map(|(_, image)| image).collect())
 }
 
-/// Returns the key by which two images are the same.
+/// Returns the key that identifies an image.
 fn root(image: &Image) -> Result<Option<Digest>, Error> {
     Ok(match &image.content {
         ImageContent::Existing(existing) => Some(existing.root.digest.clone()),

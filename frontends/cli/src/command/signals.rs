@@ -1,4 +1,4 @@
-//! Signals: the first one asks the run to stop, the second one ends it.
+//! Signals: the first one requests the run to stop, the second one ends it.
 
 use std::process::exit;
 use std::thread;
@@ -11,11 +11,11 @@ use signal_hook::iterator::Signals;
 use crate::exit_code::{Code, note_signal};
 use crate::stderr::say_without_waiting;
 
-/// How long a run has to stop. What does not listen, such as a write to a pipe that nobody reads, is ended then.
+/// How long a run may take to stop. Then anything uninterruptible, such as a write to a blocked pipe, is ended.
 const GRACE: Duration = Duration::from_millis(1500);
 
-/// Stops the run at the first signal, and ends the process at the second one: the next run removes what is left.
-/// Signals that are ignored, as by nohup, stay so.
+/// Stops the run at the first signal, and ends the process at the second: the next run removes leftovers.
+/// Ignored signals, as under nohup, stay ignored.
 pub(super) fn cancel_on_signal() -> Result<Cancel> {
     let cancel = Cancel::default();
     let ignored = ignored();
@@ -32,7 +32,7 @@ pub(super) fn cancel_on_signal() -> Result<Cancel> {
                 exit(code);
             }
             let flag = flag.clone();
-            // On a thread of its own, so that the next signal is heard whatever this one waits for.
+            // On its own thread, so that the next signal is handled even if this one waits.
             let stop = move || {
                 flag.cancel();
                 thread::sleep(GRACE);
@@ -51,7 +51,7 @@ pub(super) fn cancel_on_signal() -> Result<Cancel> {
     Ok(cancel)
 }
 
-/// Returns the signals that this process was started to ignore, one bit each, as proc(5) shows them.
+/// Returns the signals that this process was started to ignore, one bit each, as in proc(5).
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -16,12 +16,12 @@ use crate::store_root::StoreRoot;
 pub(super) struct Flag {
     /// The flag, such as `--owner`.
     name: &'static str,
-    /// The option that it gives.
+    /// The option that it sets.
     key: &'static str,
     value: String,
-    /// Whether `--layer` takes it, too.
+    /// Whether it also applies to `--layer`.
     for_layers: bool,
-    /// Whether it adds to a list that the source has, and does not stand back behind it.
+    /// Whether it extends a list given in the source, instead of being overridden by it.
     adds: bool,
 }
 
@@ -31,7 +31,7 @@ impl Flag {
         Self { name: "--owner", key: "owner", value: text.to_owned(), for_layers: true, adds: false }
     }
 
-    /// `--exclude PATTERN`, once or several times.
+    /// `--exclude PATTERN`, given once or several times.
     pub(super) fn exclude(patterns: &[String]) -> Self {
         Self { name: "--exclude", key: "exclude", value: list_value(patterns), for_layers: true, adds: true }
     }
@@ -42,23 +42,23 @@ impl Flag {
     }
 }
 
-/// Returns the options that flags give to `--layer`.
+/// Returns the options that flags set on `--layer`.
 pub(super) fn layer_attrs(flags: &[Flag]) -> Attrs {
     flags.iter().filter(|flag| flag.for_layers).map(|flag| (flag.key, flag.value.as_str())).collect()
 }
 
-/// A source of a command, checked.
+/// A checked source of a command.
 #[derive(Debug)]
 pub(super) struct Requested {
-    /// As it was written.
+    /// The source as written.
     text: String,
     platform: Option<Platform>,
     instance: Box<dyn FrontendInstance>,
 }
 
-/// Reads and checks sources, with the options that flags give them. Nothing is opened.
+/// Parses and checks sources, with the options set by flags. Nothing is opened.
 ///
-/// With `has_layers`, a flag that layers take need not be an option of each source.
+/// With `has_layers`, a flag that applies to layers need not be an option of each source.
 pub(super) fn resolve(
     texts: &[String],
     flags: &[Flag],
@@ -85,7 +85,7 @@ pub(super) fn resolve(
     texts.iter().map(&mut resolve).collect()
 }
 
-/// Says how a path that was given in place of a source is written.
+/// Suggests how to write a path that was given in place of a source.
 fn meant(text: &str, error: Error) -> Error {
     let path = Path::new(text);
     match (path.is_dir(), path.is_file()) {
@@ -95,7 +95,7 @@ fn meant(text: &str, error: Error) -> Error {
     }
 }
 
-/// Gives an option to a source, whose own value comes last and so counts.
+/// Sets an option on a source. The source's own value comes last, and so wins.
 fn give(attrs: &mut Attrs, flag: &Flag) -> Result<()> {
     let own = attrs.take(flag.key);
     let value = match &own {

@@ -49,7 +49,7 @@ fn layers(
     layers_for(existing, &platform, work)
 }
 
-/// Returns the mount of an image's snapshots, which are made where they are missing, and kept as long as the image.
+/// Returns the mount of an image's snapshots, which are created if missing, and kept as long as the image.
 fn snapshots(image: &ImageLayers, root: &StoreRoot, work: &Work) -> Result<Mount, Error> {
     let store = root.existing()?.lease_images()?;
     let snapshots = store.snapshots().ok_or_else(|| Error::input("the store has no snapshots"))?;

@@ -1,4 +1,4 @@
-//! What a command works with, from its flags.
+//! Sets up progress, signals and concurrency for a command, from its flags.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use super::signals;
 use crate::args::ProgressStyle;
 use crate::progress::{self, Display};
 
-/// Begins to show progress in `style`, and to listen to signals. With `jobs`, so many things are worked on
-/// at the same time; else as many as there are processors.
+/// Starts to show progress in `style`, and to handle signals. Work runs in parallel on `jobs` threads, or by default
+/// one per processor.
 pub(super) fn begin(style: ProgressStyle, jobs: Option<NonZeroUsize>) -> Result<(Arc<dyn Display>, Work)> {
     let cancel = signals::cancel_on_signal()?;
     let display = progress::start(style);

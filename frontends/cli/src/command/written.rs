@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::ExportArgs;
 
-/// Fails before anything is built if the files cannot be written where they were asked for.
+/// Fails before the build if the files cannot be written to their paths.
 pub(super) fn check_paths(args: &ExportArgs, resolved: &ResolvedSession) -> Result<()> {
     let mut on_stdout = Vec::from_iter(resolved.writes_to_stdout().then_some("an output"));
     for (flag, path) in [("--metadata-file", &args.metadata_file), ("--iidfile", &args.iidfile)] {
@@ -37,7 +37,7 @@ fn is_stdout(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Fails before anything is exported if the files cannot say what was asked for.
+/// Fails before the export if the files cannot contain what was requested.
 pub(super) fn check(args: &ExportArgs, result: &BuildResult) -> Result<()> {
     if args.iidfile.is_some() && result.images.len() != 1 {
         return Err(Error::option(format!("--iidfile: there are {} images", result.images.len()))
@@ -46,7 +46,7 @@ pub(super) fn check(args: &ExportArgs, result: &BuildResult) -> Result<()> {
     Ok(())
 }
 
-/// Writes the files that were asked for, each at once.
+/// Writes the requested files, each atomically.
 pub(super) fn write_files(args: &ExportArgs, responses: &[Response]) -> Result<()> {
     write_metadata(args, responses)?;
     if let Some(path) = &args.iidfile {
@@ -80,7 +80,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// BuildKit's flat map where the outputs agree on it, and what each output wrote.
+/// Returns BuildKit's flat map, as far as the outputs agree on it, and the response of each output.
 fn metadata(responses: &[Response]) -> Value {
     // Outputs of files hold no image.
     let maps =
@@ -110,7 +110,7 @@ fn flat(image: &ExportedImage) -> Map<String, Value> {
     map
 }
 
-/// The digest of the configuration, or of the index of several platforms.
+/// Returns the digest of the configuration, or of the index of a multi-platform image.
 fn image_id(responses: &[Response]) -> Result<String> {
     let mut ids: Vec<String> = Vec::new();
     for image in responses.iter().flat_map(|response| &response.images) {

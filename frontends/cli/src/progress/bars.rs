@@ -1,4 +1,4 @@
-//! A bar a task, for terminals.
+//! One bar per task, for terminals.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -69,7 +69,7 @@ impl Display for Bars {
     fn finish(&self) {
         let mut bars = self.bars.lock();
         bars.drain().for_each(|(_, bar)| bar.abandon());
-        // The summary or the error says what came of it.
+        // The summary or the error reports the result.
         let _ = self.all.clear();
     }
 }

@@ -11,12 +11,12 @@ use longshore_core::{Event, ProgressSink, Response};
 use crate::args::ProgressStyle;
 use crate::stderr::say;
 
-/// Shows events, and in the end what was written.
+/// Shows events, and finally what was written.
 pub(crate) trait Display: ProgressSink {
-    /// Takes what is not final from the screen.
+    /// Clears temporary output from the screen.
     fn finish(&self) {}
 
-    /// Says what was written, one line an image.
+    /// Prints what was written, one line per image.
     fn summary(&self, responses: &[Response]) {
         for response in responses {
             let to = response.destination.as_ref().map(|path| format!(" to {path}")).unwrap_or_default();
@@ -28,7 +28,7 @@ pub(crate) trait Display: ProgressSink {
     }
 }
 
-/// Returns the display of a style.
+/// Returns the display for a style.
 pub(crate) fn start(style: ProgressStyle) -> Arc<dyn Display> {
     match style {
         ProgressStyle::Auto if io::stderr().is_terminal() => Arc::new(bars::Bars::default()),
@@ -39,7 +39,7 @@ pub(crate) fn start(style: ProgressStyle) -> Arc<dyn Display> {
     }
 }
 
-/// One JSON object a line.
+/// One JSON object per line.
 struct Json;
 
 impl ProgressSink for Json {

@@ -1,4 +1,4 @@
-//! One line a step, for logs.
+//! One line per step, for logs.
 
 use std::collections::HashMap;
 
@@ -30,12 +30,12 @@ impl ProgressSink for Plain {
                 let Some((name, bytes)) = tasks.remove(&task) else { return };
                 match outcome {
                     Outcome::Done(result) => {
-                        // What has no bytes, such as a tag, says nothing of them.
+                        // A task without bytes, such as a tag, does not show any.
                         let bytes = if bytes > 0 { HumanBytes(bytes).to_string() } else { String::new() };
                         say(&line(&name, &bytes, &result));
                     }
                     Outcome::Skipped(reason) => say(&line(&name, &reason, "")),
-                    // The error says why.
+                    // The error is reported separately.
                     Outcome::Failed => {}
                 }
             }

@@ -18,6 +18,12 @@ impl BuildKit {
         Docker::shared(ImageStore::Containerd).map(Self)
     }
 
+    /// What buildx shows of an image in a registry, by a Go template.
+    pub fn inspect(self, name: &str, template: &str) -> String {
+        let mut command = self.0.command();
+        succeeds(command.args(["buildx", "imagetools", "inspect", name, "--format", template]))
+    }
+
     /// The archive that it wrote.
     pub fn build(self, case: &Case, work: &Workdir) -> PathBuf {
         let archive = work.path("theirs.tar");

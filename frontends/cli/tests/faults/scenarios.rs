@@ -125,7 +125,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "export of files in place of others",
         before: &["export rootfs:tree --layer tree:/stale --no-store -o type=local,dest=files"],
-        command: "export rootfs:other --no-store -o type=local,dest=files,mode=delete",
+        command: "export rootfs:other --no-store -o type=local,dest=files,mode=delete,allow-delete=true",
         products: &["files/large", "files/link", "files/a/b/small", "files/stale/large", "files/stale/a/b/small"],
         ..NOTHING
     },

@@ -81,8 +81,8 @@ const SEEDED: &str = "
 
 Small images of two layers, in four forms: the archive and the directory of `type=oci`, and the tarball of
 `type=docker` in both formats. Each is written in every compression, `format=legacy` uncompressed, with one image,
-with an image for two platforms (readers of a single platform take their machine's), and with three images with
-different names and tags. Digests, image IDs, layers and names are those of `--metadata-file`; a tree is compared as
+with an image for two platforms that has an SBOM, provenance and annotations (readers of a single platform take their
+machine's), and with three images with different names and tags. Digests, image IDs, layers and names are those of `--metadata-file`; a tree is compared as
 above, without the times of directories.
 
 ";

@@ -20,6 +20,7 @@ const UNCOMPRESSED: &str = COMPRESSIONS[2];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contents {
     OneImage,
+    /// With an SBOM and provenance of each platform, and annotations.
     TwoPlatforms,
     ThreeImages,
 }
@@ -110,6 +111,16 @@ impl Seeded {
                 }
             }
             let metadata = format!("{}.json", contents.stem());
+            if contents == Contents::TwoPlatforms {
+                fs::write(self.directory.join("sbom.json"), r#"{"spdxVersion":"SPDX-2.3","name":"seeded"}"#).unwrap();
+                command.args(["--attest", "type=sbom,file=sbom.json", "--attest", "type=provenance,mode=max"]);
+                command.args([
+                    "--annotation",
+                    "index:interop=index",
+                    "--annotation",
+                    "manifest,manifest-descriptor:a=b",
+                ]);
+            }
             run(command.args(["--layer", "v1", "--metadata-file", &metadata]).args(sources));
         }
     }

@@ -148,7 +148,7 @@ fn committing_twice_is_one_blob_and_merges(store: &dyn ContentStore) {
 fn commit_error(store: &dyn ContentStore, expected: &Descriptor, bytes: &[u8]) -> ErrorKind {
     let mut writer = store.ingest(Some(expected)).expect("ingest");
     assert_eq!(writer.offset(), 0, "bytes of a writer that failed");
-    // A store may refuse what is too long before its end.
+    // A store may refuse excess bytes before their end.
     match writer.write_all(bytes) {
         Ok(()) => writer.commit(BlobMeta::default()).map(drop).expect_err("commit").kind(),
         Err(error) => longshore_core::Error::from(error).kind(),
@@ -199,7 +199,7 @@ fn a_suspended_writer_is_continued(store: &dyn ContentStore) {
 fn a_suspended_writer_may_be_wrong(store: &dyn ContentStore) {
     let bytes = Random::new(5).bytes(50_000);
     let expected = descriptor(&bytes);
-    // As long as it may be, and longer: neither can become the blob.
+    // Within the expected size, and beyond it: neither can become the blob.
     for garbage in [40_000, 60_000] {
         let mut writer = store.ingest(Some(&expected)).expect("ingest");
         if writer.write_all(&vec![7; garbage]).is_ok() {
@@ -276,7 +276,7 @@ fn what_was_made_is_found(store: &dyn ContentStore) {
     }
 }
 
-/// Or what a store holds would decide what an image consists of.
+/// Otherwise the contents of a store would decide the contents of an image.
 fn what_came_from_elsewhere_was_not_made(store: &dyn ContentStore) {
     let diff_id = Digest::of(b"one");
     put(store, None, b"foreign", BlobMeta::default().with_diff_id(Some(diff_id.clone())));

@@ -1,4 +1,4 @@
-//! Many threads that write at the same time.
+//! Many threads that write concurrently.
 
 use std::io::Write;
 use std::sync::Barrier;
@@ -12,7 +12,7 @@ use crate::sample::Random;
 
 const THREADS: usize = 8;
 
-/// Runs `work` on several threads that begin at once.
+/// Runs `work` on several threads that start together.
 fn together(work: impl Fn(usize) + Sync) {
     let start = Barrier::new(THREADS);
     thread::scope(|scope| {

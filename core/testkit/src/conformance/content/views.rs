@@ -1,4 +1,4 @@
-//! Views of a store, as leases make them.
+//! Views of a store, as created by leases.
 
 use std::io::Write;
 

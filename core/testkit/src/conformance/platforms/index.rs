@@ -1,4 +1,4 @@
-//! Indexes of the table, made of a few words each.
+//! Indexes for the table, built from a few words each.
 
 use std::sync::Arc;
 
@@ -10,29 +10,29 @@ use serde_json::{Value, json};
 
 use crate::sample::{TarOptions, tar_bytes};
 
-/// What an index lists.
+/// An entry of an index.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Node {
     /// An image: its name, its platform in the index, and its platform in its configuration. A platform is
-    /// `OS/ARCH[/VARIANT][+FEATURE]`, as it is in the document; empty if there is none.
+    /// `OS/ARCH[/VARIANT][+FEATURE]`, as in the document; empty for none.
     Image(&'static str, &'static str, &'static str),
     /// An image whose configuration has another media type.
     Typed(&'static str, &'static str, &'static str),
     /// An attestation with this platform in the index and in its configuration.
     Attestation(&'static str, &'static str),
-    /// An attestation that only its annotation marks.
+    /// An attestation marked only by its annotation.
     Annotated(&'static str),
-    /// What has an image manifest and is no image, with this platform in the index.
+    /// A non-image with an image manifest, with this platform in the index.
     Artifact(&'static str),
-    /// A signature: an image configuration that names no platform.
+    /// A signature: an image configuration without a platform.
     Signature,
     /// A blob of an unknown type, with this platform in the index.
     Unknown(&'static str),
-    /// A manifest that is missing, with this platform in the index.
+    /// A missing manifest, with this platform in the index.
     Missing(&'static str),
-    /// A further index.
+    /// A nested index.
     Index(&'static [Node]),
-    /// The same indexes in each other: each of 10 lists the next one 20 times, and the last one these.
+    /// Nested indexes: each of 10 lists the next one 20 times, and the last one lists these.
     Deep(&'static [Node]),
 }
 
@@ -120,7 +120,7 @@ fn listed_as(listed: &str, descriptor: Descriptor) -> Descriptor {
     Descriptor { platform: platform(listed), ..descriptor }
 }
 
-/// Returns a platform as a document has it, not normalised.
+/// Returns a platform as in a document, not normalised.
 fn platform(text: &str) -> Option<Platform> {
     let (text, feature) = text.split_once('+').map_or((text, None), |(text, feature)| (text, Some(feature)));
     let mut words = text.split('/').filter(|word| !word.is_empty()).map(str::to_owned);

@@ -1,4 +1,4 @@
-//! Which image of an index is the one for a platform: a table that every user of the picker runs.
+//! The choice of an image for a platform in an index: a table that every caller of the picker runs.
 
 mod index;
 mod table;
@@ -30,9 +30,9 @@ pub struct PlatformCase {
 enum Expected {
     /// This image, without a warning about platforms.
     Chosen(&'static str),
-    /// This image of several, which a warning says.
+    /// This image, the first of several, with a warning.
     First(&'static str),
-    /// No image: this hint.
+    /// No image, with this hint.
     Refused(&'static str),
 }
 

@@ -1,0 +1,60 @@
+#!/bin/bash
+# Measures outputs of files beside `cp -a` and `tar -cf` of the same trees, and further outputs of one run beside `cp` and
+# `openssl dgst` of them: `files.sh [ROUNDS]`, 3 without. Figures are medians of wall and CPU seconds.
+set -euo pipefail
+rounds=${1:-3}
+cd "$(dirname "$0")/../.."
+longshore=$PWD/target/release/longshore
+work=$PWD/target/bench
+corpus=$work/corpus
+mkdir -p "$work"
+[ -x /usr/bin/time ] || { echo "files.sh needs /usr/bin/time (package time)" >&2; exit 1; }
+
+. testdata/bench/corpus.sh
+make_corpus
+place=$work/files
+results=$work/files.results
+rm -rf "$place" "$results"
+mkdir -p "$place"
+
+# candidate NAME OUTPUT COMMAND…: runs it once, into nothing.
+candidate() {
+	local name=$1 output=$2
+	shift 2
+	rm -rf "${place:?}/$output"
+	sync
+	/usr/bin/time -f '%e %U %S' -o "$place/time" "$@" >/dev/null 2>"$place/log" || { cat "$place/log" >&2; exit 1; }
+	awk -v name="$name" '{ printf "%s\t%s\t%.2f\n", name, $1, $2 + $3 }' "$place/time" >>"$results"
+}
+
+export="$longshore export --no-store --progress quiet"
+for _ in $(seq "$rounds"); do
+	for tree in system small; do
+		candidate "cp -a, $tree" a cp -a "$corpus/$tree" "$place/a"
+		candidate "type=local, $tree" b $export "rootfs:$corpus/$tree" -o "type=local,dest=$place/b"
+		candidate "type=local again, $tree" none $export "rootfs:$corpus/$tree" -o "type=local,dest=$place/b"
+		candidate "tar -cf, $tree" c.tar tar -C "$corpus/$tree" -cf "$place/c.tar" .
+		candidate "type=tar, $tree" d.tar $export "rootfs:$corpus/$tree" -o "type=tar,dest=$place/d.tar"
+	done
+	candidate "one output" e.tar $export "rootfs:$corpus/system" -o "type=oci,dest=$place/e.tar"
+	candidate "cp and openssl dgst of it" f.tar sh -c "cp $place/e.tar $place/f.tar && openssl dgst -sha256 $place/f.tar"
+	rm -f "$place/e.tar"
+	candidate "two outputs" g.tar $export "rootfs:$corpus/system" -o "type=oci,dest=$place/e.tar" -o "type=docker,name=a,dest=$place/g.tar"
+done
+
+printf '| work | wall | CPU |\n|---|---|---|\n'
+awk -F '\t' '
+	function median(list, n,    i, j, t) {
+		for (i = 2; i <= n; i++) for (j = i; j > 1 && list[j - 1] > list[j]; j--) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
+		return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
+	}
+	!($1 in seen) { seen[$1] = 1; names[++count] = $1 }
+	{ n[$1]++; wall[$1, n[$1]] = $2; cpu[$1, n[$1]] = $3 }
+	END {
+		for (k = 1; k <= count; k++) {
+			name = names[k]
+			for (r = 1; r <= n[name]; r++) { w[r] = wall[name, r]; c[r] = cpu[name, r] }
+			printf "| %s | %.2f | %.2f |\n", name, median(w, n[name]), median(c, n[name])
+		}
+	}' "$results"
+rm -rf "$place"
