@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, chmodat, fchmod, fstat, openat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, chmodat, fchmod, fstat, openat, openat2, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -52,18 +54,41 @@ fn descend(root: &Path, visit: &mut dyn FnMut(Below<'_>) -> io::Result<()>) -> i
 /// # Errors
 /// I/O errors.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
-    let name = CString::new(path.as_os_str().as_bytes())?;
-    match open_to_remove(CWD, &name) {
+    remove(CWD, &CString::new(path.as_os_str().as_bytes())?, &open_to_remove)
+}
+
+/// As [`remove_tree`], for a name in an open directory. Neither a symbolic link nor a mount point is entered: what is
+/// mounted somewhere below is an error, and stays.
+///
+/// # Errors
+/// I/O errors; `EXDEV` for a mount point.
+pub fn remove_tree_at(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    let open_here = |directory: BorrowedFd<'_>, name: &CStr| {
+        let here = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        // Refuses what is mounted there before anything is changed in it.
+        match openat2(directory, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), here) {
+            Err(Errno::LOOP) | Ok(_) => open_to_remove(directory, name),
+            Err(error) => Err(error),
+        }
+    };
+    remove(directory, &CString::new(name)?, &open_here)
+}
+
+/// Opens a directory in another one.
+type Open<'a> = dyn Fn(BorrowedFd<'_>, &CStr) -> rustix::io::Result<OwnedFd> + 'a;
+
+fn remove(directory: BorrowedFd<'_>, name: &CStr, open: &Open<'_>) -> io::Result<()> {
+    match open(directory, name) {
         Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::NOTDIR | Errno::LOOP) => return gone(unlinkat(CWD, path, AtFlags::empty())),
+        Err(Errno::NOTDIR | Errno::LOOP) => return gone(unlinkat(directory, name, AtFlags::empty())),
         root => {
             let mut remove = |Below { directory, name, is_directory }: Below<'_>| {
                 gone(unlinkat(directory, name, if is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() }))
             };
-            Descent { open: &open_to_remove, visit: &mut remove }.run(root?)?;
+            Descent { open, visit: &mut remove }.run(root?)?;
         }
     }
-    gone(unlinkat(CWD, path, AtFlags::REMOVEDIR))
+    gone(unlinkat(directory, name, AtFlags::REMOVEDIR))
 }
 
 /// Opens a directory, making sure that its owner may remove its contents.
@@ -92,7 +117,7 @@ fn gone(removed: rustix::io::Result<()>) -> io::Result<()> {
 
 struct Descent<'a> {
     /// Opens a directory in another one.
-    open: &'a dyn Fn(BorrowedFd<'_>, &CStr) -> rustix::io::Result<OwnedFd>,
+    open: &'a Open<'a>,
     visit: &'a mut dyn FnMut(Below<'_>) -> io::Result<()>,
 }
 

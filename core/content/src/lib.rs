@@ -31,7 +31,7 @@ pub use budget::Budget;
 pub use cancel::{Cancel, CancelOnDrop, Guard};
 pub use capacity::{Capacity, Permit};
 pub use collect::{Collector, PruneOptions, Pruned, Usage};
-pub use descend::{remove_tree, size_below};
+pub use descend::{remove_tree, remove_tree_at, size_below};
 pub use directory::DirectoryStore;
 pub use entry::{directory_of, existing_ancestor, is_still, lock_file, sync_directory};
 pub use files::{Amount, BlobFiles, Durability, IngestFile};

@@ -15,7 +15,15 @@ impl<'i> Attestations<'i> {
     pub(super) fn of(options: &FilesOptions, image: &'i Image, platform: &Platform, is_merged: bool) -> Self {
         let prefix = options.attestation_prefix.as_deref().unwrap_or_default();
         let own = image.attestations.iter().filter(|own| own.is_about(platform) && !own.is_inline_only);
-        Self(own.map(|own| (format!("{prefix}{}", name(own, is_merged.then_some(platform))), own)).collect())
+        let mut all: Vec<(String, &Attestation)> = Vec::new();
+        for own in own {
+            let name = |number| format!("{prefix}{}", name(own, number, is_merged.then_some(platform)));
+            let is_free = |name: &String| all.iter().all(|(other, _)| other != name);
+            if let Some(name) = (1..).map(name).find(is_free) {
+                all.push((name, own));
+            }
+        }
+        Self(all)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -38,9 +46,6 @@ impl<'i> Attestations<'i> {
         let names: &[ImageName] = &[];
         let facts = Facts { manifest: &nothing.0, platform, names, layers: &[], options: &nothing.1 };
         for (name, own) in &self.0 {
-            if files.iter().any(|(other, _)| other == name) {
-                return Err(Error::input(format!("duplicate attestation path name {name}")));
-            }
             let about = Attestation { subjects: subjects.to_vec(), ..(*own).clone() };
             files.push((name.clone(), indented(&statement(&about, &facts)?)?));
         }
@@ -54,8 +59,9 @@ fn indented(statement: &[u8]) -> Result<Vec<u8>> {
     serde_json::to_vec_pretty(&value).map_err(unexpected)
 }
 
-/// Returns the name of the file of an attestation, with the platform where several share a directory.
-fn name(attestation: &Attestation, platform: Option<&Platform>) -> String {
+/// Returns the name of the file of an attestation, the `number`th of its kind, with the platform where several share a
+/// directory.
+fn name(attestation: &Attestation, number: u32, platform: Option<&Platform>) -> String {
     let kind = &attestation.predicate_type;
     let stem = match attestation.is_sbom() {
         true if kind.starts_with(SPDX) => "sbom.spdx",
@@ -63,8 +69,9 @@ fn name(attestation: &Attestation, platform: Option<&Platform>) -> String {
         _ if kind.starts_with("https://slsa.dev/provenance/") => "provenance",
         _ => "attestation",
     };
+    let number = if number == 1 { String::new() } else { format!("-{number}") };
     match platform {
-        Some(platform) => format!("{stem}.{}.json", platform.to_string().replace('/', "_")),
-        None => format!("{stem}.json"),
+        Some(platform) => format!("{stem}{number}.{}.json", platform.to_string().replace('/', "_")),
+        None => format!("{stem}{number}.json"),
     }
 }

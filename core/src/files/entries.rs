@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use longshore_content::{Hashing, Work};
-use longshore_oci::{Error, Hasher, Platform, Result};
+use longshore_oci::{Error, Hasher, Result};
 
 use super::attestations::Attestations;
 use super::merged;
@@ -41,9 +41,13 @@ impl FilesOptions {
                 taken: HashMap::new(),
                 scratch: scratch(cx),
                 visit,
+                count: 0,
             };
             for (at, platform) in platforms.all.iter().enumerate() {
                 output.platform(at, platform, &platforms.all, cx.work())?;
+            }
+            if output.count == 0 && self.selects() {
+                cx.work().progress.warn("include and exclude leave no file");
             }
         }
         Ok(())
@@ -66,12 +70,14 @@ struct Output<'a, 'v> {
     taken: HashMap<Vec<u8>, (usize, EntryKind)>,
     scratch: PathBuf,
     visit: &'a mut FileEntries<'v>,
+    /// How many files there were.
+    count: u64,
 }
 
 impl Output<'_, '_> {
     /// Visits the files of one platform, the one at `at` of `all`.
     fn platform(&mut self, at: usize, own: &PlatformLayers, all: &[PlatformLayers], work: &Work) -> Result<()> {
-        let directory = self.is_split.then(|| name_of(&own.platform));
+        let directory = self.is_split.then(|| own.directory());
         if let Some(directory) = &directory {
             let entry = Entry::new(directory.as_bytes(), EntryKind::Directory, 0o755);
             self.put(Entry { mtime: self.epoch.unwrap_or(0), ..entry }, &mut io::empty())?;
@@ -82,6 +88,7 @@ impl Output<'_, '_> {
         merged::entries(&own.layers, selection, &scratch, work, &mut |entry, content| {
             let path = String::from_utf8_lossy(&entry.path).into_owned();
             attestations.check_name(&path)?;
+            self.count += 1;
             if self.is_merged && !self.takes(at, &entry, all)? {
                 return Ok(());
             }
@@ -138,9 +145,4 @@ impl Output<'_, '_> {
         }
         entry
     }
-}
-
-/// Returns the directory of a platform.
-fn name_of(platform: &Platform) -> String {
-    platform.to_string().replace('/', "_")
 }

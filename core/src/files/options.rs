@@ -48,6 +48,11 @@ impl Options for FilesOptions {
     }
 
     fn validate(&self) -> Result<()> {
+        for (key, patterns) in [("include", &self.include), ("exclude", &self.exclude)] {
+            if patterns.as_ref().is_some_and(Patterns::is_empty) {
+                return Err(Error::option(format!("{key} has no pattern")).with_hint(format!("leave out {key}")));
+            }
+        }
         match &self.attestation_prefix {
             Some(prefix) if prefix.contains('/') => {
                 Err(Error::option("attestation-prefix is a part of a file name").with_hint("leave out the slash"))

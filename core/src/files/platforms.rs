@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use longshore_content::{Progress, Work};
-use longshore_oci::{Platform, Result};
+use longshore_content::Work;
+use longshore_oci::{Error, Platform, Result};
 
-use crate::image::take_apart;
+use crate::image::images_of;
 use crate::layer::Layer;
 use crate::result::{Artifact, Built, Image, ImageContent};
 
@@ -27,29 +27,48 @@ pub(super) struct Platforms {
 /// Returns the platforms of `image`, in order.
 ///
 /// # Errors
-/// As [`take_apart`].
+/// Documents that are missing or do not match their descriptors; two images for one platform.
 pub(super) fn platforms(image: &Image, work: &Work) -> Result<Platforms> {
-    let taken_apart;
-    let built = match &image.content {
-        ImageContent::Built(built) => built,
-        ImageContent::Existing(existing) => {
-            // What it warns about belongs to images: attestations and annotations are no files.
-            taken_apart = take_apart(existing, &work.clone().with_progress(Progress::default()))?;
-            &taken_apart
-        }
-    };
     let of = |artifact: &Artifact, platform: Option<&Platform>| -> Result<PlatformLayers> {
         let platform = platform.cloned().map_or_else(|| artifact.effective_config().platform(), Ok)?;
         Ok(PlatformLayers { platform, layers: artifact.layers.clone() })
     };
-    let (all, is_map) = match built {
-        Built::Single(artifact) => (vec![of(artifact, None)?], false),
-        Built::Platforms(artifacts) => {
+    let (all, is_map) = match &image.content {
+        ImageContent::Built(Built::Single(artifact)) => (vec![of(artifact, None)?], false),
+        ImageContent::Built(Built::Platforms(artifacts)) => {
             let all = artifacts.iter().map(|(platform, artifact)| of(artifact, Some(platform)));
-            (all.collect::<Result<_>>()?, true)
+            (all.collect::<Result<Vec<_>>>()?, true)
+        }
+        ImageContent::Existing(existing) => {
+            let images = images_of(existing, work)?;
+            let all = images.iter().map(|(platform, artifact)| of(artifact, Some(platform)));
+            let all = all.collect::<Result<Vec<_>>>()?;
+            // An index may be there for the sake of attestations alone.
+            let is_map = all.len() > 1;
+            (all, is_map)
         }
     };
+    for (at, own) in all.iter().enumerate() {
+        if all[..at].iter().any(|other| other.directory() == own.directory()) {
+            let platform = &own.platform;
+            return Err(Error::input(format!("the image has {platform} twice, whose files would be mixed"))
+                .with_hint("select one of them by its digest"));
+        }
+    }
     Ok(Platforms { all, is_map })
+}
+
+impl PlatformLayers {
+    /// Returns the directory of the platform, named as BuildKit names it.
+    pub(super) fn directory(&self) -> String {
+        let Platform { os, os_version, .. } = &self.platform;
+        let name = self.platform.to_string();
+        let name = match os_version {
+            Some(version) => name.replacen(os.as_str(), &format!("{os}({version})"), 1),
+            None => name,
+        };
+        name.replace('/', "_")
+    }
 }
 
 /// Returns what is known about the platforms without reading anything.

@@ -55,6 +55,27 @@ pub(super) fn parts(existing: &Existing, work: &Work) -> Result<(Built, BTreeMap
     parts.attempt(|| format!("cannot take image {} apart", root.digest))
 }
 
+/// Returns the images in an existing one, each with its platform, in order; attestations and other artifacts are no images.
+///
+/// # Errors
+/// As [`take_apart`].
+pub(crate) fn images_of(existing: &Existing, work: &Work) -> Result<Vec<(Platform, Artifact)>> {
+    let read = || {
+        let mut images = Vec::new();
+        for entry in Graph::of(existing, work).entries()?.present.iter().filter(|entry| entry.is_image()) {
+            let Some(config) = &entry.config else { continue };
+            let platform = entry.platform().map_or_else(|| config.platform(), Ok)?;
+            images.push((platform, artifact_of(existing, entry, config)?));
+        }
+        if images.is_empty() {
+            return Err(Error::new(ErrorKind::Unsupported, "it has only attestations and artifacts, no image"));
+        }
+        Ok(images)
+    };
+    let images = read();
+    images.attempt(|| format!("cannot read image {}", existing.root.digest))
+}
+
 type Platforms = IndexMap<Platform, Artifact>;
 
 fn platforms(existing: &Existing, graph: &Graph<'_>, work: &Work) -> Result<(Platforms, BTreeMap<String, String>)> {

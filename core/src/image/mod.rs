@@ -30,7 +30,7 @@ use longshore_content::{ContentStore, Progress, Provider, Task, Work, read};
 use longshore_oci::{Descriptor, Digest, Error, ErrorKind, Result};
 
 pub use existing::take_apart;
-pub(crate) use existing::take_apart_in_place;
+pub(crate) use existing::{images_of, take_apart_in_place};
 pub use foreign::{is_absent, say_left_out};
 pub use graph::{Graph, GraphBlob, GraphBlobs, GraphEntries, GraphEntry, GraphLimits, best_platform};
 pub use inspect::{Detail, InspectedContents, InspectedFile, InspectedLayer, InspectedManifest, Inspection, inspect};

@@ -7,7 +7,7 @@ use longshore_content::Progress;
 use crate::archive::Entry;
 
 /// Attributes that a layer keeps, or that are only relevant on this machine.
-const SILENT: [&[u8]; 2] = [super::directory::CAPABILITY.as_bytes(), b"security.selinux"];
+const SILENT: [&[u8]; 3] = [super::directory::CAPABILITY.as_bytes(), b"security.selinux", b"user.longshore.files"];
 const ACL: &[u8] = b"system.posix_acl_";
 
 /// Counts what is left out, by kind.

@@ -177,8 +177,9 @@ fn conflict(before: &Target, target: &Target) -> Option<String> {
         _ => {}
     }
     let (one, other) = (before.place()?, target.place()?);
-    let is_file = |target: &Target| matches!(target, Target::File(_));
-    let within = (is_file(before) && other.starts_with(&one)) || (is_file(target) && one.starts_with(&other));
+    // Nothing is below a file, and what is below a directory of files may be replaced or removed by them.
+    let holds = |target: &Target| matches!(target, Target::File(_) | Target::Directory(_));
+    let within = (holds(before) && other.starts_with(&one)) || (holds(target) && one.starts_with(&other));
     (one == other || within).then(|| format!("two outputs write to {target}"))
 }
 

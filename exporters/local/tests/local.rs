@@ -90,7 +90,7 @@ fn stale_files_stay_or_go() {
         (place.names(""), place.read("out/a")),
         (vec!["a".into(), "d".into(), "gone".into(), "stale".into()], "new".into())
     );
-    place.export("mode=delete");
+    place.export("mode=delete,allow-delete=true");
     assert_eq!((place.names(""), place.names("d")), (vec!["a".to_owned(), "d".to_owned()], vec!["b".to_owned()]));
 }
 
@@ -108,9 +108,99 @@ fn foreign_files_are_not_deleted_unasked() {
     assert!(place.refusal("mode=delete").contains("no export put there"), "a copy does not make them its own");
     place.export("mode=delete,allow-delete=true");
     assert_eq!(place.names(""), ["a"]);
-    place.write("out/later", "x");
+    // What an export put there goes, and what came since does not.
+    fs::remove_file(place.path("tree/a")).unwrap();
+    place.write("tree/b", "1");
     place.export("mode=delete");
+    assert_eq!(place.names(""), ["b"]);
+    place.write("out/later", "x");
+    assert!(place.refusal("mode=delete").contains("no export put there"));
+    place.export("");
+    assert!(place.refusal("mode=delete").contains("no export put there"));
+    assert_eq!(place.read("out/later"), "x");
+}
+
+/// What is mounted in the directory is somebody else's, and stays.
+#[test]
+fn mounted_files_stay() {
+    let place = Place::new();
+    place.write("tree/a", "1");
+    place.write("tree/mnt/b", "1");
+    place.write("data/vital", "theirs");
+    place.export("");
+    let (from, to) = (place.path("data"), place.path("out/mnt"));
+    let mount = |arguments: &[&std::ffi::OsStr]| std::process::Command::new("mount").args(arguments).status().unwrap();
+    if !mount(&["--bind".as_ref(), from.as_os_str(), to.as_os_str()]).success() {
+        eprintln!("skipped: only root mounts");
+        return;
+    }
+    let refusals = [place.refusal("mode=delete,allow-delete=true"), place.refusal(""), {
+        fs::remove_dir_all(place.path("tree/mnt")).unwrap();
+        place.refusal("mode=delete,allow-delete=true")
+    }];
+    let left = place.read("data/vital");
+    assert!(std::process::Command::new("umount").arg(&to).status().unwrap().success());
+    assert_eq!(left, "theirs");
+    for said in refusals {
+        assert!(said.contains("mounted"), "{said}");
+    }
+}
+
+/// An export of nothing would remove everything.
+#[test]
+fn an_empty_selection_removes_nothing() {
+    let place = Place::new();
+    place.write("tree/a", "1");
+    place.export("");
+    assert!(place.refusal("mode=delete,include=typo").contains("mode=delete would empty"));
+    assert!(place.refusal("mode=delete,include=").contains("include has no pattern"));
     assert_eq!(place.names(""), ["a"]);
+}
+
+#[test]
+fn two_exports_at_once_are_refused() {
+    let place = Place::new();
+    place.write("tree/a", "1");
+    place.export("");
+    let other = fs::File::open(place.path("out")).unwrap();
+    other.lock().unwrap();
+    assert!(place.refusal("").contains("another export is writing to"), "{}", place.refusal(""));
+    drop(other);
+    place.export("");
+}
+
+/// Attributes that the image does not have do not stay on a file with the same content.
+#[test]
+fn attributes_of_others_go() {
+    use rustix::fs::{XattrFlags, getxattr, setxattr};
+    let place = Place::new();
+    place.write("tree/a", "1");
+    place.export("source-date-epoch=1000");
+    let file = place.path("out/a");
+    if setxattr(&file, "user.other", b"x", XattrFlags::empty()).is_err() {
+        eprintln!("skipped: no attributes here");
+        return;
+    }
+    place.export("source-date-epoch=1000");
+    assert!(getxattr(&file, "user.other", &mut [0u8; 8][..]).is_err());
+}
+
+/// Outputs do not write into each other's places.
+#[test]
+fn other_outputs_are_not_below() {
+    let place = Place::new();
+    place.write("tree/a", "1");
+    let exporters = ExporterRegistry::default().with(LocalExporter);
+    let spec = |below: &str| {
+        let text = format!("type=local,dest={}", place.path(below).display());
+        OutputSpec::parse(&text).unwrap().unwrap()
+    };
+    let error = Session::new(&exporters).resolve(&[spec("out"), spec("out/sub")]).unwrap_err();
+    assert!(error.with_causes().contains("two outputs write to"), "{}", error.with_causes());
+    let root = OutputSpec::parse("type=local,dest=/").unwrap().unwrap();
+    let resolved = Session::new(&exporters).resolve(&[root]).unwrap();
+    let failure = resolved.export(&BuildResult::new(vec![place.image("tree")]), Store::Spool).unwrap_err();
+    assert!(failure.error.with_causes().contains("files are not written to / itself"));
 }
 
 /// Nothing is written or deleted through a link.
@@ -132,7 +222,7 @@ fn links_in_the_directory_are_not_followed() {
     );
     // A link that is only stale goes; what it leads to stays.
     symlink(place.path("elsewhere"), place.path("out/stale")).unwrap();
-    place.export("mode=delete");
+    place.export("mode=delete,allow-delete=true");
     assert_eq!((place.names(""), place.read("elsewhere/b")), (vec!["d".to_owned()], "theirs".to_owned()));
     // A link to a file is replaced itself.
     fs::remove_file(place.path("out/d/a")).unwrap();

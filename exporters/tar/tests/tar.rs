@@ -221,6 +221,35 @@ fn image_of_one(entries: &[(&str, Option<&str>)]) -> Image {
     image(vec![layer(entries)])
 }
 
+/// Two statements of one kind are two files.
+#[test]
+fn statements_of_one_kind_are_numbered() {
+    let review = |kind: &str| {
+        let kind = AttestationKind::parse(kind).unwrap();
+        Attestation::parse(&kind, br#"{"ok":true}"#).unwrap()
+    };
+    let image = image_of(vec![layer(&[("f", Some("1"))])]);
+    let image = image.with_attestation(review("https://a.example/v1")).with_attestation(review("https://b.example/v1"));
+    assert_eq!(paths(&tar(vec![image], "")), ["f", "attestation.json", "attestation-2.json"]);
+}
+
+/// Two versions of an operating system are two platforms.
+#[test]
+fn directories_tell_platforms_apart() {
+    let windows = |version: &str| {
+        let platform: Platform = "windows/amd64".parse().unwrap();
+        Platform { os_version: Some(version.to_owned()), ..platform }
+    };
+    let artifacts = ["10.0.1", "10.0.2"].map(|version| {
+        let platform = windows(version);
+        (platform.clone(), Artifact::new(vec![layer(&[("f", Some(version))])], ImageConfig::with_defaults(&platform)))
+    });
+    let twins = Image::new(ImageContent::Built(Built::Platforms(artifacts.into_iter().collect())));
+    let expected =
+        ["windows(10.0.1)_amd64", "windows(10.0.1)_amd64/f", "windows(10.0.2)_amd64", "windows(10.0.2)_amd64/f"];
+    assert_eq!(paths(&tar(vec![twins], "")), expected);
+}
+
 /// What `docker export` and `crane export` are for, without a container.
 #[test]
 fn images_that_exist_are_merged_too() {

@@ -109,6 +109,9 @@ fn an_image_that_exists_is_attested() {
     assert_eq!(statement["predicate"]["buildDefinition"]["resolvedDependencies"], json!([dependency]));
     let subject = json!({"name": format!("{uri}?platform=linux%2F{}", goarch()), "digest": {"sha256": hex}});
     assert_eq!(statement["subject"], json!([subject]));
+    // An index that is there for attestations alone is no reason for a directory of the platform.
+    work.ok(&["export", "oci:layout", "-o", "plain"]);
+    assert_eq!(work.read("plain/file"), b"content");
     // What was attested is unpacked and verified as before.
     work.ok(&["verify", "oci:layout"]);
     work.ok(&["export", "oci:layout", "-o", "type=image,name=again"]);

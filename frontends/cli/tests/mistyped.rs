@@ -137,6 +137,8 @@ fn an_output_without_a_type_is_told_what_to_type() {
         ("registry", "type=registry"),
         ("dest=image.tar", "type=oci,dest=image.tar"),
         ("name=app:1", "type=image,name=app:1"),
+        ("tpye=oci", "type=oci"),
+        ("app:1", "type=registry,name=app:1, or ./app:1 for a directory"),
     ] {
         let ran = work.run(&["export", "rootfs:tree", "-o", output]);
         let expected = format!("error: invalid output: `{output}` has no type\nhint: write {meant}\n");

@@ -7,14 +7,16 @@
 mod publish;
 mod stage;
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use longshore_content::{MadeDirectories, ScratchDirectory, is_scratch};
-use longshore_oci::{Context, Error, Result};
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use longshore_oci::{Context, Digest, Error, Hasher, Result};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fgetxattr, fsetxattr, openat2, statat};
+use rustix::io::Errno;
 
 use crate::tree::merged::Attributes;
 
@@ -36,6 +38,10 @@ pub struct StagedFiles {
     /// Has the files that are moved, by their numbers.
     scratch: ScratchDirectory,
     is_new: bool,
+    /// Whether all files that are there are of exports.
+    is_ours: bool,
+    /// Held until the files are in their places: of two exports at once, the second is refused.
+    _lock: Option<fs::File>,
     /// Dropped after what is in them.
     _parents: MadeDirectories,
 }
@@ -62,7 +68,8 @@ enum What {
     Link(Vec<u8>),
 }
 
-/// Attribute of a directory whose files are all of exports.
+/// Attribute of a directory whose files are all of exports: the digest of the list of them. A file that someone adds
+/// changes the list.
 const MARK: &str = "user.longshore.files";
 
 impl FilesDirectory {
@@ -80,36 +87,104 @@ impl FilesDirectory {
     /// Fails if files would be removed that no export put there.
     ///
     /// # Errors
-    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for such a directory; I/O errors.
+    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for such a directory, for one with a mount point in it, and for
+    /// the root of the file system; I/O errors.
     pub fn check(&self) -> Result<()> {
-        if !self.deletes || self.may_delete_all || !self.root.exists() || self.is_empty()? || self.is_marked()? {
+        if self.root.canonicalize().is_ok_and(|root| root == Path::new("/")) {
+            return Err(Error::option("files are not written to / itself").with_hint("name a directory below it"));
+        }
+        if !self.deletes || !self.root.exists() {
             return Ok(());
         }
-        let message =
-            format!("{} has files that no export put there, and mode=delete would remove them", self.root.display());
+        let root = open_root(&self.root)?;
+        let list = listing(&root).attempt(|| format!("cannot use {} with mode=delete", self.root.display()))?;
+        if self.may_delete_all || list.is_none() || marked(&root) == list {
+            return Ok(());
+        }
+        let root = self.root.display();
+        let message = format!("{root} has files that no export put there, and mode=delete would remove them");
         Err(Error::option(message).with_hint("choose an empty directory, or add allow-delete=true"))
     }
 
-    fn is_empty(&self) -> Result<bool> {
-        let list = || -> io::Result<bool> {
-            for entry in fs::read_dir(&self.root)? {
-                if !is_scratch(&entry?.file_name()) {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        };
-        list().attempt(|| format!("cannot list {}", self.root.display()))
-    }
-
-    fn is_marked(&self) -> Result<bool> {
-        let root = open_root(&self.root)?;
-        Ok(rustix::fs::fgetxattr(&root, MARK, &mut [0u8; 8][..]).is_ok())
+    /// Returns whether all files in the directory are of exports.
+    fn is_ours(&self, root: &OwnedFd) -> bool {
+        let has_mark = marked(root);
+        // Without a mark it is enough to look whether there is anything.
+        match listing(root) {
+            Ok(None) => true,
+            Ok(list) => has_mark.is_some() && has_mark == list,
+            Err(_) => false,
+        }
     }
 }
 
+/// Returns the digest of the list of files below a directory; `None` if there are none.
+fn listing(root: &OwnedFd) -> Result<Option<Digest>> {
+    let mut hasher = Hasher::sha256();
+    let mut left: Vec<Vec<u8>> = vec![Vec::new()];
+    let mut is_empty = true;
+    while let Some(path) = left.pop() {
+        let directory = open_below(root.as_fd(), &path, OFlags::RDONLY | OFlags::DIRECTORY);
+        let directory = match directory {
+            Err(Errno::XDEV) => {
+                let message = format!("something is mounted on `{}`, whose files would be removed", shown(&path));
+                return Err(Error::option(message).with_hint("unmount it, or leave out mode=delete"));
+            }
+            directory => directory.attempt(|| format!("cannot list `{}`", shown(&path)))?,
+        };
+        let mut names = names(&directory)?;
+        names.sort();
+        for (name, is_directory) in names {
+            if path.is_empty() && is_scratch(OsStr::from_bytes(&name)) {
+                continue;
+            }
+            is_empty = false;
+            let below = if path.is_empty() { name } else { [&path[..], &name].join(&b'/') };
+            hasher.update(&below);
+            hasher.update(if is_directory { b"/\0" } else { b"\0\0" });
+            if is_directory {
+                left.push(below);
+            }
+        }
+    }
+    Ok((!is_empty).then(|| hasher.finish()))
+}
+
+/// Returns the names in a directory, and whether each is that of a directory.
+fn names(directory: &OwnedFd) -> Result<Vec<(Vec<u8>, bool)>> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            FileType::Unknown => FileType::from_raw_mode(statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode),
+            kind => kind,
+        };
+        names.push((name.to_bytes().to_vec(), kind == FileType::Directory));
+    }
+    Ok(names)
+}
+
+/// Returns the list that was noted for a directory.
+fn marked(root: &OwnedFd) -> Option<Digest> {
+    let mut value = [0u8; 128];
+    let length = fgetxattr(root, MARK, &mut value[..]).ok()?;
+    std::str::from_utf8(&value[..length]).ok()?.parse().ok()
+}
+
+/// Notes the list of all files, where the file system can hold the note.
+fn mark(root: &OwnedFd) -> Result<()> {
+    if let Some(list) = listing(root)? {
+        let _ = fsetxattr(root, MARK, list.to_string().as_bytes(), XattrFlags::empty());
+    }
+    Ok(())
+}
+
 /// Opens the directory itself; the path to it may lead through links.
-fn open_root(root: &std::path::Path) -> Result<OwnedFd> {
+fn open_root(root: &Path) -> Result<OwnedFd> {
     let opened = fs::File::open(root).attempt(|| format!("cannot open {}", root.display()))?;
     if !opened.metadata()?.is_dir() {
         return Err(Error::option(format!("{} is not a directory", root.display())));

@@ -1,18 +1,19 @@
 //! Files to their places, and what is left over out of the way.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use longshore_content::{ScratchDirectory, Work, directory_of, is_scratch, remove_tree};
+use longshore_content::{ScratchDirectory, Work, directory_of, is_scratch, remove_tree_at};
 use longshore_oci::{Context, Result};
-use rustix::fs::{AtFlags, Mode, OFlags, XattrFlags, fsetxattr, linkat, mkdirat, renameat};
+use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fchmod, fstat, linkat, mkdirat, renameat};
 use rustix::io::Errno;
 
-use super::{MARK, StagedFiles, Step, What, open_below, open_root, shown, split};
+use super::{StagedFiles, Step, What, mark, names, open_below, open_root, shown, split};
 use crate::unpack::Writer;
 
 impl StagedFiles {
@@ -38,14 +39,13 @@ impl StagedFiles {
         let root = open_root(tree.path())?;
         self.place(&root, work)?;
         self.finish(&root, work)?;
-        mark(&root);
+        mark(&root)?;
         fs::set_permissions(tree.path(), PermissionsExt::from_mode(permissions.mode() & 0o777))?;
         tree.persist(&self.directory.root)
     }
 
     fn publish_into(self, work: &Work) -> Result<()> {
         let root = open_root(&self.directory.root)?;
-        let is_all_ours = self.directory.is_empty()? || self.directory.deletes;
         // What has a name in the end is on the medium by then.
         rustix::fs::syncfs(&root)?;
         self.place(&root, work)?;
@@ -53,8 +53,8 @@ impl StagedFiles {
             self.delete(&root)?;
         }
         self.finish(&root, work)?;
-        if is_all_ours {
-            mark(&root);
+        if self.is_ours || self.directory.deletes {
+            mark(&root)?;
         }
         self.scratch.remove()?;
         Ok(rustix::fs::syncfs(&root)?)
@@ -91,19 +91,21 @@ impl StagedFiles {
             What::Nothing => Ok(()),
             What::Directory => match mkdirat(parent, name, Mode::RWXU) {
                 Err(Errno::EXIST) => match open_below(root, &step.path, OFlags::RDONLY | OFlags::DIRECTORY) {
-                    Ok(_) => Ok(()),
+                    Ok(directory) => make_writable(&directory),
+                    // Its attributes come last; until then things are put into it.
+                    Err(Errno::ACCESS) => Ok(chmodat(parent, name, Mode::RWXU, AtFlags::empty())?),
                     Err(_) => {
-                        self.make_way(&step.path)?;
+                        self.make_way(parent, name)?;
                         Ok(mkdirat(parent, name, Mode::RWXU)?)
                     }
                 },
                 made => Ok(made?),
             },
-            What::Move(number) => self.rename(staging, &number.to_string(), (parent, name), &step.path),
+            What::Move(number) => self.rename(staging, &number.to_string(), (parent, name)),
             What::Link(first) => {
                 let temporary = format!("link-{at}");
                 linkat(root, first.as_slice(), staging, &temporary, AtFlags::empty())?;
-                self.rename(staging, &temporary, (parent, name), &step.path)
+                self.rename(staging, &temporary, (parent, name))
             }
             What::Change => {
                 let file = open_below(root, &step.path, OFlags::RDONLY | OFlags::NONBLOCK)?;
@@ -112,28 +114,22 @@ impl StagedFiles {
         }
     }
 
-    fn rename(
-        &self,
-        staging: &OwnedFd,
-        from: &str,
-        (parent, name): (BorrowedFd<'_>, &[u8]),
-        path: &[u8],
-    ) -> Result<()> {
+    fn rename(&self, staging: &OwnedFd, from: &str, (parent, name): (BorrowedFd<'_>, &[u8])) -> Result<()> {
         match renameat(staging, from, parent, name) {
             Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST) => {
-                self.make_way(path)?;
+                self.make_way(parent, name)?;
                 Ok(renameat(staging, from, parent, name)?)
             }
             renamed => Ok(renamed?),
         }
     }
 
-    /// Removes what is at a path, if it may be: it was seen when the files were staged, or came since.
-    fn make_way(&self, path: &[u8]) -> Result<()> {
+    /// Removes what is at a name, if it may be: it was seen when the files were staged, or came since.
+    fn make_way(&self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
         if !self.directory.deletes {
             return Err(Errno::EXIST.into());
         }
-        Ok(remove_tree(&self.directory.root.join(std::ffi::OsStr::from_bytes(path)))?)
+        Ok(remove_tree_at(parent, name)?)
     }
 
     /// Removes what is not among the new files.
@@ -143,14 +139,12 @@ impl StagedFiles {
         for directory in [&b""[..]].into_iter().chain(directories) {
             // Opened through no link, so that what is listed is below the root.
             let opened = open_below(root.as_fd(), directory, OFlags::RDONLY | OFlags::DIRECTORY)?;
-            let path = self.directory.root.join(std::ffi::OsStr::from_bytes(directory));
-            for name in names(&opened)? {
+            for (name, _) in names(&opened)? {
                 let below = if directory.is_empty() { name.clone() } else { [directory, &name].join(&b'/') };
-                if keep.contains(&below[..]) || is_scratch(std::ffi::OsStr::from_bytes(&name)) {
+                if keep.contains(&below[..]) || directory.is_empty() && is_scratch(OsStr::from_bytes(&name)) {
                     continue;
                 }
-                let stale = path.join(std::ffi::OsStr::from_bytes(&name));
-                remove_tree(&stale).attempt(|| format!("cannot remove {}", stale.display()))?;
+                remove_tree_at(opened.as_fd(), &name).attempt(|| format!("cannot remove `{}`", shown(&below)))?;
             }
         }
         Ok(())
@@ -169,18 +163,11 @@ impl StagedFiles {
     }
 }
 
-fn names(directory: &OwnedFd) -> Result<Vec<Vec<u8>>> {
-    let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(directory)? {
-        let name = entry?.file_name().to_bytes().to_vec();
-        if !matches!(&name[..], b"." | b"..") {
-            names.push(name);
-        }
+/// Lets an owner who is not root put things into a directory; its attributes come last.
+fn make_writable(directory: &OwnedFd) -> Result<()> {
+    let mode = fstat(directory)?.st_mode & 0o7777;
+    if mode & 0o700 != 0o700 {
+        fchmod(directory, Mode::from_raw_mode(mode | 0o700))?;
     }
-    Ok(names)
-}
-
-/// Notes that all files are of exports, where the file system can hold the note.
-fn mark(root: &OwnedFd) {
-    let _ = fsetxattr(root, MARK, b"1", XattrFlags::empty());
+    Ok(())
 }

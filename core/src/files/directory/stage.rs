@@ -1,13 +1,15 @@
 //! Files under temporary names, where they differ from what is there.
 
-use std::fs::{self, File};
+use std::collections::HashSet;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use longshore_content::{MadeDirectories, ScratchDirectory, Work, directory_of, remove_leftovers};
-use longshore_oci::{Context, Error, Result};
-use rustix::fs::{FileType, Mode, OFlags, makedev, mknodat, readlinkat, symlinkat};
+use longshore_oci::{Context, Error, ErrorKind, Result};
+use rustix::fs::{FileType, Mode, OFlags, fgetxattr, flistxattr, makedev, mknodat, readlinkat, symlinkat};
+use rustix::io::Errno;
 
 use super::{FilesDirectory, StagedFiles, Step, What, open_below, open_root, split};
 use crate::archive::{Entry, EntryKind};
@@ -30,6 +32,7 @@ impl FilesDirectory {
     pub fn stage(&self, work: &Work, fill: impl FnOnce(&mut FileEntries<'_>) -> Result<()>) -> Result<StagedFiles> {
         self.check()?;
         let is_new = !self.root.exists();
+        let lock = if is_new { None } else { Some(self.lock()?) };
         let parent = directory_of(&self.root);
         let parents = if is_new { MadeDirectories::make(parent)? } else { MadeDirectories::default() };
         // A run that made the directory and died may have left its files beside it.
@@ -42,6 +45,7 @@ impl FilesDirectory {
             writer: Writer::new(work),
             work,
             steps: Vec::new(),
+            skipped: HashSet::new(),
             count: 0,
             buffers: (vec![0; BUFFER], vec![0; BUFFER]),
         };
@@ -50,7 +54,23 @@ impl FilesDirectory {
         });
         filled.attempt(|| format!("cannot write to {}", self.root.display()))?;
         let steps = stage.steps;
-        Ok(StagedFiles { directory: self.clone(), steps, scratch, is_new, _parents: parents })
+        let is_ours = stage.present.as_ref().is_some_and(|present| self.is_ours(present));
+        if steps.is_empty() && self.deletes && !self.may_delete_all && !is_new {
+            let message = format!("there are no files, so mode=delete would empty {}", self.root.display());
+            return Err(Error::option(message).with_hint("check include and exclude, or add allow-delete=true"));
+        }
+        Ok(StagedFiles { directory: self.clone(), steps, scratch, is_new, is_ours, _lock: lock, _parents: parents })
+    }
+
+    fn lock(&self) -> Result<File> {
+        let lock = File::from(open_root(&self.root)?);
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                let message = format!("another export is writing to {}", self.root.display());
+                Err(Error::new(ErrorKind::Unavailable, message))
+            }
+            _ => Ok(lock),
+        }
     }
 }
 
@@ -62,6 +82,8 @@ struct Stage<'a> {
     writer: Writer<'a>,
     work: &'a Work,
     steps: Vec<Step>,
+    /// Devices that only root may make.
+    skipped: HashSet<Vec<u8>>,
     count: u32,
     buffers: (Vec<u8>, Vec<u8>),
 }
@@ -76,11 +98,16 @@ impl Stage<'_> {
         let attributes = Attributes::of(entry)?;
         let what = match entry.kind {
             EntryKind::Directory => What::Directory,
+            EntryKind::HardLink if self.skipped.contains(&entry.link) => return Ok(()),
             EntryKind::HardLink => What::Link(entry.link.clone()),
             EntryKind::File => self.file(entry, &attributes, content)?,
             EntryKind::Symlink if self.is_same_link(entry, &attributes) => What::Nothing,
             EntryKind::CharDevice | EntryKind::BlockDevice if !self.writer.is_root => {
-                self.work.progress.warn(format!("skipped device `{}`: only root may create it", entry.display()));
+                self.skipped.insert(entry.path.clone());
+                let path = entry.display();
+                self.work.progress.warn_once("a device of an ordinary user", || {
+                    format!("skipped device `{path}`: only root may create it (further ones are not listed)")
+                });
                 return Ok(());
             }
             _ => self.special(entry, &attributes)?,
@@ -91,6 +118,11 @@ impl Stage<'_> {
 
     /// Fails if a directory is in the way of a file, or a file in that of a directory, and must stay.
     fn check_kind(&self, entry: &Entry) -> Result<()> {
+        if let Some(present) = &self.present
+            && let Err(Errno::XDEV) = open_below(present.as_fd(), &entry.path, OFlags::PATH)
+        {
+            return Err(Error::option("something is mounted there").with_hint("unmount it, or exclude the path"));
+        }
         let Some(found) = self.metadata(&entry.path) else { return Ok(()) };
         let wants_directory = entry.kind == EntryKind::Directory;
         if self.deletes || found.is_dir() == wants_directory {
@@ -162,7 +194,8 @@ impl Stage<'_> {
             let file = File::from(file);
             let found = file.metadata().ok()?;
             // A file with several names may be more than this one in another tree.
-            (found.is_file() && found.len() == entry.size && found.nlink() == 1).then_some((file, found))
+            let is_alike = found.is_file() && found.len() == entry.size && found.nlink() == 1;
+            (is_alike && has_xattrs(&file, attributes)).then_some((file, found))
         });
         let mut same = 0;
         let (buffer, other) = (&mut self.buffers.0, &mut self.buffers.1);
@@ -244,5 +277,20 @@ fn write_with_holes(out: &mut File, bytes: &[u8]) -> io::Result<()> {
 fn is_as_it_should(found: &fs::Metadata, attributes: &Attributes, is_root: bool) -> bool {
     let has_owner = !is_root || (found.uid(), found.gid()) == (attributes.uid, attributes.gid);
     let has_times = (found.mtime(), found.mtime_nsec()) == (attributes.mtime, 0);
-    has_owner && has_times && found.mode() & 0o7777 == attributes.mode && attributes.xattrs().next().is_none()
+    has_owner && has_times && found.mode() & 0o7777 == attributes.mode
+}
+
+/// Returns whether a file has these extended attributes and no others, but for what the system gives every file.
+fn has_xattrs(file: &File, attributes: &Attributes) -> bool {
+    let mut names = vec![0u8; 64 << 10];
+    let Ok(length) = flistxattr(file, &mut names[..]) else { return attributes.xattrs().next().is_none() };
+    let names = names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let mut found: Vec<&[u8]> = names.filter(|name| *name != b"security.selinux").collect();
+    found.sort_unstable();
+    let value = |name: &[u8]| {
+        let mut value = vec![0u8; 64 << 10];
+        fgetxattr(file, name, &mut value[..]).ok().map(|length| value[..length].to_vec())
+    };
+    found.iter().copied().eq(attributes.xattrs().map(|(name, _)| name))
+        && attributes.xattrs().all(|(name, own)| value(name).as_deref() == Some(own))
 }

@@ -24,7 +24,8 @@ pub(crate) struct ExportArgs {
     #[arg(required = true, value_name = "SOURCE")]
     pub(crate) sources: Vec<String>,
 
-    /// Output to write: type=TYPE,KEY=VALUE,…; `longshore exporters` lists types and keys
+    /// Output to write: type=TYPE,KEY=VALUE,…; `longshore exporters` lists types and keys. PATH alone is a directory of
+    /// files, `-` alone a tar stream of them
     #[arg(short, long = "output", required = true, value_name = "SPEC")]
     pub(crate) outputs: Vec<String>,
 

@@ -38,8 +38,11 @@ fn options(text: &str) -> Result<Vec<(String, String)>> {
     };
     let (left, value) = text.split_once('=').ok_or_else(|| invalid("is not KEY=VALUE"))?;
     let (types, key) = left.split_once(':').unwrap_or(("manifest", left));
-    if key.is_empty() || key.contains(char::is_whitespace) {
+    if key.is_empty() {
         return Err(invalid("has no key"));
+    }
+    if key.contains(char::is_whitespace) {
+        return Err(invalid("has white space in its key"));
     }
     types
         .split(',')

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use longshore_core::ExporterRegistry;
+use longshore_core::oci::ImageName;
+use longshore_core::options::nearest;
 
 /// How other tools write destinations, and how they are written here.
 const SCHEMES: [(&str, &str); 6] = [
@@ -27,9 +29,17 @@ pub(super) fn output(text: &str, exporters: &ExporterRegistry) -> Option<String>
     match text.split_once('=') {
         Some(("dest", _)) => Some(format!("type=oci,{text}")),
         Some(("name", _)) => Some(format!("type=image,{text}")),
+        Some((key, value)) if nearest(key, ["type"]).is_some() => Some(format!("type={value}")),
         _ if is_file && !Path::new(text).is_dir() => {
             Some(format!("type=oci,dest={text} for an image, or type=tar,dest={text} for its files"))
         }
+        _ if is_name(text) => Some(format!("type=registry,name={text}, or ./{text} for a directory")),
         _ => None,
     }
+}
+
+/// Returns whether a text is the name of an image with a tag, and no path of something that is there.
+fn is_name(text: &str) -> bool {
+    let is_tagged = text.parse::<ImageName>().is_ok_and(|name| name.is_tagged());
+    is_tagged && !Path::new(text).exists()
 }

@@ -24,6 +24,9 @@ pub(crate) trait Display: ProgressSink {
                 let name = if image.names.is_empty() { String::new() } else { format!(" {}", image.names.join(", ")) };
                 say(&format!("exported{name} {}{to}\n", image.root.digest));
             }
+            if response.images.is_empty() {
+                say(&format!("exported files{to}\n"));
+            }
         }
     }
 }
