@@ -4,7 +4,6 @@ use longshore_oci::Result;
 
 use super::options::FilesOptions;
 use crate::archive::{Entry, EntryKind};
-use crate::tree::Patterns;
 
 /// Chooses entries of one tree, which come in the order of a walk. A directory that is not chosen itself is in the
 /// output if something below it is.
@@ -32,7 +31,7 @@ impl<'o> Selection<'o> {
         if self.is_excluded(&entry.path) {
             return Ok(());
         }
-        if self.options.include.as_ref().is_some_and(|include| !matches(include, &entry.path)) {
+        if !self.is_included(&entry.path) {
             if entry.kind == EntryKind::Directory {
                 self.waiting.push(entry);
             }
@@ -46,11 +45,16 @@ impl<'o> Selection<'o> {
 
     /// Returns whether a path is in no output, so that a link cannot lead to it.
     pub(super) fn is_left_out(&self, path: &[u8]) -> bool {
-        self.is_excluded(path) || self.options.include.as_ref().is_some_and(|include| !matches(include, path))
+        self.is_excluded(path) || !self.is_included(path)
     }
 
     fn is_excluded(&self, path: &[u8]) -> bool {
-        self.options.exclude.as_ref().is_some_and(|exclude| matches(exclude, path))
+        self.options.exclude.as_ref().is_some_and(|exclude| exclude.excludes(path))
+    }
+
+    fn is_included(&self, path: &[u8]) -> bool {
+        // Its patterns are written as those of `exclude`: what they would exclude is what is wanted.
+        self.options.include.as_ref().is_none_or(|include| include.excludes(path))
     }
 
     fn changed(&self, mut entry: Entry) -> Entry {
@@ -66,11 +70,4 @@ impl<'o> Selection<'o> {
 
 fn is_below(path: &[u8], directory: &[u8]) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.starts_with(b"/"))
-}
-
-/// Returns whether patterns name a path, or a directory above it.
-fn matches(patterns: &Patterns, path: &[u8]) -> bool {
-    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-    let prefixes = slashes.chain([path.len()]);
-    prefixes.fold(patterns.root(), |parent, end| patterns.enter(&parent, &path[..end])).is_excluded()
 }

@@ -127,14 +127,8 @@ fn clean(path: &[u8]) -> Option<Vec<u8>> {
 
 /// Returns whether a path is excluded. A whiteout is about lower layers and stays.
 fn is_excluded(rules: &Rules, path: &[u8]) -> bool {
-    let excludes = &rules.excludes;
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-    if excludes.is_empty() || name.starts_with(WHITEOUT) {
-        return false;
-    }
-    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-    let prefixes = slashes.chain([path.len()]);
-    prefixes.fold(excludes.root(), |parent, end| excludes.enter(&parent, &path[..end])).is_excluded()
+    !rules.excludes.is_empty() && !name.starts_with(WHITEOUT) && rules.excludes.excludes(path)
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use super::Store;
 use super::targets::Target;
 use crate::layer::{DirSource, Layer, LayerSource};
 use crate::result::{BuildResult, ImageContent};
-use crate::tree::Patterns;
 
 /// Refuses an output inside an exported directory, whose contents would depend on how far it is written.
 pub(super) fn check_outside(result: &BuildResult, target: &Target) -> Result<()> {
@@ -22,7 +21,7 @@ pub(super) fn check_outside(result: &BuildResult, target: &Target) -> Result<()>
     for source in directories(result) {
         let Ok(root) = source.path.canonicalize() else { continue };
         let Ok(within) = place.strip_prefix(&root) else { continue };
-        if !is_excluded(&source.rules.excludes, within) {
+        if !is_excluded(source, within) {
             let message = format!("{target} is inside {}, which is exported", source.path.display());
             let error = Error::option(message);
             return Err(error.with_hint("write it elsewhere, or into an excluded directory"));
@@ -78,7 +77,7 @@ fn store_within(source: &DirSource, store: &Path) -> Result<Option<PathBuf>> {
         let message = format!("cannot export {}: it is the store of this run", source.path.display());
         return Err(Error::option(message).with_hint("choose another store, or work without one"));
     }
-    Ok(Some(within.to_owned()).filter(|within| !is_excluded(&source.rules.excludes, within)))
+    Ok(Some(within.to_owned()).filter(|within| !is_excluded(source, within)))
 }
 
 fn without(layer: &Arc<Layer>, store: &Path) -> Result<Arc<Layer>> {
@@ -101,15 +100,8 @@ fn directories(result: &BuildResult) -> impl Iterator<Item = &DirSource> {
     })
 }
 
-fn is_excluded(excludes: &Patterns, within: &Path) -> bool {
-    let mut matched = excludes.root();
-    let mut path: Vec<u8> = Vec::new();
-    for part in within {
-        if !path.is_empty() {
-            path.push(b'/');
-        }
-        path.extend_from_slice(part.as_bytes());
-        matched = excludes.enter(&matched, &path);
-    }
-    matched.is_excluded()
+fn is_excluded(source: &DirSource, within: &Path) -> bool {
+    // A destination may have been written with more slashes than patterns are matched with.
+    let within: PathBuf = within.components().collect();
+    source.rules.excludes.excludes(within.as_os_str().as_bytes())
 }

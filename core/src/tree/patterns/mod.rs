@@ -102,6 +102,14 @@ impl Patterns {
         matched
     }
 
+    /// Tells whether a path is excluded, itself or through a directory above it; the root is not. `path` is written as
+    /// for [`enter`](Self::enter), which a walk uses, as it decides about each directory only once.
+    pub fn excludes(&self, path: &[u8]) -> bool {
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        let ends = slashes.chain((!path.is_empty()).then_some(path.len()));
+        ends.fold(self.root(), |parent, end| self.enter(&parent, &path[..end])).is_excluded()
+    }
+
     /// Tells whether a `!` pattern may include again something below `path`, a directory that is excluded.
     ///
     /// If not, a walk may skip the directory. True does not promise that there is such a path.
@@ -140,15 +148,9 @@ mod tests {
         Patterns::new(list).unwrap()
     }
 
-    /// Enters each directory on the way to `path`, as a walk does.
-    pub(super) fn excludes(patterns: &Patterns, path: &[u8]) -> bool {
-        let ends = (0..path.len()).filter(|at| path[*at] == b'/').chain([path.len()]);
-        ends.fold(patterns.root(), |parent, end| patterns.enter(&parent, &path[..end])).is_excluded()
-    }
-
     pub(super) fn check(cases: &[(&[&str], &[u8], bool)]) {
         for (list, path, expected) in cases {
-            let excluded = excludes(&patterns(list), path);
+            let excluded = patterns(list).excludes(path);
             assert_eq!(excluded, *expected, "{list:?} on {:?}", String::from_utf8_lossy(path));
         }
     }
@@ -192,7 +194,7 @@ mod tests {
         let mut list = patterns(&["*"]);
         list.extend(patterns(&["!a"]));
         assert_eq!(list, patterns(&["*", "!a"]));
-        assert!(!excludes(&list, b"a"));
+        assert!(!list.excludes(b"a"));
     }
 
     #[test]
@@ -209,7 +211,7 @@ mod tests {
             (b"a*", false),
         ];
         for (path, expected) in cases {
-            assert_eq!(excludes(&list, path), expected, "{:?}", String::from_utf8_lossy(path));
+            assert_eq!(list.excludes(path), expected, "{:?}", String::from_utf8_lossy(path));
         }
     }
 
