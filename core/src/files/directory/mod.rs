@@ -38,8 +38,8 @@ pub struct StagedFiles {
     /// Has the files that are moved, by their numbers.
     scratch: ScratchDirectory,
     is_new: bool,
-    /// Whether all files that are there are of exports.
-    is_ours: bool,
+    /// Whether all files will be of exports, so that the directory is marked.
+    is_marked: bool,
     /// Held until the files are in their places: of two exports at once, the second is refused.
     _lock: Option<fs::File>,
     /// Dropped after what is in them.
@@ -105,16 +105,13 @@ impl FilesDirectory {
         let message = format!("{root} has files that no export put there, and mode=delete would remove them");
         Err(Error::option(message).with_hint("choose an empty directory, or add allow-delete=true"))
     }
+}
 
-    /// Returns whether all files in the directory are of exports.
-    fn is_ours(&self, root: &OwnedFd) -> bool {
-        let has_mark = marked(root);
-        // Without a mark it is enough to look whether there is anything.
-        match listing(root) {
-            Ok(None) => true,
-            Ok(list) => has_mark.is_some() && has_mark == list,
-            Err(_) => false,
-        }
+/// Returns whether all files in a directory are of exports.
+fn is_ours(root: &OwnedFd) -> bool {
+    match marked(root) {
+        None => names(root).is_ok_and(|names| names.iter().all(|(name, _)| is_scratch(OsStr::from_bytes(name)))),
+        noted => listing(root).is_ok_and(|list| list.is_none() || list == noted),
     }
 }
 

@@ -53,7 +53,7 @@ impl StagedFiles {
             self.delete(&root)?;
         }
         self.finish(&root, work)?;
-        if self.is_ours || self.directory.deletes {
+        if self.is_marked {
             mark(&root)?;
         }
         self.scratch.remove()?;

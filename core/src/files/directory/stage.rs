@@ -11,7 +11,7 @@ use longshore_oci::{Context, Error, ErrorKind, Result};
 use rustix::fs::{FileType, Mode, OFlags, fgetxattr, flistxattr, makedev, mknodat, readlinkat, symlinkat};
 use rustix::io::Errno;
 
-use super::{FilesDirectory, StagedFiles, Step, What, open_below, open_root, split};
+use super::{FilesDirectory, StagedFiles, Step, What, is_ours, open_below, open_root, split};
 use crate::archive::{Entry, EntryKind};
 use crate::files::FileEntries;
 use crate::tree::merged::Attributes;
@@ -23,8 +23,8 @@ const BUFFER: usize = 256 << 10;
 const HOLE: usize = 4 << 10;
 
 impl FilesDirectory {
-    /// Takes the entries that `fill` gives, in the order of a walk, and writes those that are not there yet under
-    /// temporary names.
+    /// Writes the files that are missing or different under temporary names. `fill` gives all entries, directories
+    /// before what is in them.
     ///
     /// # Errors
     /// Errors of `fill`; as [`check`](Self::check); a file where a directory is, or the other way round, unless what is
@@ -54,12 +54,12 @@ impl FilesDirectory {
         });
         filled.attempt(|| format!("cannot write to {}", self.root.display()))?;
         let steps = stage.steps;
-        let is_ours = stage.present.as_ref().is_some_and(|present| self.is_ours(present));
+        let is_marked = self.deletes || stage.present.as_ref().is_none_or(is_ours);
         if steps.is_empty() && self.deletes && !self.may_delete_all && !is_new {
             let message = format!("there are no files, so mode=delete would empty {}", self.root.display());
             return Err(Error::option(message).with_hint("check include and exclude, or add allow-delete=true"));
         }
-        Ok(StagedFiles { directory: self.clone(), steps, scratch, is_new, is_ours, _lock: lock, _parents: parents })
+        Ok(StagedFiles { directory: self.clone(), steps, scratch, is_new, is_marked, _lock: lock, _parents: parents })
     }
 
     fn lock(&self) -> Result<File> {
@@ -118,12 +118,13 @@ impl Stage<'_> {
 
     /// Fails if a directory is in the way of a file, or a file in that of a directory, and must stay.
     fn check_kind(&self, entry: &Entry) -> Result<()> {
-        if let Some(present) = &self.present
-            && let Err(Errno::XDEV) = open_below(present.as_fd(), &entry.path, OFlags::PATH)
-        {
-            return Err(Error::option("something is mounted there").with_hint("unmount it, or exclude the path"));
-        }
-        let Some(found) = self.metadata(&entry.path) else { return Ok(()) };
+        let found = match self.metadata(&entry.path) {
+            Err(Errno::XDEV) => {
+                return Err(Error::option("something is mounted there").with_hint("unmount it, or exclude the path"));
+            }
+            Err(_) => return Ok(()),
+            Ok(found) => found,
+        };
         let wants_directory = entry.kind == EntryKind::Directory;
         if self.deletes || found.is_dir() == wants_directory {
             return Ok(());
@@ -140,28 +141,24 @@ impl Stage<'_> {
             .with_hint("remove it, or add mode=delete"))
     }
 
-    fn metadata(&self, path: &[u8]) -> Option<fs::Metadata> {
-        let present = self.present.as_ref()?;
-        let flags = OFlags::PATH;
-        open_below(present.as_fd(), path, flags).ok().and_then(|file| File::from(file).metadata().ok())
+    /// Returns the metadata of what is at `path`, of a link itself.
+    fn metadata(&self, path: &[u8]) -> rustix::io::Result<fs::Metadata> {
+        let present = self.present.as_ref().ok_or(Errno::NOENT)?;
+        let file = File::from(open_below(present.as_fd(), path, OFlags::PATH)?);
+        file.metadata().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
 
     fn is_same_link(&self, entry: &Entry, attributes: &Attributes) -> bool {
-        let Some(found) = self.metadata(&entry.path).filter(|found| found.file_type().is_symlink()) else {
-            return false;
-        };
+        let Ok(found) = self.metadata(&entry.path) else { return false };
         let Some(present) = &self.present else { return false };
         let (directory, name) = split(&entry.path);
         let target = open_below(present.as_fd(), directory, OFlags::PATH | OFlags::DIRECTORY)
             .and_then(|directory| readlinkat(&directory, name, Vec::new()));
-        target.is_ok_and(|target| target.as_bytes() == entry.link)
+        found.file_type().is_symlink()
+            && target.is_ok_and(|target| target.as_bytes() == entry.link)
             && found.mtime() == attributes.mtime
-            && self.has_owner(&found, attributes)
+            && has_owner(&found, attributes, self.writer.is_root)
             && attributes.xattrs().next().is_none()
-    }
-
-    fn has_owner(&self, found: &fs::Metadata, attributes: &Attributes) -> bool {
-        !self.writer.is_root || (found.uid(), found.gid()) == (attributes.uid, attributes.gid)
     }
 
     fn special(&mut self, entry: &Entry, attributes: &Attributes) -> Result<What> {
@@ -274,10 +271,14 @@ fn write_with_holes(out: &mut File, bytes: &[u8]) -> io::Result<()> {
     out.write_all(&bytes[start..])
 }
 
+/// Returns whether a file has its owner, as far as the user can set it.
+fn has_owner(found: &fs::Metadata, attributes: &Attributes, is_root: bool) -> bool {
+    !is_root || (found.uid(), found.gid()) == (attributes.uid, attributes.gid)
+}
+
 fn is_as_it_should(found: &fs::Metadata, attributes: &Attributes, is_root: bool) -> bool {
-    let has_owner = !is_root || (found.uid(), found.gid()) == (attributes.uid, attributes.gid);
     let has_times = (found.mtime(), found.mtime_nsec()) == (attributes.mtime, 0);
-    has_owner && has_times && found.mode() & 0o7777 == attributes.mode
+    has_owner(found, attributes, is_root) && has_times && found.mode() & 0o7777 == attributes.mode
 }
 
 /// Returns whether a file has these extended attributes and no others, but for what the system gives every file.
