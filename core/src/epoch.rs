@@ -38,6 +38,13 @@ impl FromStr for Epoch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EpochOption(pub Option<Epoch>);
 
+impl EpochOption {
+    /// Returns the epoch that `option` sets, or that of the build if it is not set.
+    pub(crate) fn or_of_build(option: Option<Self>, of_build: Option<Epoch>) -> Option<Epoch> {
+        option.map_or(of_build, |Self(epoch)| epoch)
+    }
+}
+
 impl Value for EpochOption {
     fn syntax() -> Cow<'static, str> {
         "SECONDS|".into()

@@ -17,6 +17,8 @@ pub(crate) use statement::{Facts, statement};
 pub const SPDX: &str = "https://spdx.dev/Document";
 /// The predicate type of a `CycloneDX` document (in-toto attestation, "CycloneDX").
 pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
+/// What the predicate types of all versions of SLSA provenance begin with.
+const SLSA: &str = "https://slsa.dev/provenance/";
 /// The predicate type of SLSA provenance v1.
 pub const SLSA_V1: &str = "https://slsa.dev/provenance/v1";
 /// The predicate type of SLSA provenance v0.2.
@@ -158,6 +160,11 @@ impl Attestation {
         AttestationKind::Sbom.takes(&self.predicate_type)
     }
 
+    /// Returns whether it tells how the image was made.
+    pub(crate) fn is_provenance(&self) -> bool {
+        AttestationKind::Provenance.takes(&self.predicate_type)
+    }
+
     /// Returns whether it is about the image for `platform`.
     pub(crate) fn is_about(&self, platform: &Platform) -> bool {
         self.platform.as_ref().is_none_or(|own| own.normal() == platform.normal())
@@ -183,7 +190,7 @@ impl AttestationKind {
         match self {
             // Versions of the format may follow the type.
             Self::Sbom => [SPDX, CYCLONEDX].iter().any(|known| predicate_type.starts_with(known)),
-            Self::Provenance => predicate_type.starts_with("https://slsa.dev/provenance/"),
+            Self::Provenance => predicate_type.starts_with(SLSA),
             Self::Other(uri) => predicate_type == uri,
         }
     }

@@ -9,7 +9,7 @@ use longshore_oci::{Digest, Platform};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Facts;
+use super::statement::{Facts, digest_set};
 
 /// What the parameters of this type of build mean: `docs/provenance.md`.
 const BUILD_TYPE: &str = "https://longshore.dev/provenance/export/v1";
@@ -18,7 +18,7 @@ const BUILD_TYPE: &str = "https://longshore.dev/provenance/export/v1";
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Provenance {
-    /// The options that determined the image. Whoever sets them leaves out what is secret, or tells of the machine.
+    /// The options that determined the image. Secrets and details of the machine must not be among them.
     pub parameters: Map<String, Value>,
     /// The images that it was made from.
     pub dependencies: Vec<Dependency>,
@@ -56,8 +56,7 @@ impl Provenance {
 impl Dependency {
     /// Creates a dependency.
     pub fn new(uri: impl Into<String>, digest: &Digest) -> Self {
-        let digest = BTreeMap::from([(digest.algorithm().to_string(), digest.hex().to_owned())]);
-        Self { uri: uri.into(), digest, name: String::new() }
+        Self { uri: uri.into(), digest: digest_set(digest), name: String::new() }
     }
 
     /// Sets what it was used as.

@@ -26,9 +26,13 @@ pub struct Subject {
 impl Subject {
     /// Creates a subject.
     pub fn new(name: impl Into<String>, digest: &Digest) -> Self {
-        let digest = BTreeMap::from([(digest.algorithm().to_string(), digest.hex().to_owned())]);
-        Self { name: name.into(), digest }
+        Self { name: name.into(), digest: digest_set(digest) }
     }
+}
+
+/// Returns a digest by its algorithm (in-toto attestation framework v1, "`DigestSet`").
+pub(super) fn digest_set(digest: &Digest) -> BTreeMap<String, String> {
+    BTreeMap::from([(digest.algorithm().to_string(), digest.hex().to_owned())])
 }
 
 /// What is known about an image when the statements about it are written.

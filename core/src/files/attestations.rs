@@ -66,7 +66,7 @@ fn name(attestation: &Attestation, number: u32, platform: Option<&Platform>) -> 
     let stem = match attestation.is_sbom() {
         true if kind.starts_with(SPDX) => "sbom.spdx",
         true if kind.starts_with(CYCLONEDX) => "sbom.cdx",
-        _ if kind.starts_with("https://slsa.dev/provenance/") => "provenance",
+        _ if attestation.is_provenance() => "provenance",
         _ => "attestation",
     };
     let number = if number == 1 { String::new() } else { format!("-{number}") };

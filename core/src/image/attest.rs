@@ -3,6 +3,7 @@
 use longshore_oci::{Descriptor, Digest, Error, ImageName, Manifest, MediaType, Platform, Result};
 
 use super::assembly::Assembly;
+use super::graph::{REFERENCE_DIGEST, REFERENCE_TYPE};
 use crate::attestation::{Attestation, Facts, statement};
 use crate::result::Image;
 
@@ -12,10 +13,6 @@ const STATEMENT: &str = "application/vnd.in-toto+json";
 const ARTIFACT: &str = "application/vnd.docker.attestation.manifest.v1+json";
 /// Annotation of a statement in its manifest: its predicate type.
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
-/// Annotation of an attestation manifest in the index: its kind.
-const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-/// Annotation of an attestation manifest in the index: the manifest it describes.
-const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 /// The configuration of an artifact: an empty object, also in base64 (image-spec, manifest.md, "Guidance for an Empty
 /// Descriptor").
 const EMPTY: (&str, &[u8], &str) = ("application/vnd.oci.empty.v1+json", b"{}", "e30=");

@@ -295,8 +295,7 @@ impl ImageOptions {
 
     /// Returns the latest time that files of new layers may have; `epoch` is that of the build.
     pub(super) fn rewrite(&self, epoch: Option<Epoch>) -> Option<Epoch> {
-        let epoch = self.source_date_epoch.map_or(epoch, |option| option.0);
-        epoch.filter(|_| self.rewrites())
+        EpochOption::or_of_build(self.source_date_epoch, epoch).filter(|_| self.rewrites())
     }
 
     /// Returns whether times of files are rewritten.
@@ -334,6 +333,6 @@ impl ImageOptions {
     /// image that existed before it.
     pub(super) fn epoch(&self, artifact: &Artifact, of_build: Option<Epoch>) -> Option<Epoch> {
         let of_build = of_build.filter(|_| !artifact.is_untouched());
-        self.source_date_epoch.map_or(of_build, |option| option.0)
+        EpochOption::or_of_build(self.source_date_epoch, of_build)
     }
 }

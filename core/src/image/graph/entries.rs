@@ -9,9 +9,9 @@ use super::Graph;
 use super::visit::{Visitor, Walk};
 
 /// The annotation by which `BuildKit` marks manifests about an image in the same index.
-const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+pub(in crate::image) const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// The annotation in which `BuildKit` names the image that an attestation describes.
-const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+pub(in crate::image) const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
 /// The manifests of an image.
 #[derive(Debug)]

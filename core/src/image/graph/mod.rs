@@ -10,6 +10,7 @@ use longshore_content::{Provider, Work};
 use longshore_oci::Descriptor;
 
 pub use entries::{GraphEntries, GraphEntry};
+pub(super) use entries::{REFERENCE_DIGEST, REFERENCE_TYPE};
 pub use platform::best_platform;
 pub use walk::{GraphBlob, GraphBlobs};
 
