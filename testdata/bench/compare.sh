@@ -64,11 +64,7 @@ for round in $(seq "$rounds"); do
 done
 
 printf '| work | CPU old | CPU new | CPU ratio | wall ratio | peak MiB old | new |\n|---|---|---|---|---|---|---|\n'
-awk -F '\t' '
-	function median(list, n,    i, j, t) {
-		for (i = 2; i <= n; i++) for (j = i; j > 1 && list[j - 1] > list[j]; j--) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
-		return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
-	}
+awk -F '\t' "$(cat testdata/bench/median.awk)"'
 	!($1 in seen) { seen[$1] = 1; names[++count] = $1 }
 	{ n[$1, $2]++; cpu[$1, $2, n[$1, $2]] = $3; wall[$1, $2, n[$1, $2]] = $4; if ($5 > peak[$1, $2]) peak[$1, $2] = $5 }
 	END {

@@ -43,11 +43,7 @@ for _ in $(seq "$rounds"); do
 done
 
 printf '| work | wall | CPU |\n|---|---|---|\n'
-awk -F '\t' '
-	function median(list, n,    i, j, t) {
-		for (i = 2; i <= n; i++) for (j = i; j > 1 && list[j - 1] > list[j]; j--) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
-		return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
-	}
+awk -F '\t' "$(cat testdata/bench/median.awk)"'
 	!($1 in seen) { seen[$1] = 1; names[++count] = $1 }
 	{ n[$1]++; wall[$1, n[$1]] = $2; cpu[$1, n[$1]] = $3 }
 	END {
