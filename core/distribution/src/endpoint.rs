@@ -283,8 +283,8 @@ impl Endpoint {
         self.base.lock().clone()
     }
 
-    /// Detects TLS. It is tried first on remote hosts, and last on this machine, where nobody can eavesdrop and
-    /// most servers have none.
+    /// Detects whether the registry uses TLS. Remote hosts are tried with TLS first; loopback addresses without it
+    /// first, as most servers there use plain HTTP and nobody can eavesdrop.
     fn probe(&self, authority: &str, cancel: &Cancel) -> Result<Url, Failure> {
         let secure = Url::new(true, authority, "/v2");
         let plain = Url { is_secure: false, ..secure.clone() };

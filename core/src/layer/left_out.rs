@@ -45,7 +45,7 @@ impl LeftOut {
     }
 
     /// Counts the parts of a file with these extended attributes that `entry` lacks. Fractions of a second are ignored:
-    /// nearly every time has one, which nobody set on purpose, and a warning would hide those that matter.
+    /// nearly every file has one, and warning about them would hide the warnings that matter.
     pub(super) fn add(&mut self, entry: &Entry, attributes: &[Vec<u8>]) {
         let other = |name: &&Vec<u8>| !SILENT.contains(&name.as_slice()) && !name.starts_with(ACL);
         if let Some(name) = attributes.iter().find(other) {

@@ -19,9 +19,9 @@ fn hasty() -> Kit {
 }
 
 fn hasty_limits() -> Timeouts {
-    let answers = LONG.with_idle(Duration::from_secs(2)).with_answer(FEW).with_commit(FEW);
-    let answers = answers.with_error_body(FEW).with_interim(5);
-    answers.with_slow(1000).with_slow_after(FEW).with_slow_finish(Duration::from_secs(2))
+    let limits = LONG.with_idle(Duration::from_secs(2)).with_answer(FEW).with_commit(FEW);
+    let limits = limits.with_error_body(FEW).with_interim(5);
+    limits.with_slow(1000).with_slow_after(FEW).with_slow_finish(Duration::from_secs(2))
 }
 
 #[track_caller]
@@ -217,7 +217,7 @@ fn a_slow_source_is_not_a_slow_registry() {
     assert_eq!(kit.notes.warnings(), Vec::<String>::new());
 }
 
-/// Answers every request with `head`, and then with the same bytes again and again, each after a pause.
+/// Responds to every request with `head`, and then repeats the same bytes with a pause before each.
 fn dripping(head: &'static str, bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();

@@ -269,7 +269,7 @@ fn archives_that_end_early_or_go_on() {
     unpack_to(&[layer_of(&more, Algorithm::Gzip)], &place.path().join("padded")).unwrap();
 }
 
-/// Errors about an entry that could be read, but not unpacked, left a search for it to whoever read them.
+/// Errors about an entry that could be read, but not unpacked, did not say which entry it was.
 #[test]
 fn what_cannot_be_unpacked_is_named_with_its_place() {
     let odd = |entry: Entry| (Entry { mode: 0o644, ..entry }, Vec::new());
