@@ -1,12 +1,13 @@
-# Third-party tools for the tests: sourced by test.sh, as root.
+# Third-party tools for the tests: sourced by test.sh, as root. A function that sets a variable runs in a subshell
+# (its body is in parentheses): the names of the script that sources this file stay its own.
 
-# need PROGRAM PACKAGE: notes a package whose program is missing.
-missing=
+# need PROGRAM PACKAGE: notes, in install_peers, a package whose program is missing.
 need() {
 	command -v "$1" >/dev/null || missing="$missing $2"
 }
 
-install_peers() {
+install_peers() (
+	missing=
 	need skopeo skopeo
 	need umoci umoci
 	need containerd containerd
@@ -29,7 +30,7 @@ install_peers() {
 		# shellcheck disable=SC2086 # One word a package.
 		SYSTEMD_OFFLINE=1 RUNLEVEL=1 apt-get install --yes --no-install-recommends $missing
 	fi
-}
+)
 
 # remove_tree TREE: of a killed run, too, which may have left mounts in it.
 remove_tree() {
@@ -61,7 +62,7 @@ make_today() {
 }
 
 # install_today ROOT. It is called in a condition, where set -e does nothing.
-install_today() {
+install_today() (
 	# The one that apt uses here.
 	mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 2>/dev/null | sed -n 's/ bookworm$//p' | head -n 1)
 	# The debootstrap of Debian 12 has no script of that name: sid's is the same.
@@ -76,15 +77,15 @@ install_today() {
 	for program in $today_programs; do
 		[ -x "$1/usr/bin/$program" ] || [ -x "$1/usr/sbin/$program" ] || { echo "there is no $program in $1" >&2; return 1; }
 	done
-}
+)
 
 # today_apt ROOT [ARGUMENT]...
-today_apt() {
-	today=$1
+today_apt() (
+	root=$1
 	shift
-	sh testdata/enter.sh "$today" /tmp env DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+	sh testdata/enter.sh "$root" /tmp env DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 		apt-get -o Acquire::Check-Valid-Until=false "$@"
-}
+)
 
 # today_versions ROOT: what is there, a line each.
 today_versions() {
