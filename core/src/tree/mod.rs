@@ -3,6 +3,7 @@
 pub mod merged;
 mod node;
 mod patterns;
+mod sparse;
 mod walk;
 
 pub(crate) use node::directory_xattr_names;

@@ -12,6 +12,8 @@ pub use rustix::fs::FileType;
 use rustix::fs::{CWD, Mode, OFlags, Stat, fgetxattr, flistxattr, fstat, openat, readlinkat};
 use rustix::io::Errno;
 
+use super::sparse::SparseFile;
+
 /// `NONBLOCK`, because a file may have been replaced by a pipe since it was listed.
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
@@ -125,7 +127,8 @@ impl Node<'_> {
             return Err(self.place.changed("was replaced"));
         }
         let place = OwnedPlace::of(self.place);
-        Ok(NodeFile { file: File::from(opened), place, left: self.stat.st_size.cast_unsigned() })
+        let file = SparseFile::new(File::from(opened), &stat);
+        Ok(NodeFile { file, place, left: self.stat.st_size.cast_unsigned() })
     }
 
     /// Returns the target of a symbolic link.
@@ -198,7 +201,7 @@ fn xattr(file: BorrowedFd<'_>, name: &str) -> Result<Option<Vec<u8>>, Errno> {
 /// A regular file that fails if its size is not what it was when the walk found it.
 #[derive(Debug)]
 pub struct NodeFile {
-    file: File,
+    file: SparseFile,
     place: OwnedPlace,
     left: u64,
 }
@@ -209,7 +212,7 @@ impl NodeFile {
     /// # Errors
     /// Those of listing them.
     pub fn xattr_names(&self) -> Result<Vec<Vec<u8>>> {
-        xattr_names(self.file.as_fd())
+        xattr_names(self.file.file.as_fd())
             .attempt(|| format!("cannot read the attributes of {}", self.place.get().display()))
     }
 
@@ -218,7 +221,7 @@ impl NodeFile {
     /// # Errors
     /// An attribute that cannot be read; that there is none is not an error.
     pub fn xattr(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        xattr(self.file.as_fd(), name).attempt(|| format!("cannot read {name} of {}", self.place.get().display()))
+        xattr(self.file.file.as_fd(), name).attempt(|| format!("cannot read {name} of {}", self.place.get().display()))
     }
 }
 
