@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::Path;
 
 use longshore_oci::Result;
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,21 @@ impl ExporterInfo {
 pub trait ExporterInstance: Send + Sync {
     /// Returns what the host must open for it, according to its options.
     fn destination(&self) -> Destination;
+
+    /// Returns whether the output holds images, whose digests its response has; not if it holds files alone.
+    fn holds_images(&self) -> bool {
+        true
+    }
+
+    /// Checks what is at its destination, a file or a directory that need not exist, before the build. It writes nothing.
+    ///
+    /// # Errors
+    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) for a destination that it would refuse in
+    /// [`export`](Self::export), which checks again.
+    fn check_destination(&self, path: &Path) -> Result<()> {
+        let _ = path;
+        Ok(())
+    }
 
     /// Returns the layers that it will request in `run`, and checks that its options fit `result`. It reads no
     /// layer. It may be called more than once, as the result may decide whether this output is alone.

@@ -1,12 +1,13 @@
 //! Destinations, opened by the host in the same way for all exporters.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_content::{ImageStore, MadeDirectories, ScratchFile, Work, directory_of};
-use longshore_oci::{Context, Error, ErrorKind, Result};
+use longshore_content::{ImageStore, MadeDirectories, Progress, ScratchFile, Work, directory_of};
+use longshore_oci::{Algorithm, Context, Error, ErrorKind, Result};
 
 use crate::bundle::Bundle;
 use crate::context::Turn;
@@ -104,6 +105,17 @@ impl FileSink {
         }
     }
 
+    /// Warns if the name of the file says a compression that its content does not have, as `app.tgz` for one that is
+    /// uncompressed; `advice` is what to do, given that compression.
+    pub fn check_name(&self, algorithm: Algorithm, advice: impl FnOnce(Algorithm) -> String, progress: &Progress) {
+        let (Target::Regular(path) | Target::Special(path)) = &self.0 else { return };
+        let said = path.file_name().and_then(OsStr::to_str).and_then(Algorithm::of_file_name);
+        if let Some(said) = said.filter(|said| *said != Algorithm::Uncompressed && *said != algorithm) {
+            let path = path.display();
+            progress.warn(format!("{path} is not compressed with {said}, as its name says: {}", advice(said)));
+        }
+    }
+
     /// Writes the whole content: immediately, to a temporary file beside a regular destination; on publication,
     /// to a stream.
     ///
@@ -121,6 +133,8 @@ impl FileSink {
     /// # Errors
     /// A blob that is different from its descriptor, and I/O errors; then nothing remains.
     pub fn fill_with<'a>(self, bundle: Bundle<'a>, work: &'a Work) -> Result<Filled<'a>> {
+        let advice = |_| "the layers in it are compressed, an archive of images is not".to_owned();
+        self.check_name(Algorithm::Uncompressed, advice, &work.progress);
         match self.0 {
             Target::Regular(destination) => fill_file(destination, |file| bundle.write_to_file(file, work)),
             target => Ok(Filled(State::Waiting { target, fill: Box::new(move |out| bundle.write(out, work)) })),

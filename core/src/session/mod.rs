@@ -85,6 +85,10 @@ impl<'a> Session<'a> {
         }
         targets::check_together(outputs.iter().map(|output| &output.target))?;
         targets::check_parents(outputs.iter().map(|output| &output.target))?;
+        for output in &outputs {
+            let checked = output.target.path().map_or(Ok(()), |path| output.instance.check_destination(path));
+            checked.attempt(|| output.name())?;
+        }
         let Self { pusher, work, .. } = self;
         Ok(ResolvedSession { outputs, pusher, work })
     }
@@ -122,6 +126,11 @@ impl ResolvedSession {
     /// [`Store::Images`].
     pub fn needs_image_store(&self) -> bool {
         self.image_output().is_some()
+    }
+
+    /// Returns whether an output holds images, so that its response has their digests.
+    pub fn holds_images(&self) -> bool {
+        self.outputs.iter().any(|output| output.instance.holds_images())
     }
 
     /// Returns whether an output goes to standard output.

@@ -74,12 +74,17 @@ impl Target {
         })
     }
 
+    /// Returns its path as it was written.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::None | Self::ImageStore | Self::Stdout => None,
+            Self::File(path) | Self::Layout(path) | Self::Directory(path) => Some(path),
+        }
+    }
+
     /// Returns its canonical path, however it was written.
     fn place(&self) -> Option<PathBuf> {
-        let path = match self {
-            Self::None | Self::ImageStore | Self::Stdout => return None,
-            Self::File(path) | Self::Layout(path) | Self::Directory(path) => path,
-        };
+        let path = self.path()?;
         let existing = existing_ancestor(path);
         let rest = path.strip_prefix(&existing).unwrap_or(path);
         let place = existing.canonicalize().ok()?;

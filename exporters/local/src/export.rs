@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use longshore_core::content::is_scratch;
-use longshore_core::files::{FilesDirectory, StagedFiles};
+use longshore_core::files::StagedFiles;
 use longshore_core::{BuildResult, Error, ExportContext, ExporterType, Response, Result, Staged, Turn, Work};
 
 use crate::LocalExporter;
@@ -18,8 +18,7 @@ pub(crate) fn directory<'a>(
     if let Some(store) = cx.store().directory().filter(|_| options.deletes()) {
         check_store(store, &root)?;
     }
-    let directory = FilesDirectory::new(root).with_delete(options.deletes(), options.may_delete_all());
-    let files = directory.stage(cx.work(), |visit| options.files.entries(result, cx, visit))?;
+    let files = options.directory(&root).stage(cx.work(), |visit| options.files.entries(result, cx, visit))?;
     Ok(Box::new(StagedDirectory { files, work: cx.work() }))
 }
 

@@ -3,6 +3,8 @@
 mod export;
 mod options;
 
+use std::path::Path;
+
 use longshore_core::{
     BuildResult, Destination, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged,
 };
@@ -21,6 +23,14 @@ impl ExporterType for LocalExporter {
 impl ExporterInstance for LocalOptions {
     fn destination(&self) -> Destination {
         Destination::Directory
+    }
+
+    fn holds_images(&self) -> bool {
+        false
+    }
+
+    fn check_destination(&self, path: &Path) -> Result<()> {
+        self.directory(path).check()
     }
 
     fn needs(&self, result: &BuildResult, _: Run) -> Result<Needs> {

@@ -1,8 +1,9 @@
 //! The options of `type=local`.
 
 use std::borrow::Cow;
+use std::path::Path;
 
-use longshore_core::files::FilesOptions;
+use longshore_core::files::{FilesDirectory, FilesOptions};
 use longshore_core::options::{Options, Value, Visitor, choice_syntax, parse_choice};
 use longshore_core::{Error, Result};
 
@@ -64,8 +65,8 @@ impl LocalOptions {
         self.mode == Some(Mode::Delete)
     }
 
-    /// Returns whether that may remove files that no export put there.
-    pub(crate) fn may_delete_all(&self) -> bool {
-        self.allow_delete == Some(true)
+    /// Returns the directory `root`, as the options change it.
+    pub(crate) fn directory(&self, root: &Path) -> FilesDirectory {
+        FilesDirectory::new(root).with_delete(self.deletes(), self.allow_delete == Some(true))
     }
 }

@@ -14,6 +14,7 @@ pub(crate) fn archive<'a>(
     cx: &'a ExportContext<'a>,
 ) -> Result<Box<dyn Staged + 'a>> {
     let encoding = options.encoding()?;
+    sink.check_name(encoding.algorithm(), |said| format!("add compression={said}"), &cx.work().progress);
     let filled = sink.fill(move |out| {
         let mut compressor = Compressor::new(out, encoding, cx.work());
         let mut tar = Writer::new(&mut compressor);

@@ -23,6 +23,10 @@ impl ExporterInstance for TarOptions {
         Destination::File
     }
 
+    fn holds_images(&self) -> bool {
+        false
+    }
+
     fn needs(&self, result: &BuildResult, _: Run) -> Result<Needs> {
         self.files.check_result(result)?;
         Ok(Needs::default())

@@ -82,6 +82,22 @@ const CASES: &[Case] = &[
         "error: --iidfile: there are 2 images\nhint: --metadata-file has the digests of each\n",
     ),
     (
+        &["rootfs:missing", "--iidfile", "id", "-o", "files", "-o", "type=tar,dest=new.tar"],
+        2,
+        "error: --iidfile: the outputs hold files, no image\nhint: add an output of an image, such as type=oci,dest=FILE\n",
+    ),
+    (
+        &["rootfs:missing", "--dry-run", "-o", "type=local,dest=tree,mode=delete"],
+        2,
+        "error: cannot export to type=local,dest=tree\n  caused by: tree has files that no export put there, and \
+         mode=delete would remove them\nhint: choose an empty directory, or add allow-delete=true\n",
+    ),
+    (
+        &["rootfs:missing", "--attest", "type=provenance", "--attest", "type=provenance,mode=max", "-o", "x"],
+        2,
+        "error: --attest type=provenance is given twice for one platform\nhint: leave out one of them\n",
+    ),
+    (
         &["rootfs:tree", "--metadata-file", "tree", "-o", "type=oci,dest=new.tar"],
         2,
         "error: tree is a directory, not a file to write\n",

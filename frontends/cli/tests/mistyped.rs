@@ -130,7 +130,7 @@ fn an_output_without_a_type_is_told_what_to_type() {
     let work = workdir();
     for (output, meant) in [
         ("image.tar", "type=oci,dest=image.tar for an image, or type=tar,dest=image.tar for its files"),
-        ("out/x.tgz", "type=oci,dest=out/x.tgz for an image, or type=tar,dest=out/x.tgz for its files"),
+        ("out/x.tgz", "type=tar,dest=out/x.tgz,compression=gzip for files, or type=oci,dest=FILE.tar for an image"),
         ("docker://example.com/app:1", "type=registry,name=example.com/app:1"),
         ("oci:layout", "type=oci,tar=false,dest=layout"),
         ("docker-archive:image.tar", "type=docker,dest=image.tar"),
@@ -164,6 +164,29 @@ fn a_path_alone_is_a_directory_of_files_and_a_dash_a_tar_stream() {
     let stream = work.ok(&["export", "rootfs:tree", "-o", "-"]).stdout;
     work.ok(&["export", "rootfs:tree", "-o", "type=tar,dest=files.tar"]);
     assert!(stream == work.read("files.tar"));
+}
+
+/// The name said gzip, and the file was plain tar.
+#[test]
+fn a_name_of_a_compressed_archive_that_is_not_compressed_is_said() {
+    let work = workdir();
+    let said = |output: &str| {
+        let ran = work.ok(&["export", "rootfs:tree", "-o", output]).stderr;
+        ran.lines().find_map(|line| line.strip_prefix("warning: ")).unwrap_or_default().to_owned()
+    };
+    let plain = "as its name says";
+    assert_eq!(
+        said("type=tar,dest=a.tar.zst"),
+        format!("a.tar.zst is not compressed with zstd, {plain}: add compression=zstd")
+    );
+    assert_eq!(said("type=tar,dest=a.tgz,compression=zstd").matches("not compressed with gzip").count(), 1);
+    let advice = "the layers in it are compressed, an archive of images is not";
+    assert_eq!(said("type=oci,dest=b.tgz"), format!("b.tgz is not compressed with gzip, {plain}: {advice}"));
+    for output in
+        ["type=tar,dest=a.tar", "type=tar,dest=a.tgz,compression=gzip", "type=tar,dest=a.tar,compression=gzip"]
+    {
+        assert_eq!(said(output), "", "{output}");
+    }
 }
 
 #[test]

@@ -96,8 +96,19 @@ impl Options for Attest {
 }
 
 /// Reads the flags. Files are opened when they are [attached](attach).
+///
+/// # Errors
+/// Flags that cannot be read; provenance that would be made twice for one platform.
 pub(super) fn parse(texts: &[String]) -> Result<Vec<Attest>> {
-    texts.iter().map(|text| parse_for(FLAG, &Attrs::parse(FLAG, text)?)).collect()
+    let asked = texts.iter().map(|text| parse_for(FLAG, &Attrs::parse(FLAG, text)?));
+    let asked = asked.collect::<Result<Vec<Attest>>>()?;
+    let made: Vec<&Attest> = asked.iter().filter(|attest| attest.file.is_none()).collect();
+    let is_twice = |at: usize| made[..at].iter().any(|before| before.overlaps(made[at]));
+    if (1..made.len()).any(is_twice) {
+        return Err(Error::option(format!("{FLAG} type=provenance is given twice for one platform"))
+            .with_hint("leave out one of them"));
+    }
+    Ok(asked)
 }
 
 /// Returns what `images`, as the sources returned them, contribute to provenance.
@@ -135,6 +146,14 @@ pub(super) fn attach(
 }
 
 impl Attest {
+    /// Returns whether both are about the same image.
+    fn overlaps(&self, other: &Self) -> bool {
+        match (&self.platform, &other.platform) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        }
+    }
+
     fn read(&self, dependencies: &[Dependency], args: &ExportArgs) -> Result<Attestation> {
         let (Some(path), Some(Kind(kind))) = (&self.file, &self.kind) else {
             return Ok(self.provenance(dependencies, args));

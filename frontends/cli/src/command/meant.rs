@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use longshore_core::ExporterRegistry;
-use longshore_core::oci::ImageName;
+use longshore_core::oci::{Algorithm, ImageName};
 use longshore_core::options::nearest;
 
 /// How other tools write destinations, and how they are written here.
@@ -25,16 +25,20 @@ pub(super) fn output(text: &str, exporters: &ExporterRegistry) -> Option<String>
     if let Some((scheme, start)) = SCHEMES.iter().find(|(scheme, _)| text.starts_with(scheme)) {
         return Some(format!("{start}{}", &text[scheme.len()..]));
     }
-    let is_file = [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|ending| text.ends_with(ending));
+    let archive = Algorithm::of_file_name(text).filter(|_| !Path::new(text).is_dir());
     match text.split_once('=') {
         Some(("dest", _)) => Some(format!("type=oci,{text}")),
         Some(("name", _)) => Some(format!("type=image,{text}")),
         Some((key, value)) if nearest(key, ["type"]).is_some() => Some(format!("type={value}")),
-        _ if is_file && !Path::new(text).is_dir() => {
-            Some(format!("type=oci,dest={text} for an image, or type=tar,dest={text} for its files"))
-        }
-        _ if is_name(text) => Some(format!("type=registry,name={text}, or ./{text} for a directory")),
-        _ => None,
+        _ => match archive {
+            Some(Algorithm::Uncompressed) => {
+                Some(format!("type=oci,dest={text} for an image, or type=tar,dest={text} for its files"))
+            }
+            Some(compression) => Some(format!(
+                "type=tar,dest={text},compression={compression} for files, or type=oci,dest=FILE.tar for an image"
+            )),
+            None => is_name(text).then(|| format!("type=registry,name={text}, or ./{text} for a directory")),
+        },
     }
 }
 

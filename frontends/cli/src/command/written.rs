@@ -11,8 +11,11 @@ use serde_json::{Map, Value, json};
 
 use crate::args::ExportArgs;
 
-/// Fails before the build if the files cannot be written to their paths.
+/// Fails before the build if the files cannot be written to their paths, or would have nothing in them.
 pub(super) fn check_paths(args: &ExportArgs, resolved: &ResolvedSession) -> Result<()> {
+    if args.iidfile.is_some() && !resolved.holds_images() {
+        return Err(no_image());
+    }
     let mut on_stdout = Vec::from_iter(resolved.writes_to_stdout().then_some("an output"));
     for (flag, path) in [("--metadata-file", &args.metadata_file), ("--iidfile", &args.iidfile)] {
         let Some(path) = path else { continue };
@@ -121,9 +124,13 @@ fn image_id(responses: &[Response]) -> Result<String> {
     }
     match &ids[..] {
         [id] => Ok(id.clone()),
-        [] => Err(Error::option("--iidfile: the outputs hold files, no image")
-            .with_hint("add an output of an image, such as type=oci")),
+        [] => Err(no_image()),
         ids => Err(Error::option(format!("--iidfile: the outputs hold {} different images", ids.len()))
             .with_hint("--metadata-file has the digests of each")),
     }
+}
+
+fn no_image() -> Error {
+    Error::option("--iidfile: the outputs hold files, no image")
+        .with_hint("add an output of an image, such as type=oci,dest=FILE")
 }
