@@ -16,9 +16,7 @@ use crate::archive::{Entry, EntryKind};
 use crate::attestation::Subject;
 use crate::context::ExportContext;
 use crate::result::{BuildResult, Image};
-
-/// A visitor of entries: each with its content, which is empty for all but regular files.
-pub type FileEntries<'v> = dyn FnMut(&Entry, &mut dyn Read) -> Result<()> + 'v;
+use crate::unpack::FileEntries;
 
 impl FilesOptions {
     /// Visits the files of the image of `result` as the output has them: relative paths in the order of a walk, without

@@ -6,13 +6,11 @@
 
 mod attestations;
 mod chmod;
-mod directory;
 mod entries;
 mod merged;
 mod options;
 mod platforms;
 mod selection;
 
-pub use directory::{FilesDirectory, StagedFiles};
-pub use entries::FileEntries;
+pub use crate::unpack::{FileEntries, FilesDirectory, StagedFiles};
 pub use options::FilesOptions;

@@ -1,6 +1,8 @@
 //! Sets owner, mode, extended attributes and time of a file.
 
+use std::fs::Metadata;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 
 use longshore_content::{Progress, Work, is_root};
 use longshore_oci::{Error, Result};
@@ -14,8 +16,8 @@ use crate::tree::merged::Attributes;
 
 /// Who writes files: root gives them the owners that the layers say, others keep what they make.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Writer<'a> {
-    pub(crate) is_root: bool,
+pub(super) struct Writer<'a> {
+    pub(super) is_root: bool,
     /// Whether files and directories are for a snapshot, in which their owner must be able to read and remove
     /// everything.
     is_for_snapshots: bool,
@@ -23,12 +25,12 @@ pub(crate) struct Writer<'a> {
 }
 
 /// The path of a file in the image, for messages.
-pub(crate) type Shown<'a> = &'a dyn Fn() -> String;
+pub(super) type Shown<'a> = &'a dyn Fn() -> String;
 
 impl<'a> Writer<'a> {
     /// Returns how files are written: as root's in the first user namespace, where owners, devices and attributes
     /// of the system can be set. Root of another namespace is an ordinary user here.
-    pub(crate) fn new(work: &'a Work) -> Self {
+    pub(super) fn new(work: &'a Work) -> Self {
         Writer { is_root: is_root(), is_for_snapshots: false, progress: &work.progress }
     }
 
@@ -39,13 +41,18 @@ impl<'a> Writer<'a> {
     }
 
     /// Sets the attributes of an open file.
-    pub(crate) fn set_file(self, file: BorrowedFd<'_>, attributes: &Attributes, shown: Shown<'_>) -> Result<()> {
+    pub(super) fn set_file(self, file: BorrowedFd<'_>, attributes: &Attributes, shown: Shown<'_>) -> Result<()> {
         self.set(file, attributes, self.access(0o600), shown)
     }
 
     /// Sets the attributes of an open directory.
-    pub(crate) fn set_directory(self, file: BorrowedFd<'_>, attributes: &Attributes, shown: Shown<'_>) -> Result<()> {
+    pub(super) fn set_directory(self, file: BorrowedFd<'_>, attributes: &Attributes, shown: Shown<'_>) -> Result<()> {
         self.set(file, attributes, self.access(0o700), shown)
+    }
+
+    /// Returns whether a file has its owner, as far as the user can set it.
+    pub(super) fn has_owner(self, found: &Metadata, attributes: &Attributes) -> bool {
+        !self.is_root || (found.uid(), found.gid()) == (attributes.uid, attributes.gid)
     }
 
     /// Returns the bits of a mode that a file has in any case.
@@ -67,7 +74,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Sets the attributes of a name in a directory that is no directory and cannot be opened: a link, a device.
-    pub(crate) fn set_at(
+    pub(super) fn set_at(
         self,
         directory: BorrowedFd<'_>,
         name: &[u8],

@@ -1,67 +1,60 @@
 //! Writes a merged tree into a directory: directories are created, contents are moved to their names.
 //!
-//! The directory is new, and used by no one else. Every path in it was created here and contains no link,
-//! and the kernel is told to follow none (`openat2`).
+//! Every path is opened through no link and no mount (`openat2`). A new directory is used by no one else, so that names
+//! are made in place. In one with files, everything is made in the staging directory and moved over what is there.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use longshore_content::Work;
 use longshore_oci::{Context, Error, Result};
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fsetxattr, linkat, makedev, mkdirat, mknodat, openat,
-    openat2, renameat, symlinkat,
+    AtFlags, FileType, Mode, OFlags, XattrFlags, fsetxattr, linkat, makedev, mkdirat, mknodat, openat, renameat,
+    symlinkat,
 };
 
 use super::attributes::Writer;
-use super::open_directory;
+use super::below::{join, open_below, open_directory, open_directory_below, shown};
 use super::stage::Content;
-use crate::tree::merged::{InodeId, Kind, MergedTree, Visit};
+use crate::tree::merged::{Attributes, InodeId, Kind, MergedTree, Visit};
+
+/// Mode of a file that is being made.
+const OWN: Mode = Mode::RUSR.union(Mode::WUSR);
+/// The name of a file that is being made in the staging directory.
+const MADE: &[u8] = b"made";
+
+/// What the directory has.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Onto<'a> {
+    /// Nothing.
+    New,
+    /// Nothing; below it in the overlay are the snapshots of lower layers.
+    Layers(&'a [PathBuf]),
+    /// Files, which are replaced.
+    Files {
+        /// Whether something of another type, and what the tree does not have, is removed.
+        deletes: bool,
+    },
+}
 
 /// Writes `visited` parts of a merged tree below a directory.
 pub(super) struct Placer<'a> {
-    tree: &'a MergedTree<Content>,
-    root: &'a OwnedFd,
+    pub(super) tree: &'a MergedTree<Content>,
+    pub(super) root: &'a OwnedFd,
     /// A directory for each layer, with the contents of its files.
     staging: &'a OwnedFd,
-    writer: Writer<'a>,
+    pub(super) onto: Onto<'a>,
+    pub(super) writer: Writer<'a>,
     work: &'a Work,
-    /// The snapshots of lower layers, if each layer has its own directory.
-    below: &'a [PathBuf],
     /// The last visited directory.
-    current: OwnedFd,
+    pub(super) current: OwnedFd,
     path: Vec<u8>,
     /// The first path of each file with several names.
     first: HashMap<InodeId, Vec<u8>>,
     /// Directories in creation order: each gets its attributes once all are created.
-    directories: Vec<(Vec<u8>, InodeId)>,
-}
-
-/// Writes the changes of the last applied layer, in overlayfs's format.
-pub(super) fn place_changes(
-    tree: &MergedTree<Content>,
-    root: &OwnedFd,
-    staging: &OwnedFd,
-    below: &[PathBuf],
-    work: &Work,
-) -> Result<()> {
-    let mut placer = Placer { below, writer: Writer::for_snapshots(work), ..Placer::new(tree, root, staging, work)? };
-    tree.visit_changes(&mut |visit| placer.put(&visit))?;
-    placer.finish(root)
-}
-
-/// Writes a whole merged tree, except what [`Placer::finish`] does.
-pub(super) fn place<'a>(
-    tree: &'a MergedTree<Content>,
-    root: &'a OwnedFd,
-    staging: &'a OwnedFd,
-    work: &'a Work,
-) -> Result<Placer<'a>> {
-    let mut placer = Placer::new(tree, root, staging, work)?;
-    tree.visit(&mut |visit| placer.put(&visit))?;
-    Ok(placer)
+    pub(super) directories: Vec<(Vec<u8>, InodeId)>,
 }
 
 impl<'a> Placer<'a> {
@@ -69,16 +62,26 @@ impl<'a> Placer<'a> {
         tree: &'a MergedTree<Content>,
         root: &'a OwnedFd,
         staging: &'a OwnedFd,
+        onto: Onto<'a>,
         work: &'a Work,
     ) -> Result<Self> {
-        let writer = Writer::new(work);
+        let writer = if matches!(onto, Onto::Layers(_)) { Writer::for_snapshots(work) } else { Writer::new(work) };
         let current = root.try_clone()?;
         let (first, directories) = (HashMap::new(), Vec::new());
-        Ok(Self { tree, root, staging, writer, work, below: &[], current, path: Vec::new(), first, directories })
+        Ok(Self { tree, root, staging, onto, writer, work, current, path: Vec::new(), first, directories })
     }
 
-    /// Writes one visited item.
-    pub(super) fn put(&mut self, visit: &Visit<'_>) -> Result<()> {
+    /// Writes the whole tree, except what [`finish`](Self::finish) does.
+    pub(super) fn place(&mut self) -> Result<()> {
+        self.tree.visit(&mut |visit| self.put(&visit))
+    }
+
+    /// Writes the changes of the last applied layer, in overlayfs's format.
+    pub(super) fn place_changes(&mut self) -> Result<()> {
+        self.tree.visit_changes(&mut |visit| self.put(&visit))
+    }
+
+    fn put(&mut self, visit: &Visit<'_>) -> Result<()> {
         self.work.check()?;
         match visit {
             Visit::Directory { path, inode, opaque } => {
@@ -97,8 +100,11 @@ impl<'a> Placer<'a> {
 
     fn directory(&mut self, path: &[u8], inode: InodeId, opaque: bool) -> Result<()> {
         if !path.is_empty() {
-            mkdirat(self.root, path, Mode::RWXU)?;
-            self.current = open_below(self.root, path)?;
+            match self.onto {
+                Onto::Files { .. } => self.make_directory_onto(path)?,
+                _ => mkdirat(self.root, path, Mode::RWXU)?,
+            }
+            self.current = open_directory_below(self.root, path)?;
         }
         if opaque {
             let name = if self.writer.is_root { "trusted.overlay.opaque" } else { "user.overlay.opaque" };
@@ -109,52 +115,39 @@ impl<'a> Placer<'a> {
         Ok(())
     }
 
-    fn path_of(&self, name: &[u8]) -> Vec<u8> {
-        if self.path.is_empty() { name.to_vec() } else { [&self.path, name].join(&b'/') }
+    pub(super) fn path_of(&self, name: &[u8]) -> Vec<u8> {
+        join(&self.path, name)
     }
 
     fn name(&mut self, name: &[u8], id: InodeId) -> Result<()> {
         if let Some(first) = self.first.get(&id) {
-            return Ok(linkat(self.root, first.as_slice(), &self.current, name, AtFlags::empty())?);
+            let (directory, made) = self.place_to_make(name);
+            linkat(self.root, first.as_slice(), directory, made, AtFlags::empty())?;
+            return self.settle(name);
         }
         let inode = self.tree.inode(id);
-        let (directory, attributes) = (self.current.as_fd(), inode.attributes());
-        let shown = || shown(&self.path_of(name));
+        let attributes = inode.attributes();
         match inode.kind() {
             Kind::Directory => return Ok(()),
-            Kind::File(_) if self.copied_from(id).is_some() => {
-                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let mut to = File::from(openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?);
-                if let Some((snapshot, path)) = self.copied_from(id) {
-                    std::io::copy(&mut File::from(open_file(&open_directory(snapshot)?, path)?), &mut to)?;
-                }
-                self.writer.set_file(to.as_fd(), attributes, &shown)?;
-            }
-            Kind::File(Content::Unread) => return Err(Error::input("its content was not read")),
-            Kind::File(Content::Staged { layer, number }) => {
-                renameat(self.staging, format!("{layer}/{number}"), directory, name)?;
-            }
-            Kind::File(Content::Empty) => {
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let file = openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?;
-                self.writer.set_file(file.as_fd(), attributes, &shown)?;
-            }
+            Kind::File(content) => self.file(name, id, *content)?,
+            Kind::Symlink(target) if self.is_present_link(name, target, attributes) => {}
             Kind::Symlink(target) => {
-                symlinkat(target, directory, name)?;
-                self.writer.set_at(directory, name, true, attributes, &shown)?;
+                self.special(name, attributes, true, |directory, name| symlinkat(target, directory, name))?;
             }
-            Kind::Fifo => {
-                mknodat(directory, name, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-                self.writer.set_at(directory, name, false, attributes, &shown)?;
-            }
+            Kind::Fifo => self
+                .special(name, attributes, false, |directory, name| mknodat(directory, name, FileType::Fifo, OWN, 0))?,
             Kind::Device { .. } if !self.writer.is_root => {
-                self.work.progress.warn(format!("skipped device `{}`: only root may create it", shown()));
+                self.work.progress.warn_once("a device of an ordinary user", || {
+                    let path = shown(&self.path_of(name));
+                    format!("skipped device `{path}`: only root may create it (further ones are not listed)")
+                });
                 return Ok(());
             }
             Kind::Device { is_block, major, minor } => {
                 let kind = if is_block { FileType::BlockDevice } else { FileType::CharacterDevice };
-                mknodat(directory, name, kind, Mode::RUSR | Mode::WUSR, makedev(major, minor))?;
-                self.writer.set_at(directory, name, false, attributes, &shown)?;
+                self.special(name, attributes, false, |directory, name| {
+                    mknodat(directory, name, kind, OWN, makedev(major, minor))
+                })?;
             }
         }
         if inode.has_links() {
@@ -163,14 +156,84 @@ impl<'a> Placer<'a> {
         Ok(())
     }
 
+    /// Puts a regular file to its name in the current directory.
+    fn file(&self, name: &[u8], id: InodeId, content: Content) -> Result<()> {
+        let attributes = self.tree.inode(id).attributes();
+        let shown = || shown(&self.path_of(name));
+        match content {
+            _ if self.copied_from(id).is_some() => {
+                let mut to = File::from(create(&self.current, name)?);
+                if let Some((snapshot, path)) = self.copied_from(id) {
+                    let from = open_below(&open_directory(snapshot)?, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+                    std::io::copy(&mut File::from(from), &mut to)?;
+                }
+                self.writer.set_file(to.as_fd(), attributes, &shown)
+            }
+            Content::Unread => Err(Error::input("its content was not read")),
+            Content::Staged { layer, number } => self.move_from(format!("{layer}/{number}").as_bytes(), name),
+            Content::Empty => {
+                let (directory, made) = self.place_to_make(name);
+                self.writer.set_file(create(directory, made)?.as_fd(), attributes, &shown)?;
+                self.settle(name)
+            }
+            Content::Present { is_same: true } => Ok(()),
+            Content::Present { is_same: false } => {
+                let file = open_below(self.root, &self.path_of(name), OFlags::RDONLY | OFlags::NONBLOCK)?;
+                self.writer.set_file(file.as_fd(), attributes, &shown)
+            }
+        }
+    }
+
+    /// Makes a file that is not regular.
+    fn special(
+        &self,
+        name: &[u8],
+        attributes: &Attributes,
+        is_link: bool,
+        make: impl FnOnce(BorrowedFd<'_>, &[u8]) -> rustix::io::Result<()>,
+    ) -> Result<()> {
+        let (directory, made) = self.place_to_make(name);
+        make(directory, made)?;
+        self.writer.set_at(directory, made, is_link, attributes, &|| shown(&self.path_of(name)))?;
+        self.settle(name)
+    }
+
+    /// Returns where a file is made that gets `name` in the current directory.
+    fn place_to_make<'n>(&self, name: &'n [u8]) -> (BorrowedFd<'_>, &'n [u8]) {
+        match self.onto {
+            Onto::Files { .. } => (self.staging.as_fd(), MADE),
+            _ => (self.current.as_fd(), name),
+        }
+    }
+
+    /// Gives a file that was made its name in the current directory.
+    fn settle(&self, name: &[u8]) -> Result<()> {
+        match self.onto {
+            Onto::Files { .. } => self.move_from(MADE, name),
+            _ => Ok(()),
+        }
+    }
+
+    fn move_from(&self, staged: &[u8], name: &[u8]) -> Result<()> {
+        match self.onto {
+            Onto::Files { .. } => self.move_onto(staged, name),
+            _ => Ok(renameat(self.staging, staged, &self.current, name)?),
+        }
+    }
+
+    pub(super) fn rename(&self, staged: &[u8], name: &[u8]) -> rustix::io::Result<()> {
+        renameat(self.staging, staged, &self.current, name)
+    }
+
     /// Returns the lower layer's file to copy up, because it got a name in this one.
     fn copied_from(&self, id: InodeId) -> Option<(&Path, &[u8])> {
+        let Onto::Layers(below) = self.onto else { return None };
         let (layer, path) = self.tree.linked(id)?;
-        Some((self.below.get(layer)?, path))
+        Some((below.get(layer)?, path))
     }
 
     /// Sets the attributes of the directories. `root` is the directory, which may have been moved.
-    pub(super) fn finish(self, root: &OwnedFd) -> Result<()> {
+    pub(super) fn finish(&self, root: &OwnedFd) -> Result<()> {
         self.finish_below(root)?;
         self.finish_root(root)
     }
@@ -179,43 +242,24 @@ impl<'a> Placer<'a> {
     /// its time.
     pub(super) fn finish_below(&self, root: &OwnedFd) -> Result<()> {
         let mut below = self.directories.iter().rev().filter(|(path, _)| !path.is_empty());
-        below.try_for_each(|(path, inode)| self.finish_one(open_below(root, path), path, *inode))
+        below.try_for_each(|(path, inode)| self.finish_one(open_directory_below(root, path)?, path, *inode))
     }
 
     /// Sets the attributes of the root.
     pub(super) fn finish_root(&self, root: &OwnedFd) -> Result<()> {
         let mut found = self.directories.iter().filter(|(path, _)| path.is_empty());
-        found.try_for_each(|(path, inode)| self.finish_one(Ok(root.try_clone()?), path, *inode))
+        found.try_for_each(|(path, inode)| self.finish_one(root.try_clone()?, path, *inode))
     }
 
-    fn finish_one(&self, directory: Result<OwnedFd>, path: &[u8], inode: InodeId) -> Result<()> {
+    fn finish_one(&self, directory: OwnedFd, path: &[u8], inode: InodeId) -> Result<()> {
         let attributes = self.tree.inode(inode).attributes();
-        let set =
-            directory.and_then(|directory| self.writer.set_directory(directory.as_fd(), attributes, &|| shown(path)));
+        let set = self.writer.set_directory(directory.as_fd(), attributes, &|| shown(path));
         set.attempt(|| format!("cannot set the attributes of `{}`", shown(path)))
     }
 }
 
-/// Returns a path in the image, for display.
-fn shown(path: &[u8]) -> String {
-    let path: &[u8] = if path.is_empty() { b"/" } else { path };
-    String::from_utf8_lossy(path).escape_debug().to_string()
-}
-
-/// Opens a directory below `root`.
-fn open_below(root: &OwnedFd, path: &[u8]) -> Result<OwnedFd> {
-    open(root, path, OFlags::RDONLY | OFlags::DIRECTORY)
-}
-
-/// Opens a file below `root`.
-fn open_file(root: &OwnedFd, path: &[u8]) -> Result<OwnedFd> {
-    open(root, path, OFlags::RDONLY | OFlags::NONBLOCK)
-}
-
-/// Opens a path below `root`, through no link and no mount.
-fn open(root: &OwnedFd, path: &[u8], flags: OFlags) -> Result<OwnedFd> {
-    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let resolve =
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-    Ok(openat2(root, path, flags, Mode::empty(), resolve)?)
+/// Creates a regular file.
+fn create(directory: impl AsFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(directory, name, flags, OWN)
 }

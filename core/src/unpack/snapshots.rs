@@ -7,7 +7,9 @@ use longshore_content::{Mount, Snapshots, Work, chain_ids};
 use longshore_oci::{Context, Digest, Error, ErrorKind, Result};
 
 use super::attributes::Writer;
-use super::{apply, open_directory, place, stage};
+use super::below::open_directory;
+use super::place::{Onto, Placer};
+use super::stage::{self, apply};
 use crate::image::ImageLayers;
 use crate::layer::BlobSource;
 use crate::tree::merged::MergedTree;
@@ -64,7 +66,9 @@ fn make(layers: &[BlobSource], lower: &[&PathBuf], place: &Path, work: &Work) ->
             None => {
                 let path = place.join(format!("fs-{number}"));
                 fs::create_dir(&path).attempt(|| format!("cannot create {}", path.display()))?;
-                let placed = place::place_changes(&tree, &open_directory(&path)?, &staging, &below, work);
+                let root = open_directory(&path)?;
+                let mut placer = Placer::new(&tree, &root, &staging, Onto::Layers(&below), work)?;
+                let placed = placer.place_changes().and_then(|()| placer.finish(&root));
                 placed.attempt(|| format!("cannot unpack layer {}", layers[number].descriptor.digest))?;
                 below.push(path.clone());
                 made.push(path);

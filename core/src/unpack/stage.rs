@@ -12,10 +12,10 @@ use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags, openat};
 
 use super::attributes::Writer;
-use super::open_directory;
+use super::below::open_directory;
 use crate::archive::{Entry, EntryKind};
 use crate::layer::BlobSource;
-use crate::tree::merged::{Attributes, Quota, WHITEOUT};
+use crate::tree::merged::{Attributes, MergedTree, Quota, WHITEOUT};
 
 /// Bytes of a file written in one call.
 const BUFFER: usize = 256 << 10;
@@ -29,6 +29,8 @@ pub(super) enum Content {
     Unread,
     /// In the staging directory of a layer, as one of its files.
     Staged { layer: u32, number: u32 },
+    /// In the file that is at its path, whose attributes are the same or not.
+    Present { is_same: bool },
 }
 
 /// An entry of a layer, and the place of its content.
@@ -141,4 +143,21 @@ pub(super) fn stage_all(
 fn make_directory(path: &Path) -> Result<OwnedFd> {
     fs::create_dir(path).attempt(|| format!("cannot make {}", path.display()))?;
     open_directory(path)
+}
+
+/// Applies the next layer, whose entries have been read.
+pub(super) fn apply(
+    tree: &mut MergedTree<Content>,
+    layer: &BlobSource,
+    entries: Entries,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut next = tree.next_layer();
+    for Staged { entry, offset, content } in entries {
+        cancel.check()?;
+        let applied = next.entry(&entry, content).attempt(|| cannot_unpack(&entry, offset));
+        applied.attempt(|| format!("cannot unpack layer {}", layer.descriptor.digest))?;
+    }
+    next.finish();
+    Ok(())
 }

@@ -164,7 +164,7 @@ fn two_exports_at_once_are_refused() {
     place.export("");
     let other = fs::File::open(place.path("out")).unwrap();
     other.lock().unwrap();
-    assert!(place.refusal("").contains("another export is writing to"), "{}", place.refusal(""));
+    assert!(place.refusal("").contains("another process is writing to it"), "{}", place.refusal(""));
     drop(other);
     place.export("");
 }

@@ -152,6 +152,11 @@ impl<C> MergedTree<C> {
         self.changes.linked.get(&id).map(|(layer, path)| (*layer as usize, &**path))
     }
 
+    /// Returns whether a directory has a name.
+    pub(crate) fn has_name(&self, directory: InodeId, name: &[u8]) -> bool {
+        self.child(directory, name).is_some()
+    }
+
     /// Returns the number of the last layer.
     fn last(&self) -> u32 {
         self.layers.saturating_sub(1)
