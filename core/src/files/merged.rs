@@ -152,7 +152,9 @@ fn entry(path: &[u8], inode: &Inode<Span>) -> Entry {
     };
     let xattrs = attributes.xattrs().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
     let (uid, gid) = (attributes.uid.into(), attributes.gid.into());
-    let mut entry = Entry::new(path, kind, attributes.mode);
+    // No file system keeps another mode of a link (symlink(7)).
+    let mode = if kind == EntryKind::Symlink { 0o777 } else { attributes.mode };
+    let mut entry = Entry::new(path, kind, mode);
     (entry.link, entry.size, entry.device, entry.xattrs) = (link.to_vec(), size, device, xattrs);
     (entry.uid, entry.gid, entry.mtime) = (uid, gid, attributes.mtime);
     entry

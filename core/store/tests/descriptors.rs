@@ -6,8 +6,9 @@
 #[path = "unpack/fixture.rs"]
 mod fixture;
 
-use fixture::{directory, file, hard_link, layers, snapshots};
+use fixture::{layers, snapshots};
 use longshore_store::EmbeddedStore;
+use longshore_testkit::stack::{directory, file, hard_link};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// 700 layers failed with 1,024 descriptors: each took two.

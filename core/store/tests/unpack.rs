@@ -6,8 +6,6 @@ mod unpack {
     pub(crate) mod destinations;
     pub(crate) mod fixture;
     pub(crate) mod hostile;
-    pub(crate) mod oracle;
-    pub(crate) mod random;
 }
 
 use std::collections::BTreeMap;
@@ -21,10 +19,8 @@ use longshore_core::oci::Digest;
 use longshore_core::unpack::{mount, unpack_snapshots};
 use longshore_core::{ErrorKind, Work};
 use longshore_store::EmbeddedStore;
-use unpack::fixture::{
-    directory, file, hard_link, is_root, layer_of, layers, read_tree, snapshots, symlink, tar, unpack_to,
-};
-use unpack::random;
+use longshore_testkit::stack::{self, Item, Stack, directory, file, hard_link, is_root, read_tree, symlink, tar};
+use unpack::fixture::{layer_of, layers, snapshots, unpack_to};
 
 /// What overlayfs shows of snapshots; `None` where nobody may mount.
 fn mounted(snapshots: &Mount, place: &Path) -> Option<BTreeMap<String, String>> {
@@ -43,8 +39,8 @@ fn mounted(snapshots: &Mount, place: &Path) -> Option<BTreeMap<String, String>> 
 }
 
 /// A stack of layers, a line an entry.
-fn list(stack: &[Vec<unpack::fixture::Item>]) -> String {
-    let line = |(entry, _): &unpack::fixture::Item| {
+fn list(stack: &[Vec<Item>]) -> String {
+    let line = |(entry, _): &Item| {
         let link = String::from_utf8_lossy(&entry.link).into_owned();
         format!("  {} {} {link} {:o} {} {}\n", entry.display(), entry.kind, entry.mode, entry.uid, entry.mtime)
     };
@@ -58,12 +54,12 @@ fn show(tree: &BTreeMap<String, String>) -> String {
 #[test]
 fn random_stacks_become_what_the_rules_say() {
     for seed in 0..400 {
-        let (stack, oracle) = random::stack(seed);
+        let Stack { layers: stack, tree: expected } = stack::random(seed);
         let place = tempfile::tempdir().unwrap();
         let to = place.path().join("to");
         unpack_to(&layers(&stack), &to)
             .unwrap_or_else(|error| panic!("{seed}: {}\n{}", error.with_causes(), list(&stack)));
-        let (found, expected) = (read_tree(&to), oracle.tree());
+        let found = read_tree(&to);
         assert!(found == expected, "{seed}:\n{}\nexpected\n{}\n{}", show(&found), show(&expected), list(&stack));
     }
 }
@@ -71,7 +67,7 @@ fn random_stacks_become_what_the_rules_say() {
 #[test]
 fn overlays_of_random_stacks_are_what_the_rules_say() {
     for seed in 1000..1200 {
-        let (stack, oracle) = random::stack(seed);
+        let Stack { layers: stack, tree: expected } = stack::random(seed);
         let place = tempfile::tempdir().unwrap();
         let store = EmbeddedStore::open(place.path().join("store")).unwrap();
         let layers = layers(&stack);
@@ -79,7 +75,6 @@ fn overlays_of_random_stacks_are_what_the_rules_say() {
         snapshots(&layers[..layers.len() / 2], &store).unwrap();
         let snapshots = snapshots(&layers, &store).unwrap().unwrap();
         let Some(found) = mounted(&snapshots, place.path()) else { return };
-        let expected = oracle.tree();
         assert!(found == expected, "{seed}:\n{}\nexpected\n{}\n{}", show(&found), show(&expected), list(&stack));
     }
 }

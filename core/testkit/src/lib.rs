@@ -1,6 +1,7 @@
 //! Building blocks for tests of Longshore, for its own crates and for third-party exporters and stores.
 //!
 //! - [`sample`] makes trees, layers, images and results from a seed.
+//! - [`stack`] makes stacks of layers that replace and hide each other, and a model of what they become.
 //! - [`conformance`] checks the contracts of stores ([`ContentStore`](longshore_core::content::ContentStore) and
 //!   related traits), of [`Pusher`](longshore_core::Pusher) and of [`Exporter`](longshore_core::Exporter) for any
 //!   implementation.
@@ -17,6 +18,7 @@ pub mod docker;
 pub mod faults;
 pub mod registry;
 pub mod sample;
+pub mod stack;
 pub mod validate;
 mod warnings;
 

@@ -27,6 +27,7 @@ mod interop {
     mod readers;
     pub(crate) mod round_trips;
     mod seeded;
+    pub(crate) mod stacks;
     mod tree;
     pub(crate) mod unpack;
 }
@@ -339,4 +340,11 @@ fn a_data_root_that_was_changed_is_an_error_or_made_anew() {
 #[test]
 fn the_page_says_what_was_found() {
     page::is_current();
+}
+
+#[test]
+fn files_of_random_stacks_are_what_others_give() {
+    if peers::UMOCI.is_ready() && peers::TAR.is_ready() {
+        interop::stacks::local_tar_and_others_give_the_same_files();
+    }
 }

@@ -5,7 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use longshore_core::ErrorKind;
 
-use super::fixture::{Item, directory, file, layers, read_tree, unpack_to};
+use longshore_testkit::stack::{Item, directory, file, read_tree};
+
+use super::fixture::{layers, unpack_to};
 
 #[test]
 fn a_destination_must_be_new_or_empty() {

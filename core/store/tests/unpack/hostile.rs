@@ -9,7 +9,9 @@ use longshore_core::archive::{Entry, EntryKind};
 use longshore_core::compression::Algorithm;
 use longshore_store::EmbeddedStore;
 
-use super::fixture::{Item, directory, entry, file, hard_link, layer_of, layers, snapshots, symlink, tar, unpack_to};
+use longshore_testkit::stack::{Item, directory, entry, file, hard_link, symlink, tar};
+
+use super::fixture::{layer_of, layers, snapshots, unpack_to};
 
 /// A directory that no layer may reach, beside where layers go.
 struct Canary {

@@ -1,13 +1,24 @@
 //! Random stacks of layers that can be applied.
 
+use std::collections::BTreeMap;
+
 use longshore_core::archive::{Entry, EntryKind};
-use longshore_testkit::sample::Random;
 
-use super::fixture::{Item, directory, entry, file, hard_link, symlink};
 use super::oracle::Oracle;
+use super::{Item, directory, entry, file, hard_link, symlink};
+use crate::sample::Random;
 
-/// A stack of layers from a seed, and what it becomes.
-pub(crate) fn stack(seed: u64) -> (Vec<Vec<Item>>, Oracle) {
+/// A stack of layers, and what it becomes.
+#[derive(Debug)]
+pub struct Stack {
+    /// The entries of each layer, the base first.
+    pub layers: Vec<Vec<Item>>,
+    /// The tree that they make, as [`read_tree`](super::read_tree) shows it.
+    pub tree: BTreeMap<String, String>,
+}
+
+/// Returns a stack of layers from a seed: files, directories, links and whiteouts, many at the same paths.
+pub fn random(seed: u64) -> Stack {
     let mut random = Random::new(seed);
     let mut oracle = Oracle::default();
     let mut stack = Vec::new();
@@ -26,7 +37,7 @@ pub(crate) fn stack(seed: u64) -> (Vec<Vec<Item>>, Oracle) {
         stack.push(layer);
         oracle.next_layer();
     }
-    (stack, oracle)
+    Stack { layers: stack, tree: oracle.tree() }
 }
 
 fn name(random: &mut Random) -> String {

@@ -1,11 +1,13 @@
 //! What layers become, by the rules of image-spec (layer.md) alone: a table of paths, slow and plain.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
+
 use std::collections::BTreeMap;
 
 use longshore_core::archive::{Entry, EntryKind};
 use longshore_core::oci::Digest;
 
-use super::fixture::{Item, is_root};
+use super::{Item, is_root};
 
 type Path = Vec<String>;
 
@@ -20,7 +22,7 @@ struct Node {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Oracle {
+pub(super) struct Oracle {
     nodes: BTreeMap<Path, Node>,
     files: Vec<(Entry, Vec<u8>)>,
     layer: usize,
@@ -32,12 +34,12 @@ fn parts(path: &[u8]) -> Path {
 }
 
 impl Oracle {
-    pub(crate) fn next_layer(&mut self) {
+    pub(super) fn next_layer(&mut self) {
         self.layer += 1;
     }
 
     /// Applies one entry; `None` if it cannot be applied, and then nothing is changed.
-    pub(crate) fn apply(&mut self, (entry, content): &Item) -> Option<()> {
+    pub(super) fn apply(&mut self, (entry, content): &Item) -> Option<()> {
         let before = self.clone();
         let applied = self.try_apply(entry, content);
         if applied.is_none() {
@@ -164,8 +166,8 @@ impl Oracle {
         Ok(Some(at))
     }
 
-    /// What [`read_tree`](super::fixture::read_tree) must find.
-    pub(crate) fn tree(&self) -> BTreeMap<String, String> {
+    /// What [`read_tree`](super::read_tree) must find.
+    pub(super) fn tree(&self) -> BTreeMap<String, String> {
         let mut tree = BTreeMap::new();
         let mut first: BTreeMap<usize, String> = BTreeMap::new();
         let mut names: BTreeMap<usize, usize> = BTreeMap::new();
