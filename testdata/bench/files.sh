@@ -1,6 +1,7 @@
 #!/bin/bash
-# Measures outputs of files beside `cp -a` and `tar -cf` of the same trees, and further outputs of one run beside `cp` and
-# `openssl dgst` of them: `files.sh [ROUNDS]`, 3 without. Figures are medians of wall and CPU seconds.
+# Measures outputs of files beside `cp -a` and `tar -cf` of the same trees, and BuildKit's of the same build where today's
+# peers are installed; further outputs of one run beside `cp` and `openssl dgst` of them: `files.sh [ROUNDS]`, 3 without.
+# Figures are medians of wall and CPU seconds. As root.
 set -euo pipefail
 rounds=${1:-3}
 cd "$(dirname "$0")/../.."
@@ -27,14 +28,55 @@ candidate() {
 	awk -v name="$name" '{ printf "%s\t%s\t%.2f\n", name, $1, $2 + $3 }' "$place/time" >>"$results"
 }
 
-export="$longshore export --no-store --progress quiet"
-for _ in $(seq "$rounds"); do
+# The Docker of today, with its data in memory.
+today=$PWD/target/peers/today
+docker=
+state=
+if [ -d "$today" ]; then
+	state=$(mktemp -d)
+	mkdir "$state/data"
+	mount -t tmpfs tmpfs "$state/data"
+	echo '{"features": {"containerd-snapshotter": true}}' >"$state/config.json"
+	sh testdata/enter.sh "$today" "$work" dockerd --data-root "$state/data" --exec-root "$state/exec" --pidfile "$state/pid" \
+		--config-file "$state/config.json" --iptables=false --ip6tables=false --bridge=none --host "unix://$state/socket" \
+		>"$state/log" 2>&1 &
+	docker="env DOCKER_CONFIG=$state/client sh testdata/enter.sh $today $work docker --host unix://$state/socket"
+	clean_up() {
+		kill "$(cat "$state/pid")" && wait || true
+		umount --lazy "$state/data"
+		rm -rf "$state"
+	}
+	trap clean_up EXIT
+	for _ in $(seq 300); do
+		! $docker version >/dev/null 2>&1 || break
+		sleep 0.1
+	done
 	for tree in system small; do
-		candidate "cp -a, $tree" a cp -a "$corpus/$tree" "$place/a"
-		candidate "type=local, $tree" b $export "rootfs:$corpus/$tree" -o "type=local,dest=$place/b"
+		printf 'FROM scratch\nCOPY . /\n' >"$state/Dockerfile"
+		# The build is done once: what is measured is the export.
+		$docker buildx build --quiet --file "$state/Dockerfile" "$corpus/$tree" >/dev/null
+	done
+fi
+
+# buildkit TREE OUTPUT
+buildkit() {
+	[ -z "$docker" ] || candidate "BuildKit, type=$2, $1" "e.$2" $docker buildx build --quiet --file "$state/Dockerfile" \
+		--output "type=$2,dest=$place/e.$2" "$corpus/$1"
+}
+
+export="$longshore export --no-store --progress quiet"
+copy() { candidate "cp -a, $tree" a cp -a "$corpus/$tree" "$place/a"; }
+local_files() { candidate "type=local, $tree" b $export "rootfs:$corpus/$tree" -o "type=local,dest=$place/b"; }
+
+for round in $(seq "$rounds"); do
+	for tree in system small; do
+		# Whoever writes first waits for pages to be freed: they take turns.
+		if [ $((round % 2)) = 0 ]; then copy; local_files; else local_files; copy; fi
 		candidate "type=local again, $tree" none $export "rootfs:$corpus/$tree" -o "type=local,dest=$place/b"
+		buildkit "$tree" local
 		candidate "tar -cf, $tree" c.tar tar -C "$corpus/$tree" -cf "$place/c.tar" .
 		candidate "type=tar, $tree" d.tar $export "rootfs:$corpus/$tree" -o "type=tar,dest=$place/d.tar"
+		buildkit "$tree" tar
 	done
 	candidate "one output" e.tar $export "rootfs:$corpus/system" -o "type=oci,dest=$place/e.tar"
 	candidate "cp and openssl dgst of it" f.tar sh -c "cp $place/e.tar $place/f.tar && openssl dgst -sha256 $place/f.tar"

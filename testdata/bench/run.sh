@@ -303,6 +303,8 @@ for _ in $(seq "$rounds"); do
 	save_round
 done
 
+# What other scripts measured stays.
+others=$(sed -n '/^## /,$p' "$page")
 sha=$(grep -qw sha_ni /proc/cpuinfo && echo with || echo without)
 {
 	cat <<PAGE
@@ -361,5 +363,6 @@ PAGE
 		ratio "longshore, push from dockerd's storage, $where" "docker push, $where"
 		ratio "longshore, push of docker's size, $where" "docker push, $where"
 	done
+	[ -z "$others" ] || printf '\n%s\n' "$others"
 } >"$page"
 cat "$page"
