@@ -43,8 +43,9 @@ pub trait ExporterType: Send + Sync {
 
 impl<T: ExporterType> Exporter for T {
     fn info(&self) -> ExporterInfo {
-        let options = describe(&mut T::Instance::default());
-        ExporterInfo { kind: T::KIND.into(), summary: T::SUMMARY.into(), options }
+        let mut instance = T::Instance::default();
+        let destination = instance.destination();
+        ExporterInfo::new(T::KIND, T::SUMMARY, describe(&mut instance)).with_destination(destination)
     }
 
     fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
@@ -76,16 +77,25 @@ pub struct ExporterInfo {
     pub summary: Cow<'static, str>,
     /// Its options, in the order of the reference page.
     pub options: Vec<OptionInfo>,
+    /// Its destination, if no option says otherwise.
+    #[serde(skip)]
+    pub destination: Destination,
 }
 
 impl ExporterInfo {
-    /// Creates the description of an exporter.
+    /// Creates the description of an exporter without a destination.
     pub fn new(
         kind: impl Into<Cow<'static, str>>,
         summary: impl Into<Cow<'static, str>>,
         options: Vec<OptionInfo>,
     ) -> Self {
-        Self { kind: kind.into(), summary: summary.into(), options }
+        Self { kind: kind.into(), summary: summary.into(), options, destination: Destination::None }
+    }
+
+    /// Sets the destination.
+    #[must_use]
+    pub fn with_destination(self, destination: Destination) -> Self {
+        Self { destination, ..self }
     }
 }
 

@@ -6,17 +6,18 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_content::{ImageStore, MadeDirectories, Progress, ScratchFile, Work, directory_of};
+use longshore_content::{ImageStore, MadeDirectories, Progress, ScratchFile, Work, directory_of, existing_ancestor};
 use longshore_oci::{Algorithm, Context, Error, ErrorKind, Result};
 
 use crate::bundle::Bundle;
 use crate::context::Turn;
 
 /// The kind of destination of an output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "lowercase")]
 pub enum Destination {
     /// Not opened by the host, such as a registry.
+    #[default]
     None,
     /// The names of the image store.
     #[strum(serialize = "image store")]
@@ -102,6 +103,14 @@ impl FileSink {
             Ok(_) => Ok(Self(Target::Special(path.to_owned()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self(Target::Regular(follow(path)))),
             Err(error) => Err(error).attempt(|| format!("cannot access {}", path.display())),
+        }
+    }
+
+    /// Returns an existing directory on the file system of a regular file, for temporary files of whoever fills it.
+    pub fn scratch(&self) -> Option<PathBuf> {
+        match &self.0 {
+            Target::Regular(path) => Some(existing_ancestor(directory_of(path))),
+            Target::Stdout | Target::Special(_) => None,
         }
     }
 

@@ -234,8 +234,16 @@ pub fn parse_of_source<O: Options + Default>(scheme: &str, attrs: &Attrs) -> Res
 /// As [`parse`].
 pub fn parse_for<O: Options + Default>(owner: &str, attrs: &Attrs) -> Result<O> {
     let mut options = O::default();
-    parse_of(owner, &[], attrs, &mut options)?;
+    parse_into(owner, attrs, &mut options)?;
     Ok(options)
+}
+
+/// As [`parse_for`], for options that are there already.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_into(owner: &str, attrs: &Attrs, options: &mut dyn Options) -> Result<()> {
+    parse_of(owner, &[], attrs, options)
 }
 
 /// An empty set of options.

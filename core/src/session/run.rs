@@ -46,6 +46,20 @@ impl ResolvedSession {
     /// Those of [`check_store`](Self::check_store), before anything is made; then the first error of an output. If an
     /// export failed, nothing is visible; if publishing failed, the outputs that were published before it are named.
     pub fn export(self, result: &BuildResult, store: Store) -> Result<Vec<Response>, ExportFailure> {
+        self.export_when(result, store, || Ok(()))
+    }
+
+    /// As [`export`](Self::export), but asks `may_publish` when everything is ready and nothing is visible: a program
+    /// that exports in several places publishes once all of them are.
+    ///
+    /// # Errors
+    /// As [`export`](Self::export), and those of `may_publish`: then nothing is visible.
+    pub fn export_when(
+        self,
+        result: &BuildResult,
+        store: Store,
+        may_publish: impl FnOnce() -> Result<()>,
+    ) -> Result<Vec<Response>, ExportFailure> {
         self.work.check()?;
         self.check_store(&store)?;
         let result = &*sources::without_store(result, &store, &self.work.progress)?;
@@ -63,6 +77,7 @@ impl ResolvedSession {
         let store = store.as_ref();
         let cx = ExportContext { store, layers: &layers, pusher: self.pusher.as_deref(), work: self.work.child() };
         let staged = export_all(&self.outputs, result, images.as_ref(), &cx)?;
+        may_publish()?;
         publish_all(&self.outputs, staged, &self.work.cancel)
     }
 }

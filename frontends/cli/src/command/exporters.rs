@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anyhow::Result;
-use longshore_core::options::{Attrs, OptionInfo};
+use longshore_core::options::OptionInfo;
 use longshore_core::{Destination, ExporterInfo, ExporterRegistry, FrontendRegistry, SchemeInfo};
 
 use crate::args::{ExportersArgs, SourcesArgs};
 
 pub(crate) fn exporters(args: &ExportersArgs, exporters: &ExporterRegistry) -> Result<()> {
     let infos: Vec<ExporterInfo> = match &args.kind {
-        Some(kind) => vec![with_dest(exporters.get(kind)?.info(), exporters)],
+        Some(kind) => vec![with_dest(exporters.get(kind)?.info())],
         None => infos(exporters),
     };
     print(&match args.json {
@@ -25,19 +25,16 @@ pub(crate) fn exporters(args: &ExportersArgs, exporters: &ExporterRegistry) -> R
 }
 
 fn infos(exporters: &ExporterRegistry) -> Vec<ExporterInfo> {
-    exporters.infos().map(|info| with_dest(info, exporters)).collect()
+    exporters.infos().map(with_dest).collect()
 }
 
 /// Adds `dest`, which the host reads, if the type accepts it.
-fn with_dest(mut info: ExporterInfo, exporters: &ExporterRegistry) -> ExporterInfo {
-    let destination = exporters.resolve(&info.kind, &Attrs::default()).map(|instance| instance.destination());
-    let (syntax, help, default) = match destination {
-        Ok(Destination::File) => ("PATH|-", "Where to write; `-` is standard output", "standard output"),
-        Ok(Destination::NamedFile) => ("PATH|-", "Where to write; `-` is standard output", "none, it has to be given"),
-        Ok(Destination::Layout | Destination::Directory) => {
-            ("PATH", "Directory to write into", "none, it has to be given")
-        }
-        Ok(Destination::None | Destination::ImageStore) | Err(_) => return info,
+fn with_dest(mut info: ExporterInfo) -> ExporterInfo {
+    let (syntax, help, default) = match info.destination {
+        Destination::File => ("PATH|-", "Where to write; `-` is standard output", "standard output"),
+        Destination::NamedFile => ("PATH|-", "Where to write; `-` is standard output", "none, it has to be given"),
+        Destination::Layout | Destination::Directory => ("PATH", "Directory to write into", "none, it has to be given"),
+        Destination::None | Destination::ImageStore => return info,
     };
     let dest = OptionInfo::new("dest", help, syntax, default);
     info.options.insert(0, dest);

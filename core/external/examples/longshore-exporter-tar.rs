@@ -1,0 +1,7 @@
+//! `type=tar` as a program of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    longshore_external::serve(longshore_exporter_tar::TarExporter)
+}

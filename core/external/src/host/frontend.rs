@@ -1,0 +1,173 @@
+//! An executable as a frontend.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream};
+use longshore_core::oci::{History, ImageConfig, ImageName, Platform};
+use longshore_core::options::OptionInfo;
+use longshore_core::{
+    Artifact, Built, Context, Error, ErrorKind, Frontend, FrontendContext, FrontendInstance, Image, ImageContent,
+    Result, SchemeInfo, Source,
+};
+
+use super::Plugin;
+use super::declared::Declared;
+use super::process::Process;
+use crate::protocol::{Build, BuiltImage, FrontendDescription, LayerPlace, Reply, Request, one_line};
+
+/// A frontend that is a program of its own.
+#[derive(Debug, Clone)]
+pub struct ExternalFrontend {
+    scheme: String,
+    plugin: Plugin,
+    description: FrontendDescription,
+}
+
+impl ExternalFrontend {
+    /// Asks `plugin` what it is, to offer it for sources `SCHEME:VALUE`.
+    ///
+    /// # Errors
+    /// As [`Plugin::describe_frontend`], and a description that is not right.
+    pub fn new(scheme: impl Into<String>, plugin: Plugin) -> Result<Self> {
+        let description = plugin.describe_frontend()?;
+        Self::described(scheme, plugin, description)
+    }
+
+    /// As [`new`](Self::new), with a description that is known.
+    ///
+    /// # Errors
+    /// A description that is not right.
+    pub fn described(scheme: impl Into<String>, plugin: Plugin, description: FrontendDescription) -> Result<Self> {
+        let scheme = scheme.into();
+        let texts = [&description.summary, &description.syntax];
+        let are_lines = texts.iter().all(|text| !text.is_empty() && one_line(text) == **text);
+        if !are_lines || !description.syntax.starts_with(&scheme) {
+            let message =
+                format!("{} describes itself without a summary or a syntax such as {scheme}:VALUE", plugin.name());
+            return Err(Error::new(ErrorKind::Other, message));
+        }
+        Ok(Self { scheme, plugin, description })
+    }
+
+    /// Returns the program.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+}
+
+impl Frontend for ExternalFrontend {
+    fn schemes(&self) -> Vec<SchemeInfo> {
+        let FrontendDescription { summary, syntax, options } = &self.description;
+        let mut info = SchemeInfo::new(
+            self.scheme.clone(),
+            syntax.clone(),
+            summary.clone(),
+            &mut longshore_core::options::NoOptions,
+        );
+        info.options = options.iter().map(OptionInfo::from).collect();
+        vec![info]
+    }
+
+    fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
+        let owner = format!("source `{}:`", self.scheme);
+        let declared = Declared::parse_for(&owner, &source.attrs, &self.description.options)?;
+        let platform = source.platform.clone().unwrap_or_else(Platform::host);
+        Ok(Box::new(Instance {
+            plugin: self.plugin.clone(),
+            value: source.value.clone(),
+            options: declared.set,
+            platform,
+        }))
+    }
+}
+
+struct Instance {
+    plugin: Plugin,
+    value: String,
+    options: BTreeMap<String, String>,
+    platform: Platform,
+}
+
+impl FrontendInstance for Instance {
+    fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
+        let mut process = Process::start(&self.plugin, false, cx.work())?;
+        let silence = process.limits().silence;
+        let request = Request::Build(Build { value: self.value.clone(), options: self.options.clone() });
+        match process.ask(&request, silence) {
+            Ok(Reply::Built(built)) => {
+                process.end()?;
+                let image = |(at, image): (usize, BuiltImage)| {
+                    self.image(image).attempt(|| format!("image {} of {} is not right", at + 1, self.plugin.name()))
+                };
+                built.images.into_iter().enumerate().map(image).collect()
+            }
+            Ok(other) => Err(process.unexpected(&other, "build")),
+            Err(error) => {
+                if error.kind() == ErrorKind::Cancelled {
+                    process.stop(&Request::Cancel {});
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Instance {
+    fn image(&self, built: BuiltImage) -> Result<Image> {
+        let names = built.names.iter().map(|name| name.parse::<ImageName>()).collect::<Result<Vec<_>>>()?;
+        let layers = built.layers.into_iter().map(|place| layer(place).map(Arc::new)).collect::<Result<_>>()?;
+        let config = match built.config {
+            None => ImageConfig::with_defaults(&self.platform),
+            Some(value) => ImageConfig::parse(value.to_string().as_bytes())?,
+        };
+        let artifact = Artifact::new(layers, config);
+        Ok(Image::new(ImageContent::Built(Built::Single(artifact))).with_names(names))
+    }
+}
+
+fn layer(place: LayerPlace) -> Result<Layer> {
+    let absolute = |path: &Path| match path.is_absolute() {
+        true => Ok(()),
+        false => Err(Error::input(format!("the path of the layer {} is not absolute", path.display()))),
+    };
+    let source = match place {
+        LayerPlace::Directory(path) => {
+            absolute(&path)?;
+            fs::read_dir(&path).attempt(|| format!("cannot read the layer {}", path.display()))?;
+            LayerSource::Dir(DirSource::new(path, Rules::default()))
+        }
+        LayerPlace::Tar(path) => {
+            absolute(&path)?;
+            let stream = TarFile { path };
+            stream.open()?;
+            LayerSource::Tar(TarSource::new(Arc::new(stream), Rules::default()))
+        }
+    };
+    // Without the path: an image should not reveal where it was built.
+    let history =
+        History { created_by: Some("layer".to_owned()), comment: Some("longshore".to_owned()), ..History::default() };
+    Ok(Layer::new(source, history))
+}
+
+#[derive(Debug)]
+struct TarFile {
+    path: PathBuf,
+}
+
+impl TarStream for TarFile {
+    fn open(&self) -> Result<Box<dyn Read + Send + '_>> {
+        let file = File::open(&self.path).attempt(|| format!("cannot read the layer {}", self.path.display()))?;
+        if !file.metadata()?.is_file() {
+            return Err(Error::input(format!("the layer {} is not a regular file", self.path.display())));
+        }
+        Ok(Box::new(file))
+    }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
