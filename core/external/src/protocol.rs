@@ -44,9 +44,10 @@ pub enum Request {
 }
 
 /// A message of a plugin. One with another key is passed over.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, strum::VariantNames)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reply {
     /// The version that the plugin speaks: one of those that it was offered.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use longshore_core::{Cancel, Context, Error, ErrorKind, Result, Work};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use strum::VariantNames;
 use tempfile::TempDir;
 
 use super::{Limits, Plugin};
@@ -248,12 +249,11 @@ impl Process {
         if value.len() != 1 {
             return Err(bad("not a message with one key".to_owned()));
         }
-        match serde_json::from_value(value.into()) {
-            Ok(reply) => Ok(Some(reply)),
+        if !value.keys().all(|key| Reply::VARIANTS.contains(&key.as_str())) {
             // A message of a later version.
-            Err(error) if error.to_string().starts_with("unknown variant") => Ok(None),
-            Err(error) => Err(bad(format!("not right ({error})"))),
+            return Ok(None);
         }
+        serde_json::from_value(value.into()).map(Some).map_err(|error| bad(format!("not right ({error})")))
     }
 
     pub(super) fn unexpected(&self, reply: &Reply, what: &str) -> Error {
