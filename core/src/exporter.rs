@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use longshore_oci::Result;
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,9 @@ pub struct ExporterInfo {
     /// Its destination, if no option says otherwise.
     #[serde(skip)]
     pub destination: Destination,
+    /// The program that exports, if that is one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<PathBuf>,
 }
 
 impl ExporterInfo {
@@ -89,13 +92,19 @@ impl ExporterInfo {
         summary: impl Into<Cow<'static, str>>,
         options: Vec<OptionInfo>,
     ) -> Self {
-        Self { kind: kind.into(), summary: summary.into(), options, destination: Destination::None }
+        Self { kind: kind.into(), summary: summary.into(), options, destination: Destination::None, program: None }
     }
 
     /// Sets the destination.
     #[must_use]
     pub fn with_destination(self, destination: Destination) -> Self {
         Self { destination, ..self }
+    }
+
+    /// Sets the program that exports.
+    #[must_use]
+    pub fn of_program(self, program: impl Into<PathBuf>) -> Self {
+        Self { program: Some(program.into()), ..self }
     }
 }
 

@@ -23,6 +23,13 @@ impl ExporterRegistry {
         self
     }
 
+    /// Adds an exporter, in place of one of the same type.
+    #[must_use]
+    pub fn replacing(mut self, exporter: impl Exporter + 'static) -> Self {
+        self.0.insert(exporter.info().kind.into_owned(), Box::new(exporter));
+        self
+    }
+
     /// Returns the description of each exporter.
     pub fn infos(&self) -> impl Iterator<Item = ExporterInfo> {
         self.0.values().map(|exporter| exporter.info())

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -79,6 +80,9 @@ pub struct SchemeInfo {
     /// Whether a source holds several images, of which [`Source::with_reference`] selects.
     #[serde(default)]
     pub selects: bool,
+    /// The program that reads it, if that is one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<PathBuf>,
 }
 
 impl SchemeInfo {
@@ -90,7 +94,14 @@ impl SchemeInfo {
         options: &mut dyn Options,
     ) -> Self {
         let options = describe(options);
-        Self { scheme: scheme.into(), syntax: syntax.into(), summary: summary.into(), options, selects: false }
+        let (scheme, syntax, summary) = (scheme.into(), syntax.into(), summary.into());
+        Self { scheme, syntax, summary, options, selects: false, program: None }
+    }
+
+    /// Sets the options, and the program that reads it.
+    #[must_use]
+    pub fn of_program(self, options: Vec<OptionInfo>, program: impl Into<PathBuf>) -> Self {
+        Self { options, program: Some(program.into()), ..self }
     }
 
     /// Says that a source holds several images, of which [`Source::with_reference`] selects.
@@ -192,9 +203,22 @@ impl FrontendRegistry {
         self
     }
 
+    /// Adds a frontend, in place of those that read its schemes.
+    #[must_use]
+    pub fn replacing(mut self, frontend: impl Frontend + 'static) -> Self {
+        for info in frontend.schemes() {
+            self.schemes.insert(info.scheme.into_owned(), self.frontends.len());
+        }
+        self.frontends.push(Box::new(frontend));
+        self
+    }
+
     /// Returns the description of each scheme, in the order in which the frontends were added.
     pub fn infos(&self) -> Vec<SchemeInfo> {
-        self.frontends.iter().flat_map(|frontend| frontend.schemes()).collect()
+        // One whose scheme another reads by now is not shown.
+        let reads = |at: usize, info: &SchemeInfo| self.schemes.get(&*info.scheme) == Some(&at);
+        let all = self.frontends.iter().enumerate();
+        all.flat_map(|(at, frontend)| frontend.schemes().into_iter().filter(move |info| reads(at, info))).collect()
     }
 
     /// Returns the description of `scheme`.

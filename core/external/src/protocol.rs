@@ -292,6 +292,8 @@ pub struct Published {
 pub struct Build {
     /// The text after the scheme.
     pub value: String,
+    /// An empty directory for what the plugin makes. It is there until the end of the run, and then removed.
+    pub directory: PathBuf,
     /// The options that the plugin declared, as text.
     pub options: BTreeMap<String, String>,
 }

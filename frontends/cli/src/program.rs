@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::{self, Command};
 use crate::store_root::StoreRoot;
-use crate::{builtin, command, exit_code, report};
+use crate::{builtin, command, exit_code, plugins, report};
 
 /// The command line, with the exporters, frontends and kinds of image stores that it offers.
 #[derive(Debug)]
@@ -64,6 +64,10 @@ impl Program {
         };
         allow_descriptors();
         let Self { exporters, frontends, stores, client } = self;
+        let (exporters, frontends) = match plugins::add(exporters, frontends, &args.command) {
+            Ok(added) => added,
+            Err(error) => return failed(&error.into()),
+        };
         let (exporters, frontends, client) = (&exporters, &frontends, &client);
         let root = StoreRoot::new(stores, args.store);
         let run = || match &args.command {
@@ -84,10 +88,7 @@ impl Program {
         };
         match root.check().map_err(anyhow::Error::from).and_then(|()| run()).and_then(|()| flush()) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                report::print(&error);
-                exit_code::of(&error).into()
-            }
+            Err(error) => failed(&error),
         }
     }
 
@@ -111,11 +112,13 @@ fn shown(error: &clap::Error) -> ExitCode {
     }
     match error.print().map_err(anyhow::Error::from).and_then(|()| flush()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report::print(&error);
-            exit_code::of(&error).into()
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    report::print(error);
+    exit_code::of(error).into()
 }
 
 fn flush() -> anyhow::Result<()> {

@@ -93,6 +93,7 @@ impl Exporter for ExternalExporter {
         options.extend(self.input_options());
         ExporterInfo::new(self.kind.clone(), self.description.summary.clone(), options)
             .with_destination(self.description.destination.into())
+            .of_program(self.plugin.path())
     }
 
     fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {

@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream};
 use longshore_core::oci::{History, ImageConfig, ImageName, Platform};
-use longshore_core::options::OptionInfo;
+use longshore_core::options::{NoOptions, OptionInfo};
 use longshore_core::{
     Artifact, Built, Context, Error, ErrorKind, Frontend, FrontendContext, FrontendInstance, Image, ImageContent,
-    Result, SchemeInfo, Source,
+    Result, SchemeInfo, ScratchDirectory, Source,
 };
 
 use super::Plugin;
+use parking_lot::Mutex;
+
 use super::declared::Declared;
 use super::process::Process;
 use crate::protocol::{Build, BuiltImage, FrontendDescription, LayerPlace, Reply, Request, one_line};
@@ -25,6 +27,8 @@ pub struct ExternalFrontend {
     scheme: String,
     plugin: Plugin,
     description: FrontendDescription,
+    /// What was made for sources, as long as layers may be read.
+    made: Arc<Mutex<Vec<ScratchDirectory>>>,
 }
 
 impl ExternalFrontend {
@@ -50,7 +54,7 @@ impl ExternalFrontend {
                 format!("{} describes itself without a summary or a syntax such as {scheme}:VALUE", plugin.name());
             return Err(Error::new(ErrorKind::Other, message));
         }
-        Ok(Self { scheme, plugin, description })
+        Ok(Self { scheme, plugin, description, made: Arc::default() })
     }
 
     /// Returns the program.
@@ -62,14 +66,9 @@ impl ExternalFrontend {
 impl Frontend for ExternalFrontend {
     fn schemes(&self) -> Vec<SchemeInfo> {
         let FrontendDescription { summary, syntax, options } = &self.description;
-        let mut info = SchemeInfo::new(
-            self.scheme.clone(),
-            syntax.clone(),
-            summary.clone(),
-            &mut longshore_core::options::NoOptions,
-        );
-        info.options = options.iter().map(OptionInfo::from).collect();
-        vec![info]
+        let (scheme, syntax, summary) = (self.scheme.clone(), syntax.clone(), summary.clone());
+        let info = SchemeInfo::new(scheme, syntax, summary, &mut NoOptions);
+        vec![info.of_program(options.iter().map(OptionInfo::from).collect(), self.plugin.path())]
     }
 
     fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
@@ -81,6 +80,7 @@ impl Frontend for ExternalFrontend {
             value: source.value.clone(),
             options: declared.set,
             platform,
+            made: self.made.clone(),
         }))
     }
 }
@@ -90,16 +90,23 @@ struct Instance {
     value: String,
     options: BTreeMap<String, String>,
     platform: Platform,
+    made: Arc<Mutex<Vec<ScratchDirectory>>>,
 }
 
 impl FrontendInstance for Instance {
     fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
         let mut process = Process::start(&self.plugin, false, cx.work())?;
         let silence = process.limits().silence;
-        let request = Request::Build(Build { value: self.value.clone(), options: self.options.clone() });
+        let directory = ScratchDirectory::new_in(&std::env::temp_dir())?;
+        let request = Request::Build(Build {
+            value: self.value.clone(),
+            directory: directory.path().to_owned(),
+            options: self.options.clone(),
+        });
         match process.ask(&request, silence) {
             Ok(Reply::Built(built)) => {
                 process.end()?;
+                self.made.lock().push(directory);
                 let image = |(at, image): (usize, BuiltImage)| {
                     self.image(image).attempt(|| format!("image {} of {} is not right", at + 1, self.plugin.name()))
                 };

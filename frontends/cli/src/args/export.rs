@@ -92,6 +92,9 @@ pub(crate) struct ExportArgs {
     /// written
     #[arg(long, help_heading = "Run")]
     pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) plugins: PluginFlags,
 }
 
 /// The configuration of the image.
@@ -137,4 +140,17 @@ pub(crate) struct ConfigArgs {
     /// Set the stop signal
     #[arg(long, value_name = "SIGNAL")]
     pub(crate) stop_signal: Option<String>,
+}
+
+/// What plugins may do.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+#[command(next_help_heading = "Plugins")]
+pub(crate) struct PluginFlags {
+    /// Let a plugin take the place of a type or a source that is built in
+    #[arg(long)]
+    pub(crate) allow_shadow: bool,
+
+    /// Give registry credentials to plugins that ask for them
+    #[arg(long)]
+    pub(crate) plugin_credentials: bool,
 }

@@ -14,7 +14,7 @@ use longshore_core::oci::Platform;
 
 use crate::exit_code;
 
-pub(crate) use export::{ConfigArgs, ExportArgs};
+pub(crate) use export::{ConfigArgs, ExportArgs, PluginFlags};
 
 /// The command line of `longshore`.
 #[derive(Debug, Parser)]

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use anyhow::Result;
 use longshore_core::options::OptionInfo;
@@ -18,7 +19,8 @@ pub(crate) fn exporters(args: &ExportersArgs, exporters: &ExporterRegistry) -> R
     print(&match args.json {
         true => serde_json::to_string_pretty(&infos)? + "\n",
         false => {
-            let entry = |info: &ExporterInfo| listing(&format!("type={}", info.kind), &info.summary, &info.options);
+            let title = |info: &ExporterInfo| format!("type={}", info.kind);
+            let entry = |info| listing(&title(info), &info.summary, info.program.as_deref(), &info.options);
             infos.iter().map(entry).collect()
         }
     })
@@ -48,7 +50,11 @@ pub(crate) fn sources(args: &SourcesArgs, frontends: &FrontendRegistry) -> Resul
     };
     print(&match args.json {
         true => serde_json::to_string_pretty(&infos)? + "\n",
-        false => infos.iter().map(|info| listing(&info.syntax, &info.summary, &info.options)).collect(),
+        false => {
+            let entry =
+                |info: &SchemeInfo| listing(&info.syntax, &info.summary, info.program.as_deref(), &info.options);
+            infos.iter().map(entry).collect()
+        }
     })
 }
 
@@ -57,8 +63,11 @@ fn print(text: &str) -> Result<()> {
     Ok(())
 }
 
-fn listing(title: &str, summary: &str, options: &[OptionInfo]) -> String {
+fn listing(title: &str, summary: &str, program: Option<&Path>, options: &[OptionInfo]) -> String {
     let mut text = format!("{title}  {summary}\n");
+    if let Some(program) = program {
+        let _ = writeln!(text, "  (plugin {})", program.display());
+    }
     for option in options {
         let _ =
             writeln!(text, "  {}=<{}>\n      {} [default: {}]", option.key, option.syntax, option.help, option.default);
