@@ -23,6 +23,10 @@ install_peers() (
 	need zstd zstd
 	need gzip gzip
 	need tar tar
+	need python3 python3
+	need jq jq
+	need git git
+	need sqfstar squashfs-tools
 	if [ -n "$missing" ]; then
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get update

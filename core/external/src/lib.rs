@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 pub mod host;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod page;
 pub mod protocol;
 mod serve;
 

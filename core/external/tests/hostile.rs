@@ -3,7 +3,6 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use longshore_core::{
     BuildResult, Error, ErrorKind, ExportFailure, ExporterRegistry, OutputSpec, Response, Session, Store, Work,
 };
 use longshore_external::{ExternalExporter, Limits, Plugin};
-use longshore_testkit::{Warnings, sample};
+use longshore_testkit::{Warnings, sample, write_executable};
 use tempfile::TempDir;
 
 const LIMITS: Duration = Duration::from_millis(400);
@@ -38,9 +37,7 @@ esac
 "#,
             place.path().display()
         );
-        let path = place.path().join("longshore-exporter-odd");
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        write_executable(&place.path().join("longshore-exporter-odd"), &script);
         fs::create_dir(place.path().join("to")).unwrap();
         fs::write(place.path().join("to/output"), "old").unwrap();
         Self(place)
@@ -286,7 +283,7 @@ fn a_plugin_that_is_killed_at_any_message_leaves_the_destination() {
             real.display(),
             number + 1
         );
-        fs::write(place.path("longshore-exporter-odd"), killing).unwrap();
+        write_executable(&place.path("longshore-exporter-odd"), &killing);
         match place.export(&place.dest()) {
             Ok(_) => {
                 completed = true;

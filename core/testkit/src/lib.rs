@@ -7,6 +7,7 @@
 //!   implementation.
 //! - [`validate`] checks the output of an exporter, with independent readers.
 //! - [`docker`] writes data roots of dockerd.
+//! - [`write_executable`] writes programs.
 //! - [`Warnings`] keeps the warnings of a run.
 //! - [`faults`] are inputs and outputs that fail on request.
 //!
@@ -15,6 +16,7 @@
 mod causes;
 pub mod conformance;
 pub mod docker;
+mod executable;
 pub mod faults;
 pub mod registry;
 pub mod sample;
@@ -22,4 +24,5 @@ pub mod stack;
 pub mod validate;
 mod warnings;
 
+pub use executable::write_executable;
 pub use warnings::Warnings;

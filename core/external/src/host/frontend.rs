@@ -76,6 +76,7 @@ impl Frontend for ExternalFrontend {
         let declared = Declared::parse_for(&owner, &source.attrs, &self.description.options)?;
         let platform = source.platform.clone().unwrap_or_else(Platform::host);
         Ok(Box::new(Instance {
+            scheme: self.scheme.clone(),
             plugin: self.plugin.clone(),
             value: source.value.clone(),
             options: declared.set,
@@ -86,6 +87,7 @@ impl Frontend for ExternalFrontend {
 }
 
 struct Instance {
+    scheme: String,
     plugin: Plugin,
     value: String,
     options: BTreeMap<String, String>,
@@ -95,6 +97,12 @@ struct Instance {
 
 impl FrontendInstance for Instance {
     fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
+        self.images(cx).attempt(|| format!("cannot read {}:{}", self.scheme, self.value.escape_debug()))
+    }
+}
+
+impl Instance {
+    fn images(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
         let mut process = Process::start(&self.plugin, false, cx.work())?;
         let silence = process.limits().silence;
         let directory = ScratchDirectory::new_in(&std::env::temp_dir())?;
@@ -121,9 +129,7 @@ impl FrontendInstance for Instance {
             }
         }
     }
-}
 
-impl Instance {
     fn image(&self, built: BuiltImage) -> Result<Image> {
         let names = built.names.iter().map(|name| name.parse::<ImageName>()).collect::<Result<Vec<_>>>()?;
         let layers = built.layers.into_iter().map(|place| layer(place).map(Arc::new)).collect::<Result<_>>()?;

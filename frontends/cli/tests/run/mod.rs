@@ -66,7 +66,7 @@ impl Workdir {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
         command.args(arguments).current_dir(self.root()).stdin(Stdio::null()).env_remove("SOURCE_DATE_EPOCH");
-        command.env("LONGSHORE_ROOT", self.store());
+        command.env("LONGSHORE_ROOT", self.store()).env_remove("LONGSHORE_PLUGINS");
         command
     }
 

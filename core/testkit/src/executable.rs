@@ -1,0 +1,23 @@
+//! Programs that a test writes.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Writes a script that can be run at once. Another process writes it: a program that some other thread of the test starts
+/// meanwhile would inherit the open file from this one, and what is open for writing cannot be run.
+///
+/// # Panics
+/// If it cannot be written.
+pub fn write_executable(path: &Path, script: &str) {
+    let mut shell = Command::new("sh")
+        .args(["-c", r#"cat >"$1" && chmod 755 "$1""#, "sh"])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut input = shell.stdin.take().expect("its standard input");
+    input.write_all(script.as_bytes()).expect("a shell that reads");
+    drop(input);
+    assert!(shell.wait().expect("a shell").success(), "cannot write {}", path.display());
+}
