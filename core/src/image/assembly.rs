@@ -84,7 +84,7 @@ impl<'a> Assembly<'a, '_> {
         let config = self.put(MediaType::CONFIG, &config.to_bytes()?, Vec::new())?;
         for PreparedLayer { blob, .. } in &mut layers {
             if self.options.distributes_all() {
-                foreign::distribute(blob)?;
+                foreign::distribute(&mut blob.descriptor);
             }
             blob.descriptor.media_type = self.options.media_type(blob.descriptor.media_type.clone());
             let is_docker = self.options.is_docker();

@@ -40,21 +40,24 @@ pub(super) fn leave_out<'a>(blobs: Vec<ImageBlob<'a>>, progress: &Progress) -> R
 }
 
 /// Turns a nondistributable layer into an ordinary one, since its vendor no longer forbids distribution.
-///
-/// # Errors
-/// [`NotFound`](ErrorKind::NotFound) for a layer that the provider lacks: it cannot be distributed.
-pub(super) fn distribute(blob: &mut ImageBlob<'_>) -> Result<()> {
-    let descriptor = &mut blob.descriptor;
+pub(super) fn distribute(descriptor: &mut Descriptor) {
     if !descriptor.media_type.is_not_distributable() {
-        return Ok(());
-    }
-    if is_absent(descriptor, blob.provider.provider())? {
-        let message = format!("layer {} is only at its URLs, so it cannot become an ordinary layer", descriptor.digest);
-        return Err(Error::new(ErrorKind::NotFound, message).with_hint("leave out prefer-nondist-layers=false"));
+        return;
     }
     if let Some(algorithm) = descriptor.media_type.layer_compression() {
         descriptor.media_type = MediaType::layer(algorithm);
     }
     descriptor.urls.clear();
+}
+
+/// Checks that `provider` has a layer that becomes an ordinary one.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound) for one that is only at its URLs: it cannot be distributed.
+pub(super) fn check_present(descriptor: &Descriptor, provider: &dyn Provider) -> Result<()> {
+    if is_absent(descriptor, provider)? {
+        let message = format!("layer {} is only at its URLs, so it cannot become an ordinary layer", descriptor.digest);
+        return Err(Error::new(ErrorKind::NotFound, message).with_hint("leave out prefer-nondist-layers=false"));
+    }
     Ok(())
 }

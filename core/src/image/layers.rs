@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use longshore_content::{Provider, for_each};
 use longshore_oci::{Context, Descriptor, Digest, Error, ErrorKind, MediaType, Result};
 
-use super::{BlobProvider, ImageBlob, ImageOptions, LayerOutlet, Route, routes};
+use super::{BlobProvider, ImageBlob, ImageOptions, LayerOutlet, Route, foreign, routes};
 use crate::compression::decoder;
 use crate::context::{ExportContext, Run};
 use crate::epoch::Epoch;
@@ -53,6 +53,11 @@ struct Traveller<'a, 'o> {
 
 impl<'a> Traveller<'a, '_> {
     fn follow(&self, layer: &Arc<Layer>, route: Route, run: Run) -> Result<PreparedLayer<'a>> {
+        if let LayerSource::Blob(source) = &layer.source
+            && self.options.distributes_all()
+        {
+            foreign::check_present(&source.descriptor, source.provider.as_ref())?;
+        }
         match route {
             Route::Keep => known(layer, kept(layer)?),
             Route::Pass => known(layer, layer.plain()),

@@ -30,6 +30,8 @@ pub struct ImageOptions {
     is_inline_by_default: bool,
     /// Whether an image may have tags without a name. Not an option.
     takes_tags: bool,
+    /// Whether every layer is uncompressed, even one that may not be distributed. Not an option.
+    is_all_plain: bool,
 }
 
 impl Options for ImageOptions {
@@ -155,7 +157,7 @@ impl ImageOptions {
         match self.compression {
             None | Some(Algorithm::Uncompressed) if self.compression_level.is_none() => {
                 let (compression, force_compression) = (Some(Algorithm::Uncompressed), Some(true));
-                Ok(Self { compression, force_compression, ..self.clone() })
+                Ok(Self { compression, force_compression, is_all_plain: true, ..self.clone() })
             }
             _ => Err(Error::option("layers are not compressed in this format")
                 .with_hint("leave out compression and compression-level, or choose another format")),
@@ -244,6 +246,12 @@ impl ImageOptions {
     /// Returns whether nondistributable layers become ordinary ones.
     pub(super) fn distributes_all(&self) -> bool {
         self.prefer_nondist_layers == Some(false)
+    }
+
+    /// Returns whether nondistributable layers keep their blobs, even if others are recompressed or rewritten: their
+    /// URLs lead to these bytes.
+    pub(super) fn keeps_foreign(&self) -> bool {
+        !self.distributes_all() && !self.is_all_plain
     }
 
     /// Returns the options that were set and determine an image, for its provenance.

@@ -36,7 +36,10 @@ impl Route {
     /// Options that do not fit together, as [`ImageOptions::encoding`].
     pub fn of(layer: &Layer, options: &ImageOptions, rewrite: Option<Epoch>, run: Run) -> Result<Self> {
         let is_blob = matches!(layer.source, LayerSource::Blob(_));
-        if is_blob && rewrite.is_none() && !options.recompresses() {
+        let is_foreign =
+            matches!(&layer.source, LayerSource::Blob(blob) if blob.descriptor.media_type.is_not_distributable());
+        let is_changed = rewrite.is_some() || options.recompresses();
+        if is_blob && !is_changed || is_foreign && options.keeps_foreign() {
             return Ok(Self::Keep);
         }
         let variant = Variant::new(options.encoding()?).with_rewrite(rewrite);

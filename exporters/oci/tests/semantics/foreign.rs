@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use longshore_core::compression::{Algorithm, detect};
 use longshore_core::content::{MemoryStore, Provider};
 use longshore_core::layer::{BlobSource, Layer, LayerSource};
 use longshore_core::oci::{Descriptor, Digest, History, ImageConfig, MediaType, Platform};
@@ -49,4 +50,37 @@ fn foreign_layers_become_ordinary_ones() {
     assert!(layout.has(&layer.digest));
     let found = refusal(vec![image(false)], "prefer-nondist-layers=false");
     assert!(found.contains("is only at its URLs, so it cannot become an ordinary layer"), "{found}");
+}
+
+/// Such a layer was compressed anew and lost its URLs, or was missing if it is only there.
+#[test]
+fn foreign_layers_are_not_recompressed() {
+    for is_there in [true, false] {
+        let existing = export(vec![image(is_there)], "");
+        let before = existing.manifest().layers;
+        for options in ["compression=zstd,force-compression=true", "source-date-epoch=1,rewrite-timestamp=true"] {
+            for images in [vec![image(is_there)], existing.images()] {
+                let layout = export(images, options);
+                assert_eq!(layout.manifest().layers, before, "{options}");
+                assert_eq!(layout.has(&before[0].digest), is_there);
+            }
+        }
+    }
+}
+
+#[test]
+fn foreign_layers_that_become_ordinary_ones_are_recompressed() {
+    let options = "compression=zstd,force-compression=true,prefer-nondist-layers=false";
+    let existing = [true, false].map(|is_there| export(vec![image(is_there)], ""));
+    for images in [vec![image(true)], existing[0].images()] {
+        let layout = export(images, options);
+        layout.check_complete();
+        let layer = layout.manifest().layers.remove(0);
+        assert_eq!((layer.media_type, layer.urls.len()), (MediaType::layer(Algorithm::Zstd), 0));
+        assert_eq!(detect(&layout.bytes(&layer.digest)).unwrap(), Algorithm::Zstd);
+    }
+    for images in [vec![image(false)], existing[1].images()] {
+        let found = refusal(images, options);
+        assert!(found.contains("is only at its URLs, so it cannot become an ordinary layer"), "{found}");
+    }
 }
