@@ -43,6 +43,7 @@ impl<'a> Assembly<'a, '_> {
         let platforms: Vec<Platform> = made.iter().map(|made| made.platform.clone()).collect();
         let makes_index = matches!(built, Built::Platforms(_)) || self.options.makes_index(image);
         self.options.annotations.check(&platforms, makes_index)?;
+        image.check_attestations(&platforms)?;
         if !makes_index {
             let made = made.pop().ok_or_else(|| Error::input("an image has no platforms"))?;
             return Ok((made.descriptor, Some(made.config)));

@@ -314,25 +314,44 @@ impl ImageOptions {
     /// Checks options against the images.
     pub(super) fn check_result(&self, result: &BuildResult) -> Result<()> {
         for image in &result.images {
-            let ImageContent::Built(built) = &image.content else { continue };
-            let platforms: Vec<Platform> = built
-                .artifacts()
-                .into_iter()
-                .map(|artifact| artifact.effective_config().platform())
-                .collect::<Result<_>>()?;
-            let has_index = matches!(built, Built::Platforms(_)) || self.makes_index(image);
-            self.annotations.check(&platforms, has_index)?;
-            image.check_attestations(&platforms)?;
-            if has_index && self.is_docker() && !image.attestations.is_empty() {
-                return Err(Error::option("cannot export attestations with \"oci-mediatypes=false\"")
-                    .with_hint("leave out oci-mediatypes"));
+            match &image.content {
+                ImageContent::Built(built) => self.check_built(image, built, result)?,
+                ImageContent::Existing(existing) => self.check_existing(image, existing)?,
             }
-            for artifact in built.artifacts() {
-                if self.rewrites() && self.rewrite(result.epoch_of(image, artifact)?).is_none() {
-                    return Err(Error::option("rewrite-timestamp=true without an epoch would change nothing")
-                        .with_hint("add source-date-epoch=SECONDS, or set SOURCE_DATE_EPOCH"));
-                }
+        }
+        Ok(())
+    }
+
+    fn check_built(&self, image: &Image, built: &Built, result: &BuildResult) -> Result<()> {
+        let platforms: Vec<Platform> = built
+            .artifacts()
+            .into_iter()
+            .map(|artifact| artifact.effective_config().platform())
+            .collect::<Result<_>>()?;
+        let has_index = matches!(built, Built::Platforms(_)) || self.makes_index(image);
+        self.annotations.check(&platforms, has_index)?;
+        image.check_attestations(&platforms)?;
+        self.check_attestable(image, has_index)?;
+        for artifact in built.artifacts() {
+            if self.rewrites() && self.rewrite(result.epoch_of(image, artifact)?).is_none() {
+                return Err(Error::option("rewrite-timestamp=true without an epoch would change nothing")
+                    .with_hint("add source-date-epoch=SECONDS, or set SOURCE_DATE_EPOCH"));
             }
+        }
+        Ok(())
+    }
+
+    /// Checks what is known of an existing image before it is read.
+    fn check_existing(&self, image: &Image, existing: &Existing) -> Result<()> {
+        let root = &existing.root.media_type;
+        self.check_attestable(image, root.is_index() || self.makes_index(image))
+    }
+
+    /// Checks that attestations of an image with an index have a place in it.
+    fn check_attestable(&self, image: &Image, has_index: bool) -> Result<()> {
+        if has_index && self.is_docker() && !image.attestations.is_empty() {
+            return Err(Error::option("cannot export attestations with \"oci-mediatypes=false\"")
+                .with_hint("leave out oci-mediatypes"));
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use longshore_core::ImageContent;
 use longshore_core::attestation::{Attestation, AttestationKind, Dependency, Predicate, Provenance, SLSA_V1, SPDX};
-use longshore_core::oci::{Descriptor, Digest, Manifest};
+use longshore_core::oci::{Descriptor, Digest, Manifest, MediaType};
 use longshore_testkit::sample::{self, ExistingOptions};
 use serde_json::{Value, json};
 
@@ -167,6 +167,37 @@ fn docker_types_have_no_attestations() {
     assert!(found.contains("cannot export attestations with \"oci-mediatypes=false\""), "{found}");
     let found = refusal(image(), "oci-mediatypes=false,oci-artifact=true");
     assert!(found.contains("exporter option \"oci-artifact=true\" conflicts with \"oci-mediatypes=false\""), "{found}");
+}
+
+/// Statements about an existing image were listed in an index by a manifest of Docker, which readers refuse.
+#[test]
+fn attestations_of_an_existing_image_are_never_of_dockers_types() {
+    for (platforms, docker) in [(0, true), (2, true), (2, false)] {
+        let options = ExistingOptions { platforms, docker, ..ExistingOptions::default() };
+        let image = || vec![sample::existing(9, &options).with_attestation(sbom())];
+        let found = refusal(image(), "oci-mediatypes=false");
+        assert!(found.contains("cannot export attestations with \"oci-mediatypes=false\""), "{found}");
+        let layout = export(image(), "");
+        layout.check_complete();
+        assert_eq!(layout.entry().media_type, MediaType::INDEX);
+        assert!(attached(&layout).iter().all(|(listed, _)| listed.media_type == MediaType::MANIFEST));
+    }
+    // Without an index there is no place for them, so the types do not matter.
+    let options = ExistingOptions { docker: true, ..ExistingOptions::default() };
+    let image = sample::existing(9, &options).with_attestation(sbom().with_inline_only(true));
+    let layout = export(vec![image], "oci-mediatypes=false");
+    assert_eq!(layout.entry().media_type, MediaType::DOCKER_MANIFEST);
+}
+
+/// It was left out without a word where the manifests of the image change.
+#[test]
+fn a_statement_about_a_platform_that_an_existing_image_lacks_is_refused() {
+    let about = || sbom().with_platform("linux/s390x".parse().ok());
+    for options in ["", "force-compression=true"] {
+        let image = sample::existing(9, &ExistingOptions::default()).with_attestation(about());
+        let found = refusal(vec![image], options);
+        assert!(found.contains("invalid attestation: no platform linux/s390x found in source"), "{options}: {found}");
+    }
 }
 
 /// What an image was made from: its sources and layers by digest, its options, and nothing of the machine.
