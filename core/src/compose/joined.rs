@@ -52,8 +52,10 @@ fn existing(parts: Vec<Part>, work: &Work) -> Result<Existing> {
         extend(&mut referrers, member.referrers);
     }
     images.extend(attestations);
-    // The same choice as in `docker buildx imagetools create`.
-    let is_docker = images.iter().all(|listed| listed.media_type == MediaType::DOCKER_MANIFEST);
+    // The same choice as in `docker buildx imagetools create`. Docker's lists have no annotations.
+    let fits_a_list =
+        |listed: &Descriptor| listed.media_type == MediaType::DOCKER_MANIFEST && listed.annotations.is_empty();
+    let is_docker = images.iter().all(fits_a_list);
     let media_type = if is_docker { MediaType::DOCKER_LIST } else { MediaType::INDEX };
     let index = Index { media_type: Some(media_type.clone()), ..Index::new(images) };
     let root = routes.put(media_type, &json::indented(&index)?);

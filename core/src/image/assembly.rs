@@ -62,15 +62,29 @@ impl<'a> Assembly<'a, '_> {
             attesting.attest(self, &made.descriptor, &made.platform, &made.diff_ids)?;
         }
         let listed = |made: MadeManifest| Descriptor { platform: Some(made.platform), ..made.descriptor };
-        let manifests = made.into_iter().map(listed).chain(attesting.manifests).collect();
+        let mut manifests: Vec<Descriptor> = made.into_iter().map(listed).chain(attesting.manifests).collect();
         self.options.annotations.annotate_index(&mut index_annotations);
         let media_type = self.options.media_type(MediaType::INDEX);
+        if media_type == MediaType::DOCKER_LIST {
+            self.leave_out_annotations(&mut index_annotations, &mut manifests);
+        }
         let index =
             Index { media_type: Some(media_type.clone()), annotations: index_annotations, ..Index::new(manifests) };
         let mut root = self.put_index(media_type, &index)?;
         root.annotations.extend(image.index_descriptor_annotations.clone());
         self.options.annotations.annotate_index_descriptor(&mut root.annotations);
         Ok((root, None))
+    }
+
+    /// Removes the annotations that Docker's manifest lists have no place for. Those of options were refused before, so
+    /// these came with the image.
+    fn leave_out_annotations(&self, annotations: &mut BTreeMap<String, String>, manifests: &mut [Descriptor]) {
+        let of_entries = manifests.iter_mut().map(|listed| &mut listed.annotations);
+        let found = of_entries.chain([annotations]).filter(|annotations| !annotations.is_empty());
+        if found.map(BTreeMap::clear).count() > 0 {
+            let why = "Docker's types have annotations on manifests alone";
+            self.cx.work().progress.warn(format!("the annotations of an index and its entries are left out: {why}"));
+        }
     }
 
     fn manifest(

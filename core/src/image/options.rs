@@ -11,6 +11,9 @@ use crate::epoch::{Epoch, EpochOption};
 use crate::options::{Options, Visitor};
 use crate::result::{Artifact, BuildResult, Built, Existing, Image, ImageContent};
 
+/// Why annotations of indexes and descriptors are refused.
+const NO_PLACE: &str = "Docker's types have annotations on manifests alone: annotation.KEY";
+
 /// The options shared by all image exporters: image names, and everything that determines the bytes. Unset
 /// differs from the default: only a set option takes an existing image apart.
 #[derive(Debug, Clone, Default)]
@@ -95,8 +98,7 @@ impl Options for ImageOptions {
                 .with_hint("leave out one of them"));
             }
             if self.annotations.need_oci_types() {
-                return Err(Error::option("cannot export annotations with \"oci-mediatypes=false\"")
-                    .with_hint("Docker's types have annotations on manifests alone: annotation.KEY"));
+                return Err(annotations_need_oci_types().with_hint(NO_PLACE));
             }
         }
         self.encoding().map(drop)
@@ -344,7 +346,15 @@ impl ImageOptions {
     /// Checks what is known of an existing image before it is read.
     fn check_existing(&self, image: &Image, existing: &Existing) -> Result<()> {
         let root = &existing.root.media_type;
-        self.check_attestable(image, root.is_index() || self.makes_index(image))
+        self.check_attestable(image, root.is_index() || self.makes_index(image))?;
+        let stays_a_list =
+            *root == MediaType::DOCKER_LIST && image.attestations.is_empty() && !self.changes_bytes(existing);
+        let is_annotated = self.annotations.need_oci_types() || !image.index_annotations.is_empty();
+        if stays_a_list && is_annotated {
+            return Err(annotations_need_oci_types()
+                .with_hint(format!("the image is a manifest list of Docker: {NO_PLACE}, or add oci-mediatypes=true")));
+        }
+        Ok(())
     }
 
     /// Checks that attestations of an image with an index have a place in it.
@@ -362,4 +372,8 @@ impl ImageOptions {
         let of_build = of_build.filter(|_| !artifact.is_untouched());
         EpochOption::or_of_build(self.source_date_epoch, of_build)
     }
+}
+
+fn annotations_need_oci_types() -> Error {
+    Error::option("cannot export annotations with \"oci-mediatypes=false\"")
 }

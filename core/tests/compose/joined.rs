@@ -66,6 +66,24 @@ fn an_index_of_manifests_of_docker_is_a_list_of_docker() {
     assert_eq!(mixed.root.media_type, MediaType::INDEX);
 }
 
+/// Annotations in the index of a source came into a manifest list, whose type has none.
+#[test]
+fn annotated_docker_manifests_are_joined_in_an_index() {
+    let store = MemoryStore::default();
+    let docker = |seed, text: &str| {
+        let own = serde_json::to_value(platform(text)).unwrap();
+        Descriptor { platform: Some(platform(text)), ..image(&store, seed, own, true) }
+    };
+    let (amd, arm) = (docker(1, "linux/amd64").annotated("a", "1"), docker(2, "linux/arm64"));
+    let sources = [("linux/amd64", &amd), ("linux/arm64", &arm)].map(|(text, listed)| {
+        let root = index(&store, std::slice::from_ref(listed));
+        source(text, Some(text), existing(&store, &root))
+    });
+    let joined = composed(sources.into(), &[], &Work::default()).unwrap();
+    assert_eq!(joined.root.media_type, MediaType::INDEX);
+    assert_eq!(read_index(&joined).manifests, [amd, arm]);
+}
+
 #[test]
 fn a_platform_keeps_what_the_source_says_beyond_the_prefix() {
     let store = MemoryStore::default();

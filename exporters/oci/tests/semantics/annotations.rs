@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use longshore_core::oci::{Descriptor, Index, Manifest};
+use longshore_core::oci::{Descriptor, Index, Manifest, MediaType};
 use longshore_core::{Built, ImageContent};
 use longshore_testkit::sample::{self, ExistingOptions};
 
@@ -109,4 +109,40 @@ fn the_manifests_of_an_existing_index_are_annotated() {
     let manifests: Vec<Manifest> = index.manifests.iter().map(|listed| layout.read(&listed.digest)).collect();
     assert_eq!(manifests[0].annotations, map(&[("example.sample", "existing")]));
     assert_eq!(manifests[1].annotations, map(&[("a", "1"), ("example.sample", "existing")]));
+}
+
+/// A manifest list of Docker got annotations, which its type does not have.
+#[test]
+fn dockers_manifest_lists_are_not_annotated() {
+    let list = || sample::existing(5, &ExistingOptions { platforms: 2, docker: true, ..ExistingOptions::default() });
+    let expected = "cannot export annotations with \"oci-mediatypes=false\"";
+    for options in ["annotation-index.a=1", "annotation-manifest-descriptor.a=1", "annotation-index-descriptor.a=1"] {
+        let found = refusal(vec![list()], options);
+        assert!(found.contains(expected), "{options}: {found}");
+    }
+    let mut image = list();
+    image.index_annotations = map(&[("a", "frontend")]);
+    let found = refusal(vec![image], "");
+    assert!(found.contains(expected), "{found}");
+    // Converted, it has a place for them.
+    let layout = export(vec![list()], "annotation-index.a=1,oci-mediatypes=true");
+    layout.check_complete();
+    assert_eq!((layout.entry().media_type, layout.index().annotations), (MediaType::INDEX, map(&[("a", "1")])));
+}
+
+/// An index that becomes a manifest list of Docker kept its annotations.
+#[test]
+fn annotations_of_an_index_are_left_out_of_dockers_lists() {
+    let options = ExistingOptions { platforms: 2, ..ExistingOptions::default() };
+    let annotated = "annotation-index.a=1,annotation-manifest-descriptor.b=2,annotation-index-descriptor.c=3";
+    let annotated = export(vec![sample::existing(5, &options)], annotated);
+    let layout = export(annotated.images(), "oci-mediatypes=false");
+    layout.check_complete();
+    assert_eq!(layout.entry().media_type, MediaType::DOCKER_LIST);
+    let list = layout.index();
+    assert!(list.annotations.is_empty() && list.manifests.iter().all(|listed| listed.annotations.is_empty()));
+    let manifest: Manifest = layout.read(&list.manifests[0].digest);
+    assert_eq!(manifest.annotations, map(&[("example.sample", "existing")]));
+    let expected = "the annotations of an index and its entries are left out";
+    assert_eq!(layout.warnings.iter().filter(|text| text.starts_with(expected)).count(), 1, "{:?}", layout.warnings);
 }
