@@ -59,8 +59,9 @@ impl LiveFile {
 
     /// Locks the leftover file of a dead process; `None` if the process is alive or the file is missing.
     pub fn abandoned(path: &Path) -> Option<Self> {
-        let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(nofollow).open(path).ok()?;
+        // Someone else may have put a link or a pipe there.
+        let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
         let is_ours = file.try_lock().is_ok() && is_still(&file, path);
         is_ours.then(|| Self { path: path.to_owned(), file: Arc::new(file) })
     }

@@ -17,6 +17,9 @@ use crate::entry::{directory_of, is_still, lock_file, sync_directory};
 
 /// The prefix of every temporary name.
 pub const SCRATCH_PREFIX: &str = ".longshore-tmp-";
+/// The prefix of the temporary names of records: what the next run reads if this one is killed. Only what reads them
+/// removes them.
+pub const RECORD_PREFIX: &str = ".longshore-tmp-list-";
 
 /// Removes every temporary file and directory of this process.
 ///
@@ -240,11 +243,13 @@ pub fn is_scratch(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(SCRATCH_PREFIX.as_bytes())
 }
 
-/// Removes leftover temporary files and directories of dead processes in `directory`. Those that cannot be
-/// removed stay.
+/// Removes leftover temporary files and directories of dead processes in `directory`, but not records. Those that cannot
+/// be removed stay.
 pub fn remove_leftovers(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
-    let leftovers = entries.flatten().filter(|entry| is_scratch(&entry.file_name()));
+    let is_record = |name: &OsStr| name.as_encoded_bytes().starts_with(RECORD_PREFIX.as_bytes());
+    let is_leftover = |name: &OsStr| is_scratch(name) && !is_record(name);
+    let leftovers = entries.flatten().filter(|entry| is_leftover(&entry.file_name()));
     for path in leftovers.map(|entry| entry.path()).collect::<Vec<PathBuf>>() {
         let Ok(file) = OpenOptions::new().read(true).custom_flags(libc_nofollow()).open(&path) else { continue };
         if file.try_lock().is_err() || !is_still(&file, &path) {
@@ -273,10 +278,13 @@ mod tests {
         fs::create_dir_all(parent.path().join(format!("{SCRATCH_PREFIX}dead/blobs"))).unwrap();
         fs::write(parent.path().join(format!("{SCRATCH_PREFIX}dead-file")), "x").unwrap();
         fs::write(parent.path().join("theirs"), "x").unwrap();
+        let record = parent.path().join(format!("{RECORD_PREFIX}dead"));
+        fs::write(&record, "x").unwrap();
         let alive = ScratchDirectory::new_in(parent.path()).unwrap();
         let also_alive = ScratchFile::new_in(parent.path()).unwrap();
-        assert_eq!(names(parent.path()).len(), 3);
-        assert!(alive.path().exists());
+        assert_eq!(names(parent.path()).len(), 4);
+        assert!(alive.path().exists() && is_scratch(record.file_name().unwrap()));
+        fs::remove_file(record).unwrap();
         drop((alive, also_alive));
         assert_eq!(names(parent.path()), ["theirs"]);
     }

@@ -36,7 +36,7 @@ impl Value for Chmod {
     fn parse(text: &str) -> Result<Self> {
         let invalid = || {
             Error::option(format!("expected a mode, not `{}`", text.escape_debug()))
-                .with_hint("write it in octal, as 0755, or as chmod does: u=rwX,go=rX")
+                .with_hint("write it in octal, as 0755, or as chmod does: u=rwX;go=rX")
         };
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);

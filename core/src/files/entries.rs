@@ -78,7 +78,7 @@ impl Output<'_, '_> {
         let directory = self.is_split.then(|| own.directory());
         if let Some(directory) = &directory {
             let entry = Entry::new(directory.as_bytes(), EntryKind::Directory, 0o755);
-            self.put(Entry { mtime: self.epoch.unwrap_or(0), ..entry }, &mut io::empty())?;
+            self.put(self.options.owned(Entry { mtime: self.epoch.unwrap_or(0), ..entry }), &mut io::empty())?;
         }
         let attestations = Attestations::of(self.options, self.image, &own.platform, self.is_merged);
         let mut subjects = Vec::new();
@@ -103,7 +103,7 @@ impl Output<'_, '_> {
         })?;
         for (name, bytes) in attestations.files(&subjects, &own.platform)? {
             let entry = Entry { mtime: self.epoch.unwrap_or(0), ..Entry::file(name, 0o600, bytes.len() as u64) };
-            let entry = self.placed(entry, directory.as_deref());
+            let entry = self.placed(self.options.owned(entry), directory.as_deref());
             self.put(entry, &mut &bytes[..])?;
         }
         Ok(())

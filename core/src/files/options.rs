@@ -4,6 +4,7 @@ use longshore_oci::{Error, Result};
 
 use super::chmod::Chmod;
 use super::platforms;
+use crate::archive::Entry;
 use crate::epoch::{Epoch, EpochOption};
 use crate::options::{Options, Owner, Visitor};
 use crate::result::BuildResult;
@@ -88,6 +89,14 @@ impl FilesOptions {
     /// Returns the time of every file, if there is one; `of_build` is that of the build.
     pub(super) fn epoch(&self, of_build: Option<Epoch>) -> Option<Epoch> {
         EpochOption::or_of_build(self.source_date_epoch, of_build)
+    }
+
+    /// Returns an entry with the owner that every file gets, if there is one.
+    pub(super) fn owned(&self, mut entry: Entry) -> Entry {
+        if let Some(owner) = self.chown {
+            (entry.uid, entry.gid) = (owner.uid.into(), owner.gid.into());
+        }
+        entry
     }
 
     /// Returns whether files are left out.

@@ -28,10 +28,8 @@ impl<'o> Selection<'o> {
     /// that were not taken yet.
     pub(super) fn offer(&mut self, entry: Entry, take: &mut dyn FnMut(Entry) -> Result<()>) -> Result<()> {
         self.waiting.retain(|above| is_below(&entry.path, &above.path));
-        if self.is_excluded(&entry.path) {
-            return Ok(());
-        }
-        if !self.is_included(&entry.path) {
+        if self.is_left_out(&entry.path) {
+            // Something below it may be in the output.
             if entry.kind == EntryKind::Directory {
                 self.waiting.push(entry);
             }
@@ -57,10 +55,8 @@ impl<'o> Selection<'o> {
         self.options.include.as_ref().is_none_or(|include| include.excludes(path))
     }
 
-    fn changed(&self, mut entry: Entry) -> Entry {
-        if let Some(owner) = self.options.chown {
-            (entry.uid, entry.gid) = (owner.uid.into(), owner.gid.into());
-        }
+    fn changed(&self, entry: Entry) -> Entry {
+        let mut entry = self.options.owned(entry);
         if let Some(chmod) = self.options.chmod.as_ref().filter(|_| entry.kind != EntryKind::Symlink) {
             entry.mode = chmod.apply(entry.mode, entry.kind == EntryKind::Directory);
         }

@@ -88,8 +88,10 @@ impl Value for Owner {
         let number = |text: &str| text.parse::<u32>().ok().filter(|id| *id != u32::MAX);
         let owner = text.split_once(':').and_then(|(uid, gid)| Some(Self { uid: number(uid)?, gid: number(gid)? }));
         owner.ok_or_else(|| {
+            let meant = number(text).unwrap_or(0);
+            let who = if number(text).is_some() { "" } else { "for root " };
             Error::option(format!("expected numeric UID:GID, not `{}`", text.escape_debug()))
-                .with_hint("for root write 0:0")
+                .with_hint(format!("{who}write {meant}:{meant}"))
         })
     }
 }

@@ -11,6 +11,7 @@ use rustix::fs::{
     lsetxattr, utimensat,
 };
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use crate::tree::merged::Attributes;
 
@@ -52,7 +53,11 @@ impl<'a> Writer<'a> {
 
     /// Returns whether a file has its owner, as far as the user can set it.
     pub(super) fn has_owner(self, found: &Metadata, attributes: &Attributes) -> bool {
-        !self.is_root || (found.uid(), found.gid()) == (attributes.uid, attributes.gid)
+        match self.is_root {
+            true => (found.uid(), found.gid()) == (attributes.uid, attributes.gid),
+            // What belongs to someone else cannot be changed, only replaced.
+            false => found.uid() == geteuid().as_raw(),
+        }
     }
 
     /// Returns the bits of a mode that a file has in any case.

@@ -1,9 +1,12 @@
 //! Paths below a directory, opened through no link and no mount.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use longshore_content::is_scratch;
 use longshore_oci::{Context, Error, Result};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, statat};
 use rustix::io::Errno;
@@ -58,6 +61,11 @@ pub(super) fn names(directory: &OwnedFd) -> Result<Vec<(Vec<u8>, bool)>> {
 pub(super) fn metadata_below(root: impl AsFd, path: &[u8]) -> rustix::io::Result<std::fs::Metadata> {
     let file = File::from(open_below(root, path, OFlags::PATH)?);
     file.metadata().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
+/// Returns whether a path has the name of a temporary file in it.
+pub(super) fn has_scratch(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').any(|name| is_scratch(OsStr::from_bytes(name)))
 }
 
 /// Splits a path into its directory and its name.

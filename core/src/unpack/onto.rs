@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 
 use longshore_content::{is_scratch, remove_tree_at};
 use longshore_oci::{Context, Result};
-use rustix::fs::{AtFlags, Mode, chmodat, fchmod, fstat, mkdirat, readlinkat};
+use rustix::fs::{AtFlags, Mode, chmodat, fchmod, fstat, mkdirat, readlinkat, unlinkat};
 use rustix::io::Errno;
 
 use super::below::{join, metadata_below, names, open_directory_below, shown, split};
@@ -23,10 +23,12 @@ impl Placer<'_> {
             Err(Errno::EXIST) => match open_directory_below(self.root, path) {
                 Ok(directory) => make_writable(&directory),
                 Err(Errno::ACCESS) => Ok(chmodat(&parent, name, Mode::RWXU, AtFlags::empty())?),
-                Err(_) => {
+                // Any other error says nothing of what is there.
+                Err(Errno::NOTDIR | Errno::LOOP) => {
                     self.make_way(parent.as_fd(), name)?;
                     Ok(mkdirat(&parent, name, Mode::RWXU)?)
                 }
+                Err(error) => Err(error.into()),
             },
             made => Ok(made?),
         }
@@ -39,7 +41,14 @@ impl Placer<'_> {
                 self.make_way(self.current.as_fd(), name)?;
                 Ok(self.rename(staged, name)?)
             }
-            renamed => Ok(renamed?),
+            renamed => {
+                renamed?;
+                // A rename over another name of the same file does nothing (rename(2)).
+                match unlinkat(self.staging, staged, AtFlags::empty()) {
+                    Ok(()) | Err(Errno::NOENT) => Ok(()),
+                    Err(error) => Err(error.into()),
+                }
+            }
         }
     }
 
@@ -57,7 +66,9 @@ impl Placer<'_> {
             return false;
         }
         let Ok(found) = metadata_below(&self.current, name) else { return false };
+        // One with several names may be more than this one in another tree.
         found.file_type().is_symlink()
+            && found.nlink() == 1
             && readlinkat(&self.current, name, Vec::new()).is_ok_and(|found| found.as_bytes() == target)
             && found.mtime() == attributes.mtime
             && self.writer.has_owner(&found, attributes)
@@ -67,8 +78,10 @@ impl Placer<'_> {
     /// Removes what the tree does not have.
     pub(super) fn delete_others(&self) -> Result<()> {
         for (path, inode) in &self.directories {
-            let opened = open_directory_below(self.root, path)?;
-            for (name, _) in names(&opened)? {
+            let listed = open_directory_below(self.root, path).map_err(Into::into);
+            let listed = listed.and_then(|opened| names(&opened).map(|names| (opened, names)));
+            let (opened, names) = listed.attempt(|| format!("cannot list `{}`", shown(path)))?;
+            for (name, _) in names {
                 let is_kept = self.tree.has_name(*inode, &name);
                 if is_kept || path.is_empty() && is_scratch(OsStr::from_bytes(&name)) {
                     continue;

@@ -4,11 +4,13 @@
 //! are made in place. In one with files, everything is made in the staging directory and moved over what is there.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use longshore_content::Work;
+use longshore_content::{Work, is_scratch};
 use longshore_oci::{Context, Error, Result};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, XattrFlags, fsetxattr, linkat, makedev, mkdirat, mknodat, openat, renameat,
@@ -16,7 +18,7 @@ use rustix::fs::{
 };
 
 use super::attributes::Writer;
-use super::below::{join, open_below, open_directory, open_directory_below, shown};
+use super::below::{has_scratch, join, open_below, open_directory, open_directory_below, shown, split};
 use super::stage::Content;
 use crate::tree::merged::{Attributes, InodeId, Kind, MergedTree, Visit};
 
@@ -44,13 +46,15 @@ pub(super) struct Placer<'a> {
     pub(super) tree: &'a MergedTree<Content>,
     pub(super) root: &'a OwnedFd,
     /// A directory for each layer, with the contents of its files.
-    staging: &'a OwnedFd,
+    pub(super) staging: &'a OwnedFd,
     pub(super) onto: Onto<'a>,
     pub(super) writer: Writer<'a>,
     work: &'a Work,
     /// The last visited directory.
     pub(super) current: OwnedFd,
     path: Vec<u8>,
+    /// Whether that directory is left out, as its name is a temporary one.
+    is_left_out: bool,
     /// The first path of each file with several names.
     first: HashMap<InodeId, Vec<u8>>,
     /// Directories in creation order: each gets its attributes once all are created.
@@ -68,7 +72,19 @@ impl<'a> Placer<'a> {
         let writer = if matches!(onto, Onto::Layers(_)) { Writer::for_snapshots(work) } else { Writer::new(work) };
         let current = root.try_clone()?;
         let (first, directories) = (HashMap::new(), Vec::new());
-        Ok(Self { tree, root, staging, onto, writer, work, current, path: Vec::new(), first, directories })
+        Ok(Self {
+            tree,
+            root,
+            staging,
+            onto,
+            writer,
+            work,
+            current,
+            path: Vec::new(),
+            is_left_out: false,
+            first,
+            directories,
+        })
     }
 
     /// Writes the whole tree, except what [`finish`](Self::finish) does.
@@ -82,7 +98,13 @@ impl<'a> Placer<'a> {
     }
 
     fn put(&mut self, visit: &Visit<'_>) -> Result<()> {
-        self.work.check()?;
+        // What is there is changed as a whole: a late signal does not interrupt that.
+        if !matches!(self.onto, Onto::Files { .. }) {
+            self.work.check()?;
+        }
+        if self.is_left_out(visit) {
+            return Ok(());
+        }
         match visit {
             Visit::Directory { path, inode, opaque } => {
                 self.directory(path, *inode, *opaque).attempt(|| format!("cannot create `{}`", shown(path)))
@@ -96,6 +118,33 @@ impl<'a> Placer<'a> {
                 device.attempt(|| format!("cannot hide `{}`", shown(&self.path_of(name))))
             }
         }
+    }
+
+    /// Returns whether something is left out because it, or a directory above it, has the name of a temporary file: a later
+    /// run would remove it, or believe what it says. A snapshot is in no place where one looks for such.
+    fn is_left_out(&mut self, visit: &Visit<'_>) -> bool {
+        if matches!(self.onto, Onto::Layers(_)) {
+            return false;
+        }
+        let is_temporary = match visit {
+            Visit::Directory { path, .. } => {
+                self.is_left_out = has_scratch(path);
+                self.is_left_out
+            }
+            Visit::Name { name, .. } => self.is_left_out || is_scratch(OsStr::from_bytes(name)),
+            Visit::Gone { .. } => false,
+        };
+        if is_temporary {
+            let path = match visit {
+                Visit::Directory { path, .. } => path.to_vec(),
+                Visit::Name { name, .. } | Visit::Gone { name } => self.path_of(name),
+            };
+            self.work.progress.warn_once("a temporary name", || {
+                let reason = "its name is one of Longshore's temporary files";
+                format!("skipped `{}`: {reason} (further ones are not listed)", shown(&path))
+            });
+        }
+        is_temporary
     }
 
     fn directory(&mut self, path: &[u8], inode: InodeId, opaque: bool) -> Result<()> {
@@ -122,7 +171,8 @@ impl<'a> Placer<'a> {
     fn name(&mut self, name: &[u8], id: InodeId) -> Result<()> {
         if let Some(first) = self.first.get(&id) {
             let (directory, made) = self.place_to_make(name);
-            linkat(self.root, first.as_slice(), directory, made, AtFlags::empty())?;
+            let (parent, first) = split(first);
+            linkat(open_directory_below(self.root, parent)?, first, directory, made, AtFlags::empty())?;
             return self.settle(name);
         }
         let inode = self.tree.inode(id);
@@ -160,15 +210,13 @@ impl<'a> Placer<'a> {
     fn file(&self, name: &[u8], id: InodeId, content: Content) -> Result<()> {
         let attributes = self.tree.inode(id).attributes();
         let shown = || shown(&self.path_of(name));
+        if let Some((snapshot, path)) = self.copied_from(id) {
+            let mut to = File::from(create(&self.current, name)?);
+            let from = open_below(&open_directory(snapshot)?, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+            std::io::copy(&mut File::from(from), &mut to)?;
+            return self.writer.set_file(to.as_fd(), attributes, &shown);
+        }
         match content {
-            _ if self.copied_from(id).is_some() => {
-                let mut to = File::from(create(&self.current, name)?);
-                if let Some((snapshot, path)) = self.copied_from(id) {
-                    let from = open_below(&open_directory(snapshot)?, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
-                    std::io::copy(&mut File::from(from), &mut to)?;
-                }
-                self.writer.set_file(to.as_fd(), attributes, &shown)
-            }
             Content::Unread => Err(Error::input("its content was not read")),
             Content::Staged { layer, number } => self.move_from(format!("{layer}/{number}").as_bytes(), name),
             Content::Empty => {
@@ -242,18 +290,19 @@ impl<'a> Placer<'a> {
     /// its time.
     pub(super) fn finish_below(&self, root: &OwnedFd) -> Result<()> {
         let mut below = self.directories.iter().rev().filter(|(path, _)| !path.is_empty());
-        below.try_for_each(|(path, inode)| self.finish_one(open_directory_below(root, path)?, path, *inode))
+        below.try_for_each(|(path, inode)| self.finish_one(open_directory_below(root, path), path, *inode))
     }
 
     /// Sets the attributes of the root.
     pub(super) fn finish_root(&self, root: &OwnedFd) -> Result<()> {
         let mut found = self.directories.iter().filter(|(path, _)| path.is_empty());
-        found.try_for_each(|(path, inode)| self.finish_one(root.try_clone()?, path, *inode))
+        found.try_for_each(|(path, inode)| self.finish_one(open_directory_below(root, b""), path, *inode))
     }
 
-    fn finish_one(&self, directory: OwnedFd, path: &[u8], inode: InodeId) -> Result<()> {
+    fn finish_one(&self, directory: rustix::io::Result<OwnedFd>, path: &[u8], inode: InodeId) -> Result<()> {
         let attributes = self.tree.inode(inode).attributes();
-        let set = self.writer.set_directory(directory.as_fd(), attributes, &|| shown(path));
+        let set = directory.map_err(Error::from);
+        let set = set.and_then(|directory| self.writer.set_directory(directory.as_fd(), attributes, &|| shown(path)));
         set.attempt(|| format!("cannot set the attributes of `{}`", shown(path)))
     }
 }

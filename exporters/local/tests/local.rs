@@ -2,77 +2,16 @@
 
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
+mod fixture;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::sync::Arc;
 
-use longshore_core::layer::{DirSource, Layer, LayerSource, Rules};
-use longshore_core::oci::{History, ImageConfig, Platform};
-use longshore_core::{
-    Artifact, BuildResult, Built, Error, ExporterRegistry, Image, ImageContent, OutputSpec, Session, Store,
-};
+use fixture::Place;
+use longshore_core::{Built, ExporterRegistry, ImageContent, OutputSpec, Session};
 use longshore_exporter_local::LocalExporter;
 use longshore_testkit::sample;
-
-/// A tree, and the directory it is exported to.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Self {
-        let place = tempfile::tempdir().unwrap();
-        fs::create_dir(place.path().join("tree")).unwrap();
-        Self(place)
-    }
-
-    fn path(&self, relative: &str) -> std::path::PathBuf {
-        self.0.path().join(relative)
-    }
-
-    fn write(&self, relative: &str, content: &str) {
-        let path = self.path(relative);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
-    fn read(&self, relative: &str) -> String {
-        fs::read_to_string(self.path(relative)).unwrap_or_else(|error| format!("{error}"))
-    }
-
-    fn image(&self, tree: &str) -> Image {
-        let source = DirSource::new(self.path(tree), Rules::default());
-        let layer = Arc::new(Layer::new(LayerSource::Dir(source), History::default()));
-        let config = ImageConfig::with_defaults(&Platform::new("linux", "amd64", None));
-        Image::new(ImageContent::Built(Built::Single(Artifact::new(vec![layer], config))))
-    }
-
-    fn try_export(&self, image: Image, options: &str) -> Result<(), Error> {
-        let exporters = ExporterRegistry::default().with(LocalExporter);
-        let text = format!("type=local,dest={},{options}", self.path("out").display());
-        let spec = OutputSpec::parse(text.trim_end_matches(',')).unwrap().unwrap();
-        let resolved = Session::new(&exporters).resolve(&[spec])?;
-        resolved.export(&BuildResult::new(vec![image]), Store::Spool).map_err(|failure| failure.error)?;
-        assert!(!self.names("").iter().any(|name| name.starts_with(".longshore")), "{:?}", self.names(""));
-        Ok(())
-    }
-
-    fn export(&self, options: &str) {
-        let exported = self.try_export(self.image("tree"), options);
-        exported.unwrap_or_else(|error| panic!("{options}: {}", error.with_causes()));
-    }
-
-    fn refusal(&self, options: &str) -> String {
-        self.try_export(self.image("tree"), options).unwrap_err().with_causes()
-    }
-
-    /// The names in the exported directory.
-    fn names(&self, below: &str) -> Vec<String> {
-        let Ok(list) = fs::read_dir(self.path("out").join(below)) else { return Vec::new() };
-        let mut names: Vec<String> = list.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-}
 
 /// C `testExportLocalModeCopyKeepsStaleDestinationFiles`, `testExportLocalModeDeleteRemovesStaleDestinationFiles`.
 #[test]

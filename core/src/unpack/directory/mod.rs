@@ -7,17 +7,20 @@
 mod filling;
 mod mark;
 mod publish;
+mod record;
 mod stage;
 
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use longshore_content::{MadeDirectories, ScratchDirectory, Work, directory_of, is_scratch, remove_leftovers};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 
 use super::attributes::Writer;
-use super::below::open_root;
+use super::below::{names, open_root};
 use super::stage::{Content, apply, stage_all};
 use crate::archive::Entry;
 use crate::layer::BlobSource;
@@ -168,15 +171,17 @@ impl FilesDirectory {
     fn place_that_exists(&self) -> Result<Place> {
         let root = self.root.canonicalize()?;
         remove_leftovers(directory_of(&root));
-        take_out_leftovers(&root);
-        let mut names = fs::read_dir(&root)?;
-        let has_files = names.any(|entry| entry.map_or(true, |entry| !is_scratch(&entry.file_name())));
-        if has_files && self.is_root_of_tree {
-            return Err(self.refuse("it is not empty"));
-        }
-        let lock = File::from(open_root(&root)?);
+        // What is in it is looked at once no other export can change it.
+        let opened = open_root(&root)?;
+        let lock = File::from(opened.try_clone()?);
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             return Err(Error::new(ErrorKind::Unavailable, "another process is writing to it"));
+        }
+        take_out_leftovers(&opened, &root);
+        let mut names = names(&opened)?.into_iter();
+        let has_files = names.any(|(name, _)| !is_scratch(OsStr::from_bytes(&name)));
+        if has_files && self.is_root_of_tree {
+            return Err(self.refuse("it is not empty"));
         }
         let state = if has_files { State::HasFiles } else { State::Empty };
         let scratch = ScratchDirectory::new_in(&root)?;

@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use longshore_content::{ScratchDirectory, Work, directory_of, is_root};
-use longshore_oci::{Context, Result};
+use longshore_oci::{Context, Error, ErrorKind, Result};
 
 use super::filling::Filling;
-use super::mark::mark;
+use super::mark::{is_ours, mark};
 use super::{StagedFiles, State};
 use crate::unpack::below::{open_directory, open_root};
 use crate::unpack::place::{Onto, Placer};
@@ -18,7 +18,7 @@ impl StagedFiles {
     ///
     /// # Errors
     /// I/O errors. A directory that was missing or empty is so again. Of files that were there, some may be replaced and
-    /// others not, but none is partly written, and nothing was deleted.
+    /// others not, but none is partly written; what is in the way of another type may be deleted, nothing else is.
     pub fn publish(self, work: &Work) -> Result<PathBuf> {
         let root = self.directory.root.clone();
         self.put(work).attempt(|| format!("cannot write to {}", root.display()))?;
@@ -46,12 +46,12 @@ impl StagedFiles {
             placer.finish(&root)?;
         } else {
             placer.finish_below(&root)?;
-            mark(&root)?;
+            mark(&root);
             // As any new directory, it has the permissions that the umask leaves.
             let probe = self.place.scratch.path().join("probe");
-            fs::create_dir(&probe)?;
+            fs::create_dir(&probe).attempt(|| format!("cannot create {}", probe.display()))?;
             let mode = probe.metadata()?.permissions().mode();
-            fs::set_permissions(tree.path(), PermissionsExt::from_mode(mode & 0o777))?;
+            fs::set_permissions(tree.path(), PermissionsExt::from_mode(mode & 0o7777))?;
         }
         // What is left of the staged files is removed first: the directory is complete from its first moment.
         self.place.scratch.remove()?;
@@ -67,10 +67,11 @@ impl StagedFiles {
         let tree_root = open_directory(&tree)?;
         let mut placer = Placer::new(&self.tree, &tree_root, &staging, Onto::New, work)?;
         placer.place()?;
-        let filling = Filling::begin(&tree, &self.place.root)?;
+        // Files of an output are completed by the next run, and theirs may be among them by then: no run takes them out.
+        let filling = Filling::begin(&tree_root, &root, &self.place.root, self.directory.is_root_of_tree)?;
         placer.finish_below(&root)?;
         if !self.directory.is_root_of_tree {
-            mark(&root)?;
+            mark(&root);
         } else if is_root() {
             // Users other than root might be unable to remove the list from a read-only root.
             placer.finish_root(&root)?;
@@ -88,6 +89,15 @@ impl StagedFiles {
     fn put_onto(self, work: &Work) -> Result<()> {
         let root = open_root(&self.place.root)?;
         let staging = open_directory(self.place.scratch.path())?;
+        // Someone may have put files there since the files were staged.
+        let is_ours = is_ours(&root);
+        if self.directory.deletes && !self.directory.may_delete_all && !is_ours {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "files were added to it meanwhile, which mode=delete would remove",
+            )
+            .with_hint("let nothing else write to the directory, and run it again"));
+        }
         // What has a name in the end is on the medium by then.
         rustix::fs::syncfs(&root)?;
         let onto = Onto::Files { deletes: self.directory.deletes };
@@ -97,8 +107,8 @@ impl StagedFiles {
             placer.delete_others()?;
         }
         placer.finish_below(&root)?;
-        if self.is_marked {
-            mark(&root)?;
+        if self.directory.deletes || self.is_marked && is_ours {
+            mark(&root);
         }
         self.place.scratch.remove()?;
         Ok(rustix::fs::syncfs(&root)?)

@@ -14,7 +14,7 @@ use super::{FileEntries, FilesDirectory, StagedFiles, State, is_ours};
 use crate::archive::{Entry, EntryKind};
 use crate::tree::merged::{Attributes, Limits, MergedTree, NextLayer};
 use crate::unpack::attributes::Writer;
-use crate::unpack::below::{metadata_below, open_below, open_directory, open_root};
+use crate::unpack::below::{has_scratch, metadata_below, open_below, open_directory, open_root};
 use crate::unpack::stage::Content;
 
 /// Bytes that are read and written in one call.
@@ -39,7 +39,7 @@ impl FilesDirectory {
         let present = if place.state == State::HasFiles { Some(open_root(&place.root)?) } else { None };
         // As those of a layer: its number is 0.
         let staging = place.scratch.path().join("0");
-        fs::create_dir(&staging)?;
+        fs::create_dir(&staging).attempt(|| format!("cannot create {}", staging.display()))?;
         // What is too much of an archive was refused when layers were merged; a directory may have any number.
         let mut tree = MergedTree::new(Limits::default().with_files(usize::MAX).with_bytes(usize::MAX));
         let mut stage = Stage {
@@ -116,12 +116,12 @@ impl Stage<'_> {
         };
         let wanted = if wants_directory { "a directory".to_owned() } else { format!("a {}", entry.kind) };
         Err(Error::option(format!("there is {kind}, where the image has {wanted}"))
-            .with_hint("remove it, or add mode=delete"))
+            .with_hint("remove it, or choose another directory"))
     }
 
     /// Compares a file with the one that is there, as long as they are the same, and writes it where they are not.
     fn file(&mut self, entry: &Entry, attributes: &Attributes, content: &mut dyn Read) -> Result<Content> {
-        let present = self.present.and_then(|present| {
+        let present = self.present.filter(|_| !has_scratch(&entry.path)).and_then(|present| {
             let file = File::from(open_below(present, &entry.path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?);
             let found = file.metadata().ok()?;
             // A file with several names may be more than this one in another tree.
@@ -152,8 +152,11 @@ impl Stage<'_> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.staging, number.to_string(), flags, Mode::RUSR | Mode::WUSR)?;
         let mut out = File::from(file);
-        if let Some((file, _)) = &present {
-            io::copy(&mut Read::take(file, same), &mut out)?;
+        if let Some((file, _)) = &present
+            && io::copy(&mut Read::take(file, same), &mut out)? != same
+        {
+            return Err(Error::input("the file that is there changed while it was compared")
+                .with_hint("let nothing else write to the directory"));
         }
         let (buffer, cancel) = (&mut self.buffers.0, &self.work.cancel);
         let mut length = same;

@@ -104,3 +104,14 @@ fn a_directory_that_another_process_fills_is_busy() {
     unpack_to(&layers, place.path()).unwrap();
     assert_eq!(read_tree(place.path()).len(), 2);
 }
+
+/// Files that a later run would remove, or believe.
+#[test]
+fn files_with_temporary_names_are_left_out() {
+    let place = tempfile::tempdir().unwrap();
+    let names = [".longshore-tmp-list-x", "d/.longshore-tmp-x", ".longshore-tmp-d/below", "d/a"];
+    let layers = layers(&[names.map(|name| file(name, "x")).to_vec()]);
+    unpack_to(&layers, &place.path().join("new")).unwrap();
+    let tree = read_tree(&place.path().join("new"));
+    assert_eq!(tree.len(), 3, "{tree:?}");
+}
