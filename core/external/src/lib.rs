@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod convert;
 pub mod host;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test")]

@@ -15,7 +15,8 @@ use super::declared::{Declared, belongs};
 use super::input::Input;
 use super::output::{Complete, Place, check_directory};
 use super::process::Process;
-use crate::protocol::{DestinationKind, Export, Exported, ExporterDescription, Reply, Request, Resolve, one_line};
+use crate::convert::one_line;
+use crate::protocol::{DestinationKind, Export, Exported, ExporterDescription, Reply, Request, Resolve};
 
 /// An exporter that is a program of its own.
 #[derive(Debug, Clone)]

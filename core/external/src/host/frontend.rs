@@ -19,7 +19,8 @@ use parking_lot::Mutex;
 
 use super::declared::Declared;
 use super::process::Process;
-use crate::protocol::{Build, BuiltImage, FrontendDescription, LayerPlace, Reply, Request, one_line};
+use crate::convert::one_line;
+use crate::protocol::{Build, BuiltImage, FrontendDescription, LayerPlace, Reply, Request};
 
 /// A frontend that is a program of its own.
 #[derive(Debug, Clone)]

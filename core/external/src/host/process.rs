@@ -13,7 +13,8 @@ use strum::VariantNames;
 use tempfile::TempDir;
 
 use super::{Limits, Plugin};
-use crate::protocol::{MESSAGE_LIMIT, Reply, Request, VERSION, Version, Versions, one_line};
+use crate::convert::one_line;
+use crate::protocol::{MESSAGE_LIMIT, Reply, Request, VERSION, Version, Versions};
 
 /// How often an end and a cancelled run are looked for, if nothing else happens.
 const TICK: Duration = Duration::from_millis(50);
