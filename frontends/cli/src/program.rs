@@ -84,6 +84,7 @@ impl Program {
             Command::Verify(args) => command::verify(args, &root, frontends),
             Command::Exporters(args) => command::exporters(args, exporters),
             Command::Sources(args) => command::sources(args, frontends),
+            Command::Plugin(args) => command::plugin(args),
             Command::Completion(args) => command::completion(args),
         };
         match root.check().map_err(anyhow::Error::from).and_then(|()| run()).and_then(|()| flush()) {

@@ -237,3 +237,49 @@ fn credentials_are_for_plugins_that_ask_if_the_user_says_so() {
         [false, false, false, true]
     );
 }
+
+#[test]
+fn a_new_plugin_works_and_passes_its_test() {
+    if !are_here(&["python3", "jq"]) {
+        return;
+    }
+    let place = Place::new();
+    for language in ["python", "sh"] {
+        place.ok(&["plugin", "new", language, "--language", language]);
+        let mut test = Command::new(place.0.path(language).join("test.sh"));
+        let ran: Ran = test.env("LONGSHORE", env!("CARGO_BIN_EXE_longshore")).output().unwrap().into();
+        let said = String::from_utf8(ran.stdout).unwrap();
+        assert!(ran.code == Some(0) && said.ends_with("16 promises kept, 0 broken\n"), "{said}\n{}", ran.stderr);
+        let directory = place.0.path(language);
+        let ran = place.run(&[&directory], &["export", "rootfs:tree", "-o", &format!("type={language},dest=-")]);
+        assert!(ran.stdout.starts_with(b"a"), "{}", ran.stderr);
+    }
+    let again = place.run(&[], &["plugin", "new", "sh", "--language", "sh"]);
+    assert!(again.code == Some(2) && again.stderr.contains("it is there already"), "{}", again.stderr);
+    assert_eq!(place.run(&[], &["plugin", "new", "../x", "--language", "sh"]).code, Some(2));
+}
+
+#[test]
+fn the_examples_keep_what_exporters_promise() {
+    if !are_here(&["python3", "jq"]) {
+        return;
+    }
+    let place = Place::new();
+    for name in ["longshore-exporter-checksums", "longshore-exporter-listing"] {
+        let ran = place.ok(&["plugin", "test", examples().join(name).to_str().unwrap()]);
+        assert!(String::from_utf8(ran.stdout).unwrap().ends_with("16 promises kept, 0 broken\n"), "{name}");
+    }
+}
+
+/// One that writes the time, and not even twice the same.
+#[test]
+fn what_a_plugin_breaks_is_said() {
+    let place = Place::new();
+    let describe = r#"{"exporter":{"summary":"A test","input":"tar","destination":"file"}}"#;
+    let plugins = place.plugin("longshore-exporter-odd", describe, r#"date +%N >"$output"; echo '{"exported":{}}'"#);
+    let ran = place.run(&[], &["plugin", "test", plugins.join("longshore-exporter-odd").to_str().unwrap()]);
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert_eq!(ran.code, Some(3), "{said}");
+    assert!(said.contains("  ok      its info is well formed\n"), "{said}");
+    assert!(said.contains("  BROKEN  exporting again changes nothing\n          "), "{said}");
+}

@@ -36,8 +36,9 @@ pub(super) struct Process {
     input: Vec<u8>,
     is_at_end: bool,
     said: Vec<u8>,
-    /// Lines of standard error that were shown.
+    /// Lines of standard error that were shown, and the last of all.
     lines: usize,
+    last_line: String,
     work: Work,
     status: Option<ExitStatus>,
     /// Its home.
@@ -75,6 +76,7 @@ impl Process {
             is_at_end: false,
             said: Vec::new(),
             lines: 0,
+            last_line: String::new(),
             work: work.clone(),
             status: None,
             _home: home,
@@ -230,6 +232,7 @@ impl Process {
         if line.is_empty() {
             return;
         }
+        self.last_line.clone_from(&line);
         self.lines += 1;
         match self.lines.cmp(&LINES) {
             std::cmp::Ordering::Less => self.work.progress.warn(format!("{}: {line}", self.name)),
@@ -287,7 +290,11 @@ impl Process {
                 (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
             },
         };
-        Error::new(ErrorKind::Other, format!("{} {how} before it answered `{what}`", self.name))
+        let error = Error::new(ErrorKind::Other, format!("{} {how} before it answered `{what}`", self.name));
+        match &*self.last_line {
+            "" => error,
+            last => error.with_source(Error::new(ErrorKind::Other, format!("it said: {last}"))),
+        }
     }
 
     /// Waits for the end of a plugin that has nothing more to do.

@@ -33,11 +33,19 @@ pub use snapshots::{SNAPSHOT_CASES, SnapshotCheck, snapshots};
 fn run<F: FnOnce()>(suite: &str, cases: impl Iterator<Item = (&'static str, F)>) {
     let mut failed = Vec::new();
     for (name, case) in cases {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(case)) {
-            failed.push(format!("- {name}: {}", message(panic.as_ref())));
+        if let Err(message) = verdict(case) {
+            failed.push(format!("- {name}: {message}"));
         }
     }
     assert!(failed.is_empty(), "{suite}: {} cases failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+/// Runs one case.
+///
+/// # Errors
+/// What it panics with.
+pub fn verdict(case: impl FnOnce()) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(case)).map_err(|panic| message(panic.as_ref()))
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

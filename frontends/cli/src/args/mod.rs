@@ -1,6 +1,7 @@
 //! The command line, as parsed by clap. `command` interprets it.
 
 mod export;
+mod plugin;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -15,6 +16,7 @@ use longshore_core::oci::Platform;
 use crate::exit_code;
 
 pub(crate) use export::{ConfigArgs, ExportArgs, PluginFlags};
+pub(crate) use plugin::{Language, PluginArgs, PluginCommand, PluginNewArgs, PluginTestArgs};
 
 /// The command line of `longshore`.
 #[derive(Debug, Parser)]
@@ -56,6 +58,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Exporters(ExportersArgs),
     Sources(SourcesArgs),
+    Plugin(PluginArgs),
     Completion(CompletionArgs),
 }
 

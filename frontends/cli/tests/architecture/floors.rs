@@ -38,7 +38,8 @@ impl Arrow {
                 ["longshore-content", "longshore-oci"].contains(&to)
             }
             "longshore-testkit" => ["longshore-content", "longshore-core", "longshore-oci"].contains(&to),
-            PROGRAM => INNER.contains(&to) || is_outer(to) || to == EXTERNAL,
+            // `longshore plugin test` runs the suite of exporters.
+            PROGRAM => INNER.contains(&to) || is_outer(to) || [EXTERNAL, "longshore-testkit"].contains(&to),
             EXTERNAL => to == "longshore-core",
             from => is_outer(from) && INNER.contains(&to),
         }
@@ -104,7 +105,6 @@ fn a_dependency_that_runs_up_is_named() {
         ("longshore-exporter-oci", "longshore-testkit", false),
         ("longshore-frontend-archive", "longshore-exporter-oci", false),
         ("longshore-frontend-archive", "longshore-cli", true),
-        ("longshore-cli", "longshore-testkit", false),
         ("longshore-new", "longshore-core", false),
     ];
     for (from, to, is_of_tests) in up {

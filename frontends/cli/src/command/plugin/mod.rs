@@ -1,0 +1,18 @@
+//! `longshore plugin`.
+
+mod new;
+mod test;
+
+use anyhow::Result;
+
+use crate::args::{PluginArgs, PluginCommand};
+
+/// The start of the file name of an exporter.
+const EXPORTER: &str = "longshore-exporter-";
+
+pub(crate) fn plugin(args: &PluginArgs) -> Result<()> {
+    match &args.command {
+        PluginCommand::Test(args) => test::test(args),
+        PluginCommand::New(args) => new::new(args),
+    }
+}
