@@ -82,6 +82,9 @@ pub struct Artifact {
     pub annotations: BTreeMap<String, String>,
     /// Annotations of the descriptor of its manifest, in the index that lists it.
     pub descriptor_annotations: BTreeMap<String, String>,
+    /// The manifest that it was taken from, and as its referrers the attestations that were listed beside it: they stay if
+    /// the manifest keeps its digest.
+    pub taken_from: Option<Existing>,
 }
 
 /// An existing image: a manifest, an index, or any other graph of descriptors.
@@ -210,13 +213,21 @@ impl Built {
 impl Artifact {
     /// Creates an image of `layers` without a base.
     pub fn new(layers: Vec<Arc<Layer>>, config: ImageConfig) -> Self {
-        Self { layers, config, base: None, annotations: BTreeMap::new(), descriptor_annotations: BTreeMap::new() }
+        let (annotations, descriptor_annotations) = (BTreeMap::new(), BTreeMap::new());
+        Self { layers, config, base: None, annotations, descriptor_annotations, taken_from: None }
     }
 
     /// Sets the configuration of the base image.
     #[must_use]
     pub fn with_base(self, base: ImageConfig) -> Self {
         Self { base: Some(base), ..self }
+    }
+
+    /// Sets the attestations that were listed beside the manifest that it was taken from, in `existing`.
+    #[must_use]
+    pub(crate) fn attested(self, existing: &Existing, manifest: &Descriptor, attestations: Vec<Descriptor>) -> Self {
+        let from = Existing::new(manifest.clone(), existing.provider.clone()).with_referrers(attestations);
+        Self { taken_from: Some(from), ..self }
     }
 
     /// Returns its configuration; the [default one](ImageConfig::with_defaults) for this machine, if none was given.

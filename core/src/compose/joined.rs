@@ -91,21 +91,35 @@ fn built(parts: Vec<Part>, work: &Work) -> Result<Built> {
     Ok(Built::Platforms(joined))
 }
 
-/// Returns the artifact of an existing image for a platform. Warns of losses, as when a whole image is taken apart.
+/// Returns the artifact of an existing image for a platform, with its attestations. Warns of losses, as when a whole image
+/// is taken apart.
 fn taken_apart(existing: Existing, wanted: &Platform, work: &Work) -> Result<(Platform, Artifact)> {
     let root = existing.root.digest.clone();
     let graph = Graph::of(&existing, work);
     let image = image_for(&graph, wanted)?;
-    for attestation in graph.attestations(&image.digest)? {
-        let digest = &attestation.digest;
-        work.progress.warn(format!("{root}: skipped attestation {digest}: the digest of its subject changes"));
-    }
+    let attestations = attestations(&graph, &image, work)?;
     if !existing.referrers.is_empty() {
         work.progress.warn(format!("{root}: its referrers are left out, as its digest changes"));
     }
     let platform = image.platform.clone().unwrap_or_else(|| wanted.clone());
-    let single = Image::new(ImageContent::Existing(Existing::new(image, existing.provider.clone())));
-    Ok((platform, artifact_for(&single, wanted, work)?))
+    let single = Image::new(ImageContent::Existing(Existing::new(image.clone(), existing.provider.clone())));
+    let artifact = artifact_for(&single, wanted, work)?;
+    Ok((platform, artifact.attested(&existing, &image, attestations)))
+}
+
+/// Returns the attestations about an image. Warns of any that are missing.
+fn attestations(graph: &Graph<'_>, image: &Descriptor, work: &Work) -> Result<Vec<Descriptor>> {
+    let mut attestations = Vec::new();
+    for attestation in graph.attestations(&image.digest)? {
+        match graph.entry(&attestation) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let (root, digest) = (&graph.root().digest, &attestation.digest);
+                work.progress.warn(format!("{root}: skipped attestation {digest}: not found"));
+            }
+            entry => attestations.push(entry?.descriptor),
+        }
+    }
+    Ok(attestations)
 }
 
 /// One image of a joined one, and what comes with it.
@@ -119,16 +133,7 @@ impl Member {
     fn of(existing: &Existing, wanted: &Platform, work: &Work) -> Result<Self> {
         let graph = Graph::of(existing, work);
         let image = image_for(&graph, wanted)?;
-        let mut attestations = Vec::new();
-        for attestation in graph.attestations(&image.digest)? {
-            match graph.entry(&attestation) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    let (root, digest) = (&existing.root.digest, &attestation.digest);
-                    work.progress.warn(format!("{root}: skipped attestation {digest}: not found"));
-                }
-                entry => attestations.push(entry?.descriptor),
-            }
-        }
+        let attestations = attestations(&graph, &image, work)?;
         let kept = attestations.iter().chain([&image]).map(|kept| kept.digest.clone()).collect();
         let referrers = referrers_of(kept, existing, &graph, work)?;
         Ok(Self { image, attestations, referrers })

@@ -57,12 +57,17 @@ impl<'a> Assembly<'a, '_> {
                 made.platform = platform.clone();
             }
         }
+        let mut attestations = Vec::new();
+        for (artifact, made) in built.artifacts().into_iter().zip(&made) {
+            attestations.extend(self.attested_before(artifact, &made.descriptor.digest)?);
+        }
         let mut attesting = Attesting::new(image, self.options.names_of(image));
         for made in &made {
             attesting.attest(self, &made.descriptor, &made.platform, &made.diff_ids)?;
         }
         let listed = |made: MadeManifest| Descriptor { platform: Some(made.platform), ..made.descriptor };
-        let mut manifests: Vec<Descriptor> = made.into_iter().map(listed).chain(attesting.manifests).collect();
+        let attestations = attestations.into_iter().chain(attesting.manifests);
+        let mut manifests: Vec<Descriptor> = made.into_iter().map(listed).chain(attestations).collect();
         self.options.annotations.annotate_index(&mut index_annotations);
         let media_type = self.options.media_type(MediaType::INDEX);
         if media_type == MediaType::DOCKER_LIST {
@@ -160,7 +165,7 @@ impl<'a> Assembly<'a, '_> {
         Ok(descriptor)
     }
 
-    fn add(&mut self, blob: ImageBlob<'a>) {
+    pub(super) fn add(&mut self, blob: ImageBlob<'a>) {
         if !self.blobs.iter().any(|present| present.descriptor.digest == blob.descriptor.digest) {
             self.blobs.push(blob);
         }

@@ -4,8 +4,9 @@ use longshore_oci::{Descriptor, Digest, Error, ImageName, Manifest, MediaType, P
 
 use super::assembly::Assembly;
 use super::graph::{REFERENCE_DIGEST, REFERENCE_TYPE};
+use super::{Graph, verbatim};
 use crate::attestation::{Attestation, Facts, statement};
-use crate::result::Image;
+use crate::result::{Artifact, Existing, Image};
 
 /// The media type of a statement.
 const STATEMENT: &str = "application/vnd.in-toto+json";
@@ -78,5 +79,35 @@ impl<'i> Attesting<'i> {
             .annotated(REFERENCE_TYPE, "attestation-manifest");
         self.manifests.push(descriptor);
         Ok(())
+    }
+}
+
+impl Assembly<'_, '_> {
+    /// Returns the attestations that were listed beside the manifest from which `artifact` was taken, if it has the digest
+    /// `made` again. Warns of those that are left out.
+    pub(super) fn attested_before(&mut self, artifact: &Artifact, made: &Digest) -> Result<Vec<Descriptor>> {
+        let Some(Existing { root, referrers, provider, .. }) = &artifact.taken_from else { return Ok(Vec::new()) };
+        let work = self.cx.work();
+        let reason = match root.digest == *made {
+            false => Some("the digest of its subject changes"),
+            true => self.options.is_docker().then_some("Docker's types have none"),
+        };
+        if let Some(reason) = reason {
+            for Descriptor { digest, .. } in referrers {
+                work.progress.warn(format!("{}: skipped attestation {digest}: {reason}", root.digest));
+            }
+            return Ok(Vec::new());
+        }
+        for attestation in referrers {
+            let about = Existing::new(attestation.clone(), provider.clone());
+            let subject = Graph::of(&about, work).manifest(attestation)?.subject.clone();
+            for mut blob in verbatim(&about, work)?.blobs {
+                if blob.descriptor.digest == attestation.digest {
+                    blob.references.extend(subject.iter().map(|subject| subject.digest.clone()));
+                }
+                self.add(blob);
+            }
+        }
+        Ok(referrers.clone())
     }
 }

@@ -13,15 +13,16 @@ use crate::result::{Artifact, Built, Existing, Image, ImageContent};
 
 /// Takes an image apart, so that it can be reassembled with other layers or another configuration.
 ///
-/// Indexes within indexes become one. What cannot survive is skipped with a warning: attestations, artifacts and
-/// referrers, which refer to digests that change, and the annotations of indexes. Of several images for one
-/// platform the first is kept, and a warning names both.
+/// Indexes within indexes become one. Attestations come with the artifacts that they are about. What cannot survive is
+/// skipped with a warning: other artifacts, referrers, which refer to digests that change, and the annotations of indexes.
+/// Of several images for one platform the first is kept, and a warning names both.
 ///
 /// # Errors
 /// Documents that are missing or do not match their descriptors;
 /// [`Unsupported`](ErrorKind::Unsupported) for anything that is not an image.
 pub fn take_apart(existing: &Existing, work: &Work) -> Result<Built> {
     let (built, annotations) = parts(existing, work)?;
+    say_referrers_are_lost(existing, work);
     if !annotations.is_empty() {
         work.progress.warn(format!("{0}: the annotations of index {0} are left out", existing.root.digest));
     }
@@ -32,6 +33,7 @@ pub fn take_apart(existing: &Existing, work: &Work) -> Result<Built> {
 pub(crate) fn take_apart_in_place(image: &mut Image, work: &Work) -> Result<()> {
     if let ImageContent::Existing(existing) = &image.content {
         let (built, annotations) = parts(existing, work)?;
+        say_referrers_are_lost(existing, work);
         image.content = ImageContent::Built(built);
         let own = std::mem::replace(&mut image.index_annotations, annotations);
         image.index_annotations.extend(own);
@@ -39,12 +41,16 @@ pub(crate) fn take_apart_in_place(image: &mut Image, work: &Work) -> Result<()> 
     Ok(())
 }
 
-/// Like [`take_apart`]; also returns the annotations of the root, if it is an index.
+/// Warns of the referrers of an image, if it has any.
+pub(super) fn say_referrers_are_lost(existing: &Existing, work: &Work) {
+    if !existing.referrers.is_empty() {
+        work.progress.warn(format!("{}: its referrers are left out, as its digest changes", existing.root.digest));
+    }
+}
+
+/// Like [`take_apart`], but without a word about referrers; also returns the annotations of the root, if it is an index.
 pub(super) fn parts(existing: &Existing, work: &Work) -> Result<(Built, BTreeMap<String, String>)> {
     let root = &existing.root;
-    if !existing.referrers.is_empty() {
-        work.progress.warn(format!("{}: its referrers are left out, as its digest changes", root.digest));
-    }
     let graph = Graph::of(existing, work);
     let parts = match root.media_type.is_index() {
         true => {
@@ -87,20 +93,15 @@ fn platforms(existing: &Existing, graph: &Graph<'_>, work: &Work) -> Result<(Pla
         warn(format!("the annotations of index {index} are left out"));
     }
     entries.missing.iter().for_each(|missing| warn(format!("skipped manifest {}: not found", missing.digest)));
+    let (attestations, others): (Vec<_>, Vec<_>) = entries.present.iter().partition(|entry| entry.is_attestation());
+    let mut about: Vec<&Descriptor> = attestations.into_iter().map(|entry| &entry.descriptor).collect();
     let mut platforms = Platforms::new();
     let mut kept: Vec<(Platform, &Digest)> = Vec::new();
-    for entry in &entries.present {
+    for entry in others {
         let digest = &entry.descriptor.digest;
-        let config = match &entry.config {
-            Some(config) if entry.is_image() => config,
-            _ if entry.is_attestation() => {
-                warn(format!("skipped attestation {digest}: the digest of its subject changes"));
-                continue;
-            }
-            _ => {
-                warn(format!("skipped artifact {digest}: not an image"));
-                continue;
-            }
+        let Some(config) = entry.config.as_ref().filter(|_| entry.is_image()) else {
+            warn(format!("skipped artifact {digest}: not an image"));
+            continue;
         };
         let platform = entry.platform().map_or_else(|| config.platform(), Ok)?;
         let normal = platform.normal();
@@ -109,7 +110,13 @@ fn platforms(existing: &Existing, graph: &Graph<'_>, work: &Work) -> Result<(Pla
             continue;
         }
         kept.push((normal, digest));
-        platforms.insert(platform, artifact_of(existing, entry, config)?);
+        let of_image = |listed: &mut &Descriptor| Graph::reference(listed) == Some(&digest.to_string());
+        let attestations = about.extract_if(.., of_image).cloned().collect();
+        let artifact = artifact_of(existing, entry, config)?.attested(existing, &entry.descriptor, attestations);
+        platforms.insert(platform, artifact);
+    }
+    for Descriptor { digest, .. } in about {
+        warn(format!("skipped attestation {digest}: it is about no image that is kept"));
     }
     if platforms.is_empty() && !entries.present.is_empty() {
         return Err(Error::new(ErrorKind::Unsupported, "it lists only attestations and artifacts, no image"));
@@ -143,5 +150,6 @@ pub(super) fn artifact_of(existing: &Existing, entry: &GraphEntry, config: &Imag
         config,
         annotations: manifest.annotations.clone(),
         descriptor_annotations: descriptor.annotations.clone(),
+        taken_from: None,
     })
 }

@@ -191,6 +191,14 @@ pub fn assemble_to<'a>(
     let artifacts = artifacts.into_iter().zip(prepared).map(|((artifact, epoch), layers)| (artifact, epoch, layers));
     let mut assembly = Assembly { cx, options, blobs: Vec::new() };
     let (root, config) = assembly.build(image, index_annotations, built, artifacts.collect())?;
+    if let ImageContent::Existing(existing) = &image.content {
+        if existing.root.digest == root.digest {
+            let mut unchanged = verbatim(existing, cx.work())?;
+            unchanged.root.annotations.extend(root.annotations);
+            return Ok(unchanged);
+        }
+        existing::say_referrers_are_lost(existing, cx.work());
+    }
     let blobs = foreign::leave_out(assembly.blobs, &cx.work().progress)?;
     Ok(AssembledImage { root, config, referrers: Vec::new(), blobs, missing: Vec::new() })
 }

@@ -208,6 +208,11 @@ fn built_and_existing_images_join_too() {
     let sources = ["linux/s390x=rootfs:s390x", "linux/amd64=oci:amd:v1"];
     let said = images.export(&[&sources[..], &["-o", "type=oci,dest=mixed.tar"]].concat());
     let [image, attestation] = <[Descriptor; 2]>::try_from(images.listed("amd")).unwrap();
+    assert!(!said.contains("skipped attestation"), "its manifest keeps its digest: {said}");
+    images.export(&[&sources[..], &["-o", "type=oci,tar=false,dest=mixed"]].concat());
+    let listed = images.listed("mixed");
+    assert_eq!(listed[1..], [image.clone(), attestation.clone()]);
+    let said = images.export(&[&sources[..], &["--env", "A=1", "-o", "type=oci,dest=other.tar"]].concat());
     let expected = format!("skipped attestation {}: the digest of its subject changes", attestation.digest);
     assert!(said.contains(&expected), "{said}");
     let found = validate::layout_tar(&images.work.path("mixed.tar")).unwrap();

@@ -258,6 +258,33 @@ fn existing_images_are_attested() {
     }
 }
 
+/// Attestations were left out where an image was assembled anew, though its manifests came out the same.
+#[test]
+fn attestations_stay_where_manifests_keep_their_digests() {
+    let attested = export(vec![sample::multi_platform(1, 2).with_attestation(sbom())], "name=app:1");
+    for options in ["prefer-nondist-layers=false", "force-compression=true", "annotation-index.a=1,oci-mediatypes=true"]
+    {
+        let layout = export(attested.images(), options);
+        layout.check_complete();
+        assert_eq!(layout.index().manifests, attested.index().manifests, "{options}");
+        assert!(!layout.warnings.iter().any(|text| text.contains("skipped")), "{options}: {:?}", layout.warnings);
+    }
+    // One of the manifests changes, and one more statement is attached.
+    let image = attested.images().remove(0).with_attestation(review());
+    let layout = export(vec![image], "annotation[linux/arm64].a=1");
+    layout.check_complete();
+    let (before, after) = (attested.index().manifests, layout.index().manifests);
+    assert_eq!(after.len(), 5);
+    assert_eq!((&after[0], &after[2]), (&before[0], &before[2]), "those of the other platform stay");
+    assert_ne!(after[1].digest, before[1].digest);
+    let subject = |listed: &Descriptor| listed.annotations["vnd.docker.reference.digest"].clone();
+    let expected = [&after[0], &after[0], &after[1]].map(|image| image.digest.to_string());
+    assert_eq!(after[2..].iter().map(subject).collect::<Vec<_>>(), expected);
+    let lost = format!("skipped attestation {}: the digest of its subject changes", before[3].digest);
+    assert_eq!(layout.warnings.iter().filter(|text| text.contains("skipped")).count(), 1, "{:?}", layout.warnings);
+    assert!(layout.warnings.iter().any(|text| text.contains(&lost)), "{:?}", layout.warnings);
+}
+
 /// `invalid` documents, each with what is wrong.
 #[test]
 fn attestations_are_checked() {
