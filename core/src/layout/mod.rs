@@ -11,7 +11,7 @@ mod staged;
 
 pub use archive::LayoutArchive;
 pub use directory::{LayoutDirectory, StagedLayout};
-pub use names::{ListedImage, entries, listed, merge, valid_names};
+pub use names::{ListedImage, entries, listed, merge, say_no_images, valid_names};
 pub use read::LayoutSource;
 pub use staged::stage_directory;
 

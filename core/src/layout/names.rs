@@ -50,11 +50,12 @@ pub struct ListedImage {
 }
 
 /// Returns the images of an index, or those with an entry that is `wanted`, in order. An image with several
-/// entries is one image.
+/// entries is one image. Entries of unknown media type are no images (image-spec, image-layout.md, "index.json file").
 pub fn listed(index: &Index, wanted: impl Fn(&Descriptor) -> bool) -> Vec<ListedImage> {
     let subject = |entry: &Descriptor| entry.annotations.get(ANNOTATION_SUBJECT).cloned();
     let mut images: IndexMap<&Digest, ListedImage> = IndexMap::new();
-    for entry in index.manifests.iter().filter(|entry| subject(entry).is_none() && wanted(entry)) {
+    let is_image = |entry: &&Descriptor| subject(entry).is_none() && is_document(entry) && wanted(entry);
+    for entry in index.manifests.iter().filter(is_image) {
         let image = images.entry(&entry.digest).or_insert_with(|| ListedImage {
             root: unnamed(entry),
             names: Vec::new(),
@@ -72,6 +73,26 @@ pub fn listed(index: &Index, wanted: impl Fn(&Descriptor) -> bool) -> Vec<Listed
         image.referrers = index.manifests.iter().filter(is_about).map(unnamed).collect();
     }
     images.into_values().collect()
+}
+
+/// Warns about the entries of an index that are no images.
+pub fn say_no_images(index: &Index, progress: &Progress) {
+    let others: Vec<&Descriptor> = index.manifests.iter().filter(|entry| !is_document(entry)).collect();
+    let mut types: Vec<&str> = others.iter().map(|entry| entry.media_type.as_str()).collect();
+    types.sort_unstable();
+    types.dedup();
+    let types =
+        types.iter().map(|media_type| format!("`{}`", media_type.escape_debug())).collect::<Vec<_>>().join(", ");
+    match &others[..] {
+        [] => {}
+        [other] => progress.warn(format!("left out {}: {types} is no image", other.digest)),
+        others => progress.warn(format!("left out {} entries of the layout that are no images: {types}", others.len())),
+    }
+}
+
+/// Returns whether an entry has the media type of a manifest or an index.
+pub(super) fn is_document(entry: &Descriptor) -> bool {
+    entry.media_type.is_manifest() || entry.media_type.is_index()
 }
 
 /// Returns the valid names among `texts`, each once. Invalid ones are skipped with a warning.
@@ -155,6 +176,23 @@ mod tests {
             let images = listed(&Index::new(vec![entry("1", tag, name)]), |_| true);
             let found = [&images[0].names, &images[0].tags].map(|list| list.join(","));
             assert_eq!(found, [expected.0.join(","), expected.1.join(",")], "{tag:?} {name:?}");
+        }
+    }
+
+    /// The whole layout was refused. Some tools list other documents beside the images.
+    #[test]
+    fn entries_of_unknown_media_type_are_no_images() {
+        let of_type = |media_type: &str| Descriptor {
+            media_type: MediaType::from(media_type.to_owned()),
+            ..entry(media_type, Some("v1"), Some("example.com/app:v1"))
+        };
+        let image = entry("1", Some("v1"), Some("example.com/app:v1"));
+        for others in [&["text/plain"][..], &["application/vnd.cyclonedx+json", "", "text/plain"]] {
+            let mut entries: Vec<Descriptor> = others.iter().map(|other| of_type(other)).collect();
+            assert_eq!(listed(&Index::new(entries.clone()), |_| true), []);
+            entries.insert(1, image.clone());
+            let images = listed(&Index::new(entries), |_| true);
+            assert_eq!(images.iter().map(|image| &image.root.digest).collect::<Vec<_>>(), [&image.digest]);
         }
     }
 

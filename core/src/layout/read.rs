@@ -11,7 +11,7 @@ use longshore_oci::{
     MANIFEST_LIMIT, Result, parse_layout_index,
 };
 
-use super::names::{ListedImage, listed, valid_names};
+use super::names::{ListedImage, is_document, listed, say_no_images, valid_names};
 use crate::archive::TarFile;
 use crate::result::{Existing, Image, ImageContent};
 
@@ -58,10 +58,10 @@ impl LayoutSource {
     /// Returns the images of the layout, or those that `reference` names: a tag, a full name or a digest.
     ///
     /// An image with several names or tags is one image. What refers to an image comes with it. Names that are not valid are left
-    /// out with a warning.
+    /// out with a warning, as are entries of unknown media type.
     ///
     /// # Errors
-    /// A reference that names nothing, or different images; a layout without an image.
+    /// A reference that names nothing, something that is no image, or different images; a layout without an image.
     pub fn images(self, reference: Option<&str>, progress: &Progress) -> Result<Vec<Image>> {
         let source = Arc::new(self);
         let images = listed(&source.index, |entry| reference.is_none_or(|reference| is_named(entry, reference)));
@@ -69,6 +69,9 @@ impl LayoutSource {
             && images.len() != 1
         {
             return Err(source.not_one(reference, images.len()));
+        }
+        if reference.is_none() {
+            say_no_images(&source.index, progress);
         }
         if images.is_empty() {
             return Err(Error::input("there is no image in it"));
@@ -86,10 +89,15 @@ impl LayoutSource {
     }
 
     fn not_one(&self, reference: &str, found: usize) -> Error {
-        let reference = reference.escape_debug();
+        let shown = reference.escape_debug();
         if found > 1 {
-            return Error::option(format!("`{reference}` matches {found} images of the layout"))
+            return Error::option(format!("`{shown}` matches {found} images of the layout"))
                 .with_hint("use a full name or a digest");
+        }
+        let is_meant = |entry: &&Descriptor| !is_document(entry) && is_named(entry, reference);
+        if let Some(other) = self.index.manifests.iter().find(is_meant) {
+            let media_type = other.media_type.as_str().escape_debug();
+            return Error::new(ErrorKind::Unsupported, format!("`{shown}` is a `{media_type}`, not an image"));
         }
         let known = |entry: &Descriptor| {
             let annotation = |key| entry.annotations.get(key).cloned();
@@ -97,10 +105,9 @@ impl LayoutSource {
                 .or_else(|| annotation(ANNOTATION_REF_NAME))
                 .unwrap_or_else(|| entry.digest.to_string())
         };
-        let known: Vec<String> = self.index.manifests.iter().map(known).collect();
+        let known: Vec<String> = self.index.manifests.iter().filter(|entry| is_document(entry)).map(known).collect();
         let known = if known.is_empty() { "no image".to_owned() } else { known.join(", ") };
-        Error::new(ErrorKind::NotFound, format!("`{reference}` is not in the layout"))
-            .with_hint(format!("it has {known}"))
+        Error::new(ErrorKind::NotFound, format!("`{shown}` is not in the layout")).with_hint(format!("it has {known}"))
     }
 }
 

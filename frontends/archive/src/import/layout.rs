@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use longshore_core::content::{BlobMeta, Provider, StoredImage};
 use longshore_core::image::{Graph, GraphBlob, say_left_out, store, verbatim};
-use longshore_core::layout::{LayoutSource, ListedImage, listed};
+use longshore_core::layout::{LayoutSource, ListedImage, listed, say_no_images};
 use longshore_core::oci::{Descriptor, Digest, parse_layout_index};
 use longshore_core::{Context, Error, ErrorKind, Existing, Result};
 
@@ -22,6 +22,7 @@ pub(super) fn images(received: &Received, import: &Import<'_>) -> Result<Option<
     if is_hollow(&index, &Arriving { received, import }, described)? {
         return Ok(None);
     }
+    say_no_images(&index, &import.work.progress);
     listed(&index, |_| true).into_iter().map(|image| arrived(image, received, import)).collect::<Result<_>>().map(Some)
 }
 
@@ -99,6 +100,7 @@ impl Provider for Arriving<'_> {
 /// Copies the images of a layout in a directory.
 pub(super) fn directory(path: &Path, import: &Import<'_>) -> Result<Vec<Arrived>> {
     let source = Arc::new(LayoutSource::directory(path)?);
+    say_no_images(source.index(), &import.work.progress);
     let copied = listed(source.index(), |_| true).into_iter().map(|image| {
         let ListedImage { root, referrers, names, tags } = image;
         let existing = Existing::new(root.clone(), source.clone()).with_referrers(referrers.clone());

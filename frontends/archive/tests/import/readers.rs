@@ -14,8 +14,12 @@ use super::{Files, NAME, docker, existing, layout, replaced, tar, with, with_lin
 type Read = (Vec<Digest>, Vec<String>, Vec<String>);
 
 fn imported(archive: &[u8]) -> Result<Read> {
+    imported_by(|import| import.archive(archive))
+}
+
+fn imported_by(import: impl Fn(Import<'_>) -> Result<Vec<Imported>>) -> Result<Read> {
     let (work, warnings) = Warnings::listen();
-    let imported = Import { store: &MemoryStore::default(), name: None, work: &work }.archive(archive)?;
+    let imported = import(Import { store: &MemoryStore::default(), name: None, work: &work })?;
     let mut roots: Vec<Digest> = imported.iter().map(|imported| imported.image.root.digest.clone()).collect();
     roots.dedup();
     let names = imported.iter().map(|imported: &Imported| imported.name.to_string()).collect();
@@ -26,9 +30,13 @@ fn exported(scheme: &str, archive: &[u8]) -> Result<Read> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.tar");
     std::fs::write(&path, archive).unwrap();
+    images_of(scheme, path.to_str().unwrap())
+}
+
+fn images_of(scheme: &str, value: &str) -> Result<Read> {
     let (work, warnings) = Warnings::listen();
     let frontends = FrontendRegistry::default().with(ArchiveFrontend);
-    let source = Source::new(scheme, path.to_str().unwrap());
+    let source = Source::new(scheme, value);
     let images = frontends.resolve(&source)?.build(&FrontendContext::new(&frontends, work.clone()))?;
     let names = images.iter().flat_map(|image| &image.names).map(ToString::to_string).collect();
     let root = |content| match content {
@@ -40,6 +48,31 @@ fn exported(scheme: &str, archive: &[u8]) -> Result<Read> {
     };
     let roots = images.into_iter().map(|image| root(image.content)).collect();
     Ok((roots, names, warnings.messages()))
+}
+
+/// Unpacks an archive as the directory of a layout.
+fn directory(files: &Files) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (path, content) in files {
+        let path = directory.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    directory
+}
+
+/// Reads a layout with each of the commands and sources that can.
+fn all(files: &Files) -> [Result<Read>; 5] {
+    let archive = tar(files);
+    let directory = directory(files);
+    let [import, docker] = both(&archive);
+    [
+        import,
+        docker,
+        exported("oci-archive", &archive),
+        images_of("oci", directory.path().to_str().unwrap()),
+        imported_by(|import| import.directory(directory.path())),
+    ]
 }
 
 fn both(archive: &[u8]) -> [Result<Read>; 2] {
@@ -84,6 +117,36 @@ fn odd_files_are_ignored_by_both_readers() {
             }
         }
     }
+}
+
+/// The index of a layout may list anything (image-spec, image-layout.md, "index.json file"): one unknown entry made the
+/// whole layout unusable.
+#[test]
+fn entries_of_a_layout_that_are_no_images_are_left_out() {
+    let image = existing(1, &ExistingOptions::default());
+    let note = Descriptor::of(MediaType::from("application/vnd.example.notes+json".to_owned()), b"{}");
+    // One under the name of the image, one without any.
+    let others = [note.clone().annotated(NAME, "example.com/app:1"), note.clone()];
+    let listed =
+        |entries: &[Descriptor]| with(&layout(&[&image], entries.to_vec()), &[(&note.digest.layout_path(), b"{}")]);
+    let named = image.root.clone().annotated(NAME, "example.com/app:1");
+    let expected = (vec![image.root.digest.clone()], vec!["example.com/app:1".to_owned()]);
+    let named = std::slice::from_ref(&named);
+    for entries in [[&others[..1], named].concat(), [named, &others].concat()] {
+        for found in all(&listed(&entries)) {
+            let (roots, names, warnings) = found.unwrap();
+            assert_eq!((roots, names), expected);
+            assert_eq!(warnings.len(), 1, "{warnings:?}");
+            assert!(warnings[0].contains("`application/vnd.example.notes+json`"), "{warnings:?}");
+        }
+    }
+    for found in all(&listed(&others)) {
+        let error = found.unwrap_err().with_causes();
+        assert!(error.ends_with("there is no image in it"), "{error}");
+    }
+    let path = directory(&listed(&others));
+    let error = images_of("oci", &format!("{}:example.com/app:1", path.path().display())).unwrap_err().with_causes();
+    assert!(error.ends_with("`example.com/app:1` is a `application/vnd.example.notes+json`, not an image"), "{error}");
 }
 
 /// A tarball of Docker 25 without its index, and the manifest that its layout should have.
