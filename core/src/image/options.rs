@@ -352,7 +352,7 @@ impl ImageOptions {
         let is_annotated = self.annotations.need_oci_types() || !image.index_annotations.is_empty();
         if stays_a_list && is_annotated {
             return Err(annotations_need_oci_types()
-                .with_hint(format!("the image is a manifest list of Docker: {NO_PLACE}, or add oci-mediatypes=true")));
+                .with_hint(format!("{NO_PLACE}; with oci-mediatypes=true the manifest list becomes an index")));
         }
         Ok(())
     }
