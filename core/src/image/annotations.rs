@@ -10,8 +10,8 @@ use crate::options::{Family, Options, Visitor};
 /// platform overrides one for all; of two equal ones the later counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AnnotationOptions {
+    /// In both spellings: BuildKit takes either of two for one key, at random.
     manifest: Family<Platform, String>,
-    as_manifest: Family<Platform, String>,
     manifest_descriptor: Family<Platform, String>,
     index: Family<Platform, String>,
     index_descriptor: Family<Platform, String>,
@@ -29,7 +29,7 @@ impl Options for AnnotationOptions {
             "annotation-manifest[PLATFORM].KEY",
             "Same as annotation[PLATFORM].KEY",
             "none",
-            &mut self.as_manifest,
+            &mut self.manifest,
         )?;
         visitor.family(
             "annotation-manifest-descriptor[PLATFORM].KEY",
@@ -50,7 +50,7 @@ impl Options for AnnotationOptions {
 impl AnnotationOptions {
     /// Returns whether the bytes of manifests change.
     pub(super) fn change_manifests(&self) -> bool {
-        !self.manifest.members().is_empty() || !self.as_manifest.members().is_empty()
+        !self.manifest.members().is_empty()
     }
 
     /// Returns whether the descriptors of manifests change.
@@ -78,7 +78,7 @@ impl AnnotationOptions {
                 "annotation.KEY annotates the manifest, annotation-manifest-descriptor.KEY its descriptor",
             ));
         }
-        let families = [&self.manifest, &self.as_manifest, &self.manifest_descriptor];
+        let families = [&self.manifest, &self.manifest_descriptor];
         let named = families.into_iter().flat_map(Family::members).filter_map(|member| member.qualifier.as_ref());
         for platform in named {
             if !platforms.iter().any(|own| own.normal() == platform.normal()) {
@@ -92,31 +92,31 @@ impl AnnotationOptions {
 
     /// Sets the annotations of the manifest for `platform`.
     pub(super) fn annotate_manifest(&self, platform: &Platform, annotations: &mut BTreeMap<String, String>) {
-        annotate(&[&self.manifest, &self.as_manifest], Some(platform), annotations);
+        annotate(&self.manifest, Some(platform), annotations);
     }
 
     /// Sets the annotations of the descriptor of the manifest for `platform`.
     pub(super) fn annotate_manifest_descriptor(&self, platform: &Platform, annotations: &mut BTreeMap<String, String>) {
-        annotate(&[&self.manifest_descriptor], Some(platform), annotations);
+        annotate(&self.manifest_descriptor, Some(platform), annotations);
     }
 
     /// Sets the annotations of the index.
     pub(super) fn annotate_index(&self, annotations: &mut BTreeMap<String, String>) {
-        annotate(&[&self.index], None, annotations);
+        annotate(&self.index, None, annotations);
     }
 
     /// Sets the annotations of the descriptor of the index.
     pub(super) fn annotate_index_descriptor(&self, annotations: &mut BTreeMap<String, String>) {
-        annotate(&[&self.index_descriptor], None, annotations);
+        annotate(&self.index_descriptor, None, annotations);
     }
 }
 
 fn annotate(
-    families: &[&Family<Platform, String>],
+    family: &Family<Platform, String>,
     platform: Option<&Platform>,
     annotations: &mut BTreeMap<String, String>,
 ) {
-    let members = || families.iter().flat_map(|family| family.members());
+    let members = || family.members().iter();
     let for_all = members().filter(|member| member.qualifier.is_none());
     let is_own = |own: &Platform| platform.is_some_and(|platform| own.normal() == platform.normal());
     let for_one = members().filter(|member| member.qualifier.as_ref().is_some_and(is_own));

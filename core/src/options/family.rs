@@ -4,7 +4,8 @@ use longshore_oci::{Error, Result};
 
 use super::Value;
 
-/// The values of a family, in the order in which they were written.
+/// The values of a family, in the order in which they were written. Families with other stems may share one place, and then
+/// their order.
 ///
 /// `Q` is the type in brackets, `T` the type of the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Member<Q, T> {
     pub name: String,
     /// The value.
     pub value: T,
+    /// Its place among all options, as they were written.
+    at: usize,
 }
 
 impl<Q, T> Default for Family<Q, T> {
@@ -36,17 +39,18 @@ impl<Q, T> Family<Q, T> {
 
 /// The target of the values of a family; implemented by [`Family`].
 pub trait FamilyPlace {
-    /// Stores the value `text` of the option `STEM[QUALIFIER].NAME`.
+    /// Stores the value `text` of the option `STEM[QUALIFIER].NAME`, which was written at the place `at` of all options.
     ///
     /// # Errors
     /// An invalid qualifier or value.
-    fn set(&mut self, qualifier: Option<&str>, name: &str, text: &str) -> Result<()>;
+    fn set(&mut self, qualifier: Option<&str>, name: &str, text: &str, at: usize) -> Result<()>;
 }
 
 impl<Q: Value, T: Value> FamilyPlace for Family<Q, T> {
-    fn set(&mut self, qualifier: Option<&str>, name: &str, text: &str) -> Result<()> {
+    fn set(&mut self, qualifier: Option<&str>, name: &str, text: &str, at: usize) -> Result<()> {
         let qualifier = qualifier.map(Q::parse).transpose()?;
-        self.0.push(Member { qualifier, name: name.to_owned(), value: T::parse(text)? });
+        let before = self.0.partition_point(|member| member.at <= at);
+        self.0.insert(before, Member { qualifier, name: name.to_owned(), value: T::parse(text)?, at });
         Ok(())
     }
 }
@@ -153,6 +157,23 @@ mod tests {
             assert_eq!((error.message(), error.hint()), (message, hint), "{key}");
         }
         assert!(read("note-for[].A", "1").is_err());
+    }
+
+    #[test]
+    fn families_that_share_a_place_share_their_order() {
+        #[derive(Debug, Default)]
+        struct Spellings(Family<String, String>);
+        impl Options for Spellings {
+            fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+                visitor.family("note.KEY", "A note", "none", &mut self.0)?;
+                visitor.family("remark.KEY", "Same as note.KEY", "none", &mut self.0)
+            }
+        }
+        let mut found = Spellings::default();
+        let written = [("remark.a", "1"), ("note.a", "2"), ("remark.b", "3"), ("note.b", "4")];
+        parse("x", &Attrs::from_iter(written), &mut found).unwrap();
+        let values: Vec<_> = found.0.members().iter().map(|member| member.value.as_str()).collect();
+        assert_eq!(values, ["1", "2", "3", "4"]);
     }
 
     /// A key that did not follow the pattern was named without its owner and its column.

@@ -258,7 +258,7 @@ impl Options for NoOptions {
 
 fn parse_of(owner: &str, common: &[&'static str], attrs: &Attrs, options: &mut dyn Options) -> Result<()> {
     let known = common.iter().map(|key| (*key).into()).collect();
-    let mut parser = Parser { owner, left: attrs.clone(), known };
+    let mut parser = Parser { owner, attrs, left: attrs.clone(), known };
     options.visit(&mut parser)?;
     match parser.left.iter().next() {
         Some((key, attr)) => Err(parser.unknown(key, attr)),
@@ -269,6 +269,7 @@ fn parse_of(owner: &str, common: &[&'static str], attrs: &Attrs, options: &mut d
 /// Fills in options, and keeps the unknown attributes.
 struct Parser<'a> {
     owner: &'a str,
+    attrs: &'a Attrs,
     left: Attrs,
     known: Vec<Cow<'static, str>>,
 }
@@ -291,7 +292,8 @@ impl Visitor for Parser<'_> {
                 Err(malformed) => Err(malformed),
             };
             let Some(attr) = self.left.take(&key) else { continue };
-            let set = member.and_then(|(qualifier, name)| place.set(qualifier, name, &attr.value));
+            let at = self.attrs.0.get_index_of(&key).unwrap_or_default();
+            let set = member.and_then(|(qualifier, name)| place.set(qualifier, name, &attr.value, at));
             set.map_err(|error| self.bad_value(&key, &attr, &error))?;
         }
         self.known.push(pattern);

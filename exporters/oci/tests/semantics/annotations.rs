@@ -52,6 +52,20 @@ fn options_go_over_the_annotations_of_the_frontend() {
     assert!(index.manifests.iter().all(|listed| listed.annotations == map(&[("d", "frontend")])));
 }
 
+/// Options with `-manifest` won over those without, wherever they were written.
+#[test]
+fn the_later_of_two_spellings_counts() {
+    for (options, expected) in [
+        ("annotation-manifest.a=first,annotation.a=later", "later"),
+        ("annotation.a=first,annotation-manifest.a=later", "later"),
+        ("annotation[linux/amd64].a=one,annotation-manifest.a=all", "one"),
+        ("annotation-manifest[linux/amd64].a=first,annotation[linux/amd64].a=later", "later"),
+    ] {
+        let layout = export(vec![sample::image(1, 1)], options);
+        assert_eq!(layout.manifest().annotations, map(&[("a", expected)]), "{options}");
+    }
+}
+
 /// C `testExportAnnotationsMediaTypes`, and what a single manifest has no place for.
 #[test]
 fn export_annotations_media_types() {
