@@ -123,6 +123,40 @@ fn goarch() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
 }
 
+/// The first of several counted, and that of the output was kept; buildx has it the other way round.
+#[test]
+fn the_last_annotation_replaces_that_of_the_output() {
+    let work = prepared();
+    let export = |annotations: &[&str], outputs: &[&str]| {
+        let _ = std::fs::remove_dir_all(work.path("layout"));
+        let mut arguments = vec!["export", "rootfs:private-tree"];
+        arguments.extend(annotations.iter().flat_map(|text| ["--annotation", text]));
+        arguments.extend(outputs.iter().flat_map(|text| ["-o", text]));
+        let ran = work.run(&arguments);
+        if ran.code != Some(0) {
+            return Err(ran.stderr);
+        }
+        let entry: Value = serde_json::from_slice(&work.read("layout/index.json")).unwrap();
+        Ok(document(&work, &entry["manifests"][0]["digest"])["annotations"].clone())
+    };
+    let layout = "type=oci,tar=false,dest=layout";
+    let annotated = |options: &str| format!("{layout},{options}");
+    assert_eq!(export(&["a=1", "a=2"], &[layout]).unwrap(), json!({"a": "2"}));
+    assert_eq!(
+        export(&["a=cli"], &[&annotated("annotation.a=out,annotation.b=out")]).unwrap(),
+        json!({"a": "cli", "b": "out"})
+    );
+    assert_eq!(export(&["a=cli"], &[&annotated("annotation-manifest.a=out")]).unwrap(), json!({"a": "cli"}));
+    // Files have no annotations: beside an image they are written as ever.
+    assert_eq!(
+        export(&["a=1"], &[layout, "type=local,dest=files", "type=tar,dest=files.tar"]).unwrap(),
+        json!({"a": "1"})
+    );
+    assert_eq!(work.read("files/file"), b"content");
+    let refused = export(&["a=1"], &["type=local,dest=more", "type=tar,dest=more.tar"]).unwrap_err();
+    assert!(refused.contains("--annotation has no effect on type=local and type=tar"), "{refused}");
+}
+
 #[test]
 fn mistakes_are_said_before_anything_is_written() {
     let work = prepared();

@@ -45,7 +45,7 @@ pub(crate) struct ExportArgs {
     pub(crate) config: ConfigArgs,
 
     /// Annotate the images of every output, as buildx does: on their manifests, or on what TYPE says (manifest, index,
-    /// manifest-descriptor, index-descriptor)
+    /// manifest-descriptor, index-descriptor). It replaces an annotation.KEY of the output
     #[arg(long = "annotation", value_name = "[TYPE[[PLATFORM]]:]KEY=VALUE", help_heading = "Image configuration")]
     pub(crate) annotations: Vec<String>,
 

@@ -10,24 +10,35 @@ const TYPES: [(&str, &str); 4] = [
     ("index-descriptor", "annotation-index-descriptor"),
 ];
 
-/// Adds the annotations to each output, unless the output sets the same option itself.
+/// Sets the annotations on each output that supports them, in place of equal ones of the output. The last of several for
+/// one key counts.
 ///
 /// # Errors
-/// Text that is not `[TYPE[[PLATFORM]],…:]KEY=VALUE`; an output that does not support annotations.
+/// Text that is not `[TYPE[[PLATFORM]],…:]KEY=VALUE`; outputs none of which supports annotations.
 pub(super) fn annotate(specs: &mut [OutputSpec], texts: &[String], exporters: &ExporterRegistry) -> Result<()> {
-    for text in texts {
-        let options = options(text)?;
-        for spec in &mut *specs {
-            let info = exporters.get(&spec.kind)?.info();
-            if !info.options.iter().any(|option| option.key.starts_with(TYPES[0].1)) {
-                return Err(Error::option(format!("--annotation has no effect on type={}", spec.kind)));
-            }
-            for (key, value) in &options {
-                spec.attrs.insert(key.clone(), value.clone(), None);
-            }
+    let options: Vec<Vec<(String, String)>> = texts.iter().map(|text| options(text)).collect::<Result<_>>()?;
+    if options.is_empty() {
+        return Ok(());
+    }
+    let mut is_of_use = specs.is_empty();
+    for spec in &mut *specs {
+        let info = exporters.get(&spec.kind)?.info();
+        if !info.options.iter().any(|option| option.key.starts_with(TYPES[0].1)) {
+            continue;
+        }
+        is_of_use = true;
+        for (key, value) in options.iter().flatten() {
+            // An option is later than those that were set before, also those with another spelling.
+            spec.attrs.take(key);
+            spec.attrs.insert(key.clone(), value.clone(), None);
         }
     }
-    Ok(())
+    if is_of_use {
+        return Ok(());
+    }
+    let kinds: Vec<String> = specs.iter().map(|spec| format!("type={}", spec.kind)).collect();
+    Err(Error::option(format!("--annotation has no effect on {}", kinds.join(" and ")))
+        .with_hint("leave it out, or add an output of images, such as type=oci"))
 }
 
 /// Returns the options for one annotation.
