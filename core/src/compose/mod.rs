@@ -55,10 +55,9 @@ impl SourceImages {
 pub fn compose(sources: Vec<SourceImages>, platforms: &[Platform], edits: &Edits, work: &Work) -> Result<Vec<Image>> {
     let distinct: IndexSet<Platform> = platforms.iter().cloned().collect();
     let platforms: Vec<Platform> = distinct.into_iter().collect();
-    let Gathered { mut images, joined } = platforms::gather(sources, work)?;
+    let Gathered { mut images, named } = platforms::gather(sources, work)?;
     for (place, image) in images.iter_mut().enumerate() {
-        // The platforms of a joined image are named by its sources.
-        let one = !edits.layers.is_empty() && joined != Some(place);
+        let one = !edits.layers.is_empty() && !named.contains(&place);
         let selected = platforms::select(image, &platforms, one, work);
         selected.map_err(|error| match image.names.first() {
             Some(name) => error.context(format!("cannot select platforms of {name}")),

@@ -1,6 +1,7 @@
 //! Platforms of a result: gathered from sources, and selected.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use longshore_content::Work;
 use longshore_oci::{Context, Descriptor, Error, Platform, Result};
@@ -13,15 +14,15 @@ use crate::result::{Built, Existing, Image, ImageContent};
 /// The images of all sources.
 pub(super) struct Gathered {
     pub(super) images: Vec<Image>,
-    /// The index of the image joined from several sources.
-    pub(super) joined: Option<usize>,
+    /// Which of them have platforms that their sources name.
+    pub(super) named: Range<usize>,
 }
 
 /// Returns the images of all sources. Sources with a platform become one image, in the place of the first of them; a
 /// single source with a platform is narrowed to it.
 pub(super) fn gather(sources: Vec<SourceImages>, work: &Work) -> Result<Gathered> {
     let is_alone = sources.iter().filter(|source| source.platform.is_some()).count() == 1;
-    let (mut images, mut parts, mut place) = (Vec::new(), Vec::new(), 0);
+    let (mut images, mut parts, mut named) = (Vec::new(), Vec::new(), 0..0);
     for SourceImages { source, platform, images: mut found } in sources {
         let Some(platform) = platform else {
             images.append(&mut found);
@@ -29,19 +30,19 @@ pub(super) fn gather(sources: Vec<SourceImages>, work: &Work) -> Result<Gathered
         };
         if is_alone {
             found.iter_mut().try_for_each(|image| select(image, std::slice::from_ref(&platform), false, work))?;
+            named = images.len()..images.len() + found.len();
             images.append(&mut found);
             continue;
         }
         if parts.is_empty() {
-            place = images.len();
+            named = images.len()..images.len() + 1;
         }
         parts.push(part(source, platform, found)?);
     }
-    if parts.is_empty() {
-        return Ok(Gathered { images, joined: None });
+    if !parts.is_empty() {
+        images.insert(named.start, Image::new(join(parts, work)?));
     }
-    images.insert(place, Image::new(join(parts, work)?));
-    Ok(Gathered { images, joined: Some(place) })
+    Ok(Gathered { images, named })
 }
 
 /// Returns the image of a source that is joined with others.

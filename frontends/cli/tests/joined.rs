@@ -202,6 +202,22 @@ fn a_joined_image_is_edited_on_all_platforms() {
     assert_eq!(validate::layout_tar(&images.work.path("new.tar")).unwrap().images.len(), 2);
 }
 
+/// With a layer on top, a single source was wanted for this machine, whatever its prefix said.
+#[test]
+fn a_single_source_is_edited_for_the_platform_of_its_prefix() {
+    let images = Images::new();
+    images.work.write("etc/conf", "conf");
+    for (source, architecture) in [("s390x=oci:three:v1", "s390x"), ("linux/arm64=oci:arm:v1", "arm64")] {
+        for edit in [["--layer", "etc:/etc"], ["--env", "A=1"]] {
+            let output = ["-o", "type=oci,dest=edited.tar"];
+            images.export(&[&[source][..], &edit, &output].concat());
+            let found = validate::layout_tar(&images.work.path("edited.tar")).unwrap();
+            let platforms: Vec<_> = found.images.iter().map(|image| image.platform.to_string()).collect();
+            assert_eq!(platforms, [format!("linux/{architecture}")], "{source} {edit:?}");
+        }
+    }
+}
+
 #[test]
 fn built_and_existing_images_join_too() {
     let images = Images::new();
