@@ -74,20 +74,22 @@ fn history(
     Ok(history)
 }
 
-/// Gives a time to each entry without one, except the first `untouched` entries: the time of its layer (`times` has
-/// one per layer), otherwise, if that `carries_on`, the time of the previous entry; the first entries get that of the
-/// next entry with a time. If an epoch is set, it is used in place of missing times.
+/// Gives a time to each entry without one, except the first `untouched` entries: that of its layer (`times` has one per
+/// layer), and to the others, if that `carries_on`, the time of the entry before; those before the first time after the
+/// first gap get that time. If an epoch is set, it is used in place of missing times.
 fn fill_in(history: &mut [History], untouched: usize, times: &[Option<String>], carries_on: bool) {
-    let gap = history.iter().position(|step| step.created.is_none()).unwrap_or(history.len());
+    let own = |(at, step): &(usize, &mut History)| *at >= untouched && step.created.is_none();
+    let of_layers = history.iter_mut().enumerate().filter(|(_, step)| !step.empty_layer);
+    for ((_, step), time) in of_layers.zip(times).filter(|(listed, _)| own(listed)) {
+        step.created.clone_from(time);
+    }
+    let Some(gap) = history.iter().position(|step| step.created.is_none()).filter(|_| carries_on) else { return };
     let after = history[gap..].iter().find_map(|step| step.created.clone());
     let mut latest = after.or_else(|| history[..gap].last().and_then(|step| step.created.clone()));
-    let mut times = times.iter();
-    for (at, step) in history.iter_mut().enumerate() {
-        let of_layer = if step.empty_layer { None } else { times.next().cloned().flatten() };
-        if at >= untouched && step.created.is_none() {
-            step.created = of_layer.or_else(|| latest.clone().filter(|_| carries_on));
-        }
-        if step.created.is_some() {
+    for (at, step) in history.iter_mut().enumerate().skip(gap) {
+        if own(&(at, step)) {
+            step.created.clone_from(&latest);
+        } else if step.created.is_some() {
             latest.clone_from(&step.created);
         }
     }

@@ -93,6 +93,37 @@ fn exported_history() {
     assert_eq!(layout.config(&layout.manifest()).created().unwrap().unwrap().to_string(), later);
 }
 
+/// Entries after the first gap got the time before it, and those before a layer none, though it has one.
+#[test]
+fn a_gap_in_the_history_is_filled_with_the_next_time() {
+    let times = |layers: &[Option<&str>], steps: &[(Option<&str>, bool)]| -> Vec<Option<String>> {
+        let steps = steps.iter().enumerate().map(|(at, (created, empty_layer))| History {
+            created: created.map(str::to_owned),
+            created_by: Some(format!("step {at}")),
+            empty_layer: *empty_layer,
+            ..History::default()
+        });
+        let mut config = ImageConfig::new(&Platform::new("linux", "amd64", None));
+        config.set_history(&steps.collect::<Vec<_>>());
+        let layers = layers.iter().zip(1..).map(|(created, seed)| layer(seed, *created)).collect();
+        let artifact = Artifact::new(layers, config);
+        let layout = export(vec![Image::new(ImageContent::Built(Built::Single(artifact)))], "");
+        let history = layout.config(&layout.manifest()).history().unwrap();
+        history.into_iter().map(|step| step.created).collect()
+    };
+    let (a, b, c) = (Some("2020-01-01T00:00:00Z"), Some("2021-01-01T00:00:00Z"), Some("2022-01-01T00:00:00Z"));
+    let expected = |times: &[Option<&str>]| times.iter().map(|time| time.map(str::to_owned)).collect::<Vec<_>>();
+    let (empty, filled) = (true, false);
+    // The time of a layer is a time after the gap, whether it is in the history or not.
+    assert_eq!(times(&[c], &[(None, empty), (None, filled)]), expected(&[c, c]));
+    assert_eq!(times(&[c], &[(None, empty)]), expected(&[c, c]));
+    assert_eq!(times(&[b], &[(a, empty), (None, empty), (b, filled), (None, empty)]), expected(&[a, b, b, b]));
+    // Further gaps carry the time before them on.
+    let steps = [(a, empty), (None, empty), (b, empty), (None, empty), (None, filled), (None, empty)];
+    assert_eq!(times(&[c], &steps), expected(&[a, b, b, b, c, c]));
+    assert_eq!(times(&[], &[(None, empty), (None, empty)]), expected(&[None, None]));
+}
+
 /// Fields that nobody knows stay, and the keys are sorted as Go sorts them.
 #[test]
 fn unknown_fields_are_kept() {
