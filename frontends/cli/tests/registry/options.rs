@@ -64,6 +64,24 @@ fn options_that_go_nowhere_are_refused() {
     is_refused("type=image,name=HOST/app:1,push=true,push-streaming=true", &kept);
 }
 
+/// buildx's `registry` is an image that is pushed, so its options are written here by habit.
+#[test]
+fn options_of_a_pushed_image_are_taken_where_they_change_nothing() {
+    let registry = Registry::start();
+    let machine = Machine::new();
+    let export = |options: &str| {
+        let output = format!("type=registry,name={}/app:1,{options}", registry.host());
+        machine.export_one(&["rootfs:tree", "-o", &output]).1
+    };
+    let digest = export("push=true");
+    assert_eq!(export("store=false,unpack=false,name-canonical=true"), digest);
+    machine.ok(&["verify", &format!("docker://{}/app@{digest}", registry.host())]);
+    for option in ["unpack=true", "store=true"] {
+        let hint = format!("hint: write type=image,push=true,{option}");
+        is_refused(&format!("type=registry,name=HOST/app:1,{option}"), &["keeps nothing on this machine", &hint]);
+    }
+}
+
 #[test]
 fn an_option_that_is_nearly_right_is_named() {
     is_refused(
