@@ -2,8 +2,10 @@
 
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use longshore_core::compression::Algorithm;
@@ -91,6 +93,40 @@ fn a_variant_that_only_the_index_names_stays_there() {
     assert_eq!(found.config, config.digest, "the configuration keeps its bytes");
     let made = fs::read(directory.path().join(found.root.layout_path())).unwrap();
     assert_eq!(serde_json::from_slice::<Index>(&made).unwrap().manifests[0].platform, v6);
+}
+
+/// C `testOCIExporterContentStore`: an archive and a directory have the same files, and C `testNoTarOCIIndexMediaType`,
+/// `testOCIIndexMediatype`: their `index.json` says what it is.
+#[test]
+fn a_directory_has_the_files_of_the_archive() {
+    let root = tempfile::tempdir().unwrap();
+    let (archive, directory) = (root.path().join("a.tar"), root.path().join("a"));
+    for image in [sample::image(1, 2), sample::multi_platform(3, 2)] {
+        export(vec![image.clone()], &archive, "name=app:1");
+        export(vec![image], &directory, "tar=false,name=app:1");
+        let unpacked = root.path().join("unpacked");
+        let _ = fs::remove_dir_all(&unpacked);
+        fs::create_dir(&unpacked).unwrap();
+        let tar = Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&unpacked).status();
+        assert!(tar.unwrap().success());
+        let contents = |layout: &Path, place: &str| {
+            let entries = fs::read_dir(layout.join(place)).unwrap().map(|entry| entry.unwrap());
+            let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+            let files = files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap()));
+            files.collect::<BTreeMap<String, Vec<u8>>>()
+        };
+        assert_eq!(contents(&unpacked, "blobs/sha256"), contents(&directory, "blobs/sha256"));
+        let [in_tar, in_directory] = [&unpacked, &directory].map(|layout| {
+            let mut files = contents(layout, "");
+            // Only a directory has other writers.
+            files.remove("index.json.lock");
+            let index: serde_json::Value = serde_json::from_slice(&files.remove("index.json").unwrap()).unwrap();
+            assert_eq!(index["mediaType"], "application/vnd.oci.image.index.v1+json");
+            (files, index["manifests"].clone())
+        });
+        assert_eq!(in_tar, in_directory);
+        fs::remove_dir_all(&directory).unwrap();
+    }
 }
 
 #[test]
