@@ -1,6 +1,5 @@
 //! Exit codes.
 
-use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -69,8 +68,6 @@ pub(crate) fn of(error: &anyhow::Error) -> Code {
             0 => Code::Interrupted(SIGINT),
             signal => Code::Interrupted(signal),
         },
-        // An error of standard output.
-        None if error.is::<io::Error>() => Code::Environment,
         _ => Code::Failed,
     }
 }

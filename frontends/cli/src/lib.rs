@@ -22,6 +22,7 @@ mod program;
 mod progress;
 mod report;
 mod stderr;
+mod stdout;
 mod store_root;
 
 pub use program::Program;

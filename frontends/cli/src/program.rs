@@ -1,6 +1,5 @@
 //! `longshore` as a program, with additions of others.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use longshore_core::content::{StoreKind, StoreRegistry};
@@ -10,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::{self, Command};
 use crate::store_root::StoreRoot;
-use crate::{builtin, command, exit_code, plugins, report};
+use crate::{builtin, command, exit_code, plugins, report, stdout};
 
 /// The command line, with the exporters, frontends and kinds of image stores that it offers.
 #[derive(Debug)]
@@ -87,7 +86,7 @@ impl Program {
             Command::Plugin(args) => command::plugin(args),
             Command::Completion(args) => command::completion(args),
         };
-        match root.check().map_err(anyhow::Error::from).and_then(|()| run()).and_then(|()| flush()) {
+        match root.check().map_err(anyhow::Error::from).and_then(|()| run()).and_then(|()| Ok(stdout::flush()?)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error),
         }
@@ -111,19 +110,15 @@ fn shown(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return exit_code::Code::Usage.into();
     }
-    match error.print().map_err(anyhow::Error::from).and_then(|()| flush()) {
+    match stdout::check().and_then(|()| stdout::written(error.print())).and_then(|()| stdout::flush()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => failed(&error.into()),
     }
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
     report::print(error);
     exit_code::of(error).into()
-}
-
-fn flush() -> anyhow::Result<()> {
-    Ok(io::stdout().flush()?)
 }
 
 /// Raises the limit on open files to its maximum: deep trees and many layers need some.

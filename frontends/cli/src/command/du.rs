@@ -1,6 +1,6 @@
 //! `longshore du`.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::Result;
 use indicatif::HumanBytes;
@@ -9,16 +9,16 @@ use longshore_core::{Error, ErrorKind};
 use serde_json::json;
 
 use crate::args::DuArgs;
+use crate::stdout;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn du(args: &DuArgs, root: &StoreRoot) -> Result<()> {
+    stdout::check()?;
     let store = root.open_existing()?;
     let usage = store.map_or_else(|| Ok(Usage::default()), |store| collector(store.as_ref())?.usage())?;
-    let mut out = io::stdout().lock();
     if args.json {
         let json = json!({"usage": usage, "total": usage.total()});
-        writeln!(out, "{}", serde_json::to_string_pretty(&json)?)?;
-        return Ok(());
+        return Ok(stdout::print(serde_json::to_string_pretty(&json)? + "\n")?);
     }
     let lines = [
         ("images", usage.images),
@@ -29,10 +29,11 @@ pub(crate) fn du(args: &DuArgs, root: &StoreRoot) -> Result<()> {
         ("half-written", usage.leftovers),
         ("total", usage.total()),
     ];
+    let mut out = Vec::new();
     for (what, counted) in lines {
         writeln!(out, "{what:<20} {}", amount(counted))?;
     }
-    Ok(())
+    Ok(stdout::print(out)?)
 }
 
 /// Returns the collector of a store.

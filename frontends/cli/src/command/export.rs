@@ -1,6 +1,6 @@
 //! `longshore export`.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -14,6 +14,7 @@ use longshore_distribution::Client;
 use super::{annotation, attest, edits, meant, sources, work, written};
 use crate::args::ExportArgs;
 use crate::report;
+use crate::stdout;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn export(
@@ -23,6 +24,9 @@ pub(crate) fn export(
     frontends: &FrontendRegistry,
     client: &Client,
 ) -> Result<()> {
+    if args.dry_run {
+        stdout::check()?;
+    }
     let (display, work) = work::begin(args.progress, args.jobs)?;
     let mut specs = outputs(&args.outputs, exporters)?;
     annotation::annotate(&mut specs, &args.annotations, exporters)?;
@@ -121,7 +125,7 @@ fn source_date_epoch() -> Result<Option<Epoch>, Error> {
 }
 
 fn print_plans(plans: &[Plan]) -> Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = Vec::new();
     for plan in plans {
         match plan.destination.as_str() {
             "" => writeln!(out, "type={}", plan.kind)?,
@@ -131,5 +135,5 @@ fn print_plans(plans: &[Plan]) -> Result<()> {
             writeln!(out, "  {line}")?;
         }
     }
-    Ok(())
+    Ok(stdout::print(out)?)
 }

@@ -2,7 +2,6 @@
 //! frontends.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::Result;
@@ -10,6 +9,7 @@ use longshore_core::options::OptionInfo;
 use longshore_core::{Destination, ExporterInfo, ExporterRegistry, FrontendRegistry, SchemeInfo};
 
 use crate::args::{ExportersArgs, SourcesArgs};
+use crate::stdout;
 
 pub(crate) fn exporters(args: &ExportersArgs, exporters: &ExporterRegistry) -> Result<()> {
     let infos: Vec<ExporterInfo> = match &args.kind {
@@ -59,8 +59,8 @@ pub(crate) fn sources(args: &SourcesArgs, frontends: &FrontendRegistry) -> Resul
 }
 
 fn print(text: &str) -> Result<()> {
-    io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    stdout::check()?;
+    Ok(stdout::print(text)?)
 }
 
 fn listing(title: &str, summary: &str, program: Option<&Path>, options: &[OptionInfo]) -> String {

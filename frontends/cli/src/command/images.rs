@@ -12,15 +12,17 @@ use longshore_core::{Error, Work};
 use serde_json::{Value, json};
 
 use crate::args::ImagesArgs;
+use crate::stdout;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn images(args: &ImagesArgs, root: &StoreRoot) -> Result<()> {
+    stdout::check()?;
     let store = root.open_existing()?;
     let images = store.as_ref().map_or_else(|| Ok(Vec::new()), |store| store.images())?;
-    let mut out = io::stdout().lock();
+    let mut out = Vec::new();
     if args.quiet {
         images.iter().try_for_each(|(name, _)| writeln!(out, "{name}"))?;
-        return Ok(());
+        return Ok(stdout::print(out)?);
     }
     let work = Work::default();
     let described: Vec<_> = images
@@ -30,13 +32,12 @@ pub(crate) fn images(args: &ImagesArgs, root: &StoreRoot) -> Result<()> {
         .collect();
     if args.json {
         let all: Vec<Value> = described.iter().map(Described::json).collect();
-        writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
-        return Ok(());
+        return Ok(stdout::print(serde_json::to_string_pretty(&all)? + "\n")?);
     }
     let rows = described.iter().map(Described::row);
     let header = ["NAME", "DIGEST", "SIZE", "PLATFORMS"].map(str::to_owned);
     write_table(&mut out, &[header].into_iter().chain(rows).collect::<Vec<_>>())?;
-    Ok(())
+    Ok(stdout::print(out)?)
 }
 
 /// An image, as far as it is readable.

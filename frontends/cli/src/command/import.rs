@@ -10,6 +10,7 @@ use longshore_frontend_archive::{Import, ImportName, Imported};
 
 use super::{inspect, work};
 use crate::args::ImportArgs;
+use crate::stdout;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn import(args: &ImportArgs, root: &StoreRoot) -> Result<()> {
@@ -53,8 +54,8 @@ impl Opened {
     }
 }
 
-fn print(imported: &[Imported]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn print(imported: &[Imported]) -> Result<()> {
+    let mut out = Vec::new();
     for Imported { name, image, moved, missing } in imported {
         let digest = &image.root.digest;
         match moved {
@@ -65,5 +66,5 @@ fn print(imported: &[Imported]) -> io::Result<()> {
             writeln!(out, "  {}", inspect::not_there(missing))?;
         }
     }
-    Ok(())
+    Ok(stdout::print(out)?)
 }

@@ -1,7 +1,5 @@
 //! `longshore inspect`.
 
-use std::io::{self, Write};
-
 use anyhow::Result;
 use indicatif::HumanBytes;
 use longshore_core::image::{
@@ -13,26 +11,23 @@ use serde_json::json;
 
 use super::{sources, work};
 use crate::args::{InspectArgs, ProgressStyle};
+use crate::stdout;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn inspect(args: &InspectArgs, root: &StoreRoot, frontends: &FrontendRegistry) -> Result<()> {
+    stdout::check()?;
     // So that waiting for a registry is reported.
     let (_, work) = work::begin(ProgressStyle::Plain, None)?;
     let images = open(&Source::parse(&args.source)?, root, frontends, &work)?;
     let detail = if args.files { Detail::Files } else { Detail::Documents };
     let inspected = images.iter().map(|(image, existing)| Ok((names(image), inspect_one(existing, detail, &work)?)));
     let inspected = inspected.collect::<Result<Vec<_>, Error>>()?;
-    let mut out = io::stdout().lock();
     if args.json {
         let json = |(names, found): &(Vec<String>, Inspection)| json!({"names": names, "image": found});
         let all: Vec<_> = inspected.iter().map(json).collect();
-        writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
-        return Ok(());
+        return Ok(stdout::print(serde_json::to_string_pretty(&all)? + "\n")?);
     }
-    for (names, found) in &inspected {
-        write!(out, "{}", text(names, found))?;
-    }
-    Ok(())
+    Ok(stdout::print(inspected.iter().map(|(names, found)| text(names, found)).collect::<String>())?)
 }
 
 /// Returns the images of a source, which must be complete.

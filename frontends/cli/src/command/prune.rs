@@ -1,6 +1,6 @@
 //! `longshore prune`.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::Result;
 use indicatif::HumanBytes;
@@ -9,13 +9,14 @@ use longshore_core::content::{PruneOptions, Pruned};
 use super::du::{amount, collector};
 use crate::args::PruneArgs;
 use crate::stderr::say;
+use crate::stdout;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn prune(args: &PruneArgs, root: &StoreRoot) -> Result<()> {
     let options = PruneOptions::default().with_keep(args.keep_storage).with_dry_run(args.dry_run);
     let store = root.open_existing()?;
     let pruned = store.map_or_else(|| Ok(Pruned::default()), |store| collector(store.as_ref())?.prune(&options))?;
-    let mut out = io::stdout().lock();
+    let mut out = Vec::new();
     for (digest, size) in &pruned.blobs {
         writeln!(out, "{digest}  {}", HumanBytes(*size))?;
     }
@@ -33,5 +34,5 @@ pub(crate) fn prune(args: &PruneArgs, root: &StoreRoot) -> Result<()> {
     let done = if args.dry_run { "would remove" } else { "removed" };
     let noun = if blobs.len() == 1 { "blob" } else { "blobs" };
     writeln!(out, "{done} {} {noun}, {} in total", blobs.len(), HumanBytes(pruned.bytes()))?;
-    Ok(())
+    Ok(stdout::print(out)?)
 }

@@ -1,12 +1,13 @@
 //! `longshore rm`.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::Result;
 use longshore_core::oci::ImageName;
 use longshore_core::{Error, ErrorKind};
 
 use crate::args::RmArgs;
+use crate::stdout;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn rm(args: &RmArgs, root: &StoreRoot) -> Result<()> {
@@ -24,9 +25,9 @@ pub(crate) fn rm(args: &RmArgs, root: &StoreRoot) -> Result<()> {
         ErrorKind::NotFound => error.context("no names were removed").with_hint("`longshore images` lists the names"),
         _ => error,
     })?;
-    let mut out = io::stdout().lock();
+    let mut out = Vec::new();
     for (name, image) in names.iter().zip(images) {
         writeln!(out, "{name} {}", image.root.digest)?;
     }
-    Ok(())
+    Ok(stdout::print(out)?)
 }

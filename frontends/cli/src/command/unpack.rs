@@ -1,7 +1,5 @@
 //! `longshore unpack`.
 
-use std::io::{self, Write};
-
 use anyhow::Result;
 use longshore_core::content::{Mount, check_parent};
 use longshore_core::image::{ImageLayers, layers_for};
@@ -11,9 +9,13 @@ use longshore_core::{Context, Error, ErrorKind, FrontendRegistry, Source, Work};
 
 use super::{inspect, work};
 use crate::args::UnpackArgs;
+use crate::stdout;
 use crate::store_root::StoreRoot;
 
 pub(crate) fn unpack(args: &UnpackArgs, root: &StoreRoot, frontends: &FrontendRegistry) -> Result<()> {
+    if args.to.is_none() && args.mount.is_none() {
+        stdout::check()?;
+    }
     let (display, work) = work::begin(args.progress, args.jobs)?;
     if let Some(to) = args.mount.as_ref().filter(|to| !to.is_dir()) {
         return Err(Error::option(format!("cannot mount on {}: it is not a directory", to.display())).into());
@@ -31,7 +33,7 @@ pub(crate) fn unpack(args: &UnpackArgs, root: &StoreRoot, frontends: &FrontendRe
     display.finish();
     match &args.mount {
         Some(to) => mount(&snapshots, to)?,
-        None => writeln!(io::stdout(), "{}", mount_options(&snapshots)?)?,
+        None => stdout::print(mount_options(&snapshots)? + "\n")?,
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! Files for programs: `--metadata-file` and `--iidfile`.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use longshore_core::content::check_parent;
@@ -10,6 +9,7 @@ use longshore_core::{
 use serde_json::{Map, Value, json};
 
 use crate::args::ExportArgs;
+use crate::stdout;
 
 /// Fails before the build if the files cannot be written to their paths, or would have nothing in them.
 pub(super) fn check_paths(args: &ExportArgs, resolved: &ResolvedSession) -> Result<()> {
@@ -74,9 +74,7 @@ fn write_metadata(args: &ExportArgs, responses: &[Response]) -> Result<()> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if is_stdout(path) {
-        let mut out = io::stdout().lock();
-        let written = out.write_all(bytes).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
-        return written.attempt(|| "cannot write to standard output".to_owned());
+        return stdout::print([bytes, b"\n"].concat());
     }
     let filled = FileSink::path(path)?.fill(|out| Ok(out.write_all(bytes)?));
     filled.and_then(|filled| filled.publish()).attempt(|| format!("cannot write {}", path.display()))?;
