@@ -177,7 +177,12 @@ impl FilesDirectory {
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             return Err(Error::new(ErrorKind::Unavailable, "another process is writing to it"));
         }
-        take_out_leftovers(&opened, &root);
+        if self.is_root_of_tree {
+            take_out_leftovers(&opened, &root);
+        } else {
+            // What a killed run of `unpack` left is completed: files of others may be among it by now.
+            drop(record::left_in(&root));
+        }
         let mut names = names(&opened)?.into_iter();
         let has_files = names.any(|(name, _)| !is_scratch(OsStr::from_bytes(&name)));
         if has_files && self.is_root_of_tree {

@@ -9,6 +9,7 @@ use longshore_content::Work;
 use longshore_oci::{Context, Error, Result};
 use rustix::fs::{Mode, OFlags, fgetxattr, flistxattr};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::{FileEntries, FilesDirectory, StagedFiles, State, is_ours};
 use crate::archive::{Entry, EntryKind};
@@ -126,6 +127,8 @@ impl Stage<'_> {
             let found = file.metadata().ok()?;
             // A file with several names may be more than this one in another tree.
             let is_alike = found.is_file() && found.len() == entry.size && found.nlink() == 1;
+            // What belongs to someone else can only be replaced.
+            let is_alike = is_alike && (self.writer.is_root || found.uid() == geteuid().as_raw());
             (is_alike && has_xattrs(&file, attributes)).then_some((file, found))
         });
         let mut same = 0;
