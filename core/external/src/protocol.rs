@@ -3,8 +3,9 @@
 //! Nothing here does I/O, so that programs other than Longshore can use it. `docs/external-protocol.md` is the page for
 //! authors, with the JSON Schema of these types.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use indexmap::IndexMap;
 
 use longshore_core::oci::{Descriptor, Digest};
 use longshore_core::{ErrorKind, Event};
@@ -194,8 +195,9 @@ pub enum DestinationKind {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Resolve {
-    /// The options that the plugin declared, as text.
-    pub options: BTreeMap<String, String>,
+    /// The options that the plugin declared, as text, in the order in which they were written.
+    #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, String>"))]
+    pub options: IndexMap<String, String>,
 }
 
 /// The options are right.
@@ -211,8 +213,9 @@ pub struct Resolved {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Export {
-    /// The options that the plugin declared, as text.
-    pub options: BTreeMap<String, String>,
+    /// The options that the plugin declared, as text, in the order in which they were written.
+    #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, String>"))]
+    pub options: IndexMap<String, String>,
     /// What it is given. It may do with it what it wants: it is a copy.
     pub input: Input,
     /// The images in it.
@@ -293,8 +296,9 @@ pub struct Build {
     pub value: String,
     /// An empty directory for what the plugin makes. It is there until the end of the run, and then removed.
     pub directory: PathBuf,
-    /// The options that the plugin declared, as text.
-    pub options: BTreeMap<String, String>,
+    /// The options that the plugin declared, as text, in the order in which they were written.
+    #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, String>"))]
+    pub options: IndexMap<String, String>,
 }
 
 /// The images of a source.

@@ -65,6 +65,8 @@ fn both_write_the_same_bytes_and_say_the_same() {
         ("oci", two(), "type=oci,compression=zstd,compression-level=7"),
         ("oci", BuildResult::new(vec![image(3)]), "type=oci,name=example.com/app:1,oci-mediatypes=false"),
         ("oci", BuildResult::new(vec![image(3)]), "type=oci,name=app,annotation.Some.Key=x,source-date-epoch=1000"),
+        ("oci", BuildResult::new(vec![image(3)]), "type=oci,name=app,annotation-manifest.a=1,annotation.a=2"),
+        ("oci", BuildResult::new(vec![image(3)]), "type=oci,name=app,annotation.a=2,annotation-manifest.a=1"),
         ("tar", BuildResult::new(vec![image(4)]), "type=tar"),
         (
             "tar",

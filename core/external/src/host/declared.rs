@@ -1,6 +1,8 @@
 //! Options that a plugin declares, read at run time.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use indexmap::IndexMap;
 
 use longshore_core::options::{Attrs, FamilyPlace, OptionInfo, Options, Place, Visitor, parse, parse_into};
 use longshore_core::{Error, Result};
@@ -11,7 +13,7 @@ use crate::protocol::Described;
 #[derive(Debug, Default)]
 pub(super) struct Declared {
     options: Vec<OptionInfo>,
-    pub(super) set: BTreeMap<String, String>,
+    pub(super) set: IndexMap<String, String>,
 }
 
 impl Declared {
@@ -21,9 +23,9 @@ impl Declared {
     /// An option that neither has; a word that is not one of those to choose from.
     pub(super) fn parse(kind: &str, attrs: &Attrs, declared: &[Described], others: &[OptionInfo]) -> Result<Self> {
         let own = declared.iter().map(OptionInfo::from).collect();
-        let mut all = Both { own: Self { options: own, set: BTreeMap::new() }, others };
+        let mut all = Both { own: Self { options: own, set: IndexMap::new() }, others };
         parse(kind, attrs, &mut all)?;
-        Ok(all.own)
+        Ok(all.own.in_order_of(attrs))
     }
 }
 
@@ -34,9 +36,16 @@ impl Declared {
     /// As [`parse`](Self::parse).
     pub(super) fn parse_for(owner: &str, attrs: &Attrs, declared: &[Described]) -> Result<Self> {
         let own = declared.iter().map(OptionInfo::from).collect();
-        let mut all = Both { own: Self { options: own, set: BTreeMap::new() }, others: &[] };
+        let mut all = Both { own: Self { options: own, set: IndexMap::new() }, others: &[] };
         parse_into(owner, attrs, &mut all)?;
-        Ok(all.own)
+        Ok(all.own.in_order_of(attrs))
+    }
+
+    /// Puts what is set in the order in which it was written: of two options, the later may win.
+    fn in_order_of(mut self, attrs: &Attrs) -> Self {
+        let order: HashMap<&str, usize> = attrs.iter().enumerate().map(|(at, (key, _))| (key, at)).collect();
+        self.set.sort_by_key(|key, _| order.get(key.as_str()).copied());
+        self
     }
 }
 
@@ -50,12 +59,12 @@ impl Options for Both<'_> {
         for option in &self.own.options {
             show(option, &mut self.own.set, visitor)?;
         }
-        let mut unused = BTreeMap::new();
+        let mut unused = IndexMap::new();
         self.others.iter().try_for_each(|option| show(option, &mut unused, visitor))
     }
 }
 
-fn show(option: &OptionInfo, set: &mut BTreeMap<String, String>, visitor: &mut dyn Visitor) -> Result<()> {
+fn show(option: &OptionInfo, set: &mut IndexMap<String, String>, visitor: &mut dyn Visitor) -> Result<()> {
     let mut place = Text { option, set };
     if is_family(&option.key) {
         visitor.visit_family(option.clone(), &mut place)
@@ -76,7 +85,7 @@ pub(super) fn belongs(key: &str, declared: &str) -> bool {
 
 struct Text<'a> {
     option: &'a OptionInfo,
-    set: &'a mut BTreeMap<String, String>,
+    set: &'a mut IndexMap<String, String>,
 }
 
 impl Text<'_> {
@@ -106,7 +115,7 @@ impl Place for Text<'_> {
 }
 
 impl FamilyPlace for Text<'_> {
-    fn set(&mut self, qualifier: Option<&str>, name: &str, text: &str) -> Result<()> {
+    fn set(&mut self, qualifier: Option<&str>, name: &str, text: &str, _: usize) -> Result<()> {
         self.check(text)?;
         let stem = &self.option.key[..self.option.key.find(['[', '.']).unwrap_or(self.option.key.len())];
         let qualifier = qualifier.map(|qualifier| format!("[{qualifier}]")).unwrap_or_default();

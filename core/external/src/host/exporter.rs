@@ -114,7 +114,7 @@ impl Exporter for ExternalExporter {
 struct Instance {
     exporter: ExternalExporter,
     /// Those that the plugin declared.
-    options: std::collections::BTreeMap<String, String>,
+    options: indexmap::IndexMap<String, String>,
     input: Input,
     destination: DestinationKind,
 }

@@ -1,6 +1,5 @@
 //! An executable as a frontend.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -91,7 +90,7 @@ struct Instance {
     scheme: String,
     plugin: Plugin,
     value: String,
-    options: BTreeMap<String, String>,
+    options: indexmap::IndexMap<String, String>,
     platform: Platform,
     made: Arc<Mutex<Vec<ScratchDirectory>>>,
 }
