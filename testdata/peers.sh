@@ -26,7 +26,6 @@ install_peers() (
 	need python3 python3
 	need jq jq
 	need git git
-	need sqfstar squashfs-tools
 	if [ -n "$missing" ]; then
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get update
