@@ -60,6 +60,8 @@ impl Arriving<'_> {
     pub(super) fn store(&self, blob: &GraphBlob) -> Result<()> {
         let GraphBlob { descriptor: Descriptor { digest, size, .. }, references } = blob;
         let store = self.import.store;
+        // Whatever the store has: the archive is damaged.
+        self.received.check_blob(digest)?;
         let meta = BlobMeta::default().with_references(references.clone());
         let found = match (store.info(digest)?, self.received.kept(digest)) {
             (Some(info), _) => {
@@ -91,6 +93,7 @@ impl Arriving<'_> {
 
 impl Provider for Arriving<'_> {
     fn open(&self, digest: &Digest, from: u64) -> Result<Box<dyn Read + Send + '_>> {
+        self.received.check_blob(digest)?;
         let Some(bytes) = self.received.kept(digest) else { return self.import.store.open(digest, from) };
         let from = usize::try_from(from).unwrap_or(usize::MAX).min(bytes.len());
         Ok(Box::new(&bytes[from..]))

@@ -51,6 +51,9 @@ pub(super) struct Received {
     /// an import that ends early leaves no manifest without its layers.
     kept: HashMap<Digest, Vec<u8>>,
     kept_bytes: u64,
+    /// Blobs whose content has another digest than their path says, and the error. It is one if an image refers to them:
+    /// other readers never look at the rest.
+    wrong: HashMap<Digest, String>,
 }
 
 /// A file of the archive, either stored or kept.
@@ -101,9 +104,10 @@ impl Received {
                     let task = import.work.progress.task(format!("import {}", text(&path)), Some(entry.size));
                     let (sender, pieces) = sync_channel(BEHIND);
                     let store = import.store;
+                    let claimed = expected.as_ref().map(|expected| expected.digest.clone());
                     let thread = scope.spawn(move || write(pieces, expected.as_ref(), store, task));
                     let start = feed(&mut reader, &sender, import)?;
-                    writers.push_back(Writing { path, start, thread });
+                    writers.push_back(Writing { path, claimed, start, thread });
                 }
             }
             writers.into_iter().try_for_each(|writing| received.finish(writing))
@@ -152,7 +156,10 @@ impl Received {
         hasher.update(&bytes);
         let digest = match expected {
             Some(expected) => {
-                is_what_it_says(expected, hasher).attempt(|| format!("cannot import `{}`", text(&path)))?;
+                if let Err(error) = is_what_it_says(expected, hasher) {
+                    self.note_wrong(&path, &expected.digest, error);
+                    return Ok(());
+                }
                 expected.digest.clone()
             }
             None => hasher.finish(),
@@ -169,9 +176,25 @@ impl Received {
         self.kept.get(digest).map(Vec::as_slice)
     }
 
+    fn note_wrong(&mut self, path: &[u8], claimed: &Digest, error: Error) {
+        let error = error.context(format!("cannot import `{}`", text(path)));
+        self.wrong.insert(claimed.clone(), error.with_causes());
+    }
+
+    /// Fails if the archive has another content for a blob.
+    pub(super) fn check_blob(&self, digest: &Digest) -> Result<()> {
+        self.wrong.get(digest).map_or(Ok(()), |error| Err(Error::corrupt(error.clone())))
+    }
+
     fn finish(&mut self, writing: Writing<'_>) -> Result<()> {
-        let Writing { path, start, thread } = writing;
-        let stored = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let Writing { path, claimed, start, thread } = writing;
+        let stored = match (thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), claimed) {
+            (Err(error), Some(claimed)) if error.kind() == ErrorKind::Corrupt => {
+                self.note_wrong(&path, &claimed, error);
+                return Ok(());
+            }
+            (stored, _) => stored,
+        };
         let (digest, size) = stored.attempt(|| format!("cannot import `{}`", text(&path)))?;
         self.files.insert(path, ReceivedFile { digest, size, start });
         Ok(())
@@ -210,7 +233,10 @@ impl Received {
         for _ in 0..LINKS {
             match self.links.get(at) {
                 Some(target) => at = target,
-                None => return self.files.get(at).ok_or_else(missing),
+                None => {
+                    claimed(at).map_or(Ok(()), |digest| self.check_blob(&digest))?;
+                    return self.files.get(at).ok_or_else(missing);
+                }
             }
         }
         Err(Error::input(format!("`{}` is a loop of links", path.escape_debug())))
@@ -220,6 +246,8 @@ impl Received {
 /// A blob being written to the store by a thread.
 struct Writing<'scope> {
     path: Vec<u8>,
+    /// The digest that its path says.
+    claimed: Option<Digest>,
     /// Its first bytes.
     start: Vec<u8>,
     thread: ScopedJoinHandle<'scope, Result<(Digest, u64)>>,
@@ -325,10 +353,14 @@ fn ended() -> Error {
 /// Returns the descriptor that a file's path implies; `None` if it is not the path of a blob, like those of Docker's
 /// layers, or of files that archivers and desktops leave among the blobs.
 fn blob(path: &[u8], entry: &Entry) -> Option<Descriptor> {
+    Some(Descriptor::new(MediaType::from("application/octet-stream".to_owned()), claimed(path)?, entry.size))
+}
+
+/// Returns the digest in the path of a blob.
+fn claimed(path: &[u8]) -> Option<Digest> {
     let name = std::str::from_utf8(path.strip_prefix(b"blobs/")?).ok()?;
     let (algorithm, hex) = name.split_once('/')?;
-    let digest: Digest = format!("{algorithm}:{hex}").parse().ok()?;
-    Some(Descriptor::new(MediaType::from("application/octet-stream".to_owned()), digest, entry.size))
+    format!("{algorithm}:{hex}").parse().ok()
 }
 
 fn document(entry: &Entry, reader: &mut impl Read) -> Result<Vec<u8>> {

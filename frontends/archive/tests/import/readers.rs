@@ -88,8 +88,11 @@ fn odd_files_are_ignored_by_both_readers() {
     old.retain(|(path, _)| path != "repositories");
     let large = vec![b'B'; (1 << 20) + 1];
     let upper = format!("blobs/sha256/{}", "A".repeat(64));
+    // Nothing refers to them, so that their content does not matter.
+    let damaged = Digest::of(b"something else").layout_path();
+    let large_damaged = format!("blobs/sha512/{}", "0f".repeat(64));
     let beside = format!("{}.tar.gz", image.root.digest.layout_path());
-    let odd: [(&str, &[u8]); 14] = [
+    let odd: [(&str, &[u8]); 16] = [
         ("blobs/sha256/._0", b"\0\x05\x16\x07"),
         ("blobs/sha256/.gitkeep", b""),
         (".DS_Store", b"\0\0\0\x01Bud1"),
@@ -104,6 +107,8 @@ fn odd_files_are_ignored_by_both_readers() {
         ("large.bz2", &[b"BZh9", &large[..]].concat()),
         ("blobs/sha256/large.tar.gz", &large),
         ("VERSION", b"1.0"),
+        (&damaged, b"\x1f\x8b"),
+        (&large_damaged, &large),
     ];
     for good in [tar(&new), with_links(&old, &links)] {
         let [expected, also] = both(&good).map(Result::unwrap);
