@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use longshore_content::{
-    MadeDirectories, ScratchDirectory, ScratchFile, copy, directory_of, remove_leftovers, sync_directory,
+    Cancel, MadeDirectories, ScratchDirectory, ScratchFile, copy, directory_of, remove_leftovers, sync_directory,
 };
 use longshore_oci::{Context, Descriptor, Digest, Error, Index, MANIFEST_LIMIT, Result, json, parse_layout_index};
 
@@ -33,6 +33,8 @@ pub struct StagedLayout {
     layout: LayoutDirectory,
     blobs: Vec<Descriptor>,
     staging: ScratchDirectory,
+    /// Ends the wait for other writers.
+    cancel: Cancel,
     /// Dropped after the contents of these directories.
     _parents: MadeDirectories,
 }
@@ -86,7 +88,8 @@ impl LayoutDirectory {
                 task.done("");
             }
         }
-        Ok(StagedLayout { layout: self.clone(), blobs: staged, staging, _parents: parents })
+        let cancel = cx.work().cancel.clone();
+        Ok(StagedLayout { layout: self.clone(), blobs: staged, staging, cancel, _parents: parents })
     }
 
     /// Returns a directory on the file system of the layout: the layout itself, or the parent in which it is created.
@@ -163,7 +166,7 @@ impl StagedLayout {
     /// changed and replaced under a lock.
     ///
     /// # Errors
-    /// The lock is held too long; I/O errors. The index is then unchanged.
+    /// The lock is held too long, or the run is cancelled meanwhile; I/O errors. The index is then unchanged.
     pub fn publish(self, entries: Vec<Descriptor>) -> Result<PathBuf> {
         let root = &self.layout.root;
         let publish = || if self.publish_new(&entries)? { Ok(()) } else { self.publish_into(entries) };
@@ -184,7 +187,7 @@ impl StagedLayout {
             return Ok(false);
         }
         // Later writers wait for this lock, like for that of an existing layout.
-        let _lock = IndexLock::acquire(fresh.path(), PATIENCE)?;
+        let _lock = IndexLock::acquire(fresh.path(), PATIENCE, &self.cancel)?;
         layout.write_document("oci-layout", OCI_LAYOUT)?;
         let mut index = Index::new(Vec::new());
         names::merge(&mut index.manifests, entries.to_vec());
@@ -200,8 +203,8 @@ impl StagedLayout {
     fn publish_into(&self, entries: Vec<Descriptor>) -> Result<()> {
         let root = &self.layout.root;
         let _made = MadeDirectories::make(root)?;
-        // Publishing is not interrupted half-way: a late signal does not end the wait.
-        let _lock = IndexLock::acquire(root, PATIENCE)?;
+        // Publishing is not interrupted half-way: a late signal ends the wait, and nothing after it.
+        let _lock = IndexLock::acquire(root, PATIENCE, &self.cancel)?;
         self.layout.check()?;
         let mut index = self.layout.index()?;
         names::merge(&mut index.manifests, entries);

@@ -1,12 +1,12 @@
 //! The lock of a layout's index.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use longshore_content::Cancel;
 use longshore_oci::{Context, Error, ErrorKind, Result};
 
 /// The lock file. buildx locks the same file, so that both can write to a layout. It is never unlinked
@@ -18,9 +18,9 @@ const NAME: &str = "index.json.lock";
 pub(super) struct IndexLock(#[expect(dead_code, reason = "held for its lock")] File);
 
 impl IndexLock {
-    /// Waits for the lock of the layout in `root`, for at most `patience`. The kernel serves waiting processes
-    /// roughly in order.
-    pub(super) fn acquire(root: &Path, patience: Duration) -> Result<Self> {
+    /// Waits for the lock of the layout in `root`, for at most `patience` and until the run is cancelled. The kernel
+    /// serves waiting processes roughly in order.
+    pub(super) fn acquire(root: &Path, patience: Duration, cancel: &Cancel) -> Result<Self> {
         let path = root.join(NAME);
         let deadline = Instant::now() + patience;
         loop {
@@ -29,8 +29,8 @@ impl IndexLock {
             let file = options.open(&path).attempt(|| format!("cannot open {}", path.display()))?;
             let locked = match file.try_lock() {
                 Ok(()) => Ok(Some(file)),
-                Err(TryLockError::WouldBlock) => wait(file, deadline.saturating_duration_since(Instant::now())),
-                Err(TryLockError::Error(error)) => Err(error),
+                Err(TryLockError::WouldBlock) => wait(file, deadline.saturating_duration_since(Instant::now()), cancel),
+                Err(TryLockError::Error(error)) => Err(error.into()),
             };
             match locked.attempt(|| format!("cannot lock {}", path.display()))? {
                 // buildx unlinks the file when it is done, so this lock may no longer protect anything.
@@ -48,13 +48,17 @@ impl IndexLock {
 
 /// Waits for the lock of `file`; `None` if that takes longer than `patience`. A thread cannot be woken from
 /// waiting for a lock, so another thread waits, and releases the lock if it gets it too late.
-fn wait(file: File, patience: Duration) -> io::Result<Option<File>> {
-    let (sender, receiver) = mpsc::sync_channel(0);
+fn wait(file: File, patience: Duration, cancel: &Cancel) -> Result<Option<File>> {
+    let (sender, receiver) = mpsc::channel();
+    let cancelled = sender.clone();
     thread::Builder::new().spawn(move || {
         let locked = longshore_content::lock_file(&file).map(|()| file);
         // Without a receiver the file is dropped, which releases the lock.
-        let _ = sender.send(locked);
+        let _ = sender.send(locked.map_err(Error::from));
     })?;
+    let _listening = cancel.on_cancel(move || {
+        let _ = cancelled.send(Err(Error::cancelled()));
+    });
     receiver.recv_timeout(patience).ok().transpose()
 }
 
@@ -65,7 +69,7 @@ mod tests {
     #[test]
     fn one_at_a_time_and_not_for_ever() {
         let root = tempfile::tempdir().unwrap();
-        let acquire = || IndexLock::acquire(root.path(), Duration::from_millis(20));
+        let acquire = || IndexLock::acquire(root.path(), Duration::from_millis(20), &Cancel::default());
         let held = acquire().unwrap();
         let error = acquire().unwrap_err();
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true));
@@ -78,7 +82,7 @@ mod tests {
     #[test]
     fn those_who_wait_are_not_overtaken() {
         let root = tempfile::tempdir().unwrap();
-        let acquire = || IndexLock::acquire(root.path(), Duration::from_secs(600));
+        let acquire = || IndexLock::acquire(root.path(), Duration::from_secs(600), &Cancel::default());
         let held = acquire().unwrap();
         let inode = format!(":{} ", std::os::unix::fs::MetadataExt::ino(&root.path().join(NAME).metadata().unwrap()));
         let (sender, order) = mpsc::channel();
@@ -110,7 +114,7 @@ mod tests {
     #[test]
     fn a_wait_that_was_given_up_takes_no_lock() {
         let root = tempfile::tempdir().unwrap();
-        let acquire = |patience| IndexLock::acquire(root.path(), patience);
+        let acquire = |patience| IndexLock::acquire(root.path(), patience, &Cancel::default());
         let held = acquire(Duration::ZERO).unwrap();
         for _ in 0..5 {
             acquire(Duration::from_millis(5)).unwrap_err();
@@ -118,5 +122,27 @@ mod tests {
         drop(held);
         // Those who gave up get the lock first, and let it go.
         drop(acquire(Duration::from_secs(600)).unwrap());
+    }
+
+    /// Nothing but a kill ended the wait, for minutes.
+    #[test]
+    fn a_cancelled_run_waits_for_no_lock() {
+        let root = tempfile::tempdir().unwrap();
+        let cancel = Cancel::default();
+        let acquire = || IndexLock::acquire(root.path(), Duration::from_secs(600), &cancel);
+        let held = acquire().unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(acquire);
+            thread::sleep(Duration::from_millis(20));
+            assert!(!waiting.is_finished());
+            cancel.cancel();
+            assert_eq!(waiting.join().unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+        });
+        assert_eq!(acquire().unwrap_err().kind(), ErrorKind::Cancelled);
+        drop(held);
+        // What needs no wait is done: the index is replaced whole.
+        let again = IndexLock::acquire(root.path(), Duration::from_secs(600), &Cancel::default());
+        drop(again.unwrap());
+        drop(acquire().unwrap());
     }
 }

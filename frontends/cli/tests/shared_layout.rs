@@ -7,10 +7,13 @@ mod figures;
 mod run;
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use longshore_testkit::validate;
-use run::Workdir;
+use run::{Workdir, heeding};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// Exports to one layout from so many processes at a time, each of which is followed by another; returns how long the
@@ -37,6 +40,32 @@ fn names(work: &Workdir) -> BTreeSet<String> {
     let names: BTreeSet<String> = manifests.iter().map(name).collect();
     assert_eq!(names.len(), manifests.len());
     names
+}
+
+/// A signal did not end the wait, so that the run was ended without its leave.
+#[test]
+fn a_signal_ends_the_wait_for_the_layout() {
+    let work = Workdir::new();
+    work.write("tree/file", "content");
+    work.ok(&["export", "rootfs:tree", "-o", "type=oci,tar=false,dest=layout"]);
+    let before = (work.names(), work.read("layout/index.json"));
+    let held = std::fs::File::options().write(true).open(work.path("layout/index.json.lock")).unwrap();
+    held.lock().unwrap();
+    let output = "type=oci,tar=false,dest=layout,name=app:1";
+    let export = work.command(&["export", "rootfs:tree", "--progress=plain", "-o", output]);
+    let mut child = heeding(&export).stderr(Stdio::piped()).spawn().unwrap();
+    let inode = format!(":{} ", held.metadata().unwrap().ino());
+    let is_waiting = |line: &str| line.contains("->") && line.contains(&inode);
+    while !std::fs::read_to_string("/proc/locks").unwrap().lines().any(is_waiting) {
+        assert_eq!(child.try_wait().unwrap(), None, "it waits");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let ran = run::Ran::from(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(143), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("error: cancelled\n"), "it ended by itself: {}", ran.stderr);
+    drop(held);
+    assert_eq!((work.names(), work.read("layout/index.json")), before);
 }
 
 /// With `LONGSHORE_FAULTS`, as many as the page of figures promises.
