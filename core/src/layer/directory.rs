@@ -1,6 +1,6 @@
 //! A directory as a tar stream, with the same entries as BuildKit's differ writes for the same tree.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -15,7 +15,7 @@ use super::left_out::LeftOut;
 use super::{DirSource, Rules, Whiteouts};
 use crate::archive::{Entry, EntryKind, Writer};
 use crate::tree::merged::{OPAQUE, WHITEOUT, is_attribute_of_overlay};
-use crate::tree::{FileType, Node, NodeFile, directory_xattr_names, walk};
+use crate::tree::{FileType, Node, NodeFile, directory_xattr, directory_xattr_names, walk};
 
 pub(super) const CAPABILITY: &str = "security.capability";
 
@@ -42,8 +42,14 @@ pub(super) fn entries(source: &DirSource, progress: &Progress, cancel: &Cancel, 
         let name = || source.path.display().to_string();
         refuse_attributes_of_overlay(&source.path, &directory_xattr_names(&source.path)?, name)?;
     }
-    let left_out = LeftOut::default();
-    let mut layer = DirectoryLayer { source, visit, links: HashMap::new(), progress, left_out };
+    let (left_out, mut with_files_as_whiteouts) = (LeftOut::default(), HashSet::new());
+    if source.whiteouts == Whiteouts::Overlay {
+        let of_root = |scope: &&str| directory_xattr(&source.path, &attribute(scope, "opaque"));
+        let opaque = SCOPES.iter().map(of_root).collect::<Result<Vec<_>>>()?;
+        with_files_as_whiteouts.extend(opaque.contains(&Some(b"x".to_vec())).then(Vec::new));
+    }
+    let mut layer =
+        DirectoryLayer { source, visit, links: HashMap::new(), progress, left_out, with_files_as_whiteouts };
     walk(&source.path, &source.rules.excludes, &mut |node| {
         cancel.check()?;
         layer.add(node)
@@ -59,6 +65,9 @@ struct DirectoryLayer<'a> {
     links: HashMap<(u64, u64), Vec<u8>>,
     progress: &'a Progress,
     left_out: LeftOut,
+    /// Directories with whiteouts that are files, if they are overlayfs's (kernel, overlayfs.rst, "Nesting overlayfs
+    /// mounts").
+    with_files_as_whiteouts: HashSet<Vec<u8>>,
 }
 
 impl DirectoryLayer<'_> {
@@ -105,14 +114,16 @@ impl DirectoryLayer<'_> {
         let path = [&entry.path, OPAQUE].join(&b'/');
         let marker = Entry { path, kind: EntryKind::File, mode: 0o600, ..entry.clone() };
         (self.visit)(entry, &mut io::empty())?;
-        for scope in ["trusted", "user"] {
-            let overlay = |what| node.directory_xattr(&format!("{scope}.overlay.{what}"));
+        for scope in SCOPES {
+            let overlay = |what| node.directory_xattr(&attribute(scope, what));
             if overlay("redirect")?.is_some() {
                 return Err(Error::input(format!("{} is renamed from a lower layer", node.display()))
                     .with_hint("mount the overlay and export the merged tree, or turn redirect_dir off"));
             }
-            if overlay("opaque")?.as_deref() == Some(b"y") {
-                return (self.visit)(marker, &mut io::empty());
+            match overlay("opaque")?.as_deref() {
+                Some(b"y") => return (self.visit)(marker, &mut io::empty()),
+                Some(b"x") => drop(self.with_files_as_whiteouts.insert(node.path().to_vec())),
+                _ => {}
             }
         }
         Ok(())
@@ -145,8 +156,18 @@ impl DirectoryLayer<'_> {
 
     /// Counts attributes that the layer does not keep; fails for a file that is special to overlayfs.
     fn note(&mut self, node: &Node<'_>, entry: &Entry, attributes: &[Vec<u8>]) -> Result<()> {
-        if self.source.whiteouts == Whiteouts::Plain {
-            refuse_attributes_of_overlay(&self.source.path, attributes, || node.display())?;
+        match self.source.whiteouts {
+            Whiteouts::Plain => refuse_attributes_of_overlay(&self.source.path, attributes, || node.display())?,
+            // Whiteouts say what these say, but for those of an overlay in this one.
+            Whiteouts::Overlay => {
+                let is_nested =
+                    |name: &[u8]| SCOPES.iter().any(|s| name.starts_with(attribute(s, "overlay.").as_bytes()));
+                let mut attributes = attributes.to_vec();
+                attributes.retain(|name| !is_attribute_of_overlay(name) || is_nested(name));
+                self.left_out.add(entry, &attributes);
+                return Ok(());
+            }
+            Whiteouts::Aufs => {}
         }
         self.left_out.add(entry, attributes);
         Ok(())
@@ -164,8 +185,23 @@ impl DirectoryLayer<'_> {
                 Err(upper_directory(&self.source.path, message))
             }
             Whiteouts::Plain | Whiteouts::Aufs => Ok(false),
-            Whiteouts::Overlay => Ok(is_whiteout_of_overlay(node)),
+            Whiteouts::Overlay => Ok(is_whiteout_of_overlay(node) || self.is_file_as_whiteout(node)?),
         }
+    }
+
+    /// Returns whether a file is a whiteout in a lower directory of an overlay within an overlay, where devices are taken.
+    fn is_file_as_whiteout(&self, node: &Node<'_>) -> Result<bool> {
+        let path = node.path();
+        let parent = path[..path.len() - node.name().len()].strip_suffix(b"/").unwrap_or_default();
+        if node.file_type() != FileType::RegularFile
+            || node.stat().st_size > 0
+            || !self.with_files_as_whiteouts.contains(parent)
+        {
+            return Ok(false);
+        }
+        let file = node.open()?;
+        let marks = SCOPES.iter().map(|scope| file.xattr(&attribute(scope, "whiteout"))).collect::<Result<Vec<_>>>()?;
+        Ok(marks.iter().any(Option::is_some))
     }
 
     fn add_whiteout(&mut self, node: &Node<'_>, entry: Entry) -> Result<()> {
@@ -173,6 +209,13 @@ impl DirectoryLayer<'_> {
         let path = [&entry.path[..name], WHITEOUT, &entry.path[name..]].concat();
         (self.visit)(Entry { path, mode: 0o600, ..entry }, &mut io::empty())
     }
+}
+
+/// Where overlayfs has its attributes: `user` if it is mounted without privileges.
+const SCOPES: [&str; 2] = ["trusted", "user"];
+
+fn attribute(scope: &str, name: &str) -> String {
+    format!("{scope}.overlay.{name}")
 }
 
 fn is_whiteout_of_overlay(node: &Node<'_>) -> bool {
@@ -193,8 +236,8 @@ fn upper_directory(tree: &Path, message: String) -> Error {
 
 /// Fails for a file whose content overlayfs keeps in a lower layer: here it would read as zeros.
 fn refuse_metacopy(node: &Node<'_>, file: &NodeFile) -> Result<()> {
-    for scope in ["trusted", "user"] {
-        if file.xattr(&format!("{scope}.overlay.metacopy"))?.is_some() {
+    for scope in SCOPES {
+        if file.xattr(&attribute(scope, "metacopy"))?.is_some() {
             return Err(Error::input(format!("{} has its content in a lower layer", node.display()))
                 .with_hint("mount the overlay and export the merged tree, or turn metacopy off"));
         }

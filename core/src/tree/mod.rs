@@ -6,7 +6,7 @@ mod patterns;
 mod sparse;
 mod walk;
 
-pub(crate) use node::directory_xattr_names;
 pub use node::{FileType, Node, NodeFile};
+pub(crate) use node::{directory_xattr, directory_xattr_names};
 pub use patterns::{Matched, Patterns};
 pub use walk::walk;

@@ -161,11 +161,18 @@ impl Node<'_> {
 
 /// Returns the names of the extended attributes of the directory at `path`.
 pub(crate) fn directory_xattr_names(path: &Path) -> Result<Vec<Vec<u8>>> {
-    let names = || -> Result<_, Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        xattr_names(openat(CWD, path, flags, Mode::empty())?.as_fd())
-    };
-    names().attempt(|| format!("cannot read {}", path.display()))
+    in_directory(path, xattr_names)
+}
+
+/// Returns an extended attribute of the directory at `path`.
+pub(crate) fn directory_xattr(path: &Path, name: &str) -> Result<Option<Vec<u8>>> {
+    in_directory(path, |directory| xattr(directory, name))
+}
+
+fn in_directory<T>(path: &Path, read: impl Fn(BorrowedFd<'_>) -> Result<T, Errno>) -> Result<T> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let read = || read(openat(CWD, path, flags, Mode::empty())?.as_fd());
+    read().attempt(|| format!("cannot read {}", path.display()))
 }
 
 fn xattr_names(file: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>, Errno> {

@@ -145,7 +145,8 @@ fn whiteouts_are_those_of_the_option() {
     work.write("aufs/.wh.gone", "");
     work.write("aufs/d/.wh..wh..opq", "");
     let names = |source: &str| {
-        work.ok(&["export", source, "--no-store", "-o", "type=oci,dest=a.tar"]);
+        let ran = work.ok(&["export", source, "--no-store", "--progress=plain", "-o", "type=oci,dest=a.tar"]);
+        assert_eq!(warnings(&ran), [""; 0], "all of it is kept");
         let archive = longshore_testkit::validate::layout_tar(&work.path("a.tar")).unwrap();
         let tar = longshore_core::archive::TarFile::open(std::fs::File::open(work.path("a.tar")).unwrap()).unwrap();
         let layer = tar.read(&archive.images[0].layers[0].digest.layout_path(), 0).unwrap();
@@ -157,9 +158,31 @@ fn whiteouts_are_those_of_the_option() {
         names.sort();
         names
     };
-    let expected = [".wh.gone", "d", "d/.wh..wh..opq", "d/new"];
+    // A whiteout in an overlay within an overlay is an empty file: it came back as one.
+    work.write("overlay/e/was", "");
+    work.write("overlay/e/is", "");
+    work.write("overlay/f/empty", "");
+    work.write("aufs/e/.wh.was", "");
+    work.write("aufs/e/is", "");
+    work.write("aufs/f/empty", "");
+    let set =
+        |path: &str, name: &str, value: &[u8]| setxattr(work.path(path), name, value, XattrFlags::empty()).unwrap();
+    set("overlay/e", "trusted.overlay.opaque", b"x");
+    set("overlay/e/was", "trusted.overlay.whiteout", b"");
+    // It counts in a directory that says so.
+    set("overlay/f/empty", "trusted.overlay.whiteout", b"");
+    set("overlay/d/new", "trusted.overlay.origin", b"x");
+    let expected =
+        [".wh.gone", "d", "d/.wh..wh..opq", "d/new", "e", "e/.wh.was", "e/is", "f", "f/empty"].map(str::to_owned);
     assert_eq!(names("rootfs:overlay,whiteouts=overlay"), expected);
     assert_eq!(names("rootfs:aufs,whiteouts=aufs"), expected);
+    set("overlay", "user.overlay.opaque", b"x");
+    work.write("overlay/top", "");
+    set("overlay/top", "user.overlay.whiteout", b"y");
+    assert_eq!(
+        names("rootfs:overlay,whiteouts=overlay"),
+        [&[".wh.gone".to_owned(), ".wh.top".to_owned()], &expected[1..]].concat()
+    );
     let ran = work.run(&["export", "rootfs:overlay", "-o", "type=oci,dest=x.tar"]);
     assert!(ran.stderr.contains("add whiteouts=overlay"), "{}", ran.stderr);
     let ran = work.run(&["export", "rootfs:overlay,whiteouts=btrfs", "-o", "type=oci,dest=x.tar"]);
