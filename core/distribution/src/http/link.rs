@@ -67,14 +67,36 @@ fn skip(text: &str) -> &str {
     text.find(',').map_or("", |at| &text[at..])
 }
 
-/// Returns the texts of warnings (distribution-spec 1.1, "Warnings"): `299 - "text"`.
+/// Returns the texts of the warnings in all values of the header (distribution-spec 1.1, "Warnings"): `299 - "text"`,
+/// in lists separated by commas.
 pub(crate) fn warnings(values: &[String]) -> Vec<String> {
-    let text = |value: &String| {
-        let quoted = blank(blank(value).strip_prefix("299 ")?).strip_prefix('-').map(blank)?;
-        let (text, _) = parameter_value(quoted.starts_with('"').then_some(quoted)?, ',');
-        Some(bounded(&text)).filter(|text| !text.is_empty())
+    let mut texts = Vec::new();
+    for value in values {
+        let mut rest = value.trim_start_matches([' ', '\t', ',']);
+        while !rest.is_empty() {
+            let (text, after) = warning(rest);
+            texts.extend(text.map(|text| bounded(&text)).filter(|text| !text.is_empty()));
+            rest = after.trim_start_matches([' ', '\t', ',']);
+        }
+    }
+    texts
+}
+
+/// Reads a warning, and returns its text if it is for the user. Returns the rest, from the next comma.
+fn warning(value: &str) -> (Option<String>, &str) {
+    let token = |text| {
+        let (token, after) = parameter_value(blank(text), '"');
+        (token, blank(after))
     };
-    values.iter().filter_map(text).collect()
+    let (code, after) = token(value);
+    let (agent, after) = token(after);
+    if !after.starts_with('"') {
+        return (None, skip(after));
+    }
+    let (text, after) = parameter_value(after, ',');
+    // A date in quotes may follow.
+    let (_, after) = token(after);
+    (Some(text).filter(|_| code == "299" && agent == "-"), skip(after))
 }
 
 /// Reads a quoted string, or a token up to a comma, white space or `separator` (RFC 9110, section 5.6). Returns the
@@ -136,7 +158,20 @@ mod tests {
         let of = |header: &str| warnings(&[header.to_owned()]);
         assert_eq!(of(r#"299 - "this \"image\" is old, move""#), [r#"this "image" is old, move"#]);
         assert_eq!(of("299 - \"a\u{1b}[31m\""), ["a\\u{1b}[31m"]);
-        for other in ["", "299", "299 -", "299 - text", "199 - \"a\"", "299 agent \"a\"", "299 - \"\""] {
+        assert_eq!(of(r#"299 - "one, two" , 299 -"three",299 - "four""#), ["one, two", "three", "four"]);
+        let dated = r#"110 proxy "stale, \"299\"", 299 - "late" "Wed, 21 Oct 2015 07:28:00 GMT", x, 299 - "last""#;
+        assert_eq!(of(dated), ["late", "last"]);
+        for other in [
+            "",
+            ",",
+            "299, 299 -, x \"y\", 299 - z \"a\"",
+            "299",
+            "299 -",
+            "299 - text",
+            "199 - \"a\"",
+            "299 agent \"a\"",
+            "299 - \"\"",
+        ] {
             assert!(of(other).is_empty(), "{other}");
         }
     }
