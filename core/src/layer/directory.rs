@@ -77,6 +77,10 @@ impl DirectoryLayer<'_> {
             return Ok(());
         }
         let stat = node.stat();
+        if let Some(said) = self.source.rules.excludes.excluded_directory((stat.st_dev, stat.st_ino)) {
+            self.progress.warn_once(said, || said.to_owned());
+            return Ok(());
+        }
         let path = self.source.rules.place(node.path());
         let mut entry = Entry { mtime: stat.st_mtime, ..Entry::new(path, EntryKind::File, stat.st_mode & 0o7777) };
         (entry.uid, entry.gid) = owner(&self.source.rules, (stat.st_uid, stat.st_gid));

@@ -4,6 +4,7 @@ mod run;
 mod sources;
 mod targets;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use longshore_content::{ContentStore, ImageStore, Pusher, Work};
@@ -30,6 +31,7 @@ pub struct Session<'a> {
     exporters: &'a ExporterRegistry,
     pusher: Option<Arc<dyn Pusher>>,
     work: Work,
+    stores: Vec<PathBuf>,
 }
 
 /// The store for blobs during an export.
@@ -56,7 +58,7 @@ impl Store {
 impl<'a> Session<'a> {
     /// Creates a session with the given exporters, one job per CPU, and no progress output.
     pub fn new(exporters: &'a ExporterRegistry) -> Self {
-        Self { exporters, pusher: None, work: Work::default() }
+        Self { exporters, pusher: None, work: Work::default(), stores: Vec::new() }
     }
 
     /// Sets the registry client. Without one, outputs that push fail.
@@ -69,6 +71,12 @@ impl<'a> Session<'a> {
     #[must_use]
     pub fn with_work(self, work: Work) -> Self {
         Self { work, ..self }
+    }
+
+    /// Sets directories of stores that are left out of exported directories, as the store of the run is.
+    #[must_use]
+    pub fn with_stores(self, stores: Vec<PathBuf>) -> Self {
+        Self { stores, ..self }
     }
 
     /// Checks the options and destinations of all outputs. Nothing is written.
@@ -89,8 +97,8 @@ impl<'a> Session<'a> {
             let checked = output.target.path().map_or(Ok(()), |path| output.instance.check_destination(path));
             checked.attempt(|| output.name())?;
         }
-        let Self { pusher, work, .. } = self;
-        Ok(ResolvedSession { outputs, pusher, work })
+        let Self { pusher, work, stores, .. } = self;
+        Ok(ResolvedSession { outputs, pusher, work, stores })
     }
 }
 
@@ -100,6 +108,7 @@ pub struct ResolvedSession {
     outputs: Vec<ResolvedOutput>,
     pusher: Option<Arc<dyn Pusher>>,
     work: Work,
+    stores: Vec<PathBuf>,
 }
 
 #[derive(Debug)]

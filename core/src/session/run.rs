@@ -62,7 +62,7 @@ impl ResolvedSession {
     ) -> Result<Vec<Response>, ExportFailure> {
         self.work.check()?;
         self.check_store(&store)?;
-        let result = &*sources::without_store(result, &store, &self.work.progress)?;
+        let result = &*sources::without_stores(result, &store, &self.stores)?;
         let layers = self.layers(result)?;
         let spool;
         let mut images: Option<Arc<dyn ImageStore>> = None;

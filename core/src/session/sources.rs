@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longshore_content::{ContentStore, Progress};
+use longshore_content::ContentStore;
 use longshore_oci::{Error, Result};
 
 use super::Store;
@@ -30,26 +30,45 @@ pub(super) fn check_outside(result: &BuildResult, target: &Target) -> Result<()>
     Ok(())
 }
 
-/// Returns `result` with the store of the run excluded from its directories: the store grows while they are read, and
-/// an image with the store in it would grow with each run.
-pub(super) fn without_store<'r>(
+/// A directory with a store.
+struct StorePlace {
+    /// Its device and inode numbers: a mount may show it elsewhere.
+    identity: (u64, u64),
+    said: String,
+}
+
+impl StorePlace {
+    fn new(path: &Path, what: &str) -> Option<Self> {
+        let path = path.canonicalize().ok()?;
+        Some(Self { identity: identity(&path)?, said: format!("skipped {}: it is {what}", path.display()) })
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// Returns `result` with the store of the run, and `others`, excluded from its directories: the store grows while they
+/// are read, and an image with the store in it would grow with each run.
+pub(super) fn without_stores<'r>(
     result: &'r BuildResult,
     store: &Store,
-    progress: &Progress,
+    others: &[PathBuf],
 ) -> Result<Cow<'r, BuildResult>> {
-    let store: &dyn ContentStore = match store {
-        Store::Spool => return Ok(Cow::Borrowed(result)),
-        Store::Given(store) => Arc::as_ref(store),
-        Store::Images(images) => images.as_ref(),
+    let store: Option<&dyn ContentStore> = match store {
+        Store::Spool => None,
+        Store::Given(store) => Some(Arc::as_ref(store)),
+        Store::Images(images) => Some(images.as_ref()),
     };
-    let Some(place) = store.directory().and_then(|directory| directory.canonicalize().ok()) else {
-        return Ok(Cow::Borrowed(result));
-    };
-    let within = directories(result).map(|source| store_within(source, &place)).collect::<Result<Vec<_>>>()?;
-    if within.iter().all(Option::is_none) {
+    let own = store.and_then(ContentStore::directory).and_then(|path| StorePlace::new(path, "the store of this run"));
+    if let Some(own) = &own {
+        directories(result).try_for_each(|source| check_source(source, own))?;
+    }
+    let others = others.iter().filter_map(|path| StorePlace::new(path, "an image store"));
+    let stores: Vec<StorePlace> = own.into_iter().chain(others).collect();
+    if stores.is_empty() || directories(result).next().is_none() {
         return Ok(Cow::Borrowed(result));
     }
-    progress.warn(format!("skipped {}: it is the store of this run", place.display()));
     let mut result = result.clone();
     let mut changed: HashMap<usize, Arc<Layer>> = HashMap::new();
     let built = result.images.iter_mut().filter_map(|image| match &mut image.content {
@@ -60,32 +79,27 @@ pub(super) fn without_store<'r>(
         for layer in &mut artifact.layers {
             // Platforms share layers, and a layer is known by its address.
             let key = Arc::as_ptr(layer) as usize;
-            *layer = match changed.entry(key) {
-                Entry::Occupied(known) => known.get().clone(),
-                Entry::Vacant(new) => new.insert(without(layer, &place)?).clone(),
-            };
+            *layer = changed.entry(key).or_insert_with(|| without(layer, &stores)).clone();
         }
     }
     Ok(Cow::Owned(result))
 }
 
-/// Returns where the store is below the directory of `source`, unless it is excluded anyway.
-fn store_within(source: &DirSource, store: &Path) -> Result<Option<PathBuf>> {
-    let Ok(root) = source.path.canonicalize() else { return Ok(None) };
-    let Ok(within) = store.strip_prefix(&root) else { return Ok(None) };
-    if within.as_os_str().is_empty() {
-        let message = format!("cannot export {}: it is the store of this run", source.path.display());
-        return Err(Error::option(message).with_hint("choose another store, or work without one"));
+fn check_source(source: &DirSource, store: &StorePlace) -> Result<()> {
+    if identity(&source.path) != Some(store.identity) {
+        return Ok(());
     }
-    Ok(Some(within.to_owned()).filter(|within| !is_excluded(source, within)))
+    let message = format!("cannot export {}: it is the store of this run", source.path.display());
+    Err(Error::option(message).with_hint("choose another store, or work without one"))
 }
 
-fn without(layer: &Arc<Layer>, store: &Path) -> Result<Arc<Layer>> {
-    let LayerSource::Dir(source) = &layer.source else { return Ok(layer.clone()) };
-    let Some(within) = store_within(source, store)? else { return Ok(layer.clone()) };
+fn without(layer: &Arc<Layer>, stores: &[StorePlace]) -> Arc<Layer> {
+    let LayerSource::Dir(source) = &layer.source else { return layer.clone() };
     let mut source = source.clone();
-    source.rules.excludes.exclude_path(within.as_os_str().as_bytes());
-    Ok(Arc::new(Layer { source: LayerSource::Dir(source), history: layer.history.clone() }))
+    for StorePlace { identity, said } in stores {
+        source.rules.excludes.exclude_directory(*identity, said.as_str());
+    }
+    Arc::new(Layer { source: LayerSource::Dir(source), history: layer.history.clone() })
 }
 
 fn directories(result: &BuildResult) -> impl Iterator<Item = &DirSource> {

@@ -22,7 +22,7 @@ const OPEN: usize = 64;
 ///
 /// A directory that is excluded is visited all the same before the first file in it that a `!`
 /// pattern includes again. A temporary directory of Longshore is visited, but not what is in it, which
-/// may vanish at any time.
+/// may vanish at any time, and so is a directory that [`exclude_directory`](Patterns::exclude_directory) names.
 ///
 /// # Errors
 /// Errors of `visit`; a directory that cannot be read, by name.
@@ -88,7 +88,8 @@ impl Walk<'_> {
             Err(Errno::NOENT) if is_scratch => return Ok(()),
             stat => stat.map_err(|error| self.failed(error))?,
         };
-        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory && !is_scratch {
+        let is_left_out = || is_scratch || self.excludes.excluded_directory((stat.st_dev, stat.st_ino)).is_some();
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory && !is_left_out() {
             if matched.is_excluded() && !self.excludes.may_reinclude_below(&self.path) {
                 return Ok(());
             }

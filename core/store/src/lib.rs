@@ -19,3 +19,4 @@ mod usage;
 
 pub use embedded::EmbeddedStore;
 pub use kind::EmbeddedStores;
+pub use place::is_store;

@@ -62,6 +62,11 @@ pub(crate) fn look(root: &Path) -> Result<Place> {
     }
 }
 
+/// Returns whether a store is in the directory `root`, as far as this process may look. Nothing is written.
+pub fn is_store(root: &Path) -> bool {
+    matches!(look(root), Ok(Place::Store | Place::ReadOnlyStore))
+}
+
 /// Refuses a path that is not a directory, or is below a file.
 pub(crate) fn check_directory(root: &Path) -> Result<()> {
     const HINT: &str = "name a directory for the image store";

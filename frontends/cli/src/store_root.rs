@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use longshore_core::content::{ImageStore, StoreRegistry, is_root};
 use longshore_core::{Context, Error, ErrorKind, Result};
+use longshore_store::is_store;
 use parking_lot::Mutex;
 
 /// The variable for the location of the store, if `--store` is not given.
@@ -83,6 +84,12 @@ impl StoreRoot {
             }
         }
         Ok(opened.clone())
+    }
+
+    /// Returns the directories of the stores that commands with other flags and variables would use.
+    pub(crate) fn known(&self) -> Vec<PathBuf> {
+        let places = [self.given.clone(), variable(VARIABLE)].into_iter().flatten().map(PathBuf::from);
+        places.chain(default_path()).filter(|path| is_store(path)).collect()
     }
 
     fn missing(&self) -> Error {

@@ -8,6 +8,7 @@ use longshore_core::archive::Reader;
 use longshore_core::compression::decoder;
 use longshore_testkit::validate::{self, ValidatedImage};
 use run::{Ran, Workdir};
+use std::process::Command;
 
 /// Exports to a layout, with the store of the run in `store`, and checks the layout.
 fn export(work: &Workdir, store: &str, arguments: &[&str]) -> (Vec<ValidatedImage>, Ran) {
@@ -70,6 +71,43 @@ fn a_store_is_no_tree() {
         hint: choose another store (--store), or work without one (--no-store)\n";
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(2), expected));
     assert!(!work.path("o.tar").exists());
+}
+
+/// Only the store of the run was looked for, and only by its path.
+#[test]
+fn a_store_is_left_out_of_trees_if_the_run_does_not_use_it_or_a_mount_shows_it() {
+    let work = Workdir::new();
+    for directory in ["etc", "srv/mnt", "var/lib"] {
+        std::fs::create_dir_all(work.path("tree").join(directory)).unwrap();
+    }
+    let place = work.path("tree/var/lib/store");
+    let mut fill = work.command(&["export", "scratch", "-o", "type=image,name=app:1"]);
+    assert!(fill.env("LONGSHORE_ROOT", &place).output().unwrap().status.success());
+    let exported = |arguments: &[&str]| {
+        let _ = std::fs::remove_dir_all(work.path("out"));
+        let output = ["export", "rootfs:tree", "--progress=plain", "-o", "type=oci,dest=out,tar=false"];
+        let mut command = work.command(&[&output, arguments].concat());
+        let ran = Ran::from(command.env("LONGSHORE_ROOT", &place).output().unwrap());
+        assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.stderr);
+        let image = validate::layout_dir(&work.path("out")).unwrap().images.remove(0);
+        (paths(&work, &image, 0), warnings(&ran).iter().map(|said| (*said).to_owned()).collect::<Vec<_>>())
+    };
+    let expected = ["etc", "srv", "srv/mnt", "var", "var/lib"].map(str::to_owned);
+    let place = place.canonicalize().unwrap();
+    let other = format!("skipped {}: it is an image store", place.display());
+    for arguments in [&["--store", "elsewhere"][..], &["--no-store"]] {
+        assert_eq!(exported(arguments), (expected.to_vec(), vec![other.clone()]), "{arguments:?}");
+    }
+    let bind = ["--bind", place.to_str().unwrap(), "tree/srv/mnt"];
+    if !Command::new("mount").args(bind).current_dir(work.root()).output().unwrap().status.success() {
+        eprintln!("skipped: only root may mount");
+        return;
+    }
+    let found = exported(&[]);
+    assert!(Command::new("umount").arg(work.path("tree/srv/mnt")).status().unwrap().success());
+    let own = format!("skipped {}: it is the store of this run", place.display());
+    let expected: Vec<String> = expected.into_iter().filter(|path| path != "srv/mnt").collect();
+    assert_eq!(found, (expected, vec![own]));
 }
 
 #[test]

@@ -27,6 +27,8 @@ use parse::Pattern;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Patterns {
     list: Vec<Pattern>,
+    /// Directories that are left out wherever they are, by device and inode, and what is said of each.
+    directories: Vec<((u64, u64), String)>,
 }
 
 /// Which patterns hold for one path, itself or through a directory above it.
@@ -52,7 +54,7 @@ impl Patterns {
         S: AsRef<str>,
     {
         let parsed = patterns.into_iter().filter_map(|pattern| Pattern::parse(pattern.as_ref()).transpose());
-        Ok(Self { list: parsed.collect::<Result<_>>()? })
+        Ok(Self { list: parsed.collect::<Result<_>>()?, directories: Vec::new() })
     }
 
     /// Parses the text of a `.dockerignore` file: one pattern per line, `#` in the first column starts a
@@ -68,12 +70,18 @@ impl Patterns {
     /// Appends `later`, whose patterns override the present ones.
     pub fn extend(&mut self, later: Patterns) {
         self.list.extend(later.list);
+        self.directories.extend(later.directories);
     }
 
-    /// Excludes `path` and all below it, whatever present patterns include again. Its bytes stand for
-    /// themselves; it is written as for [`enter`](Self::enter).
-    pub fn exclude_path(&mut self, path: &[u8]) {
-        self.list.push(Pattern::literal(path));
+    /// Excludes the directory with these device and inode numbers, whatever its path is, and whatever patterns include
+    /// again. A walk visits it, so that `said` can be said of it, but nothing in it.
+    pub fn exclude_directory(&mut self, identity: (u64, u64), said: impl Into<String>) {
+        self.directories.push((identity, said.into()));
+    }
+
+    /// Returns what is said of an excluded directory.
+    pub fn excluded_directory(&self, identity: (u64, u64)) -> Option<&str> {
+        self.directories.iter().find(|(own, _)| *own == identity).map(|(_, said)| said.as_str())
     }
 
     /// Tells whether there is no pattern, so that nothing is excluded.
@@ -195,24 +203,6 @@ mod tests {
         list.extend(patterns(&["!a"]));
         assert_eq!(list, patterns(&["*", "!a"]));
         assert!(!list.excludes(b"a"));
-    }
-
-    #[test]
-    fn a_path_that_is_excluded_is_no_pattern() {
-        let mut list = patterns(&["*", "!a*", "!b*"]);
-        list.exclude_path(b"a*/[x]");
-        list.exclude_path(b"b\xff");
-        let cases: [(&[u8], bool); 6] = [
-            (b"a*/[x]", true),
-            (b"a*/[x]/y", true),
-            (b"ab/x", false),
-            (b"a*/x", false),
-            (b"b\xff", true),
-            (b"a*", false),
-        ];
-        for (path, expected) in cases {
-            assert_eq!(list.excludes(path), expected, "{:?}", String::from_utf8_lossy(path));
-        }
     }
 
     #[test]

@@ -35,11 +35,6 @@ pub(super) enum Token {
 }
 
 impl Pattern {
-    /// Returns the pattern that excludes exactly `path`.
-    pub(super) fn literal(path: &[u8]) -> Self {
-        Self { negated: false, head: path.to_vec(), tokens: Vec::new(), tail: Vec::new() }
-    }
-
     /// Parses one pattern; returns `None` for blank text and for the root itself.
     pub(super) fn parse(text: &str) -> Result<Option<Self>> {
         let trimmed = text.trim();

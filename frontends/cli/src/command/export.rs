@@ -34,7 +34,7 @@ pub(crate) fn export(
     let flags = edits::flags(args);
     let sources = sources::resolve(&args.sources, &flags, !args.layers.is_empty(), frontends)?;
     let pusher = Arc::new(client.pusher().with_jobs(args.push_jobs));
-    let session = Session::new(exporters).with_pusher(pusher).with_work(work.clone());
+    let session = Session::new(exporters).with_pusher(pusher).with_work(work.clone()).with_stores(root.known());
     let resolved = session.resolve(&specs)?;
     written::check_paths(args, &resolved)?;
     let store = needed_store(args, &resolved, root)?;
