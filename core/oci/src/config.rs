@@ -200,7 +200,7 @@ impl ImageConfig {
 
     fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let Some(raw) = self.fields.get(key) else { return Ok(None) };
-        serde_json::from_str(raw.get())
+        json::read(raw.get().as_bytes())
             .map_err(|error| Error::input(format!("invalid image config: `{key}`")).with_source(error))
     }
 
@@ -241,7 +241,7 @@ impl RunConfig {
     /// The value cannot be parsed as `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let Some(raw) = self.0.get(key) else { return Ok(None) };
-        serde_json::from_str(raw.get())
+        json::read(raw.get().as_bytes())
             .map_err(|error| Error::input(format!("invalid image config: `config.{key}`")).with_source(error))
     }
 

@@ -8,6 +8,7 @@
 
 use std::io;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
@@ -35,6 +36,23 @@ pub fn indented<T: Serialize>(document: &T) -> Result<Vec<u8>> {
 /// Anything else that is not a `T`.
 pub fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads a document, or a part of one.
+///
+/// # Errors
+/// Not JSON; a field that is missing or of another type, by its path in the document.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        match path.as_str() {
+            "." => Error::input(error.into_inner().to_string()),
+            path => Error::input(format!("`{}`: {}", path.escape_debug(), error.into_inner())),
+        }
+    })?;
+    deserializer.end().map_err(|error| Error::input(error.to_string()))?;
+    Ok(read)
 }
 
 fn write<T: Serialize, F: Formatter>(document: &T, formatter: F) -> Result<Vec<u8>> {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Descriptor, MediaType};
 use crate::error::{Error, Result};
-use crate::json::null_is_empty;
+use crate::json::{self, null_is_empty};
 
 /// An image manifest (image-spec, manifest.md), in Go's field order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,8 +130,8 @@ pub fn parse_index(descriptor: &Descriptor, bytes: &[u8]) -> Result<Index> {
 /// # Errors
 /// Not JSON, not an index, or of another version.
 pub fn parse_layout_index(bytes: &[u8]) -> Result<Index> {
-    let mut index: Index = serde_json::from_slice(bytes)
-        .map_err(|error| Error::input("`index.json` is not an image index").with_source(error))?;
+    let mut index: Index =
+        json::read(bytes).map_err(|error| Error::input("`index.json` is not an image index").with_source(error))?;
     if index.schema_version == 0 {
         index.schema_version = 2;
     }
@@ -140,7 +140,7 @@ pub fn parse_layout_index(bytes: &[u8]) -> Result<Index> {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(what: &str, descriptor: &Descriptor, bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes)
+    json::read(bytes)
         .map_err(|error| Error::input(format!("cannot read {what} {}", descriptor.digest)).with_source(error))
 }
 
@@ -176,7 +176,6 @@ fn check_version(schema_version: u32) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json;
 
     const EMPTY: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
@@ -232,6 +231,36 @@ mod tests {
         }
         let other = parse_layout_index(br#"{"schemaVersion":1,"manifests":[]}"#).unwrap_err();
         assert_eq!(other.message(), "`index.json` has schemaVersion 1, expected 2");
+    }
+
+    /// Only a line and a column were said, of a document that has one line.
+    #[test]
+    fn a_field_of_another_type_is_named() {
+        let layer = |fields: &str| format!(r#"{{"mediaType":"a","digest":"{EMPTY}",{fields}}}"#);
+        let good = layer(r#""size":1"#);
+        for (layers, expected) in [
+            (format!("[{good},{}]", layer(r#""size":"12""#)), "`layers[1].size`: invalid type: string"),
+            (format!("[{}]", layer(r#""size":-1"#)), "`layers[0].size`: invalid value"),
+            (format!("[{good},7]"), "`layers[1]`: invalid type: integer `7`"),
+            (
+                format!("[{}]", layer(r#""size":1,"annotations":{"a\u001b":[]}"#)),
+                "`layers[0].annotations.a\\u{1b}`: invalid",
+            ),
+            ("{}".to_owned(), "`layers`: invalid type: map"),
+        ] {
+            let text = format!(r#"{{"schemaVersion":2,"config":{good},"layers":{layers}}}"#);
+            let descriptor = Descriptor::of(MediaType::MANIFEST, text.as_bytes());
+            let error = parse_manifest(&descriptor, text.as_bytes()).unwrap_err().with_causes();
+            let expected = format!("cannot read manifest {}: {expected}", descriptor.digest);
+            assert!(error.starts_with(&expected), "{layers}: {error}");
+            let index = format!(r#"{{"manifests":{layers}}}"#).replace("layers", "manifests");
+            let error = parse_layout_index(index.as_bytes()).unwrap_err().with_causes();
+            assert!(error.starts_with("`index.json` is not an image index: `manifests"), "{error}");
+        }
+        for text in ["", "[", "{} x", r#"{"schemaVersion":2,"layers":[]} {"#] {
+            let descriptor = Descriptor::of(MediaType::MANIFEST, text.as_bytes());
+            assert!(parse_manifest(&descriptor, text.as_bytes()).is_err(), "{text}");
+        }
     }
 
     #[test]
