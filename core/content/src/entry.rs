@@ -1,15 +1,25 @@
 //! Directory entries: whether one still names a file, and syncing them to disk.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// Returns whether `path` still names the open file.
 pub fn is_still(file: &File, path: &Path) -> bool {
     let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
     let (open, named) = (file.metadata().map(identity), fs::symlink_metadata(path).map(identity));
     matches!((open, named), (Ok(open), Ok(named)) if open == named)
+}
+
+/// Opens and locks what a dead process left at `path`; `None` if its process is alive, or it cannot be opened.
+pub(crate) fn open_leftover(path: &Path) -> Option<File> {
+    // Someone else may have put a link or a pipe there.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    (file.try_lock().is_ok() && is_still(&file, path)).then_some(file)
 }
 
 /// Returns the directory that `path` is in; `.` for a name alone.

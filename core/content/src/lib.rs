@@ -45,8 +45,8 @@ pub use progress::{Event, Outcome, Progress, ProgressSink, Task};
 pub use provider::{Origin, Provider, not_found};
 pub use push::{Delivery, MakeBlob, PushBlob, PushSession, Pusher, RegistryOptions};
 pub use scratch::{
-    MadeDirectories, RECORD_PREFIX, SCRATCH_PREFIX, ScratchDirectory, ScratchFile, discard_scratch, is_scratch,
-    remove_leftovers,
+    MadeDirectories, RECORD_PREFIX, SCRATCH_PREFIX, ScratchDirectory, ScratchFile, discard_scratch, is_record,
+    is_scratch, remove_leftovers,
 };
 pub use snapshots::{Mount, MountKind, SnapshotWriter, Snapshots, chain_ids, is_root};
 pub use spool::Spool;

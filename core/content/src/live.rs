@@ -4,13 +4,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use longshore_oci::{Context, Error, Result};
 
-use crate::entry::is_still;
+use crate::entry::{is_still, open_leftover};
 
 /// A file that is locked as long as this value lives, and removed on drop.
 #[derive(Debug)]
@@ -59,11 +58,7 @@ impl LiveFile {
 
     /// Locks the leftover file of a dead process; `None` if the process is alive or the file is missing.
     pub fn abandoned(path: &Path) -> Option<Self> {
-        // Someone else may have put a link or a pipe there.
-        let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
-        let is_ours = file.try_lock().is_ok() && is_still(&file, path);
-        is_ours.then(|| Self { path: path.to_owned(), file: Arc::new(file) })
+        open_leftover(path).map(|file| Self { path: path.to_owned(), file: Arc::new(file) })
     }
 
     /// Returns its path.

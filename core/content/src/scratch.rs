@@ -13,7 +13,7 @@ use longshore_oci::{Context, Result};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::descend::remove_tree;
-use crate::entry::{directory_of, is_still, lock_file, sync_directory};
+use crate::entry::{directory_of, is_still, lock_file, open_leftover, sync_directory};
 
 /// The prefix of every temporary name.
 pub const SCRATCH_PREFIX: &str = ".longshore-tmp-";
@@ -243,24 +243,23 @@ pub fn is_scratch(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(SCRATCH_PREFIX.as_bytes())
 }
 
+/// Returns whether a name is that of a record.
+pub fn is_record(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(RECORD_PREFIX.as_bytes())
+}
+
 /// Removes leftover temporary files and directories of dead processes in `directory`, but not records. Those that cannot
 /// be removed stay.
 pub fn remove_leftovers(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
-    let is_record = |name: &OsStr| name.as_encoded_bytes().starts_with(RECORD_PREFIX.as_bytes());
     let is_leftover = |name: &OsStr| is_scratch(name) && !is_record(name);
     let leftovers = entries.flatten().filter(|entry| is_leftover(&entry.file_name()));
     for path in leftovers.map(|entry| entry.path()).collect::<Vec<PathBuf>>() {
-        let Ok(file) = OpenOptions::new().read(true).custom_flags(libc_nofollow()).open(&path) else { continue };
-        if file.try_lock().is_err() || !is_still(&file, &path) {
-            continue;
+        // The lock is held until it is gone.
+        if let Some(_locked) = open_leftover(&path) {
+            let _ = remove_tree(&path);
         }
-        let _ = remove_tree(&path);
     }
-}
-
-fn libc_nofollow() -> i32 {
-    (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed()
 }
 
 #[cfg(test)]
