@@ -53,11 +53,13 @@ impl<'a> Writer<'a> {
 
     /// Returns whether a file has its owner, as far as the user can set it.
     pub(super) fn has_owner(self, found: &Metadata, attributes: &Attributes) -> bool {
-        match self.is_root {
-            true => (found.uid(), found.gid()) == (attributes.uid, attributes.gid),
-            // What belongs to someone else cannot be changed, only replaced.
-            false => found.uid() == geteuid().as_raw(),
-        }
+        let has_owner = !self.is_root || (found.uid(), found.gid()) == (attributes.uid, attributes.gid);
+        has_owner && self.may_change(found)
+    }
+
+    /// Returns whether the user can set the attributes of a file: those of someone else's can only be replaced.
+    pub(super) fn may_change(self, found: &Metadata) -> bool {
+        self.is_root || found.uid() == geteuid().as_raw()
     }
 
     /// Returns the bits of a mode that a file has in any case.

@@ -39,6 +39,12 @@ pub(super) fn open_directory_below(root: impl AsFd, path: &[u8]) -> rustix::io::
     open_below(root, path, OFlags::RDONLY | OFlags::DIRECTORY)
 }
 
+/// Creates a regular file, which only its owner can read until it has its attributes.
+pub(super) fn create(directory: impl AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(directory, name, flags, Mode::RUSR | Mode::WUSR).map(File::from)
+}
+
 /// Returns the names in a directory, and whether each is that of a directory.
 pub(super) fn names(directory: &OwnedFd) -> Result<Vec<(Vec<u8>, bool)>> {
     let mut names = Vec::new();

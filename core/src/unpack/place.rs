@@ -13,12 +13,11 @@ use std::path::{Path, PathBuf};
 use longshore_content::{Work, is_scratch};
 use longshore_oci::{Context, Error, Result};
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, XattrFlags, fsetxattr, linkat, makedev, mkdirat, mknodat, openat, renameat,
-    symlinkat,
+    AtFlags, FileType, Mode, OFlags, XattrFlags, fsetxattr, linkat, makedev, mkdirat, mknodat, renameat, symlinkat,
 };
 
 use super::attributes::Writer;
-use super::below::{has_scratch, join, open_below, open_directory, open_directory_below, shown, split};
+use super::below::{create, has_scratch, join, open_below, open_directory, open_directory_below, shown, split};
 use super::stage::Content;
 use crate::tree::merged::{Attributes, InodeId, Kind, MergedTree, Visit};
 
@@ -211,7 +210,7 @@ impl<'a> Placer<'a> {
         let attributes = self.tree.inode(id).attributes();
         let shown = || shown(&self.path_of(name));
         if let Some((snapshot, path)) = self.copied_from(id) {
-            let mut to = File::from(create(&self.current, name)?);
+            let mut to = create(&self.current, name)?;
             let from = open_below(&open_directory(snapshot)?, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
             std::io::copy(&mut File::from(from), &mut to)?;
             return self.writer.set_file(to.as_fd(), attributes, &shown);
@@ -305,10 +304,4 @@ impl<'a> Placer<'a> {
         let set = set.and_then(|directory| self.writer.set_directory(directory.as_fd(), attributes, &|| shown(path)));
         set.attempt(|| format!("cannot set the attributes of `{}`", shown(path)))
     }
-}
-
-/// Creates a regular file.
-fn create(directory: impl AsFd, name: &[u8]) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(directory, name, flags, OWN)
 }

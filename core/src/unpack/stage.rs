@@ -9,16 +9,15 @@ use std::path::Path;
 use longshore_content::{Cancel, Work, for_each};
 use longshore_oci::{Context, Error, ErrorKind, Result};
 use parking_lot::Mutex;
-use rustix::fs::{Mode, OFlags, openat};
 
 use super::attributes::Writer;
-use super::below::open_directory;
+use super::below::{create, open_directory};
 use crate::archive::{Entry, EntryKind};
 use crate::layer::BlobSource;
 use crate::tree::merged::{Attributes, MergedTree, Quota, WHITEOUT};
 
-/// Bytes of a file written in one call.
-const BUFFER: usize = 256 << 10;
+/// Bytes of a file that are read and written in one call.
+pub(super) const BUFFER: usize = 256 << 10;
 
 /// The place of a file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +68,7 @@ pub(super) fn stage(
         quota.take_entry(&entry).attempt(cannot)?;
         let mut found = if entry.size > 0 { Content::Unread } else { Content::Empty };
         if let Some(directory) = directory.filter(|_| has_content(&entry)) {
-            let file = create(directory, number).attempt(cannot)?;
+            let file = create(directory, number.to_string()).attempt(cannot)?;
             copy(data, &file, &mut buffer, &work.cancel, &cannot)?;
             let set = |attributes| writer.set_file(file.as_fd(), &attributes, &|| entry.display());
             Attributes::of(&entry).and_then(set).attempt(cannot)?;
@@ -88,11 +87,6 @@ pub(super) fn stage(
 fn has_content(entry: &Entry) -> bool {
     let name = entry.path.rsplit(|byte| *byte == b'/').next().unwrap_or(&entry.path);
     entry.kind == EntryKind::File && entry.size > 0 && !name.starts_with(WHITEOUT)
-}
-
-fn create(directory: &OwnedFd, number: u32) -> Result<File> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(openat(directory, number.to_string(), flags, Mode::RUSR | Mode::WUSR)?.into())
 }
 
 /// Copies the data of an entry. The reader reports its own errors.

@@ -202,7 +202,7 @@ mod tests {
         assert!(place.names().is_empty(), "{:?}", place.names());
     }
 
-    /// Whoever can write to the directory, or has a file in the image, could have any name in it removed.
+    /// Any user who could write to the directory, and any image with such a file, could get other files removed.
     #[test]
     fn a_record_that_someone_else_could_have_written_is_not_believed() {
         let forgeries: [fn(&Place); 4] = [

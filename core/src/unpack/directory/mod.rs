@@ -26,7 +26,7 @@ use crate::archive::Entry;
 use crate::layer::BlobSource;
 use crate::tree::merged::MergedTree;
 use filling::take_out_leftovers;
-use mark::{is_ours, listing, marked};
+use mark::{listing, marked};
 
 /// A visitor of entries: each with its content, which is empty for all but regular files.
 pub type FileEntries<'v> = dyn FnMut(&Entry, &mut dyn Read) -> Result<()> + 'v;
@@ -49,8 +49,6 @@ pub struct StagedFiles {
     directory: FilesDirectory,
     tree: MergedTree<Content>,
     place: Place,
-    /// Whether all files will be of exports, so that the directory is marked.
-    is_marked: bool,
 }
 
 /// Where files are staged, and put from there.
@@ -141,7 +139,7 @@ impl FilesDirectory {
         for (entries, layer) in entries.into_iter().zip(layers) {
             apply(&mut tree, layer, entries, &work.cancel)?;
         }
-        Ok(StagedFiles { directory: self.clone(), tree, place, is_marked: false })
+        Ok(StagedFiles { directory: self.clone(), tree, place })
     }
 
     /// Prepares the place: leftovers of dead runs are removed from it.

@@ -107,7 +107,7 @@ impl StagedFiles {
             placer.delete_others()?;
         }
         placer.finish_below(&root)?;
-        if self.directory.deletes || self.is_marked && is_ours {
+        if self.directory.deletes || is_ours {
             mark(&root);
         }
         self.place.scratch.remove()?;

@@ -1,15 +1,14 @@
 //! Records of a run in the directory that it writes to, which the next run reads if this one is killed.
 //!
-//! A record is locked as long as its run lives. What it says leads to the removal of files, so only a file that this user
-//! made, and no one else can write or name, is believed; and no file of an image gets the name of one (`place`).
+//! A record is locked as long as its run lives. The next run removes the files that it lists, so a record is
+//! read only if this user wrote it and nobody else can; `place` leaves out files of images with such names.
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use longshore_content::{LiveFile, RECORD_PREFIX};
+use longshore_content::{LiveFile, RECORD_PREFIX, is_record};
 use longshore_oci::{Context, Result};
 use rustix::process::geteuid;
 
@@ -51,8 +50,7 @@ pub(super) fn create<L: AsRef<[u8]>>(to: &Path, kind: Kind, lines: impl Iterator
 /// dropped.
 pub(super) fn left_in(to: &Path) -> Vec<LiveFile> {
     let Ok(entries) = fs::read_dir(to) else { return Vec::new() };
-    let is_record = |entry: &fs::DirEntry| entry.file_name().as_bytes().starts_with(RECORD_PREFIX.as_bytes());
-    let paths = entries.flatten().filter(is_record).map(|entry| entry.path());
+    let paths = entries.flatten().filter(|entry| is_record(&entry.file_name())).map(|entry| entry.path());
     let records = paths.filter_map(|path| LiveFile::abandoned(&path));
     let (own, foreign): (Vec<_>, Vec<_>) = records.partition(is_own);
     foreign.into_iter().for_each(|record| drop(record.keep()));

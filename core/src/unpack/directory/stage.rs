@@ -7,19 +7,16 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use longshore_content::Work;
 use longshore_oci::{Context, Error, Result};
-use rustix::fs::{Mode, OFlags, fgetxattr, flistxattr};
+use rustix::fs::{OFlags, fgetxattr, flistxattr};
 use rustix::io::Errno;
-use rustix::process::geteuid;
 
-use super::{FileEntries, FilesDirectory, StagedFiles, State, is_ours};
+use super::{FileEntries, FilesDirectory, StagedFiles, State};
 use crate::archive::{Entry, EntryKind};
 use crate::tree::merged::{Attributes, Limits, MergedTree, NextLayer};
 use crate::unpack::attributes::Writer;
-use crate::unpack::below::{has_scratch, metadata_below, open_below, open_directory, open_root};
-use crate::unpack::stage::Content;
+use crate::unpack::below::{create, has_scratch, metadata_below, open_below, open_directory, open_root};
+use crate::unpack::stage::{BUFFER, Content};
 
-/// Bytes that are read and written in one call.
-const BUFFER: usize = 256 << 10;
 /// Bytes of zeros that become a hole.
 const HOLE: usize = 4 << 10;
 
@@ -63,8 +60,7 @@ impl FilesDirectory {
             let message = format!("there are no files, so mode=delete would empty {}", self.root.display());
             return Err(Error::option(message).with_hint("check include and exclude, or add allow-delete=true"));
         }
-        let is_marked = self.deletes || present.as_ref().is_none_or(is_ours);
-        Ok(StagedFiles { directory: self.clone(), tree, place, is_marked })
+        Ok(StagedFiles { directory: self.clone(), tree, place })
     }
 }
 
@@ -127,9 +123,7 @@ impl Stage<'_> {
             let found = file.metadata().ok()?;
             // A file with several names may be more than this one in another tree.
             let is_alike = found.is_file() && found.len() == entry.size && found.nlink() == 1;
-            // What belongs to someone else can only be replaced.
-            let is_alike = is_alike && (self.writer.is_root || found.uid() == geteuid().as_raw());
-            (is_alike && has_xattrs(&file, attributes)).then_some((file, found))
+            (is_alike && self.writer.may_change(&found) && has_xattrs(&file, attributes)).then_some((file, found))
         });
         let mut same = 0;
         let (buffer, other) = (&mut self.buffers.0, &mut self.buffers.1);
@@ -152,9 +146,7 @@ impl Stage<'_> {
         }
         let number = self.count;
         self.count += 1;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.staging, number.to_string(), flags, Mode::RUSR | Mode::WUSR)?;
-        let mut out = File::from(file);
+        let mut out = create(&self.staging, number.to_string())?;
         if let Some((file, _)) = &present
             && io::copy(&mut Read::take(file, same), &mut out)? != same
         {
