@@ -106,7 +106,7 @@ impl FileSink {
         }
     }
 
-    /// Returns an existing directory on the file system of a regular file, for temporary files of whoever fills it.
+    /// Returns an existing directory on the same file system as a regular file, for temporary files.
     pub fn scratch(&self) -> Option<PathBuf> {
         match &self.0 {
             Target::Regular(path) => Some(existing_ancestor(directory_of(path))),

@@ -172,7 +172,7 @@ pub enum InputKind {
     Layout,
     /// The files of one image, its layers merged, in a directory.
     Files,
-    /// The same files in a tar archive, with owners, whoever runs the program.
+    /// The same files in a tar archive. It has their owners even if the program does not run as root.
     Tar,
 }
 

@@ -31,7 +31,7 @@ pub fn serve(exporter: impl Exporter + 'static) -> ExitCode {
     match server.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody may be there to read it.
+            // The program may have closed the pipe.
             let _ = say(&Reply::Failed((&error).into()));
             ExitCode::FAILURE
         }

@@ -1,18 +1,18 @@
 //! The entries of an output of files: platforms side by side or over each other, and attestations beside them.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use longshore_content::{Hashing, Work};
-use longshore_oci::{Error, Hasher, Result};
+use longshore_oci::{Context, Error, Hasher, Result};
 
 use super::attestations::Attestations;
 use super::merged;
 use super::options::FilesOptions;
 use super::platforms::{self, PlatformLayers};
 use super::selection::Selection;
-use crate::archive::{Entry, EntryKind};
+use crate::archive::{Entry, EntryKind, Writer};
 use crate::attestation::Subject;
 use crate::context::ExportContext;
 use crate::result::{BuildResult, Image};
@@ -48,6 +48,19 @@ impl FilesOptions {
                 cx.work().progress.warn("include and exclude leave no file");
             }
         }
+        Ok(())
+    }
+
+    /// Writes the files to `out`, as a tar archive of the entries that [`entries`](Self::entries) visits.
+    ///
+    /// # Errors
+    /// As [`entries`](Self::entries), and those of writing to `out`.
+    pub fn write_tar(&self, result: &BuildResult, cx: &ExportContext<'_>, out: &mut dyn Write) -> Result<()> {
+        let mut tar = Writer::new(out);
+        self.entries(result, cx, &mut |entry, content| {
+            tar.append(entry, content).attempt(|| format!("cannot write {}", entry.display()))
+        })?;
+        tar.finish()?;
         Ok(())
     }
 }

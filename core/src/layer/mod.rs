@@ -3,6 +3,7 @@
 mod directory;
 mod encoder;
 mod entries;
+mod file_stream;
 mod left_out;
 mod make;
 mod plain;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use longshore_content::{Origin, Provider};
 use longshore_oci::{Descriptor, Digest, Error, History, MediaType, Result};
 
+pub use file_stream::FileStream;
 pub(crate) use make::Workshop;
 use plain::PlainTar;
 pub(crate) use set::{LayerSet, WantedLayers};

@@ -56,7 +56,7 @@ impl<Q: Value, T: Value> FamilyPlace for Family<Q, T> {
 }
 
 /// Returns everything before the first bracket or dot: the key of a single option, or the stem of a family.
-pub(super) fn stem(key: &str) -> &str {
+pub fn stem(key: &str) -> &str {
     &key[..key.find(['[', '.']).unwrap_or(key.len())]
 }
 

@@ -37,7 +37,7 @@ use indexmap::IndexMap;
 use longshore_oci::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-pub use family::{Family, FamilyPlace, Member};
+pub use family::{Family, FamilyPlace, Member, stem};
 pub use longshore_content::nearest;
 pub use value::{Owner, Value, choice_syntax, list_value, parse_choice};
 

@@ -24,16 +24,16 @@ pub(crate) fn add(
     let wanted = Wanted::of(command);
     let mut adding = Adding { exporters, frontends, plugins: plugins(wanted.flags)?, flags: wanted.flags };
     for kind in &wanted.kinds {
-        adding.exporter(kind)?;
+        adding.add(Role::Exporter, kind)?;
     }
     for scheme in &wanted.schemes {
-        adding.frontend(scheme)?;
+        adding.add(Role::Frontend, scheme)?;
     }
     if wanted.all_exporters {
-        adding.all(Role::Exporter);
+        adding.add_all(Role::Exporter);
     }
     if wanted.all_frontends {
-        adding.all(Role::Frontend);
+        adding.add_all(Role::Frontend);
     }
     Ok((adding.exporters, adding.frontends))
 }
@@ -96,53 +96,51 @@ struct Adding {
 }
 
 impl Adding {
-    /// Adds the exporter for a type that is not built in. Where there is none, all are added: an error names the nearest.
-    fn exporter(&mut self, kind: &str) -> Result<()> {
-        if self.exporters.get(kind).is_ok() && !self.flags.allow_shadow {
+    /// Adds the plugin for a type or a scheme that is not built in. Where there is none, all are added: an error names the
+    /// nearest.
+    fn add(&mut self, role: Role, name: &str) -> Result<()> {
+        let is_there = self.has(role, name);
+        if is_there && !self.flags.allow_shadow {
             return Ok(());
         }
-        match self.find(Role::Exporter, kind) {
-            Some(found) => {
-                let exporter = self.plugins.exporter(&found)?;
-                self.exporters = std::mem::take(&mut self.exporters).replacing(exporter);
-            }
-            None if self.exporters.get(kind).is_err() => self.all(Role::Exporter),
+        match self.plugins.find(role, name) {
+            Some(found) => return self.put(role, &found),
+            None if !is_there => self.add_all(role),
             None => {}
         }
         Ok(())
     }
 
-    fn frontend(&mut self, scheme: &str) -> Result<()> {
-        if self.frontends.info(scheme).is_ok() && !self.flags.allow_shadow {
-            return Ok(());
-        }
-        match self.find(Role::Frontend, scheme) {
-            Some(found) => {
-                let frontend = self.plugins.frontend(&found)?;
-                self.frontends = std::mem::take(&mut self.frontends).replacing(frontend);
-            }
-            None if self.frontends.info(scheme).is_err() => self.all(Role::Frontend),
-            None => {}
-        }
-        Ok(())
-    }
-
-    fn find(&self, role: Role, name: &str) -> Option<Found> {
-        self.plugins.find(role, name).map(|path| Found { name: name.to_owned(), path })
-    }
-
-    /// Adds all that are not built in. One that does not say what it is is left out with a warning.
-    fn all(&mut self, role: Role) {
+    /// Adds all plugins that are not built in. One that does not say what it is is left out with a warning.
+    fn add_all(&mut self, role: Role) {
         for found in self.plugins.all(role) {
-            let added = match role {
-                Role::Exporter if self.exporters.get(&found.name).is_ok() => continue,
-                Role::Frontend if self.frontends.info(&found.name).is_ok() => continue,
-                Role::Exporter => self.exporter(&found.name),
-                Role::Frontend => self.frontend(&found.name),
-            };
-            if let Err(error) = added {
+            if self.has(role, &found.name) {
+                continue;
+            }
+            if let Err(error) = self.put(role, &found) {
                 say(&format!("warning: {} is left out: {}\n", found.path.display(), error.with_causes()));
             }
         }
+    }
+
+    fn has(&self, role: Role, name: &str) -> bool {
+        match role {
+            Role::Exporter => self.exporters.get(name).is_ok(),
+            Role::Frontend => self.frontends.info(name).is_ok(),
+        }
+    }
+
+    fn put(&mut self, role: Role, found: &Found) -> Result<()> {
+        match role {
+            Role::Exporter => {
+                let exporter = self.plugins.exporter(found)?;
+                self.exporters = std::mem::take(&mut self.exporters).replacing(exporter);
+            }
+            Role::Frontend => {
+                let frontend = self.plugins.frontend(found)?;
+                self.frontends = std::mem::take(&mut self.frontends).replacing(frontend);
+            }
+        }
+        Ok(())
     }
 }

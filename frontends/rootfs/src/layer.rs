@@ -1,16 +1,16 @@
 //! Layers: directories and tar archives.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use longshore_core::archive::Reader;
 use longshore_core::compression::decoder;
-use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream};
+use longshore_core::layer::{DirSource, FileStream, Layer, LayerSource, Rules, TarSource, TarStream};
 use longshore_core::oci::History;
 use longshore_core::tree::Patterns;
-use longshore_core::{Context, Error, Progress, Result};
+use longshore_core::{Context, Progress, Result};
 
 use crate::options::LayerOptions;
 
@@ -56,7 +56,7 @@ pub(crate) fn directory(
 }
 
 fn archive(path: &Path, step: String, destination: Vec<u8>, options: &LayerOptions) -> Result<Layer> {
-    let stream = FileStream { path: path.to_owned() };
+    let stream = FileStream::new(path);
     let first = || -> Result<()> { Reader::new(decoder(stream.open()?)?.1).next_entry().map(drop) };
     let readable = first();
     readable.attempt(|| format!("layer {} is neither a directory nor a tar archive", path.display()))?;
@@ -83,24 +83,4 @@ fn dockerignore(directory: &Path, progress: &Progress) -> Result<Patterns> {
         progress.warn(format!("{} applies", path.display()));
     }
     Ok(patterns)
-}
-
-/// An archive in a file.
-#[derive(Debug)]
-struct FileStream {
-    path: PathBuf,
-}
-
-impl TarStream for FileStream {
-    fn open(&self) -> Result<Box<dyn Read + Send + '_>> {
-        let file = File::open(&self.path).attempt(|| format!("cannot open {}", self.path.display()))?;
-        if !file.metadata()?.is_file() {
-            return Err(Error::input(format!("{} is not a regular file, so it cannot be read twice", self.name())));
-        }
-        Ok(Box::new(file))
-    }
-
-    fn name(&self) -> String {
-        self.path.display().to_string()
-    }
 }

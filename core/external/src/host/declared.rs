@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
-
-use longshore_core::options::{Attrs, FamilyPlace, OptionInfo, Options, Place, Visitor, parse, parse_into};
+use longshore_core::options::{Attrs, FamilyPlace, OptionInfo, Options, Place, Visitor, parse, parse_into, stem};
 use longshore_core::{Error, Result};
 
 use crate::protocol::Described;
@@ -17,27 +16,28 @@ pub(super) struct Declared {
 }
 
 impl Declared {
-    /// Reads the options that `attrs` have of `declared`; `others` are known, too, but read elsewhere.
+    /// Reads the options of `type=KIND` that `attrs` have of `declared`; `others` are known, too, but read elsewhere.
     ///
     /// # Errors
     /// An option that neither has; a word that is not one of those to choose from.
-    pub(super) fn parse(kind: &str, attrs: &Attrs, declared: &[Described], others: &[OptionInfo]) -> Result<Self> {
-        let own = declared.iter().map(OptionInfo::from).collect();
-        let mut all = Both { own: Self { options: own, set: IndexMap::new() }, others };
-        parse(kind, attrs, &mut all)?;
-        Ok(all.own.in_order_of(attrs))
+    pub(super) fn of_output(kind: &str, attrs: &Attrs, declared: &[Described], others: &[OptionInfo]) -> Result<Self> {
+        Self::read(attrs, declared, others, |options| parse(kind, attrs, options))
     }
-}
 
-impl Declared {
-    /// Reads the options of `owner`, which messages name.
-    ///
-    /// # Errors
-    /// As [`parse`](Self::parse).
-    pub(super) fn parse_for(owner: &str, attrs: &Attrs, declared: &[Described]) -> Result<Self> {
-        let own = declared.iter().map(OptionInfo::from).collect();
-        let mut all = Both { own: Self { options: own, set: IndexMap::new() }, others: &[] };
-        parse_into(owner, attrs, &mut all)?;
+    /// As [`of_output`](Self::of_output), of a source; `owner` is what messages call it.
+    pub(super) fn of_source(owner: &str, attrs: &Attrs, declared: &[Described]) -> Result<Self> {
+        Self::read(attrs, declared, &[], |options| parse_into(owner, attrs, options))
+    }
+
+    fn read(
+        attrs: &Attrs,
+        declared: &[Described],
+        others: &[OptionInfo],
+        parse: impl FnOnce(&mut dyn Options) -> Result<()>,
+    ) -> Result<Self> {
+        let options = declared.iter().map(OptionInfo::from).collect();
+        let mut all = Both { own: Self { options, set: IndexMap::new() }, others };
+        parse(&mut all)?;
         Ok(all.own.in_order_of(attrs))
     }
 
@@ -77,10 +77,14 @@ fn is_family(key: &str) -> bool {
     key.contains('.')
 }
 
+/// Returns whether a text is a word as keys and values to choose from are: lower-case letters, digits and hyphens.
+pub(super) fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
 /// Returns whether an option that a user may write belongs to a declared one: the same key, or one of a family.
 pub(super) fn belongs(key: &str, declared: &str) -> bool {
-    let stem = |key: &str| key.find(['[', '.']).unwrap_or(key.len());
-    if is_family(declared) { key[..stem(key)] == declared[..stem(declared)] } else { key == declared }
+    if is_family(declared) { stem(key) == stem(declared) } else { key == declared }
 }
 
 struct Text<'a> {
@@ -92,10 +96,7 @@ impl Text<'_> {
     /// Words in lower case are all that there is to choose from; other syntaxes are for people.
     fn check(&self, text: &str) -> Result<()> {
         let words: Vec<&str> = self.option.syntax.split('|').collect();
-        let is_word = |word: &&str| {
-            !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-        };
-        if words.len() < 2 || !words.iter().all(is_word) {
+        if words.len() < 2 || !words.iter().all(|word| is_word(word)) {
             return Ok(());
         }
         let is_flag = words == ["true", "false"];
@@ -117,7 +118,7 @@ impl Place for Text<'_> {
 impl FamilyPlace for Text<'_> {
     fn set(&mut self, qualifier: Option<&str>, name: &str, text: &str, _: usize) -> Result<()> {
         self.check(text)?;
-        let stem = &self.option.key[..self.option.key.find(['[', '.']).unwrap_or(self.option.key.len())];
+        let stem = stem(&self.option.key);
         let qualifier = qualifier.map(|qualifier| format!("[{qualifier}]")).unwrap_or_default();
         self.set.insert(format!("{stem}{qualifier}.{name}"), text.to_owned());
         Ok(())

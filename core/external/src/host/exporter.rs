@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use longshore_core::options::{Attrs, OptionInfo};
+use longshore_core::options::{Attrs, OptionInfo, stem};
 use longshore_core::{
     BuildResult, Context, Destination, Error, ErrorKind, Event, ExportContext, ExportedImage, Exporter, ExporterInfo,
     ExporterInstance, Needs, Outcome, Output, Progress, Response, Result, Run, ScratchDirectory, Staged, Task, Turn,
@@ -11,7 +11,7 @@ use longshore_core::{
 };
 
 use super::Plugin;
-use super::declared::{Declared, belongs};
+use super::declared::{Declared, belongs, is_word};
 use super::input::Input;
 use super::output::{Complete, Place, check_directory};
 use super::process::Process;
@@ -72,10 +72,7 @@ fn check(plugin: &Plugin, description: &ExporterDescription) -> Result<()> {
     }
     for (at, option) in description.options.iter().enumerate() {
         let key = &option.key;
-        let stem = &key[..key.find(['[', '.']).unwrap_or(key.len())];
-        let is_word =
-            !stem.is_empty() && stem.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if !is_word || matches!(key.as_str(), "type" | "dest") {
+        if !is_word(stem(key)) || matches!(key.as_str(), "type" | "dest") {
             return wrong(format!("with an option `{}`, which is no key", one_line(key)));
         }
         if description.options[..at].iter().any(|other| other.key == *key) {
@@ -98,7 +95,7 @@ impl Exporter for ExternalExporter {
     }
 
     fn resolve(&self, attrs: &Attrs) -> Result<Box<dyn ExporterInstance>> {
-        let declared = Declared::parse(&self.kind, attrs, &self.description.options, &self.input_options())?;
+        let declared = Declared::of_output(&self.kind, attrs, &self.description.options, &self.input_options())?;
         let input = Input::parse(self.description.input, &self.kind, attrs)?;
         let options = declared.set;
         let resolved = self.plugin.ask_once(&Request::Resolve(Resolve { options: options.clone() }), &Work::default());

@@ -21,7 +21,8 @@ pub enum Role {
 }
 
 impl Role {
-    fn prefix(self) -> &'static str {
+    /// Returns what the file names of such plugins begin with.
+    pub fn prefix(self) -> &'static str {
         match self {
             Self::Exporter => "longshore-exporter-",
             Self::Frontend => "longshore-frontend-",
@@ -78,10 +79,10 @@ impl Plugins {
     }
 
     /// Returns the plugin with a name, if there is one.
-    pub fn find(&self, role: Role, name: &str) -> Option<PathBuf> {
+    pub fn find(&self, role: Role, name: &str) -> Option<Found> {
         let file = format!("{}{name}", role.prefix());
-        let mut paths = self.directories.iter().filter(|_| is_name(name)).map(|directory| directory.join(&file));
-        paths.find(|path| is_executable(path))
+        let mut paths = self.directories.iter().filter(|_| is_plugin_name(name)).map(|directory| directory.join(&file));
+        paths.find(|path| is_executable(path)).map(|path| Found { name: name.to_owned(), path })
     }
 
     /// Returns all plugins, by name.
@@ -91,7 +92,7 @@ impl Plugins {
             let entries = fs::read_dir(directory).into_iter().flatten().flatten();
             for file in entries.map(|entry| entry.file_name()) {
                 let Some(name) = file.to_str().and_then(|file| file.strip_prefix(role.prefix())) else { continue };
-                if is_name(name) && !all.contains_key(name) && is_executable(&directory.join(&file)) {
+                if is_plugin_name(name) && !all.contains_key(name) && is_executable(&directory.join(&file)) {
                     all.insert(name.to_owned(), directory.join(&file));
                 }
             }
@@ -128,8 +129,8 @@ impl Plugins {
     }
 }
 
-/// Returns whether `name` can be a type or a scheme: lower-case letters, digits, and hyphens between them.
-fn is_name(name: &str) -> bool {
+/// Returns whether `name` can be the type or scheme of a plugin: lower-case letters, digits, and hyphens between them.
+pub fn is_plugin_name(name: &str) -> bool {
     let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.starts_with(is_word) && name.ends_with(is_word) && name.chars().all(|c| is_word(c) || c == '-')
 }
@@ -163,10 +164,11 @@ mod tests {
         }
         fs::create_dir(path("a/longshore-exporter-directory")).unwrap();
         let plugins = Plugins::new([path("missing"), path("a"), path("b"), "relative".into()]);
+        let found = |name: &str, at: &str| Some(Found { name: name.to_owned(), path: path(at) });
         let names: Vec<String> = plugins.all(Role::Exporter).into_iter().map(|found| found.name).collect();
         assert_eq!(names, ["x", "y-2"]);
-        assert_eq!(plugins.find(Role::Exporter, "x"), Some(path("a/longshore-exporter-x")));
-        assert_eq!(plugins.find(Role::Frontend, "z"), Some(path("b/longshore-frontend-z")));
+        assert_eq!(plugins.find(Role::Exporter, "x"), found("x", "a/longshore-exporter-x"));
+        assert_eq!(plugins.find(Role::Frontend, "z"), found("z", "b/longshore-frontend-z"));
         for name in ["", "not", "Upper", "directory", "../b/longshore-exporter-x", "x/"] {
             assert_eq!(plugins.find(Role::Exporter, name), None, "{name}");
         }

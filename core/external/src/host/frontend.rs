@@ -1,11 +1,10 @@
 //! An executable as a frontend.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
-use longshore_core::layer::{DirSource, Layer, LayerSource, Rules, TarSource, TarStream};
+use longshore_core::layer::{DirSource, FileStream, Layer, LayerSource, Rules, TarSource, TarStream};
 use longshore_core::oci::{History, ImageConfig, ImageName, Platform};
 use longshore_core::options::{NoOptions, OptionInfo};
 use longshore_core::{
@@ -73,7 +72,7 @@ impl Frontend for ExternalFrontend {
 
     fn resolve(&self, source: &Source) -> Result<Box<dyn FrontendInstance>> {
         let owner = format!("source `{}:`", self.scheme);
-        let declared = Declared::parse_for(&owner, &source.attrs, &self.description.options)?;
+        let declared = Declared::of_source(&owner, &source.attrs, &self.description.options)?;
         let platform = source.platform.clone().unwrap_or_else(Platform::host);
         Ok(Box::new(Instance {
             scheme: self.scheme.clone(),
@@ -155,8 +154,8 @@ fn layer(place: LayerPlace) -> Result<Layer> {
         }
         LayerPlace::Tar(path) => {
             absolute(&path)?;
-            let stream = TarFile { path };
-            stream.open()?;
+            let stream = FileStream::new(&path);
+            stream.open().map(drop).attempt(|| format!("cannot read the layer {}", path.display()))?;
             LayerSource::Tar(TarSource::new(Arc::new(stream), Rules::default()))
         }
     };
@@ -164,23 +163,4 @@ fn layer(place: LayerPlace) -> Result<Layer> {
     let history =
         History { created_by: Some("layer".to_owned()), comment: Some("longshore".to_owned()), ..History::default() };
     Ok(Layer::new(source, history))
-}
-
-#[derive(Debug)]
-struct TarFile {
-    path: PathBuf,
-}
-
-impl TarStream for TarFile {
-    fn open(&self) -> Result<Box<dyn Read + Send + '_>> {
-        let file = File::open(&self.path).attempt(|| format!("cannot read the layer {}", self.path.display()))?;
-        if !file.metadata()?.is_file() {
-            return Err(Error::input(format!("the layer {} is not a regular file", self.path.display())));
-        }
-        Ok(Box::new(file))
-    }
-
-    fn name(&self) -> String {
-        self.path.display().to_string()
-    }
 }

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
-use longshore_core::archive::Writer;
 use longshore_core::files::{FilesDirectory, FilesOptions};
 use longshore_core::image::{ImageOptions, NamedImage, assemble_all, plan};
 use longshore_core::layout::{LayoutDirectory, entries};
@@ -99,11 +98,7 @@ impl Input {
                 let path = place.join("files.tar");
                 let file = File::create_new(&path).attempt(|| format!("cannot create {}", path.display()))?;
                 let mut out = BufWriter::with_capacity(128 << 10, file);
-                let mut tar = Writer::new(&mut out);
-                options.entries(result, cx, &mut |entry, content| {
-                    tar.append(entry, content).attempt(|| format!("cannot write {}", entry.display()))
-                })?;
-                tar.finish()?;
+                options.write_tar(result, cx, &mut out)?;
                 out.into_inner()
                     .map_err(|error| error.into_error())
                     .attempt(|| format!("cannot write {}", path.display()))?;

@@ -17,7 +17,7 @@ use longshore_core::{Error, ErrorKind, Result, Work};
 
 use crate::protocol::{ExporterDescription, FrontendDescription, Reply, Request};
 pub use exporter::ExternalExporter;
-pub use find::{Found, Plugins, Role};
+pub use find::{Found, Plugins, Role, is_plugin_name};
 pub use frontend::ExternalFrontend;
 pub use limits::Limits;
 use process::Process;

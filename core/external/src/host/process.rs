@@ -154,7 +154,7 @@ impl Process {
                     }
                     wait(&mut [PollFd::new(stdin, PollFlags::OUT)])?;
                 }
-                // Its end says more, and is noticed when its answer is awaited.
+                // It has exited: the error of waiting for its answer says how.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
@@ -306,7 +306,7 @@ impl Process {
         let until = Instant::now() + self.limits.grace;
         while !self.has_ended()? {
             self.show_stderr();
-            // What it still says is not for us; but a full pipe must not hold it up.
+            // Its output is discarded, so that a full pipe does not block it.
             while self.read()? {
                 self.input.clear();
             }
@@ -330,7 +330,7 @@ impl Process {
         }
     }
 
-    /// Asks the plugin to stop, and waits a moment for it. What it answers does not matter.
+    /// Asks the plugin to stop, waits up to the grace period, and ignores its answer.
     pub(super) fn stop(mut self, request: &Request) {
         // The run may be cancelled by now: that must not cut this short.
         self.work = self.work.clone().with_cancel(Cancel::default());

@@ -7,9 +7,6 @@ use anyhow::Result;
 
 use crate::args::{PluginArgs, PluginCommand};
 
-/// The start of the file name of an exporter.
-const EXPORTER: &str = "longshore-exporter-";
-
 pub(crate) fn plugin(args: &PluginArgs) -> Result<()> {
     match &args.command {
         PluginCommand::Test(args) => test::test(args),

@@ -1,17 +1,17 @@
 //! `longshore plugin test`: the suite of exporters against an executable.
 
-use std::io::{self, Write};
 use std::panic;
 use std::path::Path;
 
 use anyhow::Result;
 use longshore_core::options::Attrs;
 use longshore_core::{Context, Dest, Destination, Error, Exporter, ExporterRegistry, OutputSpec};
+use longshore_external::host::Role;
 use longshore_external::{ExternalExporter, Plugin};
 use longshore_testkit::conformance::{EXPORTER_CASES, ExporterCase, ExporterCheck, verdict};
 
-use super::EXPORTER;
 use crate::args::PluginTestArgs;
+use crate::stdout;
 
 /// The first cases, which ask for no output that could be looked at.
 const WITHOUT_OUTPUT: usize = 4;
@@ -19,22 +19,22 @@ const WITHOUT_OUTPUT: usize = 4;
 pub(super) fn test(args: &PluginTestArgs) -> Result<()> {
     let path = args.path.canonicalize().attempt(|| format!("cannot open {}", args.path.display()))?;
     let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let kind = file.strip_prefix(EXPORTER).ok_or_else(|| {
-        Error::option(format!("{} is not called {EXPORTER}TYPE", path.display())).with_hint("rename it")
+    let kind = file.strip_prefix(Role::Exporter.prefix()).ok_or_else(|| {
+        Error::option(format!("{} is not called {}TYPE", path.display(), Role::Exporter.prefix()))
+            .with_hint("rename it")
     })?;
     let exporter = ExternalExporter::new(kind, Plugin::new(&path))?;
     let info = exporter.info();
-    let mut out = io::stdout();
-    writeln!(out, "type={kind}  {}", info.summary)?;
+    stdout::print(format!("type={kind}  {}\n", info.summary))?;
     let cases = match info.destination {
         Destination::None => &EXPORTER_CASES[..WITHOUT_OUTPUT],
         _ => EXPORTER_CASES,
     };
-    let broken = run(cases, &exporter, &options(args, &info)?, &mut out)?;
+    let broken = run(cases, &exporter, &options(args, &info)?)?;
     if info.destination == Destination::None {
-        writeln!(out, "its outputs are where only it knows: they were not tested")?;
+        stdout::print("its outputs are where only it knows: they were not tested\n")?;
     }
-    writeln!(out, "{} promises kept, {broken} broken", cases.len() - broken)?;
+    stdout::print(format!("{} promises kept, {broken} broken\n", cases.len() - broken))?;
     match broken {
         0 => Ok(()),
         _ => Err(Error::input(format!("{} breaks what exporters promise", path.display())).into()),
@@ -52,12 +52,7 @@ fn options(args: &PluginTestArgs, info: &longshore_core::ExporterInfo) -> Result
 }
 
 /// Runs the cases, and prints a line for each; returns how many failed.
-fn run(
-    cases: &[(&str, ExporterCheck)],
-    exporter: &ExternalExporter,
-    attrs: &Attrs,
-    out: &mut dyn Write,
-) -> Result<usize, Error> {
+fn run(cases: &[(&str, ExporterCheck)], exporter: &ExternalExporter, attrs: &Attrs) -> Result<usize, Error> {
     let info = exporter.info();
     let has_dest = info.destination != Destination::None;
     let spec = |directory: &Path| {
@@ -79,9 +74,8 @@ fn run(
             Ok(()) => format!("  ok      {name}\n"),
             Err(message) => format!("  BROKEN  {name}\n          {}\n", message.replace('\n', "\n          ")),
         };
-        printed = printed.and_then(|()| out.write_all(line.as_bytes()).and_then(|()| out.flush()));
+        printed = printed.and_then(|()| stdout::print(line));
     }
     panic::set_hook(hook);
-    printed.attempt(|| "cannot write to standard output".to_owned())?;
-    Ok(broken)
+    printed.map(|()| broken)
 }
