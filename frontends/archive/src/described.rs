@@ -1,13 +1,14 @@
 //! `manifest.json`, Docker's description of the images in a tarball, and the parts that a layout beside it lacks.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use longshore_core::content::{Progress, Provider, read};
 use longshore_core::layout::valid_names;
 use longshore_core::oci::{
-    Descriptor, Digest, ImageConfig, ImageName, Index, MANIFEST_LIMIT, Manifest, MediaType, json, parse_manifest,
+    Descriptor, Digest, ImageConfig, ImageName, Index, MANIFEST_LIMIT, Manifest, MediaType, json, parse_index,
+    parse_manifest,
 };
-use longshore_core::{Context, Error, Result};
+use longshore_core::{Context, Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -114,28 +115,67 @@ impl Item {
 }
 
 /// Returns whether `manifest.json` has images or layers that the layout beside it lacks. Docker 25.0 wrote such
-/// tarballs: the index of their layout lists no image, or a manifest no layers.
+/// tarballs: the index of their layout lists no image, or a manifest no layers. Other tools list some images only.
 ///
 /// # Errors
-/// Those of `items`, which reads `manifest.json`; it returns `None` if the file is missing.
+/// Each of the two has an image that the other lacks, so that either would lose one. Those of `items`, which reads
+/// `manifest.json`, if the layout cannot be complete; it returns `None` if the file is missing.
 pub(crate) fn is_hollow(
     index: &Index,
     provider: &dyn Provider,
     items: impl FnOnce() -> Result<Option<Vec<Item>>>,
 ) -> Result<bool> {
-    let mut seen = HashSet::new();
-    let manifests = index.manifests.iter().filter(|entry| entry.media_type.is_manifest() && seen.insert(&entry.digest));
-    // An unreadable manifest is an error of the layout, raised where that is used.
-    let read = |entry| read(provider, entry, MANIFEST_LIMIT).and_then(|bytes| parse_manifest(entry, &bytes)).ok();
-    let bare = manifests.filter_map(read).filter(|manifest| manifest.layers.is_empty());
-    let bare: HashSet<Digest> = bare.map(|manifest| manifest.config.digest).collect();
-    if !index.manifests.is_empty() && bare.is_empty() {
-        return Ok(false);
+    // An unreadable document is an error of the layout, raised where that is used.
+    let Ok(layers) = layers_by_config(index, provider) else { return Ok(false) };
+    let items = match items() {
+        Ok(Some(items)) => items,
+        Err(error) if layers.is_empty() || layers.values().any(|count| *count == 0) => return Err(error),
+        Ok(None) | Err(_) => return Ok(false),
+    };
+    if index.manifests.is_empty() {
+        return Ok(true);
     }
-    let Some(items) = items()? else { return Ok(false) };
-    let has_layers =
-        |item: &Item| !item.layers.is_empty() && item.claimed().is_some_and(|config| bare.contains(&config));
-    Ok(index.manifests.is_empty() || items.iter().any(has_layers))
+    let claimed: Vec<(Digest, usize)> =
+        items.iter().filter_map(|item| Some((item.claimed()?, item.layers.len()))).collect();
+    let lacks = |(config, count): &(Digest, usize)| layers.get(config).is_none_or(|found| found < count);
+    let Some((lost, _)) = claimed.iter().find(|each| lacks(each)) else { return Ok(false) };
+    let is_claimed = |config: &Digest| claimed.iter().any(|(each, _)| each == config);
+    if items.len() > claimed.len() || layers.keys().all(is_claimed) {
+        return Ok(true);
+    }
+    let message = "its `manifest.json` and its `index.json` list different images";
+    Err(Error::input(message).with_hint(format!("export the images again: image {lost} is in `manifest.json` only")))
+}
+
+/// Returns how many layers the images of a layout have, by the digests of their configurations, through nested indexes.
+fn layers_by_config(index: &Index, provider: &dyn Provider) -> Result<HashMap<Digest, usize>> {
+    let mut layers = HashMap::new();
+    let mut seen = HashSet::new();
+    let mut left: Vec<(Descriptor, bool)> = index.manifests.iter().map(|entry| (entry.clone(), true)).collect();
+    while let Some((entry, is_top)) = left.pop() {
+        let is_index = entry.media_type.is_index();
+        if !(is_index || entry.media_type.is_manifest()) || !seen.insert(entry.digest.clone()) {
+            continue;
+        }
+        let bytes = match read(provider, &entry, MANIFEST_LIMIT) {
+            // An archive may have some platforms only.
+            Err(error) if error.kind() == ErrorKind::NotFound && !is_top => continue,
+            bytes => bytes?,
+        };
+        if is_index {
+            left.extend(parse_index(&entry, &bytes)?.manifests.into_iter().map(|entry| (entry, false)));
+        } else {
+            let Manifest { config, layers: listed, .. } = parse_manifest(&entry, &bytes)?;
+            // Attestations have a configuration, too, but no layers that are archives.
+            let is_image =
+                listed.is_empty() || listed.iter().any(|layer| layer.media_type.layer_compression().is_some());
+            if config.media_type.may_be_config() && is_image {
+                let most = layers.entry(config.digest).or_insert(0);
+                *most = listed.len().max(*most);
+            }
+        }
+    }
+    Ok(layers)
 }
 
 #[cfg(test)]

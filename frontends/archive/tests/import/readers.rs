@@ -220,6 +220,60 @@ fn a_layout_that_lacks_what_manifest_json_has_does_not_count() {
     assert_eq!(imported(&tar(&files)).unwrap().0, [Digest::of(&scratch)]);
 }
 
+/// A tarball of two images whose index lists one of them.
+#[test]
+fn an_image_that_only_manifest_json_has_is_not_lost() {
+    let (first, manifest) = docker_25();
+    let (first_root, first) = (json::compact(&manifest).unwrap(), listing(&first, &json::compact(&manifest).unwrap()));
+    let layer = tar_bytes(8, TarOptions::default());
+    let mut config = ImageConfig::new(&Platform::new("linux", "ppc64le", None));
+    config.set_diff_ids(vec![Digest::of(&layer)]);
+    let config = config.to_bytes().unwrap();
+    let [config_path, layer_path] = [&config, &layer].map(|bytes| Digest::of(bytes).layout_path());
+    let second =
+        serde_json::json!({"Config": config_path, "RepoTags": ["example.com/second:1"], "Layers": [layer_path]});
+    let files = with(&first, &[(&config_path, &config), (&layer_path, &layer)]);
+    let described = |edit: &dyn Fn(&mut Vec<serde_json::Value>)| {
+        replaced(&files, "manifest.json", |content| {
+            let mut items: Vec<serde_json::Value> = serde_json::from_slice(content).unwrap();
+            edit(&mut items);
+            serde_json::to_vec(&items).unwrap()
+        })
+    };
+    for found in both(&tar(&described(&|items| items.push(second.clone())))) {
+        let (roots, names, _) = found.unwrap();
+        assert_eq!((roots.len(), names), (2, vec!["example.com/app:25".to_owned(), "example.com/second:1".to_owned()]));
+    }
+    // Either description would lose an image.
+    for found in both(&tar(&described(&|items| *items = vec![second.clone()]))) {
+        let error = found.unwrap_err();
+        assert!(error.with_causes().ends_with("list different images"), "{}", error.with_causes());
+        assert!(error.hint().unwrap().contains(&Digest::of(&config).to_string()), "{error:?}");
+    }
+    // The index may list more than Docker's manifest can say.
+    for found in both(&tar(&described(&Vec::clear))) {
+        assert_eq!(found.unwrap().0, [Digest::of(&first_root)]);
+    }
+}
+
+/// Docker's manifest lists one platform of an index.
+#[test]
+fn a_nested_index_has_the_images_of_manifest_json() {
+    let (files, manifest) = docker_25();
+    let manifest = json::compact(&manifest).unwrap();
+    let other = Descriptor::new(MediaType::MANIFEST, Digest::of(b"not in the archive"), 18);
+    let entries = vec![Descriptor::of(MediaType::MANIFEST, &manifest), other];
+    let nested = json::compact(&Index::new(entries)).unwrap();
+    let entry = Descriptor::of(MediaType::INDEX, &nested).annotated(NAME, "example.com/app:25");
+    let index = json::compact(&Index::new(vec![entry.clone()])).unwrap();
+    let nested_path = entry.digest.layout_path();
+    let manifest_path = Digest::of(&manifest).layout_path();
+    let files = with(&files, &[(&nested_path, &nested), (&manifest_path, &manifest), ("index.json", &index)]);
+    for found in both(&tar(&files)) {
+        assert_eq!(found.unwrap().0, std::slice::from_ref(&entry.digest));
+    }
+}
+
 #[test]
 fn an_archive_without_an_image_is_an_error_of_both_readers() {
     let (files, _) = docker_25();
