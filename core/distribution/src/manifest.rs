@@ -27,26 +27,6 @@ pub(crate) fn check_said(response: &Response, digest: &Digest) -> Result<()> {
     }
 }
 
-/// Reads at most `limit` bytes of a document.
-///
-/// # Errors
-/// Fails if the document is compressed for the transfer, which was not requested: `Accept-Encoding` is `identity`. A
-/// registry that only claims to compress, and sends the document as is, does no harm.
-pub(crate) fn bytes(response: Response, limit: u64) -> Result<Vec<u8>, Failure> {
-    let encoding = response.header("content-encoding").unwrap_or_default().trim().to_ascii_lowercase();
-    let url = response.url.clone();
-    let bytes = response.read(limit)?;
-    let is_plain = matches!(encoding.as_str(), "" | "identity")
-        || bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|first| *first == b'{');
-    if is_plain {
-        return Ok(bytes);
-    }
-    let encoding = bounded(&encoding);
-    let error = Error::new(ErrorKind::Unsupported, format!("{url} has the content encoding `{encoding}`"));
-    let hint = "the request asked for `identity`: check the proxy or cache before the registry";
-    Err(error.with_hint(hint).into())
-}
-
 /// Reads a manifest or an index from a response, and checks its digest and media type.
 pub(crate) fn read(response: Response, expected: Option<&Digest>) -> Result<(Descriptor, Vec<u8>), Failure> {
     let url = response.url.clone();
@@ -61,7 +41,7 @@ pub(crate) fn read(response: Response, expected: Option<&Digest>) -> Result<(Des
 /// Reads a document of any type from a response, and checks its digest.
 pub(crate) fn checked(response: Response, expected: Option<&Digest>) -> Result<(Digest, Vec<u8>), Failure> {
     let url = response.url.clone();
-    let bytes = bytes(response, MANIFEST_LIMIT + 1)?;
+    let bytes = response.read(MANIFEST_LIMIT + 1)?;
     if bytes.len() as u64 > MANIFEST_LIMIT {
         return Err(Error::input(format!("{url} has more than {MANIFEST_LIMIT} bytes")).into());
     }

@@ -45,6 +45,6 @@ pub(crate) fn collect(
 }
 
 fn index(response: Response) -> Result<Index, Failure> {
-    let bytes = crate::manifest::bytes(response, MANIFEST_LIMIT)?;
+    let bytes = response.read(MANIFEST_LIMIT)?;
     Ok(parse_index(&Descriptor::of(MediaType::INDEX, &bytes), &bytes)?)
 }

@@ -1,6 +1,7 @@
 //! HTTP: one request at a time, described failures, and retries.
 
 mod cause;
+mod encoding;
 mod exchange;
 mod failure;
 mod limits;

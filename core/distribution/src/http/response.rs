@@ -7,6 +7,7 @@ use longshore_content::{Guard, Progress};
 use longshore_oci::{Error, ErrorKind};
 use ureq::{Body, http};
 
+use super::encoding::decoded;
 use super::exchange::reading;
 use super::{Failure, Pace, Timeouts, Url};
 
@@ -61,8 +62,14 @@ impl Response {
         Box::new(Guarded(self.response.into_body().into_reader(), self.guard))
     }
 
-    /// Reads the first `limit` bytes of the body: a document, not a blob.
+    /// Reads the first `limit` bytes of the body: a document, not a blob. It is decoded if a cache compressed it.
     pub(crate) fn read(self, limit: u64) -> Result<Vec<u8>, Failure> {
+        let (url, encoding) = (self.url.clone(), self.headers("content-encoding").join(", "));
+        let bytes = self.read_body(limit)?;
+        Ok(decoded(bytes, &encoding.trim().to_ascii_lowercase(), &url, limit)?)
+    }
+
+    fn read_body(self, limit: u64) -> Result<Vec<u8>, Failure> {
         let what = format!("cannot read {}", self.url);
         // A document is small: a slow one is not worth waiting for.
         let mut pace = Pace::new(Timeouts { slow_finish: Duration::ZERO, ..self.limits });

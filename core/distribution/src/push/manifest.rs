@@ -84,7 +84,7 @@ fn present(session: &RunSession, reference: &str, work: &Work) -> Result<Option<
 }
 
 fn digest_of(response: Response) -> Result<Option<Digest>, Failure> {
-    Ok(Some(Digest::of(&crate::manifest::bytes(response, MANIFEST_LIMIT)?)))
+    Ok(Some(Digest::of(&response.read(MANIFEST_LIMIT)?)))
 }
 
 /// Sends a manifest. Returns whether the registry says that it lists it under its subject (distribution-spec 1.1,

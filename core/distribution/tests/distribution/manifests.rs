@@ -1,5 +1,7 @@
 //! Manifests and tags.
 
+use std::io::Write;
+
 use longshore_content::{Delivery, read};
 use longshore_oci::ErrorKind;
 use longshore_testkit::registry::{Registry, Rule};
@@ -97,21 +99,50 @@ fn a_manifest_of_which_parts_are_missing_says_what_the_registry_says() {
 
 /// A cache that compresses what it passes on, whoever asks.
 #[test]
-fn a_document_that_is_compressed_on_its_way_is_an_error_that_says_so() {
+fn a_document_that_is_compressed_on_its_way_is_decoded() {
     let registry = Registry::start();
-    put_manifest(&registry, "1.0");
-    for (encoding, body) in [("gzip", "\u{1f}\u{8b}compressed"), ("zstd", "(compressed"), ("BR", "x")] {
-        let rule = Rule::on("GET", "/manifests/").header("Content-Encoding", encoding).body(body);
-        registry.fail(rule);
-        let error = Kit::new().pull(registry.host()).resolve("1.0").unwrap_err();
-        let said = error.with_causes();
-        assert!(said.contains(&format!("content encoding `{}`", encoding.to_lowercase())), "{said}");
-        assert!(error.hint().is_some_and(|hint| hint.contains("identity")), "{error:?}");
+    let (descriptor, bytes) = put_manifest(&registry, "1.0");
+    for encoding in ["gzip", "X-GZIP", " gzip "] {
+        registry.fail(Rule::on("GET", "/manifests/").header("Content-Encoding", encoding).body(gzip(&bytes)));
+        assert_eq!(Kit::new().pull(registry.host()).resolve("1.0").unwrap(), descriptor, "{encoding}");
     }
+    // The digest is that of the document.
+    registry.fail(Rule::on("GET", "/manifests/").header("Content-Encoding", "gzip").body(gzip(b"{}")));
+    let error = Kit::new().pull(registry.host()).resolve("1.0").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.with_causes().contains("has the digest"), "{}", error.with_causes());
     assert!(registry.requests().iter().all(|get| get.header("accept-encoding") == Some("identity")));
     // Said of bytes that are not.
-    registry.fail(Rule::on("GET", "/manifests/").header("Content-Encoding", "gzip"));
-    Kit::new().pull(registry.host()).resolve("1.0").unwrap();
+    for encoding in ["gzip", "br"] {
+        registry.fail(Rule::on("GET", "/manifests/").header("Content-Encoding", encoding));
+        assert_eq!(Kit::new().pull(registry.host()).resolve("1.0").unwrap(), descriptor, "{encoding}");
+    }
+}
+
+#[test]
+fn an_encoding_that_cannot_be_decoded_is_named() {
+    let registry = Registry::start();
+    let (_, bytes) = put_manifest(&registry, "1.0");
+    let cut = gzip(&bytes)[..20].to_vec();
+    let bomb = gzip(&vec![b' '; 64 << 20]);
+    for (encoding, body, expected) in [
+        ("zstd", b"(compressed".to_vec(), "content encoding `zstd`"),
+        ("BR", b"x".to_vec(), "content encoding `br`"),
+        ("gzip, gzip", gzip(&gzip(&bytes)), "content encoding `gzip, gzip`"),
+        ("gzip", b"\x1f\x8bcompressed".to_vec(), "cannot be decoded"),
+        ("gzip", cut, "cannot be decoded"),
+        ("gzip", bomb, "cannot be decoded within 4194305 bytes"),
+    ] {
+        registry.fail(Rule::on("GET", "/manifests/").header("Content-Encoding", encoding).body(body));
+        let error = Kit::new().pull(registry.host()).resolve("1.0").unwrap_err();
+        assert!(error.with_causes().contains(expected), "{encoding}: {}", error.with_causes());
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 #[test]

@@ -69,8 +69,9 @@ impl Rule {
 
     /// Answers with this body, instead of an error document or of the real one.
     #[must_use]
-    pub fn body(self, body: &str) -> Self {
-        self.with(|fault| fault.body = Some(body.to_owned()))
+    pub fn body(self, body: impl AsRef<[u8]>) -> Self {
+        let body = body.as_ref().to_vec();
+        self.with(|fault| fault.body = Some(body))
     }
 
     /// Answers 307 with this location, as [`status`](Self::status) does.
@@ -194,7 +195,7 @@ pub(super) struct Fault {
     status: Option<u16>,
     headers: Vec<(String, String)>,
     removed: Vec<String>,
-    body: Option<String>,
+    body: Option<Vec<u8>>,
     pub(super) request_bytes: Option<u64>,
     pub(super) response_bytes: Option<usize>,
     pub(super) unanswered: bool,
@@ -228,7 +229,7 @@ impl Fault {
     /// Changes a response.
     pub(super) fn apply(&self, mut answer: Answer) -> Answer {
         if let Some(body) = &self.body {
-            answer = answer.body(body.clone().into_bytes());
+            answer = answer.body(body.clone());
         }
         if self.corrupt && !answer.part.is_empty() {
             let middle = (answer.part.start + answer.part.end) / 2;
