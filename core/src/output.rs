@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use longshore_content::nearest;
 use longshore_oci::{Error, Result};
 
 use crate::options::{Attrs, record};
@@ -88,9 +89,7 @@ impl OutputSpec {
                 _ => record::insert(NOUN, &mut attrs, &key, value, field.column)?,
             }
         }
-        let kind = kind.filter(|kind| !kind.is_empty()).ok_or_else(|| {
-            Error::option("invalid output: it has no type").with_hint("write type=oci,dest=FILE, for example")
-        })?;
+        let kind = kind.filter(|kind| !kind.is_empty()).ok_or_else(|| without_type(text, dest.is_some(), &attrs))?;
         if kind == "cacheonly" {
             return match (dest, attrs.iter().next()) {
                 (None, None) => Ok(None),
@@ -107,6 +106,17 @@ impl OutputSpec {
         };
         Self { kind: kind.to_owned(), dest: Some(dest), attrs: Attrs::default() }
     }
+}
+
+fn without_type(text: &str, has_dest: bool, attrs: &Attrs) -> Error {
+    let keys = attrs.iter().map(|(key, _)| key);
+    let hint = match nearest("type", keys) {
+        Some(key) => format!("`{key}` was meant as `type`, perhaps"),
+        None if has_dest => format!("write type=oci,{text}, for example"),
+        None if attrs.iter().next().is_some() => format!("write type=image,{text}, for example"),
+        None => "write type=oci,dest=FILE, for example".to_owned(),
+    };
+    Error::option("invalid output: it has no type").with_hint(hint)
 }
 
 impl Dest {
@@ -163,6 +173,18 @@ mod tests {
             ("type=x,push=\n", pairs(&[("push", "")])),
         ] {
             assert_eq!(attrs(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_output_of_several_options_is_told_its_type() {
+        for (text, hint) in [
+            ("dest=a.tar,name=b", "write type=oci,dest=a.tar,name=b, for example"),
+            ("push=true,name=b", "write type=image,push=true,name=b, for example"),
+            ("tpye=oci,dest=a.tar", "`tpye` was meant as `type`, perhaps"),
+            ("type=", "write type=oci,dest=FILE, for example"),
+        ] {
+            assert_eq!(OutputSpec::parse(text).unwrap_err().hint(), Some(hint), "{text}");
         }
     }
 

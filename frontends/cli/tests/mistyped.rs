@@ -147,6 +147,9 @@ fn an_output_without_a_type_is_told_what_to_type() {
             work.ok(&["export", "rootfs:tree", "-o", meant]);
         }
     }
+    // Fields come in any order, as in buildx.
+    work.ok(&["export", "rootfs:tree", "-o", "dest=ordered.tar,type=oci"]);
+    work.ok(&["export", "rootfs:tree", "-o", "dest=ordered,type=local"]);
     let ran = work.run(&["export", "rootfs:tree", "-o", "type=locale,dest=out"]);
     assert!(ran.stderr.starts_with("error: unknown exporter `locale`\n"), "{}", ran.stderr);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use longshore_core::compose::compose;
 use longshore_core::{
-    BuildResult, Epoch, Error, ErrorKind, ExporterRegistry, FrontendRegistry, OutputSpec, Plan, Progress,
+    BuildResult, Dest, Epoch, Error, ErrorKind, ExporterRegistry, FrontendRegistry, OutputSpec, Plan, Progress,
     ResolvedSession, Session, Store,
 };
 use longshore_distribution::Client;
@@ -76,7 +76,7 @@ fn outputs(texts: &[String], exporters: &ExporterRegistry) -> Result<Vec<OutputS
     for text in texts {
         let Some(spec) = OutputSpec::parse(text)? else { continue };
         // The type that a path alone stands for is no word that anyone typed.
-        let has_type = text.starts_with("type=") || spec.attrs.iter().next().is_some();
+        let has_type = spec.dest != Some(Dest::Path(text.into()));
         if let Some(meant) = (!has_type).then(|| meant::output(text, exporters)).flatten() {
             let error = Error::option(format!("invalid output: `{}` has no type", text.escape_debug()));
             return Err(error.with_hint(format!("write {meant}")));
