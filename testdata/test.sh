@@ -5,6 +5,9 @@ cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
 . testdata/peers.sh
 
+# How long tests of random inputs look for more than the inputs that they always try, in seconds.
+export LONGSHORE_FUZZ="${LONGSHORE_FUZZ:-60}"
+
 # What is said last, where the log of the tests does not hide it.
 notice="the peers of today were not asked: that needs root"
 if [ "$(id -u)" = 0 ]; then

@@ -4,7 +4,12 @@
 pub(crate) struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Returns generators for `count` texts, and for as many of each further seed until the time is over.
+    pub(crate) fn seeded(seed: u64, count: u64) -> impl Iterator<Item = Self> {
+        longshore_testkit::seeds(seed).flat_map(move |seed| (0..count).map(move |at| Self::new(seed << 32 | at)))
+    }
+
+    fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 

@@ -8,6 +8,7 @@
 //! - [`validate`] checks the output of an exporter, with independent readers.
 //! - [`docker`] writes data roots of dockerd.
 //! - [`write_executable`] writes programs.
+//! - [`seeds`] says how long tests of random inputs go on.
 //! - [`Warnings`] keeps the warnings of a run.
 //! - [`faults`] are inputs and outputs that fail on request.
 //!
@@ -20,9 +21,11 @@ mod executable;
 pub mod faults;
 pub mod registry;
 pub mod sample;
+mod seeds;
 pub mod stack;
 pub mod validate;
 mod warnings;
 
 pub use executable::write_executable;
+pub use seeds::seeds;
 pub use warnings::Warnings;

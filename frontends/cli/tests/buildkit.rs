@@ -17,6 +17,7 @@ mod buildkit {
     pub mod files;
     pub mod layout;
     pub mod page;
+    pub mod readers;
 }
 
 mod run;

@@ -150,8 +150,7 @@ mod tests {
 
     #[test]
     fn challenges_of_the_grammar_are_read_and_broken_ones_end() {
-        let mut random = Random::new(9110);
-        for _ in 0..20_000 {
+        for mut random in Random::seeded(9110, 20_000) {
             let all: Vec<_> = (0..=random.below(3)).map(|_| challenge(&mut random)).collect();
             let separator = format!("{},{}", random.space(), random.space());
             let text = all.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(&separator);

@@ -197,8 +197,7 @@ mod tests {
 
     #[test]
     fn links_of_the_grammar_are_read_and_broken_ones_end() {
-        let mut random = Random::new(8288);
-        for _ in 0..20_000 {
+        for mut random in Random::seeded(8288, 20_000) {
             let all: Vec<_> = (0..=random.below(3)).map(|_| link(&mut random)).collect();
             let separator = format!("{},{}", random.space(), random.space());
             let text = all.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(&separator);

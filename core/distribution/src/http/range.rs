@@ -62,8 +62,7 @@ mod tests {
 
     #[test]
     fn ranges_of_the_grammar_are_read_and_broken_ones_end() {
-        let mut random = Random::new(14);
-        for _ in 0..50_000 {
+        for mut random in Random::seeded(14, 50_000) {
             let shift = random.below(50);
             let (first, length) = (random.bits() >> shift, (random.bits() >> shift).max(1));
             let last = first + length - 1;

@@ -238,8 +238,7 @@ mod tests {
 
     #[test]
     fn references_of_the_grammar_are_resolved_and_broken_ones_end() {
-        let mut random = Random::new(3986);
-        for _ in 0..20_000 {
+        for mut random in Random::seeded(3986, 20_000) {
             let base = Url::new(random.below(2) == 0, "own.example:5000", "/v2/a/uploads?x=/y/z");
             let (text, expected) = reference(&mut random, &base);
             let read = base.join(&text).unwrap_or_else(|error| panic!("{text}: {error}"));

@@ -12,6 +12,7 @@ use super::compare::Comparison;
 use super::differences::Difference;
 use super::exported;
 use super::layout::Layout;
+use super::readers;
 use crate::run::Workdir;
 
 /// In place of the clock.
@@ -96,6 +97,7 @@ impl Case {
         let ours = Layout::unpack(&exported::export(self, &work), &work.path("ours"));
         let comparison = Comparison::new(self, &ours, &theirs);
         let put_in = comparison.finish();
+        readers::all_read(self, &work, &ours);
         assert!(!self.is_exact || put_in == 0, "{}: {put_in} descriptors were put in", self.name);
     }
 
