@@ -75,7 +75,13 @@ impl Containerd {
 
     /// Exports images of these names.
     pub(crate) fn export(&self, namespace: &str, options: &[&str], names: &[&str], archive: &Path) {
-        run(self.ctr(namespace).args(["images", "export"]).args(options).arg(archive).args(names));
+        let mut command = self.ctr(namespace);
+        command.args(["images", "export"]).args(options);
+        if self.generation.is_today() {
+            // What the daemon streams otherwise ends early at times, with exit code 0.
+            command.arg("--local");
+        }
+        run(command.arg(archive).args(names));
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

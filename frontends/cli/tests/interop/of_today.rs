@@ -7,7 +7,7 @@ use super::peers::{
     Peer, SKOPEO_TODAY, TAR, UMOCI_TODAY,
 };
 use super::seeded::Seeded;
-use super::{crane, loaders, oras, readers};
+use super::{crane, loaders, oras, readers, round_trips};
 
 type OfDebian = Check<Exported, Verdict>;
 type OfSeeded = Check<Seeded, [Verdict; 3]>;
@@ -118,7 +118,8 @@ pub(crate) fn of_seeded() -> Vec<&'static dyn Row> {
 
 /// Asks a peer all that it is asked; what it must make of it, the page says.
 pub(crate) fn asks(peer: &Peer) {
-    for row in of_debian().into_iter().chain(of_seeded()).filter(|row| row.is_of(peer)) {
+    let rows = of_debian().into_iter().chain(of_seeded()).chain(round_trips::of_today());
+    for row in rows.filter(|row| row.is_of(peer)) {
         row.row();
     }
 }

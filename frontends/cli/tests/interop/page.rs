@@ -8,7 +8,7 @@ use super::fixture::COMPRESSIONS;
 use super::matrix::OF_SEEDED;
 use super::of_today;
 use super::peers::missing;
-use super::round_trips::OF_OTHERS;
+use super::round_trips::{self, OF_OTHERS};
 
 /// A table, and what is said before it.
 struct Table {
@@ -18,7 +18,7 @@ struct Table {
     is_of_today: bool,
 }
 
-static TABLES: [Table; 5] = [
+static TABLES: [Table; 6] = [
     Table {
         text: DEBIAN,
         columns: ["reader", "of", "what it did", COMPRESSIONS[0], COMPRESSIONS[1], COMPRESSIONS[2]],
@@ -48,6 +48,12 @@ static TABLES: [Table; 5] = [
         columns: ["tool", "wrote", "is the same", "one image", "two platforms", "three images"],
         rows: || OF_OTHERS.to_vec(),
         is_of_today: false,
+    },
+    Table {
+        text: TODAY,
+        columns: ["tool", "wrote", "is the same", "one image", "two platforms", "three images"],
+        rows: round_trips::of_today,
+        is_of_today: true,
     },
 ];
 

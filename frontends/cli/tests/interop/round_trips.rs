@@ -8,11 +8,14 @@ use tempfile::TempDir;
 
 use super::check::Verdict::{self, Returns, Unasked};
 use super::check::{Check, Row};
-use super::command::{attempt_with, longshore, longshore_export, run, skopeo};
+use super::command::{attempt_with, longshore, longshore_export, run, skopeo, skopeo_of};
 use super::containerd::Containerd;
 use super::dockerd::Dockerd;
 use super::image::{Image, images, read_json};
-use super::peers::{CONTAINERD, CTR, DOCKER, DOCKERD, GZIP, PODMAN, Peer, SKOPEO, UMOCI, ZSTD};
+use super::peers::{
+    CONTAINERD, CONTAINERD_TODAY, CTR, DOCKER, DOCKERD, DOCKERD_CONTAINERD_TODAY, DOCKERD_TODAY, GZIP, ORAS_TODAY,
+    PODMAN, PODMAN_TODAY, Peer, SKOPEO, SKOPEO_TODAY, UMOCI, UMOCI_TODAY, ZSTD,
+};
 use super::podman::Podman;
 use super::seeded::{Artifact, CONTENTS, Contents, Form, Seeded};
 
@@ -68,6 +71,24 @@ pub(crate) static GZIP_COMPRESSES_ARCHIVES: OfOthers =
 
 pub(crate) static ZSTD_COMPRESSES_ARCHIVES: OfOthers =
     wrote(&[&ZSTD], "`zstd` of an archive", DIGEST, zstd_compresses_archives);
+
+/// The same of today's tools.
+static TODAY: [OfOthers; 10] = [
+    wrote(&[&SKOPEO_TODAY], "`skopeo copy --all oci: oci:`", DIGEST, skopeo_writes_directories),
+    wrote(&[&SKOPEO_TODAY], "`skopeo copy oci: docker-archive:`", LAYERS, skopeo_writes_docker_tars),
+    wrote(&[&ORAS_TODAY], "`oras copy --to-oci-layout`", DIGEST, oras_writes_directories),
+    wrote(&[&PODMAN_TODAY, &SKOPEO], "`podman save --format oci-archive`", DIGEST, podman_saves_archives),
+    wrote(&[&PODMAN_TODAY], "`podman save --format docker-archive`", LAYERS, podman_saves_docker_tars),
+    wrote(&[&DOCKERD_TODAY], "`docker save`", LAYERS, dockerd_saves),
+    wrote(&[&DOCKERD_CONTAINERD_TODAY], "`docker save`", DIGEST, dockerd_saves_layouts),
+    wrote(&[&CONTAINERD_TODAY], "`ctr images export --all-platforms`", DIGEST, containerd_exports),
+    wrote(&[&CONTAINERD_TODAY], "`ctr images export`", DIGEST, containerd_exports_one_platform),
+    wrote(&[&UMOCI_TODAY, &SKOPEO], "`umoci repack`", "digest, layers below", umoci_repacks),
+];
+
+pub(crate) fn of_today() -> Vec<&'static dyn Row> {
+    TODAY.iter().map(|check| check as &dyn Row).collect()
+}
 
 /// Has a tool write what is in an artifact, for each contents.
 fn ask(seeded: &Seeded, form: Form, write: impl Fn(&Artifact<'_>, &Path) -> Verdict) -> [Verdict; 3] {
@@ -144,34 +165,34 @@ fn names(images: &[Image]) -> Vec<&str> {
 }
 
 /// It writes one image at a time, with the full name that it is given.
-fn skopeo_writes_directories(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
+fn skopeo_writes_directories(seeded: &Seeded, peer: &'static Peer) -> [Verdict; 3] {
     ask(seeded, Form::Directory, |artifact, directory| {
         let layout = directory.join("layout");
         for image in &artifact.images {
             let source = format!("oci:{}:{}", artifact.path.display(), image.tag());
             let target = format!("oci:{}:{}", layout.display(), image.name);
-            run(skopeo("copy").args(["--quiet", "--all", &source, &target]));
+            run(skopeo_of(peer, "copy").args(["--quiet", "--all", &source, &target]));
         }
         returns("oci", &layout, &artifact.images)
     })
 }
 
-fn skopeo_writes_docker_tars(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
+fn skopeo_writes_docker_tars(seeded: &Seeded, peer: &'static Peer) -> [Verdict; 3] {
     ask(seeded, Form::Directory, |artifact, directory| {
         let [image] = artifact.images.as_slice() else { return Unasked };
         let archive = directory.join("legacy.tar");
         let source = format!("oci:{}:{}", artifact.path.display(), image.tag());
         let target = format!("docker-archive:{}:{}", archive.display(), image.name);
-        run(skopeo("copy").args(["--quiet", &source, &target]));
+        run(skopeo_of(peer, "copy").args(["--quiet", &source, &target]));
         returns("docker-archive", &archive, &[image.without_digest()])
     })
 }
 
 /// It compresses the layers anew, so the digest is another, but the one in its archive.
-fn podman_saves_archives(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
+fn podman_saves_archives(seeded: &Seeded, peer: &'static Peer) -> [Verdict; 3] {
     ask(seeded, Form::Archive, |artifact, directory| {
         let [image] = artifact.images.as_slice() else { return Unasked };
-        let podman = Podman::new();
+        let podman = Podman::of(peer);
         podman.load(&artifact.path).unwrap();
         let archive = directory.join("saved.tar");
         podman.save("oci-archive", &[&image.name], &archive);
@@ -180,9 +201,9 @@ fn podman_saves_archives(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
     })
 }
 
-fn podman_saves_docker_tars(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
+fn podman_saves_docker_tars(seeded: &Seeded, peer: &'static Peer) -> [Verdict; 3] {
     ask(seeded, Form::DockerTar, |artifact, directory| {
-        let podman = Podman::new();
+        let podman = Podman::of(peer);
         podman.load(&artifact.path).unwrap();
         let archive = directory.join("saved.tar");
         podman.save("docker-archive", &names(&artifact.images), &archive);
@@ -190,8 +211,8 @@ fn podman_saves_docker_tars(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
     })
 }
 
-fn dockerd_saves(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
-    let dockerd = Dockerd::start().unwrap();
+fn dockerd_saves(seeded: &Seeded, peer: &'static Peer) -> [Verdict; 3] {
+    let dockerd = Dockerd::start_of(peer).unwrap();
     ask(seeded, Form::DockerTar, |artifact, directory| {
         dockerd.load(&artifact.path).unwrap();
         let archive = directory.join("saved.tar");
@@ -201,17 +222,45 @@ fn dockerd_saves(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
     })
 }
 
-fn containerd_exports(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
-    containerd_exports_with(seeded, &["--all-platforms"])
+/// Its store keeps manifests and indexes, and so does what it saves.
+fn dockerd_saves_layouts(seeded: &Seeded, peer: &'static Peer) -> [Verdict; 3] {
+    let dockerd = Dockerd::start_of(peer).unwrap();
+    ask(seeded, Form::Archive, |artifact, directory| {
+        dockerd.load(&artifact.path).unwrap();
+        let archive = directory.join("saved.tar");
+        dockerd.save(&names(&artifact.images), &archive);
+        dockerd.clear();
+        returns("oci-archive", &archive, &artifact.images)
+    })
+}
+
+/// It copies one image at a time, to a tag.
+fn oras_writes_directories(seeded: &Seeded, peer: &'static Peer) -> [Verdict; 3] {
+    ask(seeded, Form::Directory, |artifact, directory| {
+        let layout = directory.join("layout");
+        for image in &artifact.images {
+            let source = format!("{}:{}", artifact.path.display(), image.tag());
+            let mut command = peer.command();
+            command.args(["copy", "--no-tty", "--from-oci-layout", &source, "--to-oci-layout"]);
+            run(command.arg(format!("{}:{}", layout.display(), image.tag())));
+            let found = exported(&format!("oci:{}:{}", layout.display(), image.tag()), &image.name, Stdio::null());
+            assert_eq!(found, std::slice::from_ref(image));
+        }
+        Returns
+    })
+}
+
+fn containerd_exports(seeded: &Seeded, peer: &'static Peer) -> [Verdict; 3] {
+    containerd_exports_with(seeded, peer, &["--all-platforms"])
 }
 
 /// Of two platforms it writes the one of this machine; the index still lists the other.
-fn containerd_exports_one_platform(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
-    containerd_exports_with(seeded, &[])
+fn containerd_exports_one_platform(seeded: &Seeded, peer: &'static Peer) -> [Verdict; 3] {
+    containerd_exports_with(seeded, peer, &[])
 }
 
-fn containerd_exports_with(seeded: &Seeded, options: &[&str]) -> [Verdict; 3] {
-    let containerd = Containerd::start();
+fn containerd_exports_with(seeded: &Seeded, peer: &Peer, options: &[&str]) -> [Verdict; 3] {
+    let containerd = Containerd::start_of(peer.generation);
     ask(seeded, Form::Archive, |artifact, directory| {
         let namespace = artifact.path.file_name().unwrap().to_str().unwrap();
         containerd.import(namespace, &artifact.path).unwrap();
@@ -222,7 +271,7 @@ fn containerd_exports_with(seeded: &Seeded, options: &[&str]) -> [Verdict; 3] {
 }
 
 /// It adds a layer to the first image, which gets another tag.
-fn umoci_repacks(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
+fn umoci_repacks(seeded: &Seeded, peer: &'static Peer) -> [Verdict; 3] {
     ask(seeded, Form::Directory, |artifact, directory| {
         if artifact.contents == Contents::TwoPlatforms {
             return Unasked;
@@ -231,9 +280,9 @@ fn umoci_repacks(seeded: &Seeded, _: &'static Peer) -> [Verdict; 3] {
         run(Command::new("cp").arg("-R").args([&artifact.path, &layout]));
         let at = |tag: &str| format!("{}:{tag}", layout.display());
         let first = &artifact.images[0];
-        run(Command::new("umoci").args(["unpack", "--image", &at(first.tag())]).arg(&bundle));
+        run(peer.command().args(["unpack", "--image", &at(first.tag())]).arg(&bundle));
         fs::write(bundle.join("rootfs/tree/added"), "by umoci").unwrap();
-        run(Command::new("umoci").args(["repack", "--image", &at("repacked")]).arg(&bundle));
+        run(peer.command().args(["repack", "--image", &at("repacked")]).arg(&bundle));
         let source = format!("oci:{}", at("repacked"));
         let found = exported(&source, "example.com/repacked:v1", Stdio::null());
         let [image] = found.as_slice() else { panic!("{found:?}") };
