@@ -10,21 +10,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use longshore_testkit::write_executable;
+use longshore_testkit::{are_installed, write_executable};
 use run::{Ran, Workdir};
 use serde_json::Value;
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples").canonicalize().unwrap()
-}
-
-/// Whether all programs are here. A missing one is said, and a failure if peers are required.
-fn are_here(programs: &[&str]) -> bool {
-    let is_here = |program: &&&str| Command::new(program).arg("--version").output().is_ok();
-    let Some(missing) = programs.iter().find(|program| !is_here(program)) else { return true };
-    assert!(std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "{missing} is not installed");
-    eprintln!("skipped: {missing} is not installed");
-    false
 }
 
 struct Place(Workdir);
@@ -87,7 +78,7 @@ fn the_examples_are_short() {
 
 #[test]
 fn an_exporter_in_python_writes_checksums_that_sha256sum_checks() {
-    if !are_here(&["python3", "sha256sum"]) {
+    if !are_installed(&["python3", "sha256sum"]) {
         return;
     }
     let place = Place::new();
@@ -103,7 +94,7 @@ fn an_exporter_in_python_writes_checksums_that_sha256sum_checks() {
 
 #[test]
 fn an_exporter_in_shell_lists_files() {
-    if !are_here(&["jq", "tar"]) {
+    if !are_installed(&["jq", "tar"]) {
         return;
     }
     let place = Place::new();
@@ -116,7 +107,7 @@ fn an_exporter_in_shell_lists_files() {
 
 #[test]
 fn a_frontend_in_python_gives_the_files_of_a_commit() {
-    if !are_here(&["python3", "git"]) {
+    if !are_installed(&["python3", "git"]) {
         return;
     }
     let place = Place::new();
@@ -240,7 +231,7 @@ fn credentials_are_for_plugins_that_ask_if_the_user_says_so() {
 
 #[test]
 fn a_new_plugin_works_and_passes_its_test() {
-    if !are_here(&["python3", "jq"]) {
+    if !are_installed(&["python3", "jq"]) {
         return;
     }
     let place = Place::new();
@@ -261,7 +252,7 @@ fn a_new_plugin_works_and_passes_its_test() {
 
 #[test]
 fn the_examples_keep_what_exporters_promise() {
-    if !are_here(&["python3", "jq"]) {
+    if !are_installed(&["python3", "jq"]) {
         return;
     }
     let place = Place::new();
