@@ -44,10 +44,15 @@ fn main_has_ten_lines() {
 fn the_command_lists_both() {
     let place = place();
     let exporters = String::from_utf8(ok(place.path(), &["exporters", "squashfs"]).stdout).unwrap();
-    assert!(exporters.starts_with("type=squashfs  Files of an image as a SquashFS image\n"), "{exporters}");
+    assert!(
+        exporters.starts_with("type=squashfs  Files of an image as a SquashFS image\n  (linked into this program)\n"),
+        "{exporters}"
+    );
     for key in ["dest", "include", "compression", "block-size"] {
         assert!(exporters.contains(&format!("\n  {key}=<")), "{exporters}");
     }
+    let exporters = String::from_utf8(ok(place.path(), &["exporters"]).stdout).unwrap();
+    assert_eq!(exporters.matches("\n  (built in)\n").count(), 6, "{exporters}");
     let sources = String::from_utf8(ok(place.path(), &["sources"]).stdout).unwrap();
     assert!(sources.contains("\nsquashfs:FILE  ") && sources.contains("\ndocker://"), "{sources}");
 }
