@@ -26,6 +26,8 @@ install_peers() (
 	need python3 python3
 	need jq jq
 	need git git
+	need tar2sqfs squashfs-tools-ng
+	need unsquashfs squashfs-tools
 	if [ -n "$missing" ]; then
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get update

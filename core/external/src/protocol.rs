@@ -330,8 +330,21 @@ pub struct BuiltImage {
 pub enum LayerPlace {
     /// Everything below a directory.
     Directory(PathBuf),
-    /// A tar archive, uncompressed or compressed with gzip or zstd.
+    /// A tar archive, uncompressed or compressed with gzip or zstd. The program compresses it as its options say.
     Tar(PathBuf),
+    /// A layer as an image has it: the blob keeps its digest, unless an option asks for another compression.
+    Blob(BlobPlace),
+}
+
+/// Where a blob is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct BlobPlace {
+    /// Its file, which is read more than once.
+    pub path: PathBuf,
+    /// What is in it: the media type of a layer, the digest and the size, all of which are checked.
+    #[cfg_attr(test, schemars(with = "serde_json::Value"))]
+    pub descriptor: Descriptor,
 }
 
 /// Why a request failed.

@@ -138,7 +138,7 @@ impl Server {
         let resolved = session.resolve(&[spec])?;
         let responses =
             resolved.export_when(&result, Store::Spool, || if is_own { self.may_publish() } else { Ok(()) });
-        let response = match responses.map_err(|failure| inner(failure.error)) {
+        let response = match responses.map_err(|failure| failure.inner) {
             Ok(mut responses) => responses.pop(),
             // The answer to `discard`, which came instead of `publish`.
             Err(error) if error.kind() == ErrorKind::Cancelled && is_own => return say(&Reply::Discarded {}),
@@ -160,16 +160,6 @@ impl Server {
             Ok(Err(error)) => Err(error),
             Ok(Ok(_)) | Err(_) => Err(Error::cancelled()),
         }
-    }
-}
-
-/// Returns an error without what the session adds: the program says that itself.
-fn inner(error: Error) -> Error {
-    let is_of_session = error.message().starts_with("cannot export to type=");
-    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<Error>());
-    match cause.filter(|_| is_of_session) {
-        Some(cause) => cause.clone(),
-        None => error,
     }
 }
 

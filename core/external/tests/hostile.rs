@@ -210,16 +210,19 @@ fn a_plugin_publishes_when_it_is_told_and_discards_if_a_sibling_fails() {
 fn a_cancelled_run_tells_the_plugin_and_then_kills_it() {
     for (on_export, expected) in [
         (
-            r#"read -r next; printf '%s\n' "$next" >>"$log"; say '{"failed":{"kind":"cancelled","message":"cancelled"}}'"#,
+            r#": >"$log.begun"; read -r next; printf '%s\n' "$next" >>"$log"; say '{"failed":{"kind":"cancelled","message":"cancelled"}}'"#,
             1,
         ),
-        ("trap '' TERM INT; while :; do sleep 1; done", 0),
+        (r#"trap '' TERM INT; : >"$log.begun"; while :; do sleep 1; done"#, 0),
     ] {
         let place = Place::new(FILE, on_export);
         let work = Work::default();
         let cancel = work.cancel.clone();
+        let begun_file = place.path("log.begun");
         let canceller = std::thread::spawn(move || {
-            std::thread::sleep(LIMITS / 2);
+            while !begun_file.exists() && !cancel.is_cancelled() {
+                std::thread::sleep(LIMITS / 100);
+            }
             cancel.cancel();
         });
         let begun = Instant::now();

@@ -87,7 +87,7 @@ impl FilesOptions {
     }
 
     /// Returns the time of every file, if there is one; `of_build` is that of the build.
-    pub(super) fn epoch(&self, of_build: Option<Epoch>) -> Option<Epoch> {
+    pub fn epoch(&self, of_build: Option<Epoch>) -> Option<Epoch> {
         EpochOption::or_of_build(self.source_date_epoch, of_build)
     }
 

@@ -25,7 +25,7 @@ pub use targets::check_stdout;
 /// and destination, and [`ResolvedSession::export`] after it. The store is opened in between, by the program, which
 /// knows by then whether the outputs [need](ResolvedSession::needs_image_store) one with names.
 ///
-/// See `docs/writing-an-exporter.md` and the example `embed` for a whole program.
+/// See `docs/writing-an-exporter.md` and `docs/examples/build-tool` for a whole program.
 #[derive(Debug)]
 pub struct Session<'a> {
     exporters: &'a ExporterRegistry,

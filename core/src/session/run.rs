@@ -15,8 +15,10 @@ use crate::result::BuildResult;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ExportFailure {
-    /// The first error, in the order of the outputs.
+    /// The first error, in the order of the outputs; it says of which.
     pub error: Error,
+    /// The same error as the exporter returned it: for a program that has a single output, or names them itself.
+    pub inner: Error,
     /// Errors of other outputs, which failed at the same time. One that was cancelled because of another adds none.
     pub others: Vec<Error>,
     /// Outputs published before the error, which stay published.
@@ -25,7 +27,13 @@ pub struct ExportFailure {
 
 impl From<Error> for ExportFailure {
     fn from(error: Error) -> Self {
-        Self { error, others: Vec::new(), published: Vec::new() }
+        Self { inner: error.clone(), error, others: Vec::new(), published: Vec::new() }
+    }
+}
+
+impl ExportFailure {
+    fn of(output: &ResolvedOutput, inner: Error) -> Self {
+        Self { error: inner.clone().context(output.name()), ..inner.into() }
     }
 }
 
@@ -100,11 +108,11 @@ fn export_all<'a>(
     images: Option<&Arc<dyn ImageStore>>,
     cx: &'a ExportContext<'a>,
 ) -> Result<Vec<Box<dyn Staged + 'a>>, ExportFailure> {
-    let export = |output: &'a ResolvedOutput| -> Result<Box<dyn Staged + 'a>> {
+    let export = |output: &'a ResolvedOutput| -> Result<Box<dyn Staged + 'a>, ExportFailure> {
         let failing = cx.work().cancel.on_drop();
         let staged =
             output.target.open(&output.kind, images).and_then(|target| output.instance.export(result, target, cx));
-        let staged = staged.attempt(|| output.name())?;
+        let staged = staged.map_err(|error| ExportFailure::of(output, error))?;
         failing.disarm();
         Ok(staged)
     };
@@ -113,21 +121,21 @@ fn export_all<'a>(
         threads.into_iter().map(|thread| thread.join()).collect()
     });
     let mut staged = Vec::new();
-    let mut errors = Vec::new();
+    let mut failures = Vec::new();
     for result in results {
         match result {
             Ok(Ok(output)) => staged.push(output),
-            Ok(Err(error)) => errors.push(error),
+            Ok(Err(failure)) => failures.push(failure),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
     // Cancellations caused by another output's error come last.
-    errors.sort_by_key(|error| error.kind() == ErrorKind::Cancelled);
-    let mut errors = errors.into_iter();
-    match errors.next() {
-        Some(error) => {
-            let others = errors.filter(|error| error.kind() != ErrorKind::Cancelled).collect();
-            Err(ExportFailure { error, others, published: Vec::new() })
+    failures.sort_by_key(|failure| failure.error.kind() == ErrorKind::Cancelled);
+    let mut failures = failures.into_iter();
+    match failures.next() {
+        Some(failure) => {
+            let others = failures.map(|other| other.error).filter(|error| error.kind() != ErrorKind::Cancelled);
+            Err(ExportFailure { others: others.collect(), ..failure })
         }
         None => Ok(staged),
     }
@@ -149,17 +157,15 @@ fn publish_all(
         if failed.is_some() {
             break;
         }
-        let response = staged.publish();
-        let name = || outputs.get(at).map(ResolvedOutput::name).unwrap_or_default();
-        match response.attempt(name) {
+        match staged.publish() {
             Ok(response) => published.push((at, response)),
-            Err(error) => failed = Some(error),
+            Err(error) => failed = Some(ExportFailure::of(&outputs[at], error)),
         }
     }
     published.sort_by_key(|(at, _)| *at);
     let published = published.into_iter().map(|(_, response)| response).collect();
     match failed {
-        Some(error) => Err(ExportFailure { error, others: Vec::new(), published }),
+        Some(failure) => Err(ExportFailure { published, ..failure }),
         None => Ok(published),
     }
 }
@@ -242,6 +248,10 @@ mod tests {
         let errors = [&failure.error].into_iter().chain(&failure.others).map(Error::with_causes);
         let errors: Vec<String> = errors.collect();
         assert!(errors.len() == 2 && errors[0].ends_with("one") && errors[1].ends_with("two"), "{errors:?}");
+        assert_eq!(
+            (failure.error.with_causes(), failure.inner.message()),
+            ("cannot export to type=odd: one".into(), "one")
+        );
     }
 
     /// The sibling went on until it was done, or for ever.

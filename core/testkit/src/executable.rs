@@ -1,4 +1,4 @@
-//! Programs that a test writes.
+//! Programs that a test runs, and those that it writes.
 
 use std::io::Write;
 use std::path::Path;
@@ -20,4 +20,19 @@ pub fn write_executable(path: &Path, script: &str) {
     input.write_all(script.as_bytes()).expect("a shell that reads");
     drop(input);
     assert!(shell.wait().expect("a shell").success(), "cannot write {}", path.display());
+}
+
+/// Whether all `programs` are installed. A missing one is said, and is a failure where `LONGSHORE_REQUIRE_PEERS` is set.
+///
+/// # Panics
+/// If one is missing that has to be there.
+pub fn are_installed(programs: &[&str]) -> bool {
+    let is_here = |program: &&&str| {
+        let mut command = Command::new(program);
+        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    };
+    let Some(missing) = programs.iter().find(|program| !is_here(program)) else { return true };
+    assert!(std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "{missing} is not installed");
+    eprintln!("skipped: {missing} is not installed");
+    false
 }

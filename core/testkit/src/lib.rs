@@ -7,8 +7,8 @@
 //!   implementation.
 //! - [`validate`] checks the output of an exporter, with independent readers.
 //! - [`docker`] writes data roots of dockerd.
-//! - [`write_executable`] writes programs.
 //! - [`seeds`] says how long tests of random inputs go on.
+//! - [`write_executable`] writes programs, and [`are_installed`] says whether those of others are there.
 //! - [`Warnings`] keeps the warnings of a run.
 //! - [`faults`] are inputs and outputs that fail on request.
 //!
@@ -26,6 +26,6 @@ pub mod stack;
 pub mod validate;
 mod warnings;
 
-pub use executable::write_executable;
+pub use executable::{are_installed, write_executable};
 pub use seeds::seeds;
 pub use warnings::Warnings;

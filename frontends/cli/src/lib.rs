@@ -1,22 +1,11 @@
-//! The command `longshore` as a library: a program with an exporter or frontend of its own is a `main` of one line.
-//!
-//! ```no_run
-//! use std::process::ExitCode;
-//!
-//! use longshore_cli::Program;
-//!
-//! fn main() -> ExitCode {
-//!     // `.exporter(MyExporter)` and `.frontend(MyFrontend)` add to what `longshore` offers.
-//!     Program::builtin().run()
-//! }
-//! ```
-
+#![doc = include_str!("../README.md")]
 #![deny(clippy::print_stderr)]
 
 mod args;
 mod builtin;
 mod command;
 mod exit_code;
+mod origin;
 mod plugins;
 mod program;
 mod progress;

@@ -22,7 +22,9 @@ pub(crate) fn add(
     command: &Command,
 ) -> Result<(ExporterRegistry, FrontendRegistry)> {
     let wanted = Wanted::of(command);
-    let mut adding = Adding { exporters, frontends, plugins: plugins(wanted.flags)?, flags: wanted.flags };
+    let is_listing = wanted.all_exporters || wanted.all_frontends;
+    let (plugins, flags) = (plugins(wanted.flags)?, wanted.flags);
+    let mut adding = Adding { exporters, frontends, plugins, flags, is_listing };
     for kind in &wanted.kinds {
         adding.add(Role::Exporter, kind)?;
     }
@@ -77,6 +79,14 @@ impl Wanted {
     }
 }
 
+/// Returns a name as it is written.
+fn word(role: Role, name: &str) -> String {
+    match role {
+        Role::Exporter => format!("type={name}"),
+        Role::Frontend => format!("{name}:"),
+    }
+}
+
 /// Returns the plugins of this machine.
 fn plugins(flags: PluginFlags) -> Result<Plugins> {
     let mut limits = Limits::default();
@@ -93,6 +103,8 @@ struct Adding {
     frontends: FrontendRegistry,
     plugins: Plugins,
     flags: PluginFlags,
+    /// Whether the command shows what there is.
+    is_listing: bool,
 }
 
 impl Adding {
@@ -115,6 +127,10 @@ impl Adding {
     fn add_all(&mut self, role: Role) {
         for found in self.plugins.all(role) {
             if self.has(role, &found.name) {
+                if self.is_listing {
+                    let (path, word) = (found.path.display(), word(role, &found.name));
+                    say(&format!("warning: {path} is not used without --allow-shadow: {word} exists\n"));
+                }
                 continue;
             }
             if let Err(error) = self.put(role, &found) {

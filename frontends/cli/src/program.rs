@@ -8,6 +8,7 @@ use longshore_distribution::{Client, ClientOptions};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::{self, Command};
+use crate::origin::BuiltIn;
 use crate::store_root::StoreRoot;
 use crate::{builtin, command, exit_code, plugins, report, stdout};
 
@@ -18,14 +19,16 @@ pub struct Program {
     frontends: FrontendRegistry,
     stores: StoreRegistry,
     client: Client,
+    built_in: BuiltIn,
 }
 
 impl Program {
     /// Returns a program with every exporter, frontend and kind of image store of `longshore`.
     pub fn builtin() -> Self {
         let client = Client::new(ClientOptions::default());
-        let frontends = builtin::frontends(&client);
-        Self { exporters: builtin::exporters(), frontends, stores: builtin::stores(), client }
+        let (exporters, frontends) = (builtin::exporters(), builtin::frontends(&client));
+        let built_in = BuiltIn::of(&exporters, &frontends);
+        Self { exporters, frontends, stores: builtin::stores(), client, built_in }
     }
 
     /// Adds an exporter.
@@ -62,7 +65,7 @@ impl Program {
             Err(error) => return shown(&error),
         };
         allow_descriptors();
-        let Self { exporters, frontends, stores, client } = self;
+        let Self { exporters, frontends, stores, client, built_in } = self;
         let (exporters, frontends) = match plugins::add(exporters, frontends, &args.command) {
             Ok(added) => added,
             Err(error) => return failed(&error.into()),
@@ -81,8 +84,8 @@ impl Program {
             Command::Du(args) => command::du(args, &root),
             Command::Inspect(args) => command::inspect(args, &root, frontends),
             Command::Verify(args) => command::verify(args, &root, frontends),
-            Command::Exporters(args) => command::exporters(args, exporters),
-            Command::Sources(args) => command::sources(args, frontends),
+            Command::Exporters(args) => command::exporters(args, exporters, &built_in),
+            Command::Sources(args) => command::sources(args, frontends, &built_in),
             Command::Plugin(args) => command::plugin(args),
             Command::Completion(args) => command::completion(args),
         };

@@ -10,21 +10,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use longshore_testkit::write_executable;
+use longshore_testkit::{are_installed, write_executable};
 use run::{Ran, Workdir};
 use serde_json::Value;
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples").canonicalize().unwrap()
-}
-
-/// Whether all programs are here. A missing one is said, and a failure if peers are required.
-fn are_here(programs: &[&str]) -> bool {
-    let is_here = |program: &&&str| Command::new(program).arg("--version").output().is_ok();
-    let Some(missing) = programs.iter().find(|program| !is_here(program)) else { return true };
-    assert!(std::env::var_os("LONGSHORE_REQUIRE_PEERS").is_none(), "{missing} is not installed");
-    eprintln!("skipped: {missing} is not installed");
-    false
 }
 
 struct Place(Workdir);
@@ -87,7 +78,7 @@ fn the_examples_are_short() {
 
 #[test]
 fn an_exporter_in_python_writes_checksums_that_sha256sum_checks() {
-    if !are_here(&["python3", "sha256sum"]) {
+    if !are_installed(&["python3", "sha256sum"]) {
         return;
     }
     let place = Place::new();
@@ -103,7 +94,7 @@ fn an_exporter_in_python_writes_checksums_that_sha256sum_checks() {
 
 #[test]
 fn an_exporter_in_shell_lists_files() {
-    if !are_here(&["jq", "tar"]) {
+    if !are_installed(&["jq", "tar"]) {
         return;
     }
     let place = Place::new();
@@ -116,7 +107,7 @@ fn an_exporter_in_shell_lists_files() {
 
 #[test]
 fn a_frontend_in_python_gives_the_files_of_a_commit() {
-    if !are_here(&["python3", "git"]) {
+    if !are_installed(&["python3", "git"]) {
         return;
     }
     let place = Place::new();
@@ -147,10 +138,19 @@ fn plugins_are_listed_and_a_word_that_is_nearly_one_is_named() {
     let kinds: Vec<_> = found.iter().map(|info| info["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["checksums", "listing"]);
     assert_eq!(found[0]["program"], examples().join("longshore-exporter-checksums").to_str().unwrap());
+    assert!(
+        listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|info| { info["origin"] == if info["program"].is_string() { "plugin" } else { "built-in" } })
+    );
+    let oci = String::from_utf8(place.ok(&["exporters", "oci"]).stdout).unwrap();
+    assert!(oci.lines().nth(1) == Some("  (built in)"), "{oci}");
     let keys = found[0]["options"].as_array().unwrap().iter().map(|option| option["key"].as_str().unwrap());
     assert_eq!(keys.take(3).collect::<Vec<_>>(), ["dest", "algorithm", "platform-split"]);
     let sources = String::from_utf8(place.ok(&["sources", "git"]).stdout).unwrap();
-    assert!(sources.starts_with("git:REPOSITORY  the files of a commit in a git repository\n  (plugin "), "{sources}");
+    assert!(sources.starts_with("git:REPOSITORY  the files of a commit in a git repository\n  (plugin /"), "{sources}");
     for (arguments, expected) in [
         (
             ["export", "rootfs:tree", "-o", "type=checksum,dest=x"],
@@ -210,6 +210,13 @@ fn a_plugin_takes_no_place_that_is_taken_unless_it_may() {
     assert!(fs::metadata(place.0.path("a")).unwrap().len() > 1000);
     assert_eq!(place.run(&[&plugins], &[&export[..], &["--allow-shadow"]].concat()).code, Some(0));
     assert_eq!(fs::read_to_string(place.0.path("a")).unwrap(), "mine\n");
+    let listed = place.run(&[&plugins], &["exporters"]);
+    assert!(
+        listed.stderr.ends_with("longshore-exporter-oci is not used without --allow-shadow: type=oci exists\n"),
+        "{}",
+        listed.stderr
+    );
+    assert!(!String::from_utf8(listed.stdout).unwrap().contains("plugin"));
 }
 
 #[test]
@@ -240,7 +247,7 @@ fn credentials_are_for_plugins_that_ask_if_the_user_says_so() {
 
 #[test]
 fn a_new_plugin_works_and_passes_its_test() {
-    if !are_here(&["python3", "jq"]) {
+    if !are_installed(&["python3", "jq"]) {
         return;
     }
     let place = Place::new();
@@ -259,9 +266,61 @@ fn a_new_plugin_works_and_passes_its_test() {
     assert_eq!(place.run(&[], &["plugin", "new", "../x", "--language", "sh"]).code, Some(2));
 }
 
+/// The workspace.
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// What it builds comes from this workspace: its lock file and its profiles make the crates of others the same, which are
+/// in the target directory of this test.
+fn build_as_here(crate_directory: &Path) {
+    fs::copy(checkout().join("Cargo.lock"), crate_directory.join("Cargo.lock")).unwrap();
+    let workspace = fs::read_to_string(checkout().join("Cargo.toml")).unwrap();
+    let profiles = &workspace[workspace.find("[profile.dev]").unwrap()..];
+    let manifest = crate_directory.join("Cargo.toml");
+    fs::write(&manifest, fs::read_to_string(&manifest).unwrap() + "\n" + profiles).unwrap();
+}
+
+#[test]
+fn a_new_plugin_in_rust_works_and_passes_its_test() {
+    let place = Place::new();
+    let here = checkout();
+    place.ok(&["plugin", "new", "rust-1", "--language", "rust", "--longshore", here.to_str().unwrap()]);
+    let directory = place.0.path("rust-1");
+    build_as_here(&directory);
+    // `target/tmp` is in the directory that all builds here share.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let mut test = Command::new(directory.join("test.sh"));
+    test.args(["--offline", "--quiet"]).env("CARGO_TARGET_DIR", target).env("CARGO", env!("CARGO"));
+    let ran: Ran = test.output().unwrap().into();
+    assert!(ran.code == Some(0), "{}\n{}", String::from_utf8_lossy(&ran.stdout), ran.stderr);
+    let passed = String::from_utf8(ran.stdout).unwrap().matches("2 passed").count();
+    assert_eq!(passed, 1, "its two tests");
+    let built = target.join("debug");
+    let ran = place.run(&[&built], &["export", "rootfs:tree", "-o", "type=rust-1,exclude=a,dest=-"]);
+    assert_eq!(String::from_utf8(ran.stdout).unwrap(), "d 0\nd/b 1\nd/same 1\n", "{}", ran.stderr);
+    let ran = place.run(&[&built], &["export", "rootfs:tree", "-o", "type=rust-1,sizes=false,include=a,dest=-"]);
+    assert_eq!(ran.stdout, b"a\n");
+}
+
+/// Without a checkout, the crates are those of this version.
+#[test]
+fn a_new_plugin_in_rust_depends_on_this_version() {
+    let place = Place::new();
+    place.ok(&["plugin", "new", "mine", "--language", "rust"]);
+    let manifest = String::from_utf8(place.0.read("mine/Cargo.toml")).unwrap();
+    let line = format!("\nlongshore-external = \"{}\"\n", env!("CARGO_PKG_VERSION"));
+    assert!(manifest.contains(&line) && !manifest.contains('@'), "{manifest}");
+    let ran = place.run(&[], &["plugin", "new", "other", "--language", "rust", "--longshore", "tree"]);
+    assert!(ran.code != Some(0) && ran.stderr.contains("there is no longshore-core in tree/core"), "{}", ran.stderr);
+    let ran = place.run(&[], &["plugin", "new", "other", "--language", "sh", "--longshore", "tree"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("--longshore is for --language rust"), "{}", ran.stderr);
+    assert!(!place.0.path("other").exists());
+}
+
 #[test]
 fn the_examples_keep_what_exporters_promise() {
-    if !are_here(&["python3", "jq"]) {
+    if !are_installed(&["python3", "jq"]) {
         return;
     }
     let place = Place::new();

@@ -9,16 +9,17 @@ use longshore_core::oci::{History, ImageConfig, ImageName, Platform};
 use longshore_core::options::{NoOptions, OptionInfo};
 use longshore_core::{
     Artifact, Built, Context, Error, ErrorKind, Frontend, FrontendContext, FrontendInstance, Image, ImageContent,
-    Result, SchemeInfo, ScratchDirectory, Source,
+    Result, SchemeInfo, ScratchDirectory, Source, Work,
 };
 
-use super::Plugin;
 use parking_lot::Mutex;
 
+use super::Plugin;
+use super::blob;
 use super::declared::Declared;
 use super::process::Process;
 use crate::convert::one_line;
-use crate::protocol::{Build, BuiltImage, FrontendDescription, LayerPlace, Reply, Request};
+use crate::protocol::{BlobPlace, Build, BuiltImage, FrontendDescription, LayerPlace, Reply, Request};
 
 /// A frontend that is a program of its own.
 #[derive(Debug, Clone)]
@@ -115,7 +116,8 @@ impl Instance {
                 process.end()?;
                 self.made.lock().push(directory);
                 let image = |(at, image): (usize, BuiltImage)| {
-                    self.image(image).attempt(|| format!("image {} of {} is not right", at + 1, self.plugin.name()))
+                    self.image(image, cx.work())
+                        .attempt(|| format!("image {} of {} is not right", at + 1, self.plugin.name()))
                 };
                 built.images.into_iter().enumerate().map(image).collect()
             }
@@ -129,9 +131,9 @@ impl Instance {
         }
     }
 
-    fn image(&self, built: BuiltImage) -> Result<Image> {
+    fn image(&self, built: BuiltImage, work: &Work) -> Result<Image> {
         let names = built.names.iter().map(|name| name.parse::<ImageName>()).collect::<Result<Vec<_>>>()?;
-        let layers = built.layers.into_iter().map(|place| layer(place).map(Arc::new)).collect::<Result<_>>()?;
+        let layers = built.layers.into_iter().map(|place| layer(place, work).map(Arc::new)).collect::<Result<_>>()?;
         let config = match built.config {
             None => ImageConfig::with_defaults(&self.platform),
             Some(value) => ImageConfig::parse(value.to_string().as_bytes())?,
@@ -141,7 +143,7 @@ impl Instance {
     }
 }
 
-fn layer(place: LayerPlace) -> Result<Layer> {
+fn layer(place: LayerPlace, work: &Work) -> Result<Layer> {
     let absolute = |path: &Path| match path.is_absolute() {
         true => Ok(()),
         false => Err(Error::input(format!("the path of the layer {} is not absolute", path.display()))),
@@ -157,6 +159,10 @@ fn layer(place: LayerPlace) -> Result<Layer> {
             let stream = FileStream::new(&path);
             stream.open().map(drop).attempt(|| format!("cannot read the layer {}", path.display()))?;
             LayerSource::Tar(TarSource::new(Arc::new(stream), Rules::default()))
+        }
+        LayerPlace::Blob(BlobPlace { path, descriptor }) => {
+            absolute(&path)?;
+            LayerSource::Blob(blob::source(path, descriptor, work)?)
         }
     };
     // Without the path: an image should not reveal where it was built.

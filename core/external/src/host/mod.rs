@@ -1,5 +1,6 @@
 //! The side of the program: finds plugins, runs them, and offers them as exporters and frontends.
 
+mod blob;
 mod cache;
 mod declared;
 mod exporter;

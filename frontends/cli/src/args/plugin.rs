@@ -47,11 +47,17 @@ pub(crate) struct PluginNewArgs {
     /// What it is written in
     #[arg(long, value_enum, value_name = "LANGUAGE")]
     pub(crate) language: Language,
+
+    /// A checkout of Longshore to build against, with --language rust, instead of the crates of this version
+    #[arg(long, value_name = "DIR")]
+    pub(crate) longshore: Option<PathBuf>,
 }
 
 /// What a plugin is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Language {
+    /// A crate
+    Rust,
     /// Python 3, its standard library alone
     Python,
     /// POSIX shell, with jq

@@ -2,28 +2,41 @@
 //! frontends.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use anyhow::Result;
 use longshore_core::options::OptionInfo;
 use longshore_core::{Destination, ExporterInfo, ExporterRegistry, FrontendRegistry, SchemeInfo};
+use serde_json::Value;
 
 use crate::args::{ExportersArgs, SourcesArgs};
+use crate::origin::{BuiltIn, Origin};
 use crate::stdout;
 
-pub(crate) fn exporters(args: &ExportersArgs, exporters: &ExporterRegistry) -> Result<()> {
+pub(crate) fn exporters(args: &ExportersArgs, exporters: &ExporterRegistry, built_in: &BuiltIn) -> Result<()> {
     let infos: Vec<ExporterInfo> = match &args.kind {
         Some(kind) => vec![with_dest(exporters.get(kind)?.info())],
         None => infos(exporters),
     };
+    let origin = |info: &ExporterInfo| built_in.exporter(&info.kind, info.program.as_deref());
     print(&match args.json {
-        true => serde_json::to_string_pretty(&infos)? + "\n",
+        true => json(infos.iter().map(|info| (serde_json::to_value(info), origin(info))))?,
         false => {
             let title = |info: &ExporterInfo| format!("type={}", info.kind);
-            let entry = |info| listing(&title(info), &info.summary, info.program.as_deref(), &info.options);
+            let entry = |info| listing(&title(info), &info.summary, &origin(info), &info.options);
             infos.iter().map(entry).collect()
         }
     })
+}
+
+/// Returns the descriptions with their origins.
+fn json(infos: impl Iterator<Item = (serde_json::Result<Value>, Origin)>) -> Result<String> {
+    let with_origin = |(info, origin): (serde_json::Result<Value>, Origin)| {
+        let mut info = info?;
+        info["origin"] = origin.word().into();
+        Ok(info)
+    };
+    let infos = infos.map(with_origin).collect::<serde_json::Result<Vec<_>>>()?;
+    Ok(serde_json::to_string_pretty(&infos)? + "\n")
 }
 
 fn infos(exporters: &ExporterRegistry) -> Vec<ExporterInfo> {
@@ -43,16 +56,16 @@ fn with_dest(mut info: ExporterInfo) -> ExporterInfo {
     info
 }
 
-pub(crate) fn sources(args: &SourcesArgs, frontends: &FrontendRegistry) -> Result<()> {
+pub(crate) fn sources(args: &SourcesArgs, frontends: &FrontendRegistry, built_in: &BuiltIn) -> Result<()> {
     let infos: Vec<SchemeInfo> = match &args.scheme {
         Some(scheme) => vec![frontends.info(scheme.trim_end_matches(':'))?],
         None => frontends.infos(),
     };
+    let origin = |info: &SchemeInfo| built_in.frontend(&info.scheme, info.program.as_deref());
     print(&match args.json {
-        true => serde_json::to_string_pretty(&infos)? + "\n",
+        true => json(infos.iter().map(|info| (serde_json::to_value(info), origin(info))))?,
         false => {
-            let entry =
-                |info: &SchemeInfo| listing(&info.syntax, &info.summary, info.program.as_deref(), &info.options);
+            let entry = |info: &SchemeInfo| listing(&info.syntax, &info.summary, &origin(info), &info.options);
             infos.iter().map(entry).collect()
         }
     })
@@ -63,11 +76,8 @@ fn print(text: &str) -> Result<()> {
     Ok(stdout::print(text)?)
 }
 
-fn listing(title: &str, summary: &str, program: Option<&Path>, options: &[OptionInfo]) -> String {
-    let mut text = format!("{title}  {summary}\n");
-    if let Some(program) = program {
-        let _ = writeln!(text, "  (plugin {})", program.display());
-    }
+fn listing(title: &str, summary: &str, origin: &Origin, options: &[OptionInfo]) -> String {
+    let mut text = format!("{title}  {summary}\n  ({origin})\n");
     for option in options {
         let _ =
             writeln!(text, "  {}=<{}>\n      {} [default: {}]", option.key, option.syntax, option.help, option.default);

@@ -8,6 +8,8 @@ const EXPORTERS: &str = "longshore-exporter-";
 const FRONTENDS: &str = "longshore-frontend-";
 /// Exporters and frontends that are programs of their own: beside those that are linked in.
 const EXTERNAL: &str = "longshore-external";
+/// The examples of the documentation: programs that use any of it, and that nothing uses.
+const EXAMPLES: &str = "longshore-example-";
 /// What is below exporters and frontends.
 const INNER: [&str; 5] =
     ["longshore-content", "longshore-core", "longshore-distribution", "longshore-oci", "longshore-store"];
@@ -41,6 +43,7 @@ impl Arrow {
             // `longshore plugin test` runs the suite of exporters.
             PROGRAM => INNER.contains(&to) || is_outer(to) || [EXTERNAL, "longshore-testkit"].contains(&to),
             EXTERNAL => to == "longshore-core",
+            from if from.starts_with(EXAMPLES) => !to.starts_with(EXAMPLES),
             from => is_outer(from) && INNER.contains(&to),
         }
     }
@@ -106,6 +109,8 @@ fn a_dependency_that_runs_up_is_named() {
         ("longshore-frontend-archive", "longshore-exporter-oci", false),
         ("longshore-frontend-archive", "longshore-cli", true),
         ("longshore-new", "longshore-core", false),
+        ("longshore-cli", "longshore-example-build-tool", true),
+        ("longshore-example-squashfs", "longshore-example-build-tool", false),
     ];
     for (from, to, is_of_tests) in up {
         let text = upward(&[Arrow::new(from, to, is_of_tests)]);
@@ -118,6 +123,7 @@ fn a_dependency_that_runs_up_is_named() {
         ("longshore-exporter-image", "longshore-store", true),
         ("longshore-frontend-docker-graph", "longshore-exporter-oci", true),
         ("longshore-cli", "longshore-exporter-oci", false),
+        ("longshore-example-squashfs", "longshore-cli", false),
     ];
     assert_eq!(upward(&down.map(|(from, to, is_of_tests)| Arrow::new(from, to, is_of_tests))), Vec::<String>::new());
 }

@@ -40,6 +40,7 @@ fn a_crate_is_called_what_its_folder_is_called() {
         let expected = match (kind, folder) {
             ("exporters", folder) => format!("longshore-exporter-{folder}"),
             ("frontends", "cli") => "longshore-cli".to_owned(),
+            ("examples", folder) => format!("longshore-example-{folder}"),
             ("frontends", folder) => format!("longshore-frontend-{folder}"),
             (_, folder) => format!("longshore-{folder}"),
         };
