@@ -4,13 +4,16 @@ use std::fmt::Write;
 use std::io::Read;
 
 use longshore_content::Cancel;
-use longshore_oci::{Context, Digest, Error, ErrorKind, ImageName, Platform, Result};
+use longshore_oci::{Context, Digest, Error, ErrorKind, ImageName, Result};
 use serde::Deserialize;
 use ureq::http::Method;
 
 use crate::images::{Description, Listed};
 use crate::request::{Connections, accepted};
 use crate::{Endpoint, EngineImage, Inspected, Keeps, answer};
+
+/// How often an engine is asked for its images again.
+const LISTS: usize = 20;
 
 /// An engine, for one request at a time.
 #[derive(Debug)]
@@ -76,7 +79,14 @@ impl Engine {
             Keeps::Blobs => "/images/json?manifests=1",
             Keeps::Layers | Keeps::LayersOfBlobs => "/images/json?all=1",
         };
-        let listed: Vec<Listed> = self.asked(path)?;
+        let mut attempts = 0;
+        let listed: Vec<Listed> = loop {
+            match self.asked(path) {
+                // An image that is removed while it is listed fails the whole list.
+                Err(error) if error.kind() == ErrorKind::NotFound && attempts < LISTS => attempts += 1,
+                listed => break listed?,
+            }
+        };
         Ok(listed.into_iter().filter_map(|listed| listed.image(keeps)).collect())
     }
 
@@ -133,19 +143,12 @@ impl Engine {
         accepted(path, self.connections.send(method, path)?).map(drop)
     }
 
-    /// Returns an archive of the image with a name or an ID, which arrives while it is read; for `platform` alone, if the
-    /// engine can select it.
+    /// Returns an archive of the image with a name or an ID, which arrives while it is read.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) if it is missing; those of connections, and of the engine.
-    pub fn save(&self, name: &str, platform: Option<&Platform>) -> Result<impl Read + Send + use<>> {
-        let mut path = format!("/images/{}/get", encoded(name, "/:@"));
-        if let Some(platform) = platform {
-            let json = serde_json::to_string(platform)
-                .map_err(|error| Error::input(format!("cannot ask for {platform}")).with_source(error))?;
-            path += &format!("?platform={}", encoded(&json, ""));
-        }
-        self.connections.stream(&path)
+    pub fn save(&self, name: &str) -> Result<impl Read + Send + use<>> {
+        self.connections.stream(&format!("/images/{}/get", encoded(name, "/:@")))
     }
 }
 

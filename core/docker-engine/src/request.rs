@@ -68,7 +68,7 @@ impl Connections {
     pub(crate) fn stream(&self, path: &str) -> Result<impl Read + Send + use<>> {
         let request = self.request(Method::GET, path).body(()).map_err(|error| failure::invalid(path, &error))?;
         let response = accepted(path, self.run(|agent| agent.run(request))?)?;
-        Ok(Reading { inner: response.into_body().into_reader(), cancel: self.cancel.clone() })
+        Ok(self.reading(path, response))
     }
 
     /// Sends a request with a body of unknown length, in chunks. Neither the body nor the response has a time limit.
@@ -78,7 +78,7 @@ impl Connections {
         let request = self.request(Method::POST, path).header("content-type", "application/x-tar").body(body);
         let request = request.map_err(|error| failure::invalid(path, &error))?;
         let response = accepted(path, self.run(|agent| agent.run(request))?)?;
-        Ok(Reading { inner: response.into_body().into_reader(), cancel: self.cancel.clone() })
+        Ok(self.reading(path, response))
     }
 
     fn request(&self, method: Method, path: &str) -> http::request::Builder {
@@ -96,11 +96,15 @@ impl Connections {
         })
     }
 
+    fn reading(&self, path: &str, response: Response<Body>) -> Reading {
+        let (path, inner) = (path.to_owned(), response.into_body().into_reader());
+        Reading { inner, path, cancel: self.cancel.clone() }
+    }
+
     /// Reads a whole body of at most `limit` bytes.
     pub(crate) fn read(&self, path: &str, response: Response<Body>, limit: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let reading = Reading { inner: response.into_body().into_reader(), cancel: self.cancel.clone() };
-        let read = reading.take(limit + 1).read_to_end(&mut bytes);
+        let read = self.reading(path, response).take(limit + 1).read_to_end(&mut bytes);
         read.map_err(|error| failure::cut(path, error))?;
         if bytes.len() as u64 > limit {
             return Err(failure::garbled(path, &format!("it has more than {limit} bytes")));
@@ -138,6 +142,7 @@ impl Read for Sending<'_> {
 /// A body that arrives.
 struct Reading {
     inner: ureq::BodyReader<'static>,
+    path: String,
     cancel: Cancel,
 }
 
@@ -148,7 +153,7 @@ impl Read for Reading {
         if !matches!(read, Ok(1..)) {
             self.cancel.check()?;
         }
-        read
+        read.map_err(|error| failure::cut(&self.path, error).into())
     }
 }
 
