@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::Ordering;
+use std::thread;
 
-use longshore_content::{Cancel, Task, Verified, Work, for_each, read_ahead};
+use longshore_content::{Cancel, Task, Verified, Work, for_each, pipe, read_ahead};
 use longshore_oci::{Context, Error, Result};
 
 use crate::archive::{BLOCK, Entry, Writer};
@@ -65,6 +67,28 @@ impl<'a> Bundle<'a> {
         }
         tar.finish()?;
         Ok(())
+    }
+
+    /// Lets `send` read the archive, which another thread writes meanwhile. A reader of an archive with a blob that does
+    /// not match its descriptor fails before its end.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), and errors of `send`.
+    pub fn send<T>(&self, work: &Work, send: impl FnOnce(&mut (dyn Read + Send)) -> Result<T>) -> Result<T> {
+        let (mut writer, mut reader) = pipe(0, &work.cancel);
+        let is_left = reader.is_left();
+        thread::scope(|scope| {
+            let writing = scope.spawn(move || self.write(&mut writer, work).map(|()| writer.close()));
+            let sent = send(&mut reader);
+            // The writer ends without it.
+            drop(reader);
+            let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            match (written, sent) {
+                // The archive that could not be written is why it could not be sent.
+                (Err(error), Err(_)) if !is_left.load(Ordering::SeqCst) => Err(error),
+                (_, sent) => sent,
+            }
+        })
     }
 
     /// Writes the archive into an empty file, several blobs at a time, the largest first.

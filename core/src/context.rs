@@ -168,6 +168,27 @@ pub struct Response {
     pub destination: Option<String>,
     /// Its images, in the order of the result.
     pub images: Vec<ExportedImage>,
+    /// What its destination was sent, and what it had already; `None` where everything is always written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer>,
+}
+
+/// What a destination was sent, and what it had already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Transfer {
+    /// What it was sent: the layers, and all bytes.
+    pub sent: Amount,
+    /// What it had: the layers, and their bytes.
+    pub present: Amount,
+}
+
+/// An amount of layers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Amount {
+    /// Their number.
+    pub layers: usize,
+    /// Their size in bytes.
+    pub bytes: u64,
 }
 
 /// An image that an output wrote.
@@ -186,7 +207,13 @@ pub struct ExportedImage {
 impl Response {
     /// Creates a response of the exporter with this type.
     pub fn new(kind: impl Into<String>, destination: Option<String>, images: Vec<ExportedImage>) -> Self {
-        Self { kind: kind.into(), destination, images }
+        Self { kind: kind.into(), destination, images, transfer: None }
+    }
+
+    /// Sets what the destination was sent.
+    #[must_use]
+    pub fn with_transfer(self, transfer: Transfer) -> Self {
+        Self { transfer: Some(transfer), ..self }
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use longshore_content::Work;
 use longshore_oci::Result;
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +132,16 @@ pub trait ExporterInstance: Send + Sync {
         Ok(())
     }
 
+    /// Checks that a destination that it reaches itself, such as a daemon, can be reached, before the build. It is called
+    /// for an output without a path, and not for a plan. It changes nothing there.
+    ///
+    /// # Errors
+    /// A destination that [`export`](Self::export) could not reach either.
+    fn check_reachable(&self, work: &Work) -> Result<()> {
+        let _ = work;
+        Ok(())
+    }
+
     /// Returns the layers that it will request in `run`, and checks that its options fit `result`. It reads no
     /// layer. It may be called more than once, as the result may decide whether this output is alone.
     ///
@@ -207,6 +218,6 @@ impl Staged for StagedFile<'_> {
 
     fn publish(self: Box<Self>) -> Result<Response> {
         let destination = self.filled.publish()?.map(|path| path.display().to_string());
-        Ok(Response { kind: self.kind, destination, images: self.images })
+        Ok(Response::new(self.kind, destination, self.images))
     }
 }

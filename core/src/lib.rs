@@ -33,7 +33,7 @@ pub use longshore_content as content;
 pub use longshore_oci as oci;
 
 pub use bundle::Bundle;
-pub use context::{ExportContext, ExportedImage, Needs, Response, Run, Turn};
+pub use context::{Amount, ExportContext, ExportedImage, Needs, Response, Run, Transfer, Turn};
 pub use epoch::{Epoch, EpochOption};
 pub use exporter::{Exporter, ExporterInfo, ExporterInstance, ExporterType, Staged};
 pub use exporters::ExporterRegistry;

@@ -26,6 +26,8 @@ pub enum Destination {
     File,
     /// A file or a stream that must be given explicitly, as standard output would be surprising.
     NamedFile,
+    /// A file or a stream if one is given; without one the exporter reaches its destination itself, such as a daemon.
+    OptionalFile,
     /// A directory shared by several runs and tools.
     Layout,
     /// A directory of files.

@@ -162,6 +162,18 @@ impl ResolvedSession {
         }
     }
 
+    /// Checks that what outputs reach themselves, such as a daemon, can be reached: a program fails before its build, and
+    /// not after it.
+    ///
+    /// # Errors
+    /// The first output that could not be exported.
+    pub fn check_reachable(&self) -> Result<()> {
+        for output in self.outputs.iter().filter(|output| matches!(output.target, Target::None)) {
+            output.instance.check_reachable(&self.work).attempt(|| output.name())?;
+        }
+        Ok(())
+    }
+
     fn image_output(&self) -> Option<&ResolvedOutput> {
         self.outputs.iter().find(|output| matches!(output.target, Target::ImageStore))
     }

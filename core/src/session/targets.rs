@@ -27,6 +27,7 @@ pub(super) enum Target {
 impl Target {
     /// Checks that `dest` is what an exporter of type `kind` needs, and can be written.
     pub(super) fn check(kind: &str, destination: Destination, dest: Option<&Dest>) -> Result<Self> {
+        use Destination::{File, NamedFile, OptionalFile};
         let refuse = |reason: String| refuse(kind, &reason);
         let directory = |dest: Option<&Dest>| match dest {
             Some(Dest::Path(path)) => check_directory(path).map(|()| path.clone()),
@@ -34,7 +35,7 @@ impl Target {
             None => Err(refuse("it needs a directory".to_owned()).with_hint("add dest=DIRECTORY")),
         };
         match (destination, dest) {
-            (Destination::None, None) => Ok(Self::None),
+            (Destination::None | Destination::OptionalFile, None) => Ok(Self::None),
             (Destination::ImageStore, None) => Ok(Self::ImageStore),
             (Destination::None | Destination::ImageStore, Some(_)) => {
                 Err(refuse("it has no destination: leave out `dest`".to_owned()))
@@ -43,14 +44,14 @@ impl Target {
                 Err(refuse("it needs a destination".to_owned())
                     .with_hint("add dest=FILE, or dest=- for standard output"))
             }
-            (Destination::File | Destination::NamedFile, None | Some(Dest::Stdout)) if !is_stdout_open() => {
+            (File | NamedFile | OptionalFile, None | Some(Dest::Stdout)) if !is_stdout_open() => {
                 check_stdout().attempt(|| format!("cannot write type={kind}")).map(|()| Self::Stdout)
             }
-            (Destination::File | Destination::NamedFile, None | Some(Dest::Stdout)) if io::stdout().is_terminal() => {
+            (File | NamedFile | OptionalFile, None | Some(Dest::Stdout)) if io::stdout().is_terminal() => {
                 Err(refuse("an archive is not written to a terminal".to_owned()).with_hint("add dest=FILE"))
             }
-            (Destination::File | Destination::NamedFile, None | Some(Dest::Stdout)) => Ok(Self::Stdout),
-            (Destination::File | Destination::NamedFile, Some(Dest::Path(path))) => {
+            (File | NamedFile | OptionalFile, None | Some(Dest::Stdout)) => Ok(Self::Stdout),
+            (File | NamedFile | OptionalFile, Some(Dest::Path(path))) => {
                 check_file(path).map(|()| Self::File(path.clone()))
             }
             (Destination::Layout, dest) => {

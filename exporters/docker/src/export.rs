@@ -13,11 +13,7 @@ pub(crate) fn archive<'a>(
     sink: FileSink,
     cx: &'a ExportContext<'a>,
 ) -> Result<Box<dyn Staged + 'a>> {
-    if options.image()?.is_nameless() {
-        let brings = result.images.iter().any(|image| !image.names.is_empty());
-        let or_all = if brings { ", or name=* for the names that it brings" } else { "" };
-        cx.work().progress.warn_once("docker: no name", || format!("the image has no name; add name=NAME{or_all}"));
-    }
+    say_nameless(result, options, cx)?;
     let (bundle, exported) = match options.format() {
         Format::Combined => combined(result, options, cx)?,
         Format::Legacy => legacy::bundle(result, options, cx)?,
@@ -38,4 +34,14 @@ fn combined<'a>(
     let mut archive = LayoutArchive::new(entries, blobs)?;
     archive.add_document("manifest.json", 0o644, document);
     Ok((archive.into_bundle(), exported))
+}
+
+/// Warns about images that get no name.
+pub(crate) fn say_nameless(result: &BuildResult, options: &DockerOptions, cx: &ExportContext<'_>) -> Result<()> {
+    if options.image()?.is_nameless() {
+        let brings = result.images.iter().any(|image| !image.names.is_empty());
+        let or_all = if brings { ", or name=* for the names that it brings" } else { "" };
+        cx.work().progress.warn_once("docker: no name", || format!("the image has no name; add name=NAME{or_all}"));
+    }
+    Ok(())
 }

@@ -2,12 +2,13 @@
 
 mod export;
 mod legacy;
+mod load;
 mod manifest;
 mod options;
 
 use longshore_core::{
-    BuildResult, Destination, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged, image,
-    layout,
+    BuildResult, Destination, ExportContext, ExporterInstance, ExporterType, Needs, Output, Result, Run, Staged, Work,
+    image, layout,
 };
 use options::{DockerOptions, Format};
 
@@ -17,13 +18,23 @@ pub struct DockerExporter;
 
 impl ExporterType for DockerExporter {
     const KIND: &'static str = "docker";
-    const SUMMARY: &'static str = "Tarball for docker load that is also an OCI layout";
+    const SUMMARY: &'static str =
+        "Images in the Docker Engine, or a tarball for docker load that is also an OCI layout";
     type Instance = DockerOptions;
 }
 
 impl ExporterInstance for DockerOptions {
     fn destination(&self) -> Destination {
-        if self.is_tar() { Destination::NamedFile } else { Destination::Layout }
+        match self.format() {
+            _ if !self.is_tar() => Destination::Layout,
+            Format::Legacy => Destination::NamedFile,
+            Format::Combined if self.context().is_some() => Destination::None,
+            Format::Combined => Destination::OptionalFile,
+        }
+    }
+
+    fn check_reachable(&self, work: &Work) -> Result<()> {
+        load::check(self, work)
     }
 
     fn needs(&self, result: &BuildResult, run: Run) -> Result<Needs> {
@@ -47,6 +58,7 @@ impl ExporterInstance for DockerOptions {
         cx: &'a ExportContext<'a>,
     ) -> Result<Box<dyn Staged + 'a>> {
         match output {
+            Output::None => load::load(result, self, cx),
             Output::File(sink) => export::archive(result, self, sink, cx),
             Output::Layout(root) => {
                 let images = image::assemble_all(result, &self.image()?, cx)?;

@@ -1,6 +1,6 @@
 //! Docker's `manifest.json`: the configuration and layers of each image.
 
-use longshore_core::image::{NamedImage, best_platform};
+use longshore_core::image::{GraphEntry, NamedImage, best_platform};
 use longshore_core::oci::{Platform, json};
 use longshore_core::{BuildResult, Built, Context, Error, ErrorKind, ImageContent, Result, Work};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::options::DockerOptions;
 /// An image in `manifest.json`, in the field order of Go's struct.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Item {
+pub(crate) struct Item {
     config: String,
     /// `null` for an image without tags, as containerd writes it.
     repo_tags: Option<Vec<String>>,
@@ -19,7 +19,18 @@ struct Item {
 
 /// Returns the bytes of `manifest.json` for `images`.
 pub(crate) fn document(images: &[NamedImage<'_>], options: &DockerOptions, work: &Work) -> Result<Vec<u8>> {
-    let items: Vec<Item> = images.iter().map(|named| item(named, options, work)).collect::<Result<_>>()?;
+    let item = |named: &NamedImage<'_>| {
+        let seen = seen(named, options, work)?;
+        // A name by digest is not a tag: Docker refuses a whole archive with one.
+        let tags = named.names.iter().filter(|name| name.digest().is_none()).map(|name| name.familiar());
+        Ok(item(&seen, tags.collect()))
+    };
+    let items: Vec<Item> = images.iter().map(item).collect::<Result<_>>()?;
+    bytes(&items.iter().collect::<Vec<_>>())
+}
+
+/// Returns the bytes of `manifest.json` with these items.
+pub(crate) fn bytes(items: &[&Item]) -> Result<Vec<u8>> {
     json::compact(&items)
 }
 
@@ -34,7 +45,12 @@ pub(crate) fn check_platforms(result: &BuildResult, options: &DockerOptions) -> 
     Ok(())
 }
 
-fn item(NamedImage { image, names, .. }: &NamedImage<'_>, options: &DockerOptions, work: &Work) -> Result<Item> {
+/// Returns the image that Docker sees: the one of the wanted platform.
+pub(crate) fn seen(
+    NamedImage { image, .. }: &NamedImage<'_>,
+    options: &DockerOptions,
+    work: &Work,
+) -> Result<GraphEntry> {
     let graph = image.graph(work);
     let root = &image.root;
     let wanted = options.platform();
@@ -47,13 +63,16 @@ fn item(NamedImage { image, names, .. }: &NamedImage<'_>, options: &DockerOption
         let message = format!("{} is an artifact, which Docker cannot load", chosen.digest);
         return Err(Error::new(ErrorKind::Unsupported, message).with_hint("type=oci supports artifacts"));
     }
-    // A name by digest is not a tag: Docker refuses a whole archive with one.
-    let tags: Vec<String> = names.iter().filter(|name| name.digest().is_none()).map(|name| name.familiar()).collect();
-    Ok(Item {
-        config: entry.manifest.config.digest.layout_path(),
+    Ok(entry)
+}
+
+/// Returns the entry of an image in `manifest.json`.
+pub(crate) fn item(image: &GraphEntry, tags: Vec<String>) -> Item {
+    Item {
+        config: image.manifest.config.digest.layout_path(),
         repo_tags: if tags.is_empty() { None } else { Some(tags) },
-        layers: entry.manifest.layers.iter().map(|layer| layer.digest.layout_path()).collect(),
-    })
+        layers: image.manifest.layers.iter().map(|layer| layer.digest.layout_path()).collect(),
+    }
 }
 
 /// Returns the description of the attempt, which names the option because it has a default.

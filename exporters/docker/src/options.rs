@@ -14,6 +14,7 @@ pub struct DockerOptions {
     tar: Option<bool>,
     symlinks: Option<bool>,
     platform: Option<Platform>,
+    context: Option<String>,
     image: ImageOptions,
 }
 
@@ -51,11 +52,21 @@ impl Options for DockerOptions {
             "that of this machine",
             &mut self.platform,
         )?;
+        let context = "Load into the Docker Engine of this context of docker";
+        visitor.option("context", context, "the one that docker uses", &mut self.context)?;
         self.image.visit(visitor)
     }
 
     fn validate(&self) -> Result<()> {
         match self.format() {
+            Format::Legacy if self.context.is_some() => {
+                Err(Error::option("format=legacy is for a file, not for an engine")
+                    .with_hint("leave out context, or format=legacy"))
+            }
+            _ if !self.is_tar() && self.context.is_some() => {
+                Err(Error::option("tar=false writes a directory, and context loads into an engine")
+                    .with_hint("leave out one of them"))
+            }
             Format::Combined if self.symlinks.is_some() => Err(Error::option("symlinks applies only to format=legacy")
                 .with_hint("format=combined writes each layer once")),
             Format::Legacy if !self.is_tar() => {
@@ -79,6 +90,11 @@ impl DockerOptions {
     /// Returns whether a tarball is written, and not a directory.
     pub(crate) fn is_tar(&self) -> bool {
         self.tar.unwrap_or(true)
+    }
+
+    /// Returns the context of the engine to load into.
+    pub(crate) fn context(&self) -> Option<&str> {
+        self.context.as_deref()
     }
 
     /// Returns the options of images in this format.

@@ -98,12 +98,20 @@ fn a_platform_that_is_not_there_is_an_error_that_names_those_that_are() {
 }
 
 #[test]
-fn a_destination_is_required() {
+fn a_destination_is_a_file_or_an_engine() {
     let exporters = ExporterRegistry::default().with(DockerExporter);
-    let spec = OutputSpec::parse("type=docker,name=app:1").unwrap().unwrap();
-    let error = Session::new(&exporters).resolve(&[spec]).unwrap_err();
-    assert_eq!(error.message(), "type=docker: it needs a destination");
-    assert_eq!(error.hint(), Some("add dest=FILE, or dest=- for standard output"));
+    let resolve = |text: &str| Session::new(&exporters).resolve(&[OutputSpec::parse(text).unwrap().unwrap()]);
+    resolve("type=docker,name=app:1").unwrap();
+    resolve("type=docker,context=far").unwrap();
+    for (options, expected) in [
+        ("format=legacy,name=app:1", "type=docker: it needs a destination"),
+        ("context=far,dest=a.tar", "type=docker: it has no destination: leave out `dest`"),
+        ("context=far,format=legacy,dest=a.tar", "format=legacy is for a file, not for an engine"),
+        ("context=far,tar=false,dest=a", "tar=false writes a directory, and context loads into an engine"),
+    ] {
+        let error = resolve(&format!("type=docker,{options}")).unwrap_err();
+        assert_eq!(error.with_causes(), expected, "{options}");
+    }
 }
 
 /// The errors of containerd's first exporter: a root of a wrong type, a blob of a wrong size or digest.

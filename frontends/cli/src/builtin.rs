@@ -10,6 +10,7 @@ use longshore_exporter_oci::OciExporter;
 use longshore_exporter_registry::RegistryExporter;
 use longshore_exporter_tar::TarExporter;
 use longshore_frontend_archive::ArchiveFrontend;
+use longshore_frontend_docker_daemon::DockerDaemonFrontend;
 use longshore_frontend_docker_graph::DockerGraphFrontend;
 use longshore_frontend_registry::RegistryFrontend;
 use longshore_frontend_rootfs::RootfsFrontend;
@@ -33,6 +34,7 @@ pub(crate) fn frontends(client: &Client) -> FrontendRegistry {
         .with(RootfsFrontend)
         .with(ArchiveFrontend)
         .with(StoreFrontend)
+        .with(DockerDaemonFrontend)
         .with(DockerGraphFrontend)
         .with(RegistryFrontend::new(client.clone()))
 }

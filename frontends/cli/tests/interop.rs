@@ -14,6 +14,7 @@ mod interop {
     pub(crate) mod docker_graph;
     mod docker_images;
     pub(crate) mod docker_save;
+    #[allow(dead_code, reason = "some of it is for tests of engines")]
     mod dockerd;
     pub(crate) mod fixture;
     mod image;
@@ -23,6 +24,7 @@ mod interop {
     mod oras;
     pub(crate) mod page;
     pub(crate) mod peers;
+    #[allow(dead_code, reason = "some of it is for tests of engines")]
     mod podman;
     mod readers;
     pub(crate) mod round_trips;

@@ -3,6 +3,8 @@
 #![allow(missing_docs, unreachable_pub, dead_code, clippy::unwrap_used)]
 
 mod run;
+/// Peers of today.
+mod today;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +12,7 @@ use std::process::Command;
 use longshore_testkit::docker::{DockerRoot, GraphDriver};
 use longshore_testkit::registry::Registry;
 use run::Workdir;
+use today::docker::{Docker, ImageStore};
 
 /// The pages whose commands are run.
 fn pages() -> Vec<PathBuf> {
@@ -50,6 +53,12 @@ fn prepare(work: &Workdir) {
     docker.tag("app:1", &docker.build(&[tar]).id);
 }
 
+/// Whether a command talks to an engine.
+fn needs_engine(command: &str) -> bool {
+    let loads = command.contains("type=docker,") && !command.contains("dest=");
+    loads || command.contains("docker-daemon:")
+}
+
 #[test]
 fn commands_run_as_written() {
     let binary = Path::new(env!("CARGO_BIN_EXE_longshore")).parent().unwrap().to_owned();
@@ -61,16 +70,24 @@ fn commands_run_as_written() {
         let work = Workdir::new();
         prepare(&work);
         let registry = Registry::start();
+        let mut engine = None;
         for command in commands(&page) {
             let command = command.replace("localhost:5000", registry.host());
             let command = command.replace("docker-graph:app", "docker-graph:./docker:app");
             let command = command.replace("--from docker-graph ", "--from docker-graph:./docker ");
+            if needs_engine(&command) && engine.is_none() {
+                let Some(root) = today::root() else { continue };
+                engine = Some(Docker::start(root, ImageStore::Containerd));
+            }
+            let host = engine.as_ref().map(Docker::host).unwrap_or_default();
+            let command = command.replace("unix:///run/podman/podman.sock", &host);
             let mut shell = Command::new("sh");
             let output = shell
                 .args(["-euc", &command])
                 .current_dir(work.root())
                 .env("PATH", &path)
                 .env("LONGSHORE_ROOT", work.store())
+                .env("DOCKER_HOST", &host)
                 .output()
                 .unwrap();
             let stderr = String::from_utf8_lossy(&output.stderr);

@@ -93,6 +93,17 @@ fn parse(driver: &str) -> Result<Driver> {
     })
 }
 
+/// Returns whether the containerd of this Docker has blobs of images.
+fn has_blobs(root: &Path) -> bool {
+    let blobs = root.join("containerd/daemon/io.containerd.content.v1.content/blobs/sha256");
+    blobs.read_dir().is_ok_and(|mut blobs| blobs.next().is_some())
+}
+
+fn in_containerd() -> Error {
+    Error::new(ErrorKind::Unsupported, "this Docker keeps its images in containerd")
+        .with_hint("start it, and write docker-daemon:NAME")
+}
+
 /// Returns the only driver with images.
 fn choose(root: &Path, present: &[String]) -> Result<Driver> {
     let has_images = |name: &&String| {
@@ -102,10 +113,9 @@ fn choose(root: &Path, present: &[String]) -> Result<Driver> {
     let used: Vec<&String> = present.iter().filter(has_images).collect();
     match (&used[..], present) {
         ([driver], _) => parse(driver),
-        ([], []) if root.join("containerd").is_dir() => {
-            Err(Error::new(ErrorKind::Unsupported, "this Docker keeps its images in containerd")
-                .with_hint("docker save IMAGE | longshore import -"))
-        }
+        ([], []) if root.join("containerd").is_dir() => Err(in_containerd()),
+        // It had a graph driver before.
+        ([], _) if has_blobs(root) => Err(in_containerd()),
         ([], []) => Err(Error::new(ErrorKind::NotFound, "it has no images of any storage driver")
             .with_hint("name the directory that `docker info` shows as Docker Root Dir")),
         // There are no images: any requested one is missing.

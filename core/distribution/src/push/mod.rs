@@ -3,7 +3,6 @@
 mod blob;
 mod manifest;
 mod mount;
-mod pipe;
 mod referrers;
 mod source;
 mod stream;

@@ -4,13 +4,12 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Instant;
 
-use longshore_content::{MakeBlob, Task, Work};
+use longshore_content::{MakeBlob, Task, Work, pipe};
 use longshore_oci::{Context, Descriptor, Error, ErrorKind, Result};
 use ureq::http::Method;
 
 use super::RunSession;
 use super::blob::{exists, joined, rate, resumed_text};
-use super::pipe::pipe;
 use super::upload::{BREAKS, LATE, NEVER_ANSWERED, REFUSALS, Start, abandon, ask, close, start, stored};
 use crate::endpoint::{Call, Target, location};
 use crate::http::{Failure, Outgoing, Pace, Payload, Reason, Retries, Url};

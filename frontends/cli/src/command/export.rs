@@ -38,6 +38,9 @@ pub(crate) fn export(
     let resolved = session.resolve(&specs)?;
     written::check_paths(args, &resolved)?;
     let store = needed_store(args, &resolved, root)?;
+    if !args.dry_run {
+        resolved.check_reachable()?;
+    }
     let cx = sources::context(frontends, root, &work);
     let edits = edits::edits(args, &flags, &work.progress)?;
     let built = sources::build(&sources, &cx)?;

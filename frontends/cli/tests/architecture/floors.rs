@@ -11,8 +11,14 @@ const EXTERNAL: &str = "longshore-external";
 /// The examples of the documentation: programs that use any of it, and that nothing uses.
 const EXAMPLES: &str = "longshore-example-";
 /// What is below exporters and frontends.
-const INNER: [&str; 5] =
-    ["longshore-content", "longshore-core", "longshore-distribution", "longshore-oci", "longshore-store"];
+const INNER: [&str; 6] = [
+    "longshore-content",
+    "longshore-core",
+    "longshore-distribution",
+    "longshore-docker-engine",
+    "longshore-oci",
+    "longshore-store",
+];
 
 /// One crate's dependency on another one of the workspace.
 #[derive(Debug)]
@@ -36,7 +42,7 @@ impl Arrow {
         let to = self.to.as_str();
         match self.from.as_str() {
             "longshore-content" => to == "longshore-oci",
-            "longshore-core" | "longshore-distribution" | "longshore-store" => {
+            "longshore-core" | "longshore-distribution" | "longshore-docker-engine" | "longshore-store" => {
                 ["longshore-content", "longshore-oci"].contains(&to)
             }
             "longshore-testkit" => ["longshore-content", "longshore-core", "longshore-oci"].contains(&to),
@@ -103,6 +109,7 @@ fn a_dependency_that_runs_up_is_named() {
         ("longshore-core", "longshore-testkit", false),
         ("longshore-distribution", "longshore-core", false),
         ("longshore-store", "longshore-distribution", true),
+        ("longshore-docker-engine", "longshore-core", false),
         ("longshore-exporter-oci", "longshore-exporter-docker", false),
         ("longshore-exporter-oci", "longshore-exporter-docker", true),
         ("longshore-exporter-oci", "longshore-testkit", false),
@@ -124,6 +131,7 @@ fn a_dependency_that_runs_up_is_named() {
         ("longshore-frontend-docker-graph", "longshore-exporter-oci", true),
         ("longshore-cli", "longshore-exporter-oci", false),
         ("longshore-example-squashfs", "longshore-cli", false),
+        ("longshore-exporter-docker", "longshore-docker-engine", false),
     ];
     assert_eq!(upward(&down.map(|(from, to, is_of_tests)| Arrow::new(from, to, is_of_tests))), Vec::<String>::new());
 }
@@ -133,9 +141,12 @@ fn a_dependency_that_runs_up_is_named() {
 fn the_lower_crates_build_nothing_heavy() {
     let compressors = ["brotli", "bzip2", "flate2", "libdeflate", "lz4", "miniz", "xz2", "zlib", "zstd"];
     let databases = ["libsqlite3-sys", "rusqlite"];
-    for (name, has_database) in
-        [("longshore-content", false), ("longshore-distribution", false), ("longshore-store", true)]
-    {
+    for (name, has_database) in [
+        ("longshore-content", false),
+        ("longshore-distribution", false),
+        ("longshore-docker-engine", false),
+        ("longshore-store", true),
+    ] {
         let tree = cargo(&["tree", "--package", name, "--edges", "normal,build", "--offline", "--prefix", "none"]);
         let crates: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
         assert!(crates.contains(&name) && crates.contains(&"longshore-oci"), "{tree}");

@@ -121,6 +121,14 @@ impl Dockerd {
         }
     }
 
+    /// Where it listens, as `DOCKER_HOST` has it.
+    pub(crate) fn host(&self) -> String {
+        match self {
+            Self::Debian12(process) => process.host(),
+            Self::Today(docker) => docker.host(),
+        }
+    }
+
     /// Whether the ID of an image is the digest of its manifest or index.
     pub(crate) fn has_manifests(&self) -> bool {
         matches!(self, Self::Today(docker) if docker.images() == ImageStore::Containerd)
@@ -203,10 +211,14 @@ impl Process {
         Ok(())
     }
 
+    fn host(&self) -> String {
+        format!("unix://{}", self.state.path().join("socket").display())
+    }
+
     /// `docker`, which talks to this daemon.
     fn docker(&self) -> Command {
         let mut command = Command::new("docker");
-        command.arg(format!("--host=unix://{}", self.state.path().join("socket").display()));
+        command.arg(format!("--host={}", self.host()));
         // The builder of this daemon's time, which needs no runtime to copy files.
         command.env("DOCKER_CONFIG", self.state.path()).env("DOCKER_BUILDKIT", "0");
         command

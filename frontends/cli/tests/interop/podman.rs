@@ -23,12 +23,19 @@ impl Podman {
     }
 
     /// podman with the driver that needs nothing of the file system.
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = self.1.command();
         for option in ["root", "runroot", "tmpdir", "network-config-dir"] {
             command.arg(format!("--{option}")).arg(self.0.path().join(option));
         }
         command.args(["--storage-driver=vfs", "--events-backend=none", "--cgroup-manager=cgroupfs"]);
+        command
+    }
+
+    /// The command that serves these images at an address.
+    pub(crate) fn service(&self, host: &str) -> Command {
+        let mut command = self.command();
+        command.args(["system", "service", "--time=0", host]);
         command
     }
 

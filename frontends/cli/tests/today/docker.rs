@@ -51,10 +51,15 @@ impl Docker {
         self.images
     }
 
+    /// Where it listens, as `DOCKER_HOST` has it.
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.daemon.state().join("socket").display())
+    }
+
     /// `docker`, which talks to this daemon.
     pub fn command(&self) -> Command {
         let mut command = super::command(super::root().unwrap(), "docker");
-        command.arg(format!("--host=unix://{}", self.daemon.state().join("socket").display()));
+        command.arg(format!("--host={}", self.host()));
         command.env("DOCKER_CONFIG", self.daemon.state().join("client"));
         command
     }

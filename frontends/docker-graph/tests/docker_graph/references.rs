@@ -168,7 +168,7 @@ fn directories_that_are_no_roots() {
     assert_error(&error, ErrorKind::NotFound, "no such file or directory", "");
     fs::create_dir_all(data.path().join("containerd/daemon")).unwrap();
     let error = data.open(":app:1").unwrap_err();
-    assert_error(&error, ErrorKind::Unsupported, "keeps its images in containerd", "docker save");
+    assert_error(&error, ErrorKind::Unsupported, "keeps its images in containerd", "docker-daemon:NAME");
     // A driver that is not read.
     let content = data.path().join("image/zfs/imagedb/content/sha256");
     fs::create_dir_all(&content).unwrap();

@@ -1,19 +1,23 @@
-//! A pipe from the writer of a blob to its sender, on two threads, with a few blocks between them.
+//! A pipe from a writer to a reader, on two threads, with a few blocks between them.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use longshore_content::Cancel;
 use longshore_oci::{Error, ErrorKind};
+
+use crate::cancel::Cancel;
 
 /// Bytes per block, and how many blocks may be queued.
 const BLOCK: usize = 256 << 10;
 const WAITING: usize = 8;
 
-/// Returns a pipe that drops the first `skip` bytes, because they have already arrived.
-pub(super) fn pipe(skip: u64, cancel: &Cancel) -> (PipeWriter, PipeReader) {
+/// Returns the two ends of a pipe that drops the first `skip` bytes, because they have already arrived.
+///
+/// A reader ends where the writer is closed, and fails where it is dropped before; a writer fails once the reader is
+/// dropped.
+pub fn pipe(skip: u64, cancel: &Cancel) -> (PipeWriter, PipeReader) {
     let (sender, receiver) = sync_channel(WAITING);
     let is_left = Arc::new(AtomicBool::default());
     let block = Vec::with_capacity(BLOCK);
@@ -23,7 +27,9 @@ pub(super) fn pipe(skip: u64, cancel: &Cancel) -> (PipeWriter, PipeReader) {
     (writer, reader)
 }
 
-pub(super) struct PipeWriter {
+/// The end of a [`pipe`] for writing.
+#[derive(Debug)]
+pub struct PipeWriter {
     sender: Option<SyncSender<Option<Vec<u8>>>>,
     block: Vec<u8>,
     skip: u64,
@@ -31,8 +37,8 @@ pub(super) struct PipeWriter {
 }
 
 impl PipeWriter {
-    /// Marks the end of the blob. Without it the reader fails.
-    pub(super) fn close(mut self) {
+    /// Marks the end of the bytes. Without it the reader fails.
+    pub fn close(mut self) {
         // If the reader is gone, it failed for its own reason.
         let _ = self.ship();
         if let Some(sender) = self.sender.take() {
@@ -48,7 +54,7 @@ impl PipeWriter {
         let sent = self.sender.as_ref().is_some_and(|sender| sender.send(Some(block)).is_ok());
         if !sent {
             self.is_left.store(true, Ordering::SeqCst);
-            return Err(Error::new(ErrorKind::Other, "the upload ended").into());
+            return Err(Error::new(ErrorKind::Other, "the reader of a pipe is gone").into());
         }
         Ok(())
     }
@@ -75,7 +81,9 @@ impl Write for PipeWriter {
     }
 }
 
-pub(super) struct PipeReader {
+/// The end of a [`pipe`] for reading.
+#[derive(Debug)]
+pub struct PipeReader {
     receiver: Receiver<Option<Vec<u8>>>,
     block: Vec<u8>,
     at: usize,
@@ -87,12 +95,12 @@ pub(super) struct PipeReader {
 
 impl PipeReader {
     /// Returns a flag that tells, once the writer has ended, whether it failed because the reader was dropped.
-    pub(super) fn is_left(&self) -> Arc<AtomicBool> {
+    pub fn is_left(&self) -> Arc<AtomicBool> {
         self.is_left.clone()
     }
 
     /// Returns how many bytes were read.
-    pub(super) fn read_bytes(&self) -> u64 {
+    pub fn read_bytes(&self) -> u64 {
         self.read
     }
 }
@@ -108,7 +116,7 @@ impl Read for PipeReader {
                 Ok(Some(block)) => (self.block, self.at) = (block, 0),
                 Ok(None) => self.is_closed = true,
                 // The writer failed, and reports why itself.
-                Err(_) => return Err(Error::new(ErrorKind::Other, "the layer could not be made").into()),
+                Err(_) => return Err(Error::new(ErrorKind::Other, "the writer of a pipe failed").into()),
             }
         }
         let count = buffer.len().min(self.block.len() - self.at);
