@@ -6,6 +6,7 @@
 //!   related traits), of [`Pusher`](longshore_core::Pusher) and of [`Exporter`](longshore_core::Exporter) for any
 //!   implementation.
 //! - [`validate`] checks the output of an exporter, with independent readers.
+//! - [`containerd`] starts daemons.
 //! - [`docker`] writes data roots of dockerd.
 //! - [`write_executable`] writes programs.
 //! - [`Warnings`] keeps the warnings of a run.
@@ -15,6 +16,7 @@
 
 mod causes;
 pub mod conformance;
+pub mod containerd;
 pub mod docker;
 mod executable;
 pub mod faults;
