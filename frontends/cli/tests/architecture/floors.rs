@@ -9,8 +9,14 @@ const FRONTENDS: &str = "longshore-frontend-";
 /// Exporters and frontends that are programs of their own: beside those that are linked in.
 const EXTERNAL: &str = "longshore-external";
 /// What is below exporters and frontends.
-const INNER: [&str; 5] =
-    ["longshore-content", "longshore-core", "longshore-distribution", "longshore-oci", "longshore-store"];
+const INNER: [&str; 6] = [
+    "longshore-containerd",
+    "longshore-content",
+    "longshore-core",
+    "longshore-distribution",
+    "longshore-oci",
+    "longshore-store",
+];
 
 /// One crate's dependency on another one of the workspace.
 #[derive(Debug)]
@@ -34,7 +40,7 @@ impl Arrow {
         let to = self.to.as_str();
         match self.from.as_str() {
             "longshore-content" => to == "longshore-oci",
-            "longshore-core" | "longshore-distribution" | "longshore-store" => {
+            "longshore-containerd" | "longshore-core" | "longshore-distribution" | "longshore-store" => {
                 ["longshore-content", "longshore-oci"].contains(&to)
             }
             "longshore-testkit" => ["longshore-content", "longshore-core", "longshore-oci"].contains(&to),
@@ -100,6 +106,7 @@ fn a_dependency_that_runs_up_is_named() {
         ("longshore-core", "longshore-testkit", false),
         ("longshore-distribution", "longshore-core", false),
         ("longshore-store", "longshore-distribution", true),
+        ("longshore-containerd", "longshore-store", false),
         ("longshore-exporter-oci", "longshore-exporter-docker", false),
         ("longshore-exporter-oci", "longshore-exporter-docker", true),
         ("longshore-exporter-oci", "longshore-testkit", false),
@@ -127,9 +134,12 @@ fn a_dependency_that_runs_up_is_named() {
 fn the_lower_crates_build_nothing_heavy() {
     let compressors = ["brotli", "bzip2", "flate2", "libdeflate", "lz4", "miniz", "xz2", "zlib", "zstd"];
     let databases = ["libsqlite3-sys", "rusqlite"];
-    for (name, has_database) in
-        [("longshore-content", false), ("longshore-distribution", false), ("longshore-store", true)]
-    {
+    for (name, has_database) in [
+        ("longshore-containerd", false),
+        ("longshore-content", false),
+        ("longshore-distribution", false),
+        ("longshore-store", true),
+    ] {
         let tree = cargo(&["tree", "--package", name, "--edges", "normal,build", "--offline", "--prefix", "none"]);
         let crates: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
         assert!(crates.contains(&name) && crates.contains(&"longshore-oci"), "{tree}");
