@@ -150,7 +150,7 @@ fn names_of_other_clients_are_found() {
         assert_eq!(store.image(&short).unwrap(), Some(image.clone()));
         let names: Vec<String> = store.images().unwrap().into_iter().map(|(name, _)| name.to_string()).collect();
         assert_eq!(names, [full, "docker.io/library/short:2"]);
-        assert_eq!(store.untag(&[short.clone()]).unwrap(), [image]);
+        assert_eq!(store.untag(std::slice::from_ref(&short)).unwrap(), [image]);
         assert_eq!(store.image(&short).unwrap(), None);
     }
 }

@@ -71,8 +71,8 @@ done
 rm -rf "$state"
 "#;
 
-/// Runs a command with another file system on a directory.
-const HIDDEN: &str = r#"mount -t tmpfs tmpfs "$1"; shift; exec "$@""#;
+/// Runs a command with another file system on a directory, after its number was written to a file.
+const HIDDEN: &str = r#"mount -t tmpfs tmpfs "$1"; echo $$ >"$2"; shift 2; exec "$@""#;
 
 /// How a containerd is configured.
 #[derive(Debug, Clone, Copy, Default)]
@@ -133,7 +133,11 @@ impl Containerd {
         let state = tempfile::tempdir().expect("a temporary directory").keep();
         let mut command = release.command(if options.is_hidden { "unshare" } else { "containerd" })?;
         if options.is_hidden {
-            command.args(["--mount", "sh", "-euc", HIDDEN, "sh"]).arg(state.join("root")).arg("containerd");
+            command
+                .args(["--mount", "sh", "-euc", HIDDEN, "sh"])
+                .arg(state.join("root"))
+                .arg(state.join("pid"))
+                .arg("containerd");
         }
         fs::create_dir(state.join("root")).expect("a directory");
         fs::write(state.join("config.toml"), config(&state, options)).expect("a configuration");
@@ -173,7 +177,16 @@ impl Containerd {
     /// # Panics
     /// If it cannot be run.
     pub fn ctr(&self, namespace: &str, arguments: &[&str]) -> Output {
-        let mut command = self.release.command("ctr").expect("ctr");
+        let mut command = match fs::read_to_string(self.state.join("pid")) {
+            // ctr looks into the images that it runs.
+            Ok(pid) => {
+                let mut command = Command::new("nsenter");
+                command.args(["--mount", "--target", pid.trim(), "ctr"]);
+                command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+                command
+            }
+            Err(_) => self.release.command("ctr").expect("ctr"),
+        };
         command.arg("--address").arg(self.socket()).args(["--namespace", namespace]).args(arguments);
         command.stdin(Stdio::null()).output().expect("ctr")
     }
