@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use longshore_oci::{Digest, Result};
+use longshore_oci::{Descriptor, Digest, Result};
 
 /// The changes of each layer of an image, ready to be mounted on top of its lower layers.
 ///
@@ -24,6 +24,18 @@ pub trait Snapshots: Send + Sync {
     /// # Errors
     /// I/O errors.
     fn prepare(&self) -> Result<Box<dyn SnapshotWriter + '_>>;
+
+    /// Creates the snapshot of a layer, whose blob is in the same store, on top of `parent`, if the store unpacks layers
+    /// itself; returns whether it does. Otherwise nothing changes, and [`prepare`](Self::prepare) is for the caller.
+    /// If the snapshot exists already, nothing changes either.
+    ///
+    /// # Errors
+    /// [`NotFound`](longshore_oci::ErrorKind::NotFound) for a parent that does not exist;
+    /// [`Corrupt`](longshore_oci::ErrorKind::Corrupt) for a layer with another diffID; I/O errors.
+    fn unpack(&self, layer: &Descriptor, diff_id: &Digest, chain_id: &Digest, parent: Option<&Digest>) -> Result<bool> {
+        let _ = (layer, diff_id, chain_id, parent);
+        Ok(false)
+    }
 
     /// Keeps a snapshot, and the snapshots below it, as long as the blob `config` is kept.
     ///

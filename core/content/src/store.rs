@@ -35,7 +35,8 @@ pub trait ContentStore: Provider {
     /// [`BlobWriter::offset`]. `expected` is checked on commit.
     ///
     /// # Errors
-    /// I/O errors.
+    /// [`Unsupported`](longshore_oci::ErrorKind::Unsupported) for a digest of an algorithm that the store does not have,
+    /// other than SHA-256; I/O errors.
     fn ingest(&self, expected: Option<&Descriptor>) -> Result<Box<dyn BlobWriter + '_>>;
 
     /// Adds to the metadata of an existing blob.

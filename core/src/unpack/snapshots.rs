@@ -29,6 +29,10 @@ pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, work: 
     if existing == chain.len() {
         return Ok(lower);
     }
+    let gone = || Error::new(ErrorKind::NotFound, format!("snapshot {top} was removed while it was being created"));
+    if unpacked_by_store(layers, &chain, existing, snapshots, work)? {
+        return snapshots.mount(top)?.ok_or_else(gone).map(Some);
+    }
     let mut writer = snapshots.prepare()?;
     let lower = lower.map(|mount| mount.layers).unwrap_or_default();
     let lower: Vec<&PathBuf> = lower.iter().take(existing).rev().collect();
@@ -38,8 +42,25 @@ pub fn unpack_snapshots(layers: &[BlobSource], snapshots: &dyn Snapshots, work: 
         let parent = number.checked_sub(1).and_then(|below| chain.get(below));
         writer.commit(path, &chain[number], parent)?;
     }
-    let gone = || Error::new(ErrorKind::NotFound, format!("snapshot {top} was removed while it was being created"));
     snapshots.mount(top)?.ok_or_else(gone).map(Some)
+}
+
+/// Lets a store that unpacks layers itself create all snapshots but the first `existing`; returns whether it did.
+fn unpacked_by_store(
+    layers: &[BlobSource],
+    chain: &[Digest],
+    existing: usize,
+    snapshots: &dyn Snapshots,
+    work: &Work,
+) -> Result<bool> {
+    for (number, layer) in layers.iter().enumerate().skip(existing) {
+        work.check()?;
+        let parent = number.checked_sub(1).and_then(|below| chain.get(below));
+        if !snapshots.unpack(&layer.descriptor, &layer.diff_id, &chain[number], parent)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Returns how many snapshots of a chain exist, from the base, and the mount that shows them.

@@ -6,6 +6,7 @@
 //!   related traits), of [`Pusher`](longshore_core::Pusher) and of [`Exporter`](longshore_core::Exporter) for any
 //!   implementation.
 //! - [`validate`] checks the output of an exporter, with independent readers.
+//! - [`containerd`] starts daemons.
 //! - [`docker`] writes data roots of dockerd.
 //! - [`seeds`] says how long tests of random inputs go on.
 //! - [`write_executable`] writes programs, and [`are_installed`] says whether those of others are there.
@@ -16,6 +17,7 @@
 
 mod causes;
 pub mod conformance;
+pub mod containerd;
 pub mod docker;
 mod executable;
 pub mod faults;

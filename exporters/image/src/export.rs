@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use longshore_core::content::{ImageStore, Provider, StoredImage};
+use longshore_core::content::{BlobInfo, BlobMeta, ImageStore, Provider, StoredImage};
 use longshore_core::image::{self, AssembledImage, NamedImage, Push, PushedTags};
+use longshore_core::layer::BlobSource;
 use longshore_core::oci::{ImageName, Platform};
 use longshore_core::unpack::unpack_image;
 use longshore_core::{
@@ -69,7 +70,15 @@ fn unpack(image: &AssembledImage<'_>, store: &Arc<dyn ImageStore>, cx: &ExportCo
         }
         layers => layers?,
     };
-    unpack_image(&layers, snapshots, cx.work()).map(drop)
+    unpack_image(&layers, snapshots, cx.work())?;
+    // Now they are known, and other users of the store ask for them.
+    for BlobSource { descriptor, diff_id, .. } in &layers.layers {
+        let is_known = |info: BlobInfo| info.meta.diff_id.as_ref() == Some(diff_id);
+        if !store.info(&descriptor.digest)?.is_some_and(is_known) {
+            store.update(&descriptor.digest, BlobMeta::default().with_diff_id(Some(diff_id.clone())))?;
+        }
+    }
+    Ok(())
 }
 
 /// Names, and their future targets.

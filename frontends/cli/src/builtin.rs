@@ -1,5 +1,6 @@
 //! The contents of `longshore`: the only list of exporters, frontends and kinds of stores.
 
+use longshore_containerd::ContainerdStores;
 use longshore_core::content::StoreRegistry;
 use longshore_core::{ExporterRegistry, FrontendRegistry};
 use longshore_distribution::Client;
@@ -11,6 +12,7 @@ use longshore_exporter_registry::RegistryExporter;
 use longshore_exporter_tar::TarExporter;
 use longshore_frontend_archive::ArchiveFrontend;
 use longshore_frontend_docker_daemon::DockerDaemonFrontend;
+use longshore_frontend_containerd::ContainerdFrontend;
 use longshore_frontend_docker_graph::DockerGraphFrontend;
 use longshore_frontend_registry::RegistryFrontend;
 use longshore_frontend_rootfs::RootfsFrontend;
@@ -35,11 +37,12 @@ pub(crate) fn frontends(client: &Client) -> FrontendRegistry {
         .with(ArchiveFrontend)
         .with(StoreFrontend)
         .with(DockerDaemonFrontend)
+        .with(ContainerdFrontend)
         .with(DockerGraphFrontend)
         .with(RegistryFrontend::new(client.clone()))
 }
 
 /// Returns the kinds of image stores. A path without a scheme uses the first one.
 pub(crate) fn stores() -> StoreRegistry {
-    StoreRegistry::default().with(EmbeddedStores)
+    StoreRegistry::default().with(EmbeddedStores).with(ContainerdStores)
 }

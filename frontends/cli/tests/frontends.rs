@@ -12,11 +12,13 @@ use longshore_core::image::{store, verbatim};
 use longshore_core::{FrontendRegistry, ImageContent, Work};
 use longshore_distribution::{Client, ClientOptions};
 use longshore_frontend_archive::ArchiveFrontend;
+use longshore_frontend_containerd::ContainerdFrontend;
 use longshore_frontend_docker_graph::DockerGraphFrontend;
 use longshore_frontend_registry::RegistryFrontend;
 use longshore_frontend_rootfs::RootfsFrontend;
 use longshore_frontend_store::StoreFrontend;
 use longshore_testkit::conformance::{FrontendCase, frontend};
+use longshore_testkit::containerd::{Containerd, Options, Release};
 use longshore_testkit::docker::{DockerRoot, GraphDriver};
 use longshore_testkit::registry::Registry;
 use longshore_testkit::sample::{self, ExistingOptions, TarOptions};
@@ -102,6 +104,23 @@ fn image_store() {
         })
         .with_images(&open),
     );
+}
+
+#[test]
+fn containerd() {
+    for daemon in Release::ALL.into_iter().filter_map(|release| Containerd::start(release, Options::default())) {
+        let socket = daemon.socket().display().to_string();
+        let source = |root: &Path| {
+            export(root, "type=oci,name=app:1,dest={}/image");
+            let (archive, to) = (format!("{}/image", root.display()), format!("containerd:{socket}"));
+            let arguments = ["import", "--progress=quiet", &archive, "--store", &to];
+            let imported = Command::new(env!("CARGO_BIN_EXE_longshore")).args(arguments).output().unwrap();
+            assert!(imported.status.success(), "{imported:?}");
+            format!("containerd:app:1,socket={socket}")
+        };
+        let missing = |_: &Path| (format!("containerd:absent:1,socket={socket}"), "absent:1".to_owned());
+        check(&|| FrontendRegistry::default().with(ContainerdFrontend), &source, &missing);
+    }
 }
 
 #[test]

@@ -1,15 +1,8 @@
 #![doc = include_str!("../README.md")]
 
-mod find;
-
-use longshore_core::content::StoredImage;
+use longshore_core::image::stored_images;
 use longshore_core::options::{Options, Visitor, parse_of_source};
-use longshore_core::{
-    Context, Error, ErrorKind, Existing, Frontend, FrontendContext, FrontendInstance, Image, ImageContent, Result,
-    SchemeInfo, Source,
-};
-
-use find::{Found, find};
+use longshore_core::{Context, Error, Frontend, FrontendContext, FrontendInstance, Image, Result, SchemeInfo, Source};
 
 const SCHEME: &str = "image";
 
@@ -58,17 +51,6 @@ impl FrontendInstance for Named {
     fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
         let reference = &self.reference;
         let store = cx.images().attempt(|| format!("cannot read image:{reference}"))?;
-        // Images hold their content as long as they are used.
-        let store = store.lease_images()?;
-        let open = |Found { names, image: StoredImage { root, mut referrers, .. } }| {
-            referrers.retain(|_| self.referrers);
-            for descriptor in [&root].into_iter().chain(&referrers) {
-                let message = || format!("image {reference}: blob {} is missing", descriptor.digest);
-                store.info(&descriptor.digest)?.ok_or_else(|| Error::new(ErrorKind::NotFound, message()))?;
-            }
-            let existing = Existing::new(root, store.clone()).with_referrers(referrers);
-            Ok(Image::new(ImageContent::Existing(existing)).with_names(names))
-        };
-        find(store.as_ref(), reference, self.all_tags)?.into_iter().map(open).collect()
+        stored_images(store.as_ref(), reference, self.all_tags, self.referrers)
     }
 }

@@ -3,14 +3,16 @@
 use crate::source::{files, workspace};
 
 /// Where libraries are.
-const LIBRARIES: [&str; 11] = [
+const LIBRARIES: [&str; 13] = [
     "core/oci/src",
+    "core/containerd/src",
     "core/content/src",
     "core/distribution/src",
     "core/store/src",
     "core/src",
     "exporters",
     "frontends/archive/src",
+    "frontends/containerd/src",
     "frontends/docker-graph/src",
     "frontends/registry/src",
     "frontends/rootfs/src",

@@ -11,7 +11,8 @@ const EXTERNAL: &str = "longshore-external";
 /// The examples of the documentation: programs that use any of it, and that nothing uses.
 const EXAMPLES: &str = "longshore-example-";
 /// What is below exporters and frontends.
-const INNER: [&str; 6] = [
+const INNER: [&str; 7] = [
+    "longshore-containerd",
     "longshore-content",
     "longshore-core",
     "longshore-distribution",
@@ -42,7 +43,11 @@ impl Arrow {
         let to = self.to.as_str();
         match self.from.as_str() {
             "longshore-content" => to == "longshore-oci",
-            "longshore-core" | "longshore-distribution" | "longshore-docker-engine" | "longshore-store" => {
+            "longshore-containerd"
+            | "longshore-core"
+            | "longshore-distribution"
+            | "longshore-docker-engine"
+            | "longshore-store" => {
                 ["longshore-content", "longshore-oci"].contains(&to)
             }
             "longshore-testkit" => ["longshore-content", "longshore-core", "longshore-oci"].contains(&to),
@@ -110,6 +115,7 @@ fn a_dependency_that_runs_up_is_named() {
         ("longshore-distribution", "longshore-core", false),
         ("longshore-store", "longshore-distribution", true),
         ("longshore-docker-engine", "longshore-core", false),
+        ("longshore-containerd", "longshore-store", false),
         ("longshore-exporter-oci", "longshore-exporter-docker", false),
         ("longshore-exporter-oci", "longshore-exporter-docker", true),
         ("longshore-exporter-oci", "longshore-testkit", false),
@@ -142,6 +148,7 @@ fn the_lower_crates_build_nothing_heavy() {
     let compressors = ["brotli", "bzip2", "flate2", "libdeflate", "lz4", "miniz", "xz2", "zlib", "zstd"];
     let databases = ["libsqlite3-sys", "rusqlite"];
     for (name, has_database) in [
+        ("longshore-containerd", false),
         ("longshore-content", false),
         ("longshore-distribution", false),
         ("longshore-docker-engine", false),

@@ -10,8 +10,15 @@ use crate::packages;
 use crate::source::{files, workspace};
 
 /// The crates whose files the map lists one by one.
-const LISTED: [&str; 6] =
-    ["core/src", "core/content/src", "core/distribution/src", "core/external/src", "core/oci/src", "core/store/src"];
+const LISTED: [&str; 7] = [
+    "core/src",
+    "core/containerd/src",
+    "core/content/src",
+    "core/distribution/src",
+    "core/external/src",
+    "core/oci/src",
+    "core/store/src",
+];
 
 /// A row: the folder that the table is of, and a name in it.
 type Row = (String, String);

@@ -1,20 +1,42 @@
-//! Finding images in a store, by name or by digest or its prefix.
+//! Images of a store, found by name or by digest or its prefix.
 
-use longshore_core::content::{ImageStore, StoredImage, read};
-use longshore_core::oci::{Digest, ImageName, MANIFEST_LIMIT, parse_manifest};
-use longshore_core::options::nearest;
-use longshore_core::{Error, ErrorKind, Result};
+use std::sync::Arc;
+
+use longshore_content::{ImageStore, StoredImage, nearest, read};
+use longshore_oci::{Digest, Error, ErrorKind, ImageName, MANIFEST_LIMIT, Result, parse_manifest};
+
+use crate::result::{Existing, Image, ImageContent};
+
+/// Returns the images in `store` that `reference` stands for: a name, otherwise the digest of an image or of its
+/// configuration, or a prefix of one. With `all_tags`, a name alone stands for all its tags. Nothing but documents is
+/// read, and the images hold their content as long as they are used.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound) for an image that the store does not have, or not the root of;
+/// [`InvalidOption`](ErrorKind::InvalidOption) for the prefix of several digests; errors of the store.
+pub fn stored_images(store: &dyn ImageStore, reference: &str, all_tags: bool, referrers: bool) -> Result<Vec<Image>> {
+    let store = store.lease_images()?;
+    let open = |Found { names, image: StoredImage { root, referrers: mut descriptors, .. } }| {
+        descriptors.retain(|_| referrers);
+        for descriptor in [&root].into_iter().chain(&descriptors) {
+            let message = || format!("image {reference}: blob {} is missing", descriptor.digest);
+            store.info(&descriptor.digest)?.ok_or_else(|| Error::new(ErrorKind::NotFound, message()))?;
+        }
+        let provider = Arc::clone(&store);
+        let existing = Existing::new(root, provider).with_referrers(descriptors);
+        Ok(Image::new(ImageContent::Existing(existing)).with_names(names))
+    };
+    find(store.as_ref(), reference, all_tags)?.into_iter().map(open).collect()
+}
 
 /// A selected image, and the names that selected it.
 #[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) names: Vec<ImageName>,
-    pub(crate) image: StoredImage,
+struct Found {
+    names: Vec<ImageName>,
+    image: StoredImage,
 }
 
-/// Returns the images that `reference` stands for: a name, otherwise the digest of an image or of its configuration,
-/// or a prefix of one. With `all_tags`, a name alone stands for all its tags.
-pub(crate) fn find(store: &dyn ImageStore, reference: &str, all_tags: bool) -> Result<Vec<Found>> {
+fn find(store: &dyn ImageStore, reference: &str, all_tags: bool) -> Result<Vec<Found>> {
     let name = reference.parse::<ImageName>();
     if let Ok(name) = &name {
         let found = named(store, name, all_tags && !name.is_tagged() && name.digest().is_none())?;
