@@ -27,7 +27,7 @@ pub(crate) fn export(
     if args.dry_run {
         stdout::check()?;
     }
-    let (display, work) = work::begin(args.progress, args.jobs)?;
+    let (display, work) = work::begin(args.progress.style(), args.jobs)?;
     let mut specs = outputs(&args.outputs, exporters)?;
     annotation::annotate(&mut specs, &args.annotations, exporters)?;
     let asked = attest::parse(&args.attest)?;

@@ -9,7 +9,7 @@ use longshore_core::oci::Descriptor;
 use longshore_core::{Error, ErrorKind, Existing, FrontendRegistry, Image, ImageContent, Source, Work};
 use serde_json::json;
 
-use super::{sources, work};
+use super::{meant, sources, work};
 use crate::args::{InspectArgs, ProgressStyle};
 use crate::stdout;
 use crate::store_root::StoreRoot;
@@ -37,7 +37,12 @@ pub(super) fn open(
     frontends: &FrontendRegistry,
     work: &Work,
 ) -> Result<Vec<(Image, Existing)>, Error> {
-    let instance = frontends.resolve(source)?;
+    let text = || match source.value.as_str() {
+        "" => source.scheme.clone(),
+        value => format!("{}:{value}", source.scheme),
+    };
+    let known = frontends.info(&source.scheme).map_err(|error| meant::source(&text(), error));
+    let instance = known.and_then(|_| frontends.resolve(source))?;
     let cx = sources::context(frontends, root, work);
     let images = instance.build(&cx)?.into_iter().map(|image| {
         let existing = match &image.content {
