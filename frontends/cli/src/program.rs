@@ -79,6 +79,8 @@ impl Program {
             Command::Export(args) => command::export(args, &root, exporters, frontends, client),
             Command::Pull(_) | Command::Push(_) | Command::Copy(_) => unreachable!("they are exports"),
             Command::Index(args) => command::index(args, &root, exporters, frontends, client),
+            Command::Flatten(args) => command::flatten(args, &root, exporters, frontends, client),
+            Command::Rebase(args) => command::rebase(args, &root, exporters, frontends, client),
             Command::Import(args) => command::import(args, &root),
             Command::Save(args) => command::save(args, &root, exporters, frontends),
             Command::Images(args) => command::images(args, &root),

@@ -231,3 +231,67 @@ fn paths_and_names_are_sources() {
         assert!(matches!(ran.code, Some(2 | 3)) && ran.stderr.contains(expected), "{arguments:?}: {}", ran.stderr);
     }
 }
+
+/// Two layers on a base, the second of which deletes and replaces.
+fn layered(work: &Workdir) {
+    work.write("base/etc/os", "old");
+    work.write("new/etc/os", "new");
+    work.write("upper/bin/app", "replaced");
+    work.write("upper/bin/.wh.gone", "");
+    work.write("tree/bin/gone", "gone");
+    for base in ["base", "new"] {
+        work.ok(&["export", base, "--env", &format!("BASE={base}"), "-o", &format!("type=image,name={base}:1")]);
+    }
+    let on_base = ["export", "base:1", "--layer", "tree", "--env", "A=1", "-o", "type=image,name=middle:1"];
+    work.ok(&on_base);
+    let tar = Command::new("tar").args(["-C", "upper", "-cf", "upper.tar", "bin"]).current_dir(work.root()).status();
+    assert!(tar.unwrap().success());
+    work.ok(&["export", "middle:1", "--layer", "upper.tar", "--cmd", "/bin/app", "-o", "type=image,name=app:1"]);
+}
+
+fn inspected(work: &Workdir, source: &str) -> serde_json::Value {
+    let all: serde_json::Value = serde_json::from_slice(&work.ok(&["inspect", "--json", source]).stdout).unwrap();
+    all[0]["image"]["manifests"][0].clone()
+}
+
+#[test]
+fn a_flat_image_has_the_files_and_the_configuration() {
+    let work = workdir();
+    layered(&work);
+    work.ok(&["flatten", "app:1", "image:flat:1"]);
+    work.ok(&["squash", "app:1", "oci:flat:example.com/flat:1", "--quiet"]);
+    for image in ["flat:1", "app:1"] {
+        work.ok(&["unpack", image, "--to", &format!("files-{}", &image[..image.len() - 2])]);
+    }
+    let diff = Command::new("diff").args(["-r", "files-flat", "files-app"]).current_dir(work.root()).output().unwrap();
+    assert!(diff.status.success(), "{}", String::from_utf8_lossy(&diff.stdout));
+    assert!(!work.path("files-flat/bin/gone").exists());
+    let (flat, app) = (inspected(&work, "flat:1"), inspected(&work, "app:1"));
+    assert_eq!((flat["layers"].as_array().unwrap().len(), app["layers"].as_array().unwrap().len()), (1, 3));
+    assert_eq!(flat["image"]["config"], app["image"]["config"]);
+    assert_eq!(flat["image"]["history"].as_array().unwrap().len(), 1);
+    assert_eq!(stdout(&work.ok(&["digest", "flat"])), stdout(&work.ok(&["digest", "flat:1"])));
+    work.ok(&["verify", "flat:1"]);
+}
+
+#[test]
+fn layers_move_to_another_base() {
+    let work = workdir();
+    layered(&work);
+    work.ok(&["rebase", "app:1", "image:moved:1", "--old-base", "base:1", "--new-base", "new:1"]);
+    let (app, moved, new) = (inspected(&work, "app:1"), inspected(&work, "moved:1"), inspected(&work, "new:1"));
+    let layers = |image: &serde_json::Value| {
+        let layers = image["layers"].as_array().unwrap().iter();
+        layers.map(|layer| layer["digest"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(layers(&moved), [layers(&new), layers(&app)[1..].to_vec()].concat());
+    assert_eq!(moved["image"]["config"], app["image"]["config"]);
+    let steps = |image: &serde_json::Value| image["image"]["history"].as_array().unwrap().clone();
+    assert_eq!(steps(&moved), [steps(&new), steps(&app)[1..].to_vec()].concat());
+    work.ok(&["verify", "moved:1"]);
+    work.ok(&["unpack", "moved:1", "--to", "files"]);
+    assert_eq!((work.read("files/etc/os"), work.read("files/bin/app")), (b"new".to_vec(), b"replaced".to_vec()));
+    let other = work.run(&["rebase", "app:1", "image:x:1", "--old-base", "new:1", "--new-base", "base:1"]);
+    let expected = "it is not built on the old base: 0 of its 1 layers are the image's first";
+    assert!(other.code == Some(3) && other.stderr.contains(expected), "{}", other.stderr);
+}

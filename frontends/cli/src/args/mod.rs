@@ -23,7 +23,9 @@ pub(crate) use export::{ConfigArgs, ExportArgs, PluginFlags};
 pub(crate) use plugin::{Language, PluginArgs, PluginCommand, PluginNewArgs, PluginTestArgs};
 pub(crate) use progress::{ProgressArgs, ProgressStyle};
 pub(crate) use registry::{DeleteArgs, LoginArgs, LogoutArgs, LsArgs};
-pub(crate) use words::{CopyArgs, DigestArgs, IndexArgs, IndexCommand, IndexCreateArgs, PullArgs, PushArgs};
+pub(crate) use words::{
+    CopyArgs, DigestArgs, FlattenArgs, IndexArgs, IndexCommand, IndexCreateArgs, PullArgs, PushArgs, RebaseArgs,
+};
 
 /// The command line of `longshore`.
 #[derive(Debug, Parser)]
@@ -58,6 +60,9 @@ pub(crate) enum Command {
     Push(PushArgs),
     Copy(CopyArgs),
     Index(IndexArgs),
+    #[command(visible_alias = "squash")]
+    Flatten(FlattenArgs),
+    Rebase(RebaseArgs),
     #[command(visible_alias = "load")]
     Import(ImportArgs),
     Save(SaveArgs),

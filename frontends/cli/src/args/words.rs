@@ -135,3 +135,59 @@ pub(crate) struct IndexCreateArgs {
     #[command(flatten)]
     pub(crate) progress: ProgressArgs,
 }
+
+/// Merge the layers of an image into one
+///
+/// Deleted and replaced files are gone; the configuration stays, with a history of one step.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit_code::HELP)]
+pub(crate) struct FlattenArgs {
+    /// The image, a source
+    #[arg(value_name = "SRC")]
+    pub(crate) from: String,
+
+    /// Where the result goes, as for `copy`: docker://NAME, image:NAME, oci:DIR, oci-archive:FILE, docker-archive:FILE
+    #[arg(value_name = "DST")]
+    pub(crate) to: String,
+
+    /// The platform of an image for several [default: this machine's]
+    #[arg(long, value_name = "[OS/]ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
+
+    /// Allow plain HTTP, and certificates that nobody vouches for, where it goes
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
+}
+
+/// Put the layers of an image on top of another base
+///
+/// The layers keep their bytes, and what runs in a container stays. The image must have been built on the old base.
+#[derive(Debug, clap::Args)]
+#[command(after_help = exit_code::HELP)]
+pub(crate) struct RebaseArgs {
+    /// The image, a source
+    #[arg(value_name = "SRC")]
+    pub(crate) from: String,
+
+    /// Where the result goes, as for `copy`
+    #[arg(value_name = "DST")]
+    pub(crate) to: String,
+
+    /// The base that the image was built on, a source
+    #[arg(long, alias = "old_base", value_name = "SOURCE")]
+    pub(crate) old_base: String,
+
+    /// The base that takes its place, a source
+    #[arg(long, alias = "new_base", value_name = "SOURCE")]
+    pub(crate) new_base: String,
+
+    /// Allow plain HTTP, and certificates that nobody vouches for, where it goes
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
+}

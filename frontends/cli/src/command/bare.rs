@@ -22,6 +22,12 @@ pub(crate) fn resolve(command: &mut Command, frontends: &FrontendRegistry, root:
         Command::Verify(args) => bare.resolve(&mut args.source),
         Command::Digest(args) => bare.resolve(&mut args.source),
         Command::Unpack(args) => bare.resolve(&mut args.name),
+        Command::Flatten(args) => bare.resolve(&mut args.from),
+        Command::Rebase(args) => {
+            for text in [&mut args.from, &mut args.old_base, &mut args.new_base] {
+                bare.resolve(text);
+            }
+        }
         Command::Index(args) => match &mut args.command {
             IndexCommand::Create(args) => args.sources.iter_mut().for_each(|text| bare.resolve(text)),
         },
