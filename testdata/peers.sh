@@ -26,6 +26,7 @@ install_peers() (
 	need python3 python3
 	need jq jq
 	need git git
+	need chromium chromium
 	if [ -n "$missing" ]; then
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get update

@@ -17,6 +17,7 @@ mod args;
 mod builtin;
 mod command;
 mod exit_code;
+mod page;
 mod plugins;
 mod program;
 mod progress;

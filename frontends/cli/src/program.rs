@@ -90,6 +90,7 @@ impl Program {
             Command::Prune(args) => command::prune(args, &root),
             Command::Du(args) => command::du(args, &root),
             Command::Inspect(args) => command::inspect(args, &root, frontends),
+            Command::Diff(args) => command::diff(args, &root, frontends),
             Command::Digest(args) => command::digest(args, &root, frontends),
             Command::Verify(args) => command::verify(args, &root, frontends),
             Command::Ls(args) => command::ls(args, client),

@@ -2,6 +2,7 @@
 
 mod export;
 mod foreign;
+mod looking;
 mod plugin;
 mod progress;
 mod registry;
@@ -20,6 +21,7 @@ use longshore_core::oci::Platform;
 use crate::exit_code;
 
 pub(crate) use export::{ConfigArgs, ExportArgs, PluginFlags};
+pub(crate) use looking::{DiffArgs, InspectArgs, VerifyArgs, View};
 pub(crate) use plugin::{Language, PluginArgs, PluginCommand, PluginNewArgs, PluginTestArgs};
 pub(crate) use progress::{ProgressArgs, ProgressStyle};
 pub(crate) use registry::{DeleteArgs, LoginArgs, LogoutArgs, LsArgs};
@@ -74,6 +76,7 @@ pub(crate) enum Command {
     Prune(PruneArgs),
     Du(DuArgs),
     Inspect(InspectArgs),
+    Diff(DiffArgs),
     Digest(DigestArgs),
     Verify(VerifyArgs),
     Ls(LsArgs),
@@ -262,34 +265,6 @@ pub(crate) struct DuArgs {
     /// Print JSON, with sizes in bytes
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// Show the manifests, configurations and layers of images
-///
-/// Without --files, layers are neither read nor fetched from a registry.
-#[derive(Debug, clap::Args)]
-pub(crate) struct InspectArgs {
-    /// Source, such as image:NAME, docker://NAME or oci-archive:FILE; `longshore sources` lists all
-    #[arg(value_name = "SOURCE")]
-    pub(crate) source: String,
-
-    /// Also read the layers, and show their file counts and largest files
-    #[arg(long)]
-    pub(crate) files: bool,
-
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// Check every digest, size, diffID and reference of images
-///
-/// Prints one line per problem; if there are any, the exit code is 1.
-#[derive(Debug, clap::Args)]
-pub(crate) struct VerifyArgs {
-    /// Source, such as image:NAME, docker://NAME or oci-archive:FILE; `longshore sources` lists all
-    #[arg(value_name = "SOURCE")]
-    pub(crate) source: String,
 }
 
 /// List output types and their options

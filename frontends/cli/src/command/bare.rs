@@ -19,6 +19,7 @@ pub(crate) fn resolve(command: &mut Command, frontends: &FrontendRegistry, root:
     match command {
         Command::Export(args) => args.sources.iter_mut().for_each(|text| bare.resolve(text)),
         Command::Inspect(args) => bare.resolve(&mut args.source),
+        Command::Diff(args) => [&mut args.from, &mut args.to].into_iter().for_each(|text| bare.resolve(text)),
         Command::Verify(args) => bare.resolve(&mut args.source),
         Command::Digest(args) => bare.resolve(&mut args.source),
         Command::Unpack(args) => bare.resolve(&mut args.name),
