@@ -28,6 +28,8 @@ install_peers() (
 	need git git
 	need tar2sqfs squashfs-tools-ng
 	need unsquashfs squashfs-tools
+	need chromium chromium
+	need tmux tmux
 	if [ -n "$missing" ]; then
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get update

@@ -28,6 +28,8 @@ pub trait Collector {
 pub struct PruneOptions {
     /// Maximum bytes of unreferenced layers built here that are kept.
     pub keep: u64,
+    /// Remove only unreferenced layers built here, the longest unused first, until so much is kept; nothing else.
+    pub made_only: bool,
     /// Only report what would be removed.
     pub dry_run: bool,
 }
@@ -37,6 +39,13 @@ impl PruneOptions {
     #[must_use]
     pub fn with_keep(mut self, bytes: u64) -> Self {
         self.keep = bytes;
+        self
+    }
+
+    /// Sets whether only unreferenced layers built here are removed.
+    #[must_use]
+    pub fn with_made_only(mut self, made_only: bool) -> Self {
+        self.made_only = made_only;
         self
     }
 

@@ -15,8 +15,9 @@ use crate::registry::Registries;
 /// Clones share connections and tokens, so a program needs one.
 #[derive(Debug, Clone)]
 pub struct Client {
-    registries: Registries,
+    pub(crate) registries: Registries,
     options: ClientOptions,
+    pub(crate) is_insecure: bool,
 }
 
 /// Client options.
@@ -80,7 +81,15 @@ impl Client {
         Self {
             registries: Registries::from_environment(options.timeouts, options.retry, options.internal_addresses),
             options,
+            is_insecure: false,
         }
+    }
+
+    /// Returns the same client, which also reads from registries with plain HTTP or a certificate that is not trusted. Pushes
+    /// are told so by their [options](longshore_content::RegistryOptions).
+    #[must_use]
+    pub fn with_insecure(self, is_insecure: bool) -> Self {
+        Self { is_insecure, ..self }
     }
 
     /// Returns the repository of `name`, to read from. Makes no request.
@@ -88,7 +97,7 @@ impl Client {
     /// # Errors
     /// Fails if the settings of the registry cannot be read.
     pub fn repository(&self, name: &ImageName, work: Work) -> Result<PullRepository> {
-        Ok(PullRepository::new(self.registries.registry(name.registry(), false)?, name, work))
+        Ok(PullRepository::new(self.registries.registry(name.registry(), self.is_insecure)?, name, work))
     }
 
     /// Returns a pusher for one run. What it learns (which repository has which blob) is dropped with it.

@@ -12,6 +12,7 @@ use ureq::http::Method;
 use ureq::tls::Certificate;
 
 use crate::auth::{AuthSession, Scope, refusal_cause};
+use crate::credentials::Credential;
 use crate::hosts::{Hosts, Mirror};
 use crate::http::{
     Failure, Lead, Pace, Payload, Reason, Request, Response, RetryPolicy, Timeouts, Transport, Url, is_loopback,
@@ -137,6 +138,11 @@ impl Endpoint {
             warnings: Mutex::default(),
             roots: mirror.tls.iter().flat_map(|tls| tls.roots.iter().cloned()).collect(),
         })
+    }
+
+    /// Uses `credential` in place of one that is kept.
+    pub(crate) fn with_credential(self, credential: Credential) -> Self {
+        Self { auth: self.auth.with_credential(credential), ..self }
     }
 
     pub(crate) fn policy(&self) -> RetryPolicy {

@@ -6,6 +6,7 @@ mod credentials;
 mod endpoint;
 mod hosts;
 mod http;
+mod login;
 mod manifest;
 mod pull;
 mod push;
@@ -13,8 +14,11 @@ mod referrers;
 mod registry;
 #[cfg(test)]
 mod seeded;
+mod tags;
 
 pub use client::{Client, ClientOptions};
+pub use credentials::CredentialFile;
 pub use http::{RetryPolicy, Timeouts};
+pub use login::KeptLogin;
 pub use pull::PullRepository;
 pub use push::RunPusher;

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use longshore_oci::Result;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::credentials::{Credential, CredentialFiles};
 use crate::endpoint::Endpoint;
 use crate::hosts::Hosts;
 use crate::http::{RetryPolicy, Timeouts};
@@ -77,6 +78,18 @@ impl Registries {
         }
         let opened = Arc::new(self.open(name, is_insecure)?);
         Ok(self.opened().entry(key).or_insert(opened).clone())
+    }
+
+    /// Returns the address of the registry `name`, for a request with `credential`.
+    pub(crate) fn with_credential(&self, name: &str, is_insecure: bool, credential: Credential) -> Result<Endpoint> {
+        let Shared { hosts, retry, internal_addresses, .. } = &*self.0;
+        let leads_inside = *internal_addresses || hosts.settings(name)?.internal_addresses;
+        Ok(Endpoint::new(hosts, name, *retry, is_insecure, leads_inside).with_credential(credential))
+    }
+
+    /// Returns where credentials are kept.
+    pub(crate) fn credentials(&self) -> &CredentialFiles {
+        self.0.hosts.credentials()
     }
 
     fn opened(&self) -> MutexGuard<'_, HashMap<(String, bool), Arc<Registry>>> {

@@ -3,11 +3,13 @@
 mod edits;
 mod joined;
 mod platforms;
+mod rebase;
 mod referrers;
 mod routes;
 mod selection;
 
 pub use edits::{Edits, RunEdits};
+pub use rebase::rebase;
 
 use indexmap::IndexSet;
 use longshore_content::Work;

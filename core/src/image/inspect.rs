@@ -76,8 +76,10 @@ pub struct InspectedLayer {
 /// The files of a layer.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct InspectedContents {
-    /// How many entries it has.
+    /// How many files it has: all that is no directory.
     pub files: u64,
+    /// How many directories it has.
+    pub directories: u64,
     /// Total size of their contents, in bytes.
     pub content: u64,
     /// The largest of them, the largest first.
@@ -155,7 +157,10 @@ impl Inspector<'_> {
         let mut contents = InspectedContents::default();
         while let Some(entry) = reader.next_entry()? {
             self.work.check()?;
-            contents.files += 1;
+            match entry.kind {
+                EntryKind::Directory => contents.directories += 1,
+                _ => contents.files += 1,
+            }
             contents.content = added(contents.content, entry.size)?;
             if entry.kind == EntryKind::File {
                 contents.biggest.push(InspectedFile { path: entry.display(), size: entry.size });

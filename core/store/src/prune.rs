@@ -30,6 +30,9 @@ impl Collector for EmbeddedStore {
     fn prune(&self, options: &PruneOptions) -> Result<Pruned> {
         let prune = || -> Result<Pruned> {
             let mut pruned = Pruned::default();
+            if options.made_only && !options.dry_run {
+                return self.prune_made(options, pruned);
+            }
             let (removed, freed) = match options.dry_run {
                 true => (Vec::new(), Amount::default()),
                 false => (self.remove_loose_files(options)?, self.make_room()?),
@@ -70,6 +73,15 @@ impl Collector for EmbeddedStore {
 }
 
 impl EmbeddedStore {
+    /// Removes layers built here beyond those that are kept, and their files.
+    fn prune_made(&self, options: &PruneOptions, mut pruned: Pruned) -> Result<Pruned> {
+        let gone = self.forget(options, &mut pruned)?;
+        let files = self.inner.files.list()?.into_iter().filter(|(digest, _)| gone.contains(digest));
+        pruned.blobs = self.remove_files(files.collect())?;
+        pruned.blobs.sort();
+        Ok(pruned)
+    }
+
     /// Forgets unreachable blobs, in one transaction: later lookups do not find them. A dry run only returns
     /// them.
     fn forget(&self, options: &PruneOptions, pruned: &mut Pruned) -> Result<HashSet<Digest>> {
@@ -77,9 +89,14 @@ impl EmbeddedStore {
         let mounts = Mounts::read(Path::new(MOUNTS));
         let forget = |transaction: &Transaction<'_>| {
             end_dead_leases(transaction, &directory, options.dry_run)?;
-            self.forget_snapshots(transaction, &mounts, pruned)?;
+            if !options.made_only {
+                self.forget_snapshots(transaction, &mounts, pruned)?;
+            }
             let mut gone = HashSet::new();
             for blob in loose(transaction)? {
+                if options.made_only && !blob.is_made {
+                    continue;
+                }
                 if blob.is_made && pruned.kept.bytes.saturating_add(blob.size) <= options.keep {
                     pruned.kept.add(blob.size);
                     continue;

@@ -6,6 +6,7 @@ mod builtin;
 mod command;
 mod exit_code;
 mod origin;
+mod page;
 mod plugins;
 mod program;
 mod progress;

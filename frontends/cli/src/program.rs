@@ -60,20 +60,30 @@ impl Program {
 
     /// Runs the command line of this process, and returns what the process ends with.
     pub fn run(self) -> ExitCode {
-        let args = match args::read(std::env::args_os(), &self.stores) {
+        let words: Vec<_> = std::env::args_os().collect();
+        let args = match args::read(&words, &self.stores) {
             Ok(args) => args,
             Err(error) => return shown(&error),
         };
         allow_descriptors();
         let Self { exporters, frontends, stores, client, built_in } = self;
-        let (exporters, frontends) = match plugins::add(exporters, frontends, &args.command) {
+        let root = StoreRoot::new(stores, args.store);
+        let command = command::plain(args.command).map(|mut command| {
+            command::resolve(&mut command, &frontends, &root);
+            command
+        });
+        let added = command.and_then(|command| Ok((plugins::add(exporters, frontends, &command)?, command)));
+        let ((exporters, frontends), command) = match added {
             Ok(added) => added,
             Err(error) => return failed(&error.into()),
         };
         let (exporters, frontends, client) = (&exporters, &frontends, &client);
-        let root = StoreRoot::new(stores, args.store);
-        let run = || match &args.command {
+        let run = || match &command {
             Command::Export(args) => command::export(args, &root, exporters, frontends, client),
+            Command::Pull(_) | Command::Push(_) | Command::Copy(_) => unreachable!("they are exports"),
+            Command::Index(args) => command::index(args, &root, exporters, frontends, client),
+            Command::Flatten(args) => command::flatten(args, &root, exporters, frontends, client),
+            Command::Rebase(args) => command::rebase(args, &root, exporters, frontends, client),
             Command::Import(args) => command::import(args, &root),
             Command::Save(args) => command::save(args, &root, exporters, frontends),
             Command::Images(args) => command::images(args, &root),
@@ -83,11 +93,18 @@ impl Program {
             Command::Prune(args) => command::prune(args, &root),
             Command::Du(args) => command::du(args, &root),
             Command::Inspect(args) => command::inspect(args, &root, frontends),
+            Command::Diff(args) => command::diff(args, &root, frontends),
+            Command::Digest(args) => command::digest(args, &root, frontends),
             Command::Verify(args) => command::verify(args, &root, frontends),
+            Command::Ls(args) => command::ls(args, client),
+            Command::Delete(args) => command::delete(args, client),
+            Command::Login(args) => command::login(args, client),
+            Command::Logout(args) => command::logout(args, client),
             Command::Exporters(args) => command::exporters(args, exporters, &built_in),
             Command::Sources(args) => command::sources(args, frontends, &built_in),
             Command::Plugin(args) => command::plugin(args),
             Command::Completion(args) => command::completion(args),
+            Command::Man(args) => command::man(args),
         };
         match root.check().map_err(anyhow::Error::from).and_then(|()| run()).and_then(|()| Ok(stdout::flush()?)) {
             Ok(()) => ExitCode::SUCCESS,

@@ -298,7 +298,7 @@ fn inspect_says_what_an_image_consists_of() {
     for expected in ["image docker.io/library/app:1\n", "linux/arm64  sha256:", "Labels {\"a\":\"b\"}", " B gzip"] {
         assert!(short.contains(expected) && long.contains(expected), "{expected}\n{short}\n{long}");
     }
-    for expected in ["1 files of 3 B", "3 B  app\n"] {
+    for expected in ["1 file of 3 B", "3 B  app\n"] {
         assert!(long.contains(expected) && !short.contains(expected), "{expected}\n{short}\n{long}");
     }
     let expected = images(&work, "docker.tar");

@@ -32,12 +32,15 @@ impl RegistryFrontend {
 #[derive(Debug, Clone, Default)]
 struct RegistrySourceOptions {
     referrers: Option<bool>,
+    insecure: Option<bool>,
 }
 
 impl Options for RegistrySourceOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
         let help = "Include referrers of the image, such as signatures and SBOMs";
-        visitor.option("referrers", help, "false", &mut self.referrers)
+        visitor.option("referrers", help, "false", &mut self.referrers)?;
+        let help = "Allow plain HTTP, and certificates that are not trusted";
+        visitor.option("insecure", help, "false", &mut self.insecure)
     }
 }
 
@@ -57,7 +60,8 @@ impl Frontend for RegistryFrontend {
         })?;
         let options: RegistrySourceOptions = parse_of_source(SCHEME, &source.attrs)?;
         let referrers = options.referrers == Some(true);
-        Ok(Box::new(Remote { client: self.client.clone(), name: name.parse()?, referrers }))
+        let is_insecure = options.insecure == Some(true);
+        Ok(Box::new(Remote { client: self.client.clone(), name: name.parse()?, referrers, is_insecure }))
     }
 }
 
@@ -66,12 +70,14 @@ struct Remote {
     client: Client,
     name: ImageName,
     referrers: bool,
+    is_insecure: bool,
 }
 
 impl FrontendInstance for Remote {
     fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
         let name = &self.name;
-        let repository = self.client.repository(name, cx.work().clone())?;
+        let client = self.client.clone().with_insecure(self.is_insecure);
+        let repository = client.repository(name, cx.work().clone())?;
         let reference = name.digest().or_else(|| name.tag()).unwrap_or("latest");
         let root = repository.resolve(reference).map_err(|error| error.context(format!("cannot read {name}")))?;
         let referrers = if self.referrers { referrers(&repository, &root, cx.work())? } else { Vec::new() };

@@ -59,6 +59,12 @@ impl AuthSession {
         Self { registry, hosts, files, policy, is_insecure, state: Mutex::default(), fetching }
     }
 
+    /// Uses `credential` for what no repository is needed for, in place of one that is kept.
+    pub(crate) fn with_credential(self, credential: Credential) -> Self {
+        self.state().credentials.insert(String::new(), Some(credential));
+        self
+    }
+
     /// Returns the `Authorization` header of a request to `url` with `scopes`, and more scopes from `list`; `None`
     /// if none is requested or nothing is known.
     pub(crate) fn header(
@@ -161,11 +167,13 @@ impl AuthSession {
         match (user, state.credentials.values().any(Option::is_some)) {
             (Some(user), _) => {
                 format!(
-                    "{user} is not allowed to do this on {registry}: check its permissions, or log in with `docker login {registry}`"
+                    "{user} is not allowed to do this on {registry}: check its permissions, or log in with `longshore login {registry}`"
                 )
             }
-            (None, true) => format!("the token for {registry} does not suffice: log in with `docker login {registry}`"),
-            (None, false) => format!("no credentials for {registry} found: log in with `docker login {registry}`"),
+            (None, true) => {
+                format!("the token for {registry} does not suffice: log in with `longshore login {registry}`")
+            }
+            (None, false) => format!("no credentials for {registry} found: log in with `longshore login {registry}`"),
         }
     }
 

@@ -18,21 +18,25 @@ use crate::http::{Failure, Payload, Request, Response, RetryPolicy, Transport, U
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Scope {
     pub(crate) repository: String,
-    pub(crate) pushes: bool,
+    actions: &'static str,
 }
 
 impl Scope {
     pub(crate) fn pull(repository: &str) -> Self {
-        Self { repository: repository.to_owned(), pushes: false }
+        Self { repository: repository.to_owned(), actions: "pull" }
     }
 
     pub(crate) fn push(repository: &str) -> Self {
-        Self { repository: repository.to_owned(), pushes: true }
+        Self { repository: repository.to_owned(), actions: "pull,push" }
+    }
+
+    pub(crate) fn delete(repository: &str) -> Self {
+        Self { repository: repository.to_owned(), actions: "pull,delete" }
     }
 
     /// Returns the scope as token servers write it.
     fn text(&self) -> String {
-        format!("repository:{}:{}", self.repository, if self.pushes { "pull,push" } else { "pull" })
+        format!("repository:{}:{}", self.repository, self.actions)
     }
 }
 

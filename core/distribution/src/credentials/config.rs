@@ -15,10 +15,11 @@ use super::{Credential, helper};
 
 /// The files that may have credentials: the first one with those of a registry wins.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct CredentialFiles(Vec<PathBuf>);
+pub(crate) struct CredentialFiles(pub(super) Vec<PathBuf>);
 
 /// Names of Docker Hub in such files.
-const DOCKER_HUB: [&str; 4] = ["https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io"];
+pub(super) const DOCKER_HUB: [&str; 4] =
+    ["https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io"];
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -129,7 +130,7 @@ impl File {
 
 /// Returns the keys that files may use for a registry, the most specific first: Podman's keys may include part of
 /// a repository.
-fn keys(host: &str, repository: &str) -> Vec<String> {
+pub(super) fn keys(host: &str, repository: &str) -> Vec<String> {
     let hosts: Vec<String> = match DOCKER_HUB.contains(&host) {
         true => DOCKER_HUB.map(str::to_owned).to_vec(),
         false => vec![host.to_owned()],

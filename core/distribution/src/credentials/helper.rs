@@ -30,23 +30,69 @@ const NOT_FOUND: &str = "credentials not found in native keychain";
 /// # Errors
 /// A helper that is missing, fails, or takes too long.
 pub(super) fn get(name: &str, server: &str, cancel: &Cancel) -> Result<Option<Credential>> {
-    if name.is_empty() || name.contains(['/', '\0']) {
-        return Err(Error::input(format!("credential helper `{}` is not a name", bounded(name))));
-    }
-    let program = format!("docker-credential-{name}");
+    let program = program(name)?;
     ask(&program, server, TIME_LIMIT, cancel).attempt(|| format!("cannot ask {program} for {server}"))
 }
 
+/// Gives `docker-credential-NAME` the credential of a server.
+///
+/// # Errors
+/// As [`get`].
+pub(super) fn store(name: &str, server: &str, username: &str, secret: &str, cancel: &Cancel) -> Result<()> {
+    let program = program(name)?;
+    let input = serde_json::json!({"ServerURL": server, "Username": username, "Secret": secret}).to_string();
+    let stored = talk(&program, "store", &input, TIME_LIMIT, cancel).and_then(|(is_success, said)| match is_success {
+        true => Ok(()),
+        // What it says might repeat the secret.
+        false if said.contains(secret) => Err(Error::new(ErrorKind::Denied, "it refused")),
+        false => Err(Error::new(ErrorKind::Denied, bounded(said.trim()))),
+    });
+    stored.attempt(|| format!("cannot store the login for {server} with {program}"))
+}
+
+/// Makes `docker-credential-NAME` forget the credential of a server; returns whether it had one.
+///
+/// # Errors
+/// As [`get`].
+pub(super) fn erase(name: &str, server: &str, cancel: &Cancel) -> Result<bool> {
+    if get(name, server, cancel)?.is_none() {
+        return Ok(false);
+    }
+    let program = program(name)?;
+    let erased = talk(&program, "erase", server, TIME_LIMIT, cancel).and_then(|(is_success, said)| match is_success {
+        true => Ok(true),
+        false => Err(Error::new(ErrorKind::Denied, bounded(said.trim()))),
+    });
+    erased.attempt(|| format!("cannot erase the login for {server} with {program}"))
+}
+
+fn program(name: &str) -> Result<String> {
+    if name.is_empty() || name.contains(['/', '\0']) {
+        return Err(Error::input(format!("credential helper `{}` is not a name", bounded(name))));
+    }
+    Ok(format!("docker-credential-{name}"))
+}
+
 fn ask(program: &str, server: &str, limit: Duration, cancel: &Cancel) -> Result<Option<Credential>> {
+    let (is_success, output) = talk(program, "get", server, limit, cancel)?;
+    if !is_success {
+        let said = output.trim();
+        return if said == NOT_FOUND { Ok(None) } else { Err(Error::new(ErrorKind::Denied, bounded(said))) };
+    }
+    parse(&output)
+}
+
+/// Runs a helper with `input`. Returns whether it succeeded, and what it printed.
+fn talk(program: &str, verb: &str, input: &str, limit: Duration, cancel: &Cancel) -> Result<(bool, String)> {
     let mut command = Command::new(program);
-    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::new(ErrorKind::NotFound, "it is not in PATH"),
         _ => error.into(),
     })?;
     if let Some(mut stdin) = child.stdin.take() {
         // A helper that does not read its input reports its own error.
-        let _ = stdin.write_all(server.as_bytes());
+        let _ = stdin.write_all(input.as_bytes());
     }
     let stdout = child.stdout.take();
     let (sender, receiver) = mpsc::channel();
@@ -59,11 +105,7 @@ fn ask(program: &str, server: &str, limit: Duration, cancel: &Cancel) -> Result<
     let is_success = wait(&mut child, limit, cancel)?;
     let unread = |_| Error::new(ErrorKind::Unavailable, "it does not close its output");
     let output = receiver.recv_timeout(DRAIN).map_err(unread)??;
-    if !is_success {
-        let said = output.trim();
-        return if said == NOT_FOUND { Ok(None) } else { Err(Error::new(ErrorKind::Denied, bounded(said))) };
-    }
-    parse(&output)
+    Ok((is_success, output))
 }
 
 fn wait(child: &mut Child, limit: Duration, cancel: &Cancel) -> Result<bool> {

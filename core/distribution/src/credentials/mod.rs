@@ -2,8 +2,10 @@
 
 mod config;
 mod helper;
+mod keep;
 
 pub(crate) use config::CredentialFiles;
+pub use keep::CredentialFile;
 
 /// A credential for one registry.
 #[derive(Clone, PartialEq, Eq)]

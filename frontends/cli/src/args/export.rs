@@ -3,9 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::Parser;
+use longshore_core::Error;
 use longshore_core::oci::Platform;
 
-use super::ProgressStyle;
+use super::ProgressArgs;
 use crate::exit_code;
 
 /// Export sources to one or more outputs
@@ -76,9 +78,8 @@ pub(crate) struct ExportArgs {
     #[arg(long, help_heading = "Image store")]
     pub(crate) no_store: bool,
 
-    /// Progress output on standard error
-    #[arg(long, value_enum, default_value_t, help_heading = "Run", value_name = "STYLE")]
-    pub(crate) progress: ProgressStyle,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
 
     /// Write digests and names as JSON to a file, as buildx does, or to standard output: `-`
     #[arg(long, help_heading = "Run", value_name = "FILE")]
@@ -153,4 +154,21 @@ pub(crate) struct PluginFlags {
     /// Give registry credentials to plugins that ask for them
     #[arg(long)]
     pub(crate) plugin_credentials: bool,
+}
+
+impl ExportArgs {
+    /// Returns the arguments that are written as `words`, without `longshore export`.
+    ///
+    /// # Errors
+    /// Words that are no arguments of an export.
+    pub(crate) fn of(words: &[String]) -> Result<Self, Error> {
+        #[derive(clap::Parser)]
+        #[command(no_binary_name = true)]
+        struct Words {
+            #[command(flatten)]
+            export: ExportArgs,
+        }
+        let words = Words::try_parse_from(words).map_err(|error| Error::option(error.to_string()))?;
+        Ok(words.export)
+    }
 }

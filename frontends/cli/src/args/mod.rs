@@ -1,7 +1,13 @@
 //! The command line, as parsed by clap. `command` interprets it.
 
+mod examples;
 mod export;
+mod foreign;
+mod looking;
 mod plugin;
+mod progress;
+mod registry;
+mod words;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -16,7 +22,13 @@ use longshore_core::oci::Platform;
 use crate::exit_code;
 
 pub(crate) use export::{ConfigArgs, ExportArgs, PluginFlags};
+pub(crate) use looking::{DiffArgs, InspectArgs, VerifyArgs, View};
 pub(crate) use plugin::{Language, PluginArgs, PluginCommand, PluginNewArgs, PluginTestArgs};
+pub(crate) use progress::{ProgressArgs, ProgressStyle};
+pub(crate) use registry::{DeleteArgs, LoginArgs, LogoutArgs, LsArgs};
+pub(crate) use words::{
+    CopyArgs, DigestArgs, FlattenArgs, IndexArgs, IndexCommand, IndexCreateArgs, PullArgs, PushArgs, RebaseArgs,
+};
 
 /// The command line of `longshore`.
 #[derive(Debug, Parser)]
@@ -30,52 +42,58 @@ pub(crate) struct Args {
     pub(crate) store: Option<OsString>,
 }
 
+/// Returns the declaration of the command line.
+pub(crate) fn command() -> clap::Command {
+    examples::added(Args::command())
+}
+
 /// Parses a command line, with the kinds of image stores in its help.
-pub(crate) fn read(words: impl Iterator<Item = OsString>, stores: &StoreRegistry) -> Result<Args, clap::Error> {
+pub(crate) fn read(words: &[OsString], stores: &StoreRegistry) -> Result<Args, clap::Error> {
     let kinds: Vec<_> = stores.infos().map(|info| format!("{} ({})", info.syntax, info.summary)).collect();
     let help = format!(
         "Image store: a directory, or {} [default: $LONGSHORE_ROOT, else /var/lib/longshore for root and \
          $XDG_DATA_HOME/longshore for other users]",
         kinds.join(", or ")
     );
-    let mut command = Args::command().mut_arg("store", |store| store.help(help));
-    let mut matches = command.try_get_matches_from_mut(words)?;
+    let mut command = command().mut_arg("store", |store| store.help(help));
+    let mut matches =
+        command.try_get_matches_from_mut(words).map_err(|error| foreign::explained(error, words, &command))?;
     Args::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Export(Box<ExportArgs>),
+    Pull(PullArgs),
+    Push(PushArgs),
+    Copy(CopyArgs),
+    Index(IndexArgs),
+    #[command(visible_alias = "squash")]
+    Flatten(FlattenArgs),
+    Rebase(RebaseArgs),
+    #[command(visible_alias = "load")]
     Import(ImportArgs),
     Save(SaveArgs),
     Images(ImagesArgs),
     Tag(TagArgs),
     Unpack(UnpackArgs),
+    #[command(visible_alias = "rmi")]
     Rm(RmArgs),
     Prune(PruneArgs),
     Du(DuArgs),
     Inspect(InspectArgs),
+    Diff(DiffArgs),
+    Digest(DigestArgs),
     Verify(VerifyArgs),
+    Ls(LsArgs),
+    Delete(DeleteArgs),
+    Login(LoginArgs),
+    Logout(LogoutArgs),
     Exporters(ExportersArgs),
     Sources(SourcesArgs),
     Plugin(PluginArgs),
     Completion(CompletionArgs),
-}
-
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProgressStyle {
-    /// `tty` on a terminal, else `plain`
-    #[default]
-    Auto,
-    /// One bar per layer
-    Tty,
-    /// One line per step
-    Plain,
-    /// One JSON object per event
-    Json,
-    /// Errors only
-    Quiet,
+    Man(ManArgs),
 }
 
 /// Import images into the image store from an archive, which is read once, or a layout directory
@@ -86,17 +104,20 @@ pub(crate) enum ProgressStyle {
 #[command(after_help = exit_code::HELP)]
 pub(crate) struct ImportArgs {
     /// An archive, a directory, or `-` for standard input
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", default_value = "-")]
     pub(crate) path: PathBuf,
+
+    /// The same, as docker load has it
+    #[arg(long, short, value_name = "PATH", conflicts_with = "path")]
+    pub(crate) input: Option<PathBuf>,
 
     /// Name a single image, whatever the archive calls it; NAME alone is NAME:latest. Of several images, NAME
     /// names those without a full name: NAME:TAG with the tag that the archive gives them, or NAME@DIGEST
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
-    /// Progress output on standard error
-    #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
-    pub(crate) progress: ProgressStyle,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
 }
 
 /// Save images to one archive, as docker save does
@@ -127,9 +148,8 @@ pub(crate) struct SaveArgs {
     #[arg(long, value_name = "[OS/]ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
 
-    /// Progress output on standard error
-    #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
-    pub(crate) progress: ProgressStyle,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
 }
 
 /// How `save` lays out the archive.
@@ -211,9 +231,8 @@ pub(crate) struct UnpackArgs {
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
 
-    /// Progress output on standard error
-    #[arg(long, value_enum, default_value_t, value_name = "STYLE")]
-    pub(crate) progress: ProgressStyle,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
 }
 
 /// Remove image names from the image store
@@ -255,34 +274,6 @@ pub(crate) struct DuArgs {
     pub(crate) json: bool,
 }
 
-/// Show the manifests, configurations and layers of images
-///
-/// Without --files, layers are neither read nor fetched from a registry.
-#[derive(Debug, clap::Args)]
-pub(crate) struct InspectArgs {
-    /// Source, such as image:NAME, docker://NAME or oci-archive:FILE; `longshore sources` lists all
-    #[arg(value_name = "SOURCE")]
-    pub(crate) source: String,
-
-    /// Also read the layers, and show their file counts and largest files
-    #[arg(long)]
-    pub(crate) files: bool,
-
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// Check every digest, size, diffID and reference of images
-///
-/// Prints one line per problem; if there are any, the exit code is 1.
-#[derive(Debug, clap::Args)]
-pub(crate) struct VerifyArgs {
-    /// Source, such as image:NAME, docker://NAME or oci-archive:FILE; `longshore sources` lists all
-    #[arg(value_name = "SOURCE")]
-    pub(crate) source: String,
-}
-
 /// List output types and their options
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportersArgs {
@@ -313,4 +304,12 @@ pub(crate) struct CompletionArgs {
     /// The shell
     #[arg(value_enum)]
     pub(crate) shell: Shell,
+}
+
+/// Write man pages into a directory
+#[derive(Debug, clap::Args)]
+pub(crate) struct ManArgs {
+    /// The directory, made if it is missing
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
 }

@@ -16,17 +16,18 @@ use crate::store_root::StoreRoot;
 pub(crate) fn import(args: &ImportArgs, root: &StoreRoot) -> Result<()> {
     let name =
         args.name.as_deref().map(str::parse::<ImportName>).transpose().attempt(|| "invalid --name".to_owned())?;
-    let (display, work) = work::begin(args.progress, None)?;
-    let source = Opened::new(&args.path).attempt(|| format!("cannot import {}", shown(&args.path)))?;
+    let path = args.input.as_ref().unwrap_or(&args.path);
+    let (display, work) = work::begin(args.progress.style(), None)?;
+    let source = Opened::new(path).attempt(|| format!("cannot import {}", shown(path)))?;
     let store = root.open()?;
     let import = Import { store: store.as_ref(), name: name.as_ref(), work: &work };
     let imported = match source {
-        Opened::Directory => import.directory(&args.path),
+        Opened::Directory => import.directory(path),
         Opened::Archive(file) => import.archive(file),
         Opened::Stdin => import.archive(io::stdin()),
     };
     display.finish();
-    print(&imported.attempt(|| format!("cannot import {}", shown(&args.path)))?)?;
+    print(&imported.attempt(|| format!("cannot import {}", shown(path)))?)?;
     Ok(())
 }
 

@@ -1,10 +1,11 @@
-//! What an output without a type was probably meant to be.
+//! What an output without a type, or a source without a scheme, was probably meant to be.
 
 use std::path::Path;
 
 use longshore_core::ExporterRegistry;
 use longshore_core::oci::{Algorithm, ImageName};
 use longshore_core::options::nearest;
+use longshore_core::{Error, split_reference};
 
 /// How other tools write destinations, and how they are written here.
 const SCHEMES: [(&str, &str); 6] = [
@@ -46,4 +47,27 @@ pub(super) fn output(text: &str, exporters: &ExporterRegistry) -> Option<String>
 fn is_name(text: &str) -> bool {
     let is_tagged = text.parse::<ImageName>().is_ok_and(|name| name.is_tagged());
     is_tagged && !Path::new(text).exists()
+}
+
+/// Adds to the error of a source with an unknown scheme how to write what was probably meant.
+pub(super) fn source(text: &str, error: Error) -> Error {
+    if error.hint().is_some_and(|hint| hint.starts_with("did you mean")) {
+        return error;
+    }
+    let path = split_reference(text).0;
+    let is_path = text.starts_with(['.', '/', '~']);
+    if Path::new(path).is_file() {
+        return error.with_hint(format!(
+            "{path} is no image; `longshore export scratch --layer {path} -o OUTPUT` makes one of an archive of files"
+        ));
+    }
+    if is_path {
+        return error.with_hint(format!("there is no {path}; write rootfs:DIR for a directory, oci:DIR for a layout"));
+    }
+    match text.parse::<ImageName>() {
+        Ok(_) if text.contains(['/', ':']) => error.with_hint(format!(
+            "the image store has no {text}; write docker://{text} for a registry, or `longshore pull {text}` first"
+        )),
+        _ => error,
+    }
 }

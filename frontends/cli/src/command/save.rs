@@ -35,7 +35,7 @@ pub(crate) fn save(
     if let Dest::Path(path) = dest(args) {
         check_parent(&path).attempt(|| format!("cannot write {}", path.display()))?;
     }
-    let (display, work) = work::begin(args.progress, None)?;
+    let (display, work) = work::begin(args.progress.style(), None)?;
     // As in docker save: not every user may read the image.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let from = source(args, frontends)?;

@@ -1,7 +1,5 @@
 //! The sources of a command, and the flags that are options of sources.
 
-use std::path::Path;
-
 use longshore_core::compose::SourceImages;
 use longshore_core::oci::Platform;
 use longshore_core::options::{Attrs, Value, list_value};
@@ -9,6 +7,7 @@ use longshore_core::{
     Error, FrontendContext, FrontendInstance, FrontendRegistry, Result, SchemeInfo, Source, Work, split_reference,
 };
 
+use super::meant;
 use crate::store_root::StoreRoot;
 
 /// A flag that gives an option to every source.
@@ -68,7 +67,7 @@ pub(super) fn resolve(
     let mut reads_stdin = false;
     let mut resolve = |text: &String| {
         let mut source = Source::parse(text)?;
-        let info = frontends.info(&source.scheme).map_err(|error| meant(text, error))?;
+        let info = frontends.info(&source.scheme).map_err(|error| meant::source(text, error))?;
         if split_reference(&source.value).0 == "-" && std::mem::replace(&mut reads_stdin, true) {
             return Err(Error::option("standard input can be read once, and two sources are `-`"));
         }
@@ -83,16 +82,6 @@ pub(super) fn resolve(
         Ok(Requested { text: text.clone(), platform: source.platform, instance })
     };
     texts.iter().map(&mut resolve).collect()
-}
-
-/// Suggests how to write a path that was given in place of a source.
-fn meant(text: &str, error: Error) -> Error {
-    let path = Path::new(text);
-    match (path.is_dir(), path.is_file()) {
-        (true, _) => error.with_hint(format!("for the directory write rootfs:{text}, or oci:{text} if it is a layout")),
-        (_, true) => error.with_hint(format!("for the archive write oci-archive:{text} or docker-archive:{text}")),
-        _ => error,
-    }
 }
 
 /// Sets an option on a source. The source's own value comes last, and so wins.

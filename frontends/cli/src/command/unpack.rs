@@ -16,7 +16,7 @@ pub(crate) fn unpack(args: &UnpackArgs, root: &StoreRoot, frontends: &FrontendRe
     if args.to.is_none() && args.mount.is_none() {
         stdout::check()?;
     }
-    let (display, work) = work::begin(args.progress, args.jobs)?;
+    let (display, work) = work::begin(args.progress.style(), args.jobs)?;
     if let Some(to) = args.mount.as_ref().filter(|to| !to.is_dir()) {
         return Err(Error::option(format!("cannot mount on {}: it is not a directory", to.display())).into());
     }
@@ -44,7 +44,9 @@ fn layers(
     frontends: &FrontendRegistry,
     work: &Work,
 ) -> Result<ImageLayers, Error> {
-    let images = inspect::open(&Source::new("image", &args.name), root, frontends, work)?;
+    let source = Source::parse(&args.name).ok().filter(|source| frontends.info(&source.scheme).is_ok());
+    let source = source.unwrap_or_else(|| Source::new("image", &args.name));
+    let images = inspect::open(&source, root, frontends, work)?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
     let missing = || Error::input(format!("{} is not an image", args.name));
     let (_, existing) = images.first().ok_or_else(missing)?;

@@ -78,7 +78,8 @@ fn is_inspected(images: &DockerImages, name: &str) {
     let Known { id, layers } = &images.known[name];
     let lines = |word: &str| -> Vec<String> {
         let lines = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        lines.filter(|words| words.first() == Some(&word)).map(|words| words[1].to_owned()).collect()
+        let digest = |words: Vec<&str>| words.into_iter().find(|word| word.starts_with("sha256:")).unwrap().to_owned();
+        lines.filter(|words| words.first() == Some(&word)).map(digest).collect()
     };
     assert_eq!((lines("config"), &lines("layer")), (vec![id.clone()], layers), "{said}");
     let said = run(images.longshore().args(["verify", &source(images, name)]));

@@ -42,7 +42,7 @@ fn works(machine: &Machine, registry: &DockerRegistry) {
 /// Pushes and reads, which must both be refused.
 fn is_refused(machine: &Machine, registry: &DockerRegistry) {
     let name = format!("{}/team/app:1", registry.host());
-    let said = ["401", "log in with `docker login "];
+    let said = ["401", "log in with `longshore login "];
     let output = format!("type=registry,name={name}");
     let ran = machine.fails(&["export", "rootfs:tree", "--progress=plain", "-o", &output], 4, &said);
     assert!(ran.stderr.contains(&format!("cannot push to {}/team/app", registry.host())), "{}", ran.stderr);

@@ -88,7 +88,7 @@ fn who_has_no_password_reads_what_everyone_may_and_writes_nothing() {
     stranger.ok(&["verify", &format!("docker://{host}/a:1")]);
     registry.clear_requests();
     let output = format!("type=registry,name={host}/b:1");
-    let said = ["401", "log in with `docker login "];
+    let said = ["401", "log in with `longshore login "];
     stranger.fails(&["export", "rootfs:tree", "-o", &output], 4, &said);
     assert!(registry.tags("b").is_empty() && uploads(&registry.requests()).is_empty());
 }
