@@ -229,7 +229,7 @@ fn write(number: u64, metadata: &Metadata, content: &Content, to: &Path, links: 
 /// Files keep their numbers when the power is cut, but not when they are written again: the list that `unpack` makes of
 /// them gets the new ones.
 fn renumber(path: &Path, written: &HashMap<u64, PathBuf>) {
-    const HEAD: &[u8] = b"longshore unpack\0";
+    const HEAD: &[u8] = b"longshore: moved here\0";
     let Some(bytes) = fs::symlink_metadata(path).unwrap().is_file().then(|| fs::read(path).unwrap()) else { return };
     let Some(items) = bytes.strip_prefix(HEAD) else { return };
     let item = |item: &[u8]| {
