@@ -1,8 +1,4 @@
-//! The core of Longshore: the vocabulary, the traits, and everything that decides bytes.
-//!
-//! Core decides what the bytes are, an [`Exporter`] decides where they go, a [`Frontend`] decides what
-//! was built. A program calls [`Session`] twice: `resolve` before its build, `export` after it.
-//! `docs/architecture.md` is the map.
+#![doc = include_str!("../README.md")]
 
 pub mod archive;
 pub mod attestation;
