@@ -1,6 +1,6 @@
 #!/bin/bash
 # Measures images into Docker and out of it, with both of its image stores, beside `docker load` and
-# `docker save | skopeo copy`. As root: engines.sh TODAY TREE [ROUNDS], with a root of today's peers (testdata/README.md) and
+# `docker save` and `skopeo copy`. As root: engines.sh TODAY TREE [ROUNDS], with a root of today's peers (testdata/README.md) and
 # a directory to make images of. Each round runs every candidate once; the median of each is printed, in seconds.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -57,8 +57,11 @@ load() {
 	"$longshore" export "docker-archive:$work/$1.tar" --progress quiet -o "type=docker,name=app:$1"
 }
 
+# By way of a file: skopeo 1.9 reads no uncompressed archive from a pipe.
 save_and_skopeo() {
-	docker save app:first | skopeo --insecure-policy copy --quiet docker-archive:/dev/stdin "oci:$1:first"
+	docker save --output "$work/saved.tar" app:first
+	skopeo --insecure-policy copy --quiet "docker-archive:$work/saved.tar" "oci:$1:first"
+	rm "$work/saved.tar"
 }
 
 # round STORE
@@ -70,7 +73,7 @@ round() {
 	empty
 	timed "$store, first: longshore" load first
 	timed "$store, one changed layer: longshore" load changed
-	timed "$store, to a layout: docker save | skopeo copy" save_and_skopeo "$place/skopeo"
+	timed "$store, to a layout: docker save, skopeo copy" save_and_skopeo "$place/skopeo"
 	timed "$store, to a layout: longshore" "$longshore" export docker-daemon:app:first --no-store --progress quiet -o "type=oci,name=first,tar=false,dest=$place/as-it-is"
 	timed "$store, to a layout, gzip: longshore" "$longshore" export docker-daemon:app:first --no-store --progress quiet -o "type=oci,name=first,tar=false,force-compression=true,dest=$place/gzip"
 	rm -rf "$place"
