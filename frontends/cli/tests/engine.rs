@@ -12,6 +12,7 @@ mod engines {
     pub(crate) mod machine;
     mod proxy;
     pub(crate) mod reads;
+    pub(crate) mod secure;
 }
 
 #[allow(dead_code, reason = "not all of it is asked here")]
@@ -29,7 +30,7 @@ mod interop {
 mod today;
 
 use engines::machine::{Kind, Machine};
-use engines::{broken, loads, lost, reads};
+use engines::{broken, loads, lost, reads, secure};
 
 /// Runs a test with an engine, where it can be started.
 fn with(kind: Kind, test: impl FnOnce(&Machine)) {
@@ -102,4 +103,9 @@ fn a_plan_asks_no_engine() {
 #[test]
 fn a_socket_without_permission_is_denied() {
     broken::a_socket_without_permission_is_denied();
+}
+
+#[test]
+fn an_engine_over_tls_wants_its_certificates() {
+    secure::wants_its_certificates();
 }

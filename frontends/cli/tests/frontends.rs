@@ -2,6 +2,10 @@
 
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
+/// Peers of today.
+#[allow(dead_code, reason = "not all of it is asked here")]
+mod today;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -13,6 +17,7 @@ use longshore_core::{FrontendRegistry, ImageContent, Work};
 use longshore_distribution::{Client, ClientOptions};
 use longshore_frontend_archive::ArchiveFrontend;
 use longshore_frontend_containerd::ContainerdFrontend;
+use longshore_frontend_docker_daemon::DockerDaemonFrontend;
 use longshore_frontend_docker_graph::DockerGraphFrontend;
 use longshore_frontend_registry::RegistryFrontend;
 use longshore_frontend_rootfs::RootfsFrontend;
@@ -22,6 +27,7 @@ use longshore_testkit::containerd::{Containerd, Options, Release};
 use longshore_testkit::docker::{DockerRoot, GraphDriver};
 use longshore_testkit::registry::Registry;
 use longshore_testkit::sample::{self, ExistingOptions, TarOptions};
+use today::docker::{Docker, ImageStore as DockerImages};
 
 /// Exports a small tree to `output`, which names a place in `root` as `{}`.
 fn export(root: &Path, output: &str) {
@@ -135,4 +141,28 @@ fn registry() {
     let client = Client::new(ClientOptions::default());
     let frontends = || FrontendRegistry::default().with(RegistryFrontend::new(client.clone()));
     check(&frontends, &source, &missing);
+}
+
+/// The engine is found by the environment, which a process has when it starts.
+#[test]
+fn docker_daemon() {
+    let Some(root) = today::root() else { return };
+    let engine = Docker::start(root, DockerImages::Overlay2);
+    let directory = tempfile::tempdir().unwrap();
+    export(directory.path(), "type=docker,name=app:1,dest={}/app.tar");
+    let loaded = engine.command().args(["load", "--input"]).arg(directory.path().join("app.tar")).status();
+    assert!(loaded.unwrap().success());
+    let mut suite = Command::new(std::env::current_exe().unwrap());
+    suite.args(["--exact", "--ignored", "docker_daemon_of_the_environment"]).env("DOCKER_HOST", engine.host());
+    let output = suite.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "docker_daemon runs it with an engine"]
+fn docker_daemon_of_the_environment() {
+    let frontends = || FrontendRegistry::default().with(DockerDaemonFrontend).with(ArchiveFrontend);
+    let missing = |_: &Path| ("docker-daemon:absent:1".to_owned(), "absent".to_owned());
+    check(&frontends, &|_| "docker-daemon:app:1".to_owned(), &missing);
 }

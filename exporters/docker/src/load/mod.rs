@@ -161,7 +161,8 @@ impl Staged for Loading<'_> {
 impl Drop for Loading<'_> {
     /// Removes what an export that is not published has loaded.
     fn drop(&mut self) {
-        let added = self.images.iter().filter(|image| !self.before.contains(&image.id));
+        let has_sent = self.transfer.sent.bytes > 0;
+        let added = self.images.iter().filter(|image| has_sent && !self.before.contains(&image.id));
         let engine = Engine::new(self.engine.endpoint().clone(), &Cancel::default());
         for Wanted { id, .. } in added {
             // Whatever else named it since keeps it. An engine that is gone removes nothing.

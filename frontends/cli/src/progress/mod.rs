@@ -7,7 +7,8 @@ mod plain;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
-use longshore_core::{Event, ProgressSink, Response};
+use indicatif::HumanBytes;
+use longshore_core::{Event, ProgressSink, Response, Transfer};
 
 use crate::args::ProgressStyle;
 use crate::stderr::say;
@@ -27,6 +28,10 @@ pub(crate) trait Display: ProgressSink {
             }
             if response.images.is_empty() {
                 say(&format!("exported files{to}\n"));
+            }
+            if let Some(Transfer { sent, present }) = response.transfer {
+                let (bytes, all) = (HumanBytes(sent.bytes), sent.layers + present.layers);
+                say(&format!("sent {bytes}: {} of {all} layers\n", sent.layers));
             }
         }
     }

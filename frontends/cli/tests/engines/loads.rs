@@ -36,6 +36,11 @@ pub(crate) fn only_what_is_missing_is_sent(machine: &Machine) {
     assert_eq!(transfer(&again), (0, 2, 0));
     assert_eq!(machine.id("app:3"), machine.id("app:2"));
 
+    let arguments = ["export", "--progress=plain", "rootfs:base", "--layer", "one", "-o", "type=docker,name=app:3"];
+    let output = machine.longshore(&arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.ends_with("\nsent 0 B: 0 of 2 layers\n"), "{said}");
+
     // A store of blobs is known by the manifests in the image store.
     let forgotten = machine.export(&["rootfs:base", "--layer", "two", "--no-store", "-o", "type=docker,name=app:4"]);
     let expected = if machine.keeps_blobs() { (2, 0) } else { (1, 1) };

@@ -49,14 +49,15 @@ fn through(machine: &Machine, proxy: &Proxy, layer: &str, name: &str) -> Value {
 
 /// Each round loads a layer over a base that another process removes at some moment of it.
 pub(crate) fn removals_break_no_image(machine: &Machine) {
-    let rounds = std::env::var("LONGSHORE_ENGINE_ROUNDS").map_or(40, |rounds| rounds.parse().unwrap());
+    let rounds: u32 = std::env::var("LONGSHORE_ENGINE_ROUNDS").map_or(40, |rounds| rounds.parse().unwrap());
     let mut random = Random::new(5);
     let (mut whole, mut part) = (0, 0);
     for round in 0..rounds {
         let layer = format!("round-{round}");
         machine.write_layer(&layer);
         machine.export(&["rootfs:base", "-o", "type=docker,name=base:1"]);
-        let previous = format!("round:{}", u64::max(round, 1) - 1);
+        // Before the first there is none.
+        let previous = format!("round:{}", i64::from(round) - 1).replace(":-1", ":none");
         let delay = Duration::from_millis(random.bytes(1)[0].into());
         let loaded = thread::scope(|scope| {
             let mut remover = machine.remover(&["base:1", &previous]);

@@ -38,7 +38,17 @@ impl Docker {
     /// # Panics
     /// When it does not answer: it is installed, so it must.
     pub fn start(root: &Path, images: ImageStore) -> Self {
-        let docker = Self { daemon: Daemon::start(|state| dockerd(root, state, images)), images };
+        Self::start_with(root, images, &[])
+    }
+
+    /// As [`start`](Self::start), with more options.
+    pub fn start_with(root: &Path, images: ImageStore, options: &[String]) -> Self {
+        let start = |state: &Path| {
+            let mut command = dockerd(root, state, images);
+            command.args(options);
+            command
+        };
+        let docker = Self { daemon: Daemon::start(start), images };
         let until = Instant::now() + Duration::from_secs(60);
         while !docker.command().arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success() {
             assert!(Instant::now() < until, "dockerd does not answer:\n{}", docker.daemon.log());
