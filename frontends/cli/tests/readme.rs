@@ -9,6 +9,7 @@ mod today;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use longshore_testkit::containerd::{Containerd, Options, Release};
 use longshore_testkit::docker::{DockerRoot, GraphDriver};
 use longshore_testkit::registry::Registry;
 use run::Workdir;
@@ -65,13 +66,17 @@ fn commands_run_as_written() {
     let path =
         std::env::join_paths([binary].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())))
             .unwrap();
+    let containerd = Containerd::start(Release::Installed, Options::default());
+    let socket = containerd.as_ref().map(Containerd::socket).unwrap_or_default();
     let mut ran = 0;
     for page in pages() {
         let work = Workdir::new();
         prepare(&work);
         let registry = Registry::start();
         let mut engine = None;
-        for command in commands(&page) {
+        let needs_containerd = |command: &String| command.contains("containerd:");
+        for command in commands(&page).into_iter().filter(|command| containerd.is_some() || !needs_containerd(command))
+        {
             let command = command.replace("localhost:5000", registry.host());
             let command = command.replace("docker-graph:app", "docker-graph:./docker:app");
             let command = command.replace("--from docker-graph ", "--from docker-graph:./docker ");
@@ -88,6 +93,7 @@ fn commands_run_as_written() {
                 .env("PATH", &path)
                 .env("LONGSHORE_ROOT", work.store())
                 .env("DOCKER_HOST", &host)
+                .env("CONTAINERD_ADDRESS", &socket)
                 .output()
                 .unwrap();
             let stderr = String::from_utf8_lossy(&output.stderr);
