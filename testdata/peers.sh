@@ -27,6 +27,7 @@ install_peers() (
 	need jq jq
 	need git git
 	need chromium chromium
+	need tmux tmux
 	if [ -n "$missing" ]; then
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get update

@@ -1,7 +1,7 @@
 //! The sources `oci:`, `oci-archive:` and `docker-archive:`.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -94,6 +94,10 @@ fn is_hollow(layout: &LayoutSource, tar: &TarFile) -> Result<bool> {
 
 fn open(path: &str) -> Result<TarFile> {
     if path == "-" {
+        // What is looked at stays in the buffer that all handles share.
+        if io::stdin().lock().fill_buf()?.is_empty() {
+            return Err(Error::input("standard input is empty").with_hint("pipe an archive into it"));
+        }
         return TarFile::spool(io::stdin());
     }
     let file = File::open(path)?;

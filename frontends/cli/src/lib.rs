@@ -16,6 +16,7 @@
 mod args;
 mod builtin;
 mod command;
+mod contents;
 mod exit_code;
 mod page;
 mod plugins;
@@ -24,6 +25,7 @@ mod progress;
 mod report;
 mod stderr;
 mod stdout;
+mod steps;
 mod store_root;
 
 pub use program::Program;

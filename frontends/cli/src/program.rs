@@ -101,6 +101,7 @@ impl Program {
             Command::Sources(args) => command::sources(args, frontends),
             Command::Plugin(args) => command::plugin(args),
             Command::Completion(args) => command::completion(args),
+            Command::Man(args) => command::man(args),
         };
         match root.check().map_err(anyhow::Error::from).and_then(|()| run()).and_then(|()| Ok(stdout::flush()?)) {
             Ok(()) => ExitCode::SUCCESS,

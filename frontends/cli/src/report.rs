@@ -1,12 +1,36 @@
 //! Errors, for display.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use longshore_core::Error;
+use serde_json::{Value, json};
 
 use crate::stderr::say;
 
+/// Whether errors are printed as JSON.
+static AS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Prints the errors that follow as JSON, one object per line.
+pub(crate) fn as_json() {
+    AS_JSON.store(true, Ordering::Relaxed);
+}
+
 /// Prints an error, its causes and its hint.
 pub(crate) fn print(error: &anyhow::Error) {
-    say(&text(error));
+    match AS_JSON.load(Ordering::Relaxed) {
+        true => say(&format!("{}\n", json(error))),
+        false => say(&text(error)),
+    }
+}
+
+fn json(error: &anyhow::Error) -> Value {
+    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    let kind = error.downcast_ref::<Error>().map(|error| format!("{:?}", error.kind()));
+    json!({"event": "error", "message": error.to_string(), "causes": causes, "hint": hint(error), "kind": kind})
+}
+
+fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().filter_map(|error| error.downcast_ref::<Error>()).find_map(Error::hint).map(with_flags)
 }
 
 fn text(error: &anyhow::Error) -> String {
@@ -19,8 +43,7 @@ fn text(error: &anyhow::Error) -> String {
         }
         last = cause;
     }
-    let hint = error.chain().filter_map(|error| error.downcast_ref::<Error>()).find_map(Error::hint);
-    lines.extend(hint.map(|hint| format!("hint: {}", with_flags(hint))));
+    lines.extend(hint(error).map(|hint| format!("hint: {hint}")));
     lines.into_iter().map(|line| line + "\n").collect()
 }
 

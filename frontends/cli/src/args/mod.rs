@@ -1,5 +1,6 @@
 //! The command line, as parsed by clap. `command` interprets it.
 
+mod examples;
 mod export;
 mod foreign;
 mod looking;
@@ -41,6 +42,11 @@ pub(crate) struct Args {
     pub(crate) store: Option<OsString>,
 }
 
+/// Returns the declaration of the command line.
+pub(crate) fn command() -> clap::Command {
+    examples::added(Args::command())
+}
+
 /// Parses a command line, with the kinds of image stores in its help.
 pub(crate) fn read(words: &[OsString], stores: &StoreRegistry) -> Result<Args, clap::Error> {
     let kinds: Vec<_> = stores.infos().map(|info| format!("{} ({})", info.syntax, info.summary)).collect();
@@ -49,7 +55,7 @@ pub(crate) fn read(words: &[OsString], stores: &StoreRegistry) -> Result<Args, c
          $XDG_DATA_HOME/longshore for other users]",
         kinds.join(", or ")
     );
-    let mut command = Args::command().mut_arg("store", |store| store.help(help));
+    let mut command = command().mut_arg("store", |store| store.help(help));
     let mut matches =
         command.try_get_matches_from_mut(words).map_err(|error| foreign::explained(error, words, &command))?;
     Args::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
@@ -87,6 +93,7 @@ pub(crate) enum Command {
     Sources(SourcesArgs),
     Plugin(PluginArgs),
     Completion(CompletionArgs),
+    Man(ManArgs),
 }
 
 /// Import images into the image store from an archive, which is read once, or a layout directory
@@ -297,4 +304,12 @@ pub(crate) struct CompletionArgs {
     /// The shell
     #[arg(value_enum)]
     pub(crate) shell: Shell,
+}
+
+/// Write man pages into a directory
+#[derive(Debug, clap::Args)]
+pub(crate) struct ManArgs {
+    /// The directory, made if it is missing
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
 }

@@ -8,22 +8,27 @@ use longshore_core::content::{Amount, Collector, ImageStore, Usage};
 use longshore_core::{Error, ErrorKind};
 use serde_json::json;
 
+use super::cap;
 use crate::args::DuArgs;
 use crate::stdout;
 use crate::store_root::StoreRoot;
 
+/// Layers that the next export may use again.
+const MADE: &str = "layers made before";
+
 pub(crate) fn du(args: &DuArgs, root: &StoreRoot) -> Result<()> {
     stdout::check()?;
     let store = root.open_existing()?;
+    let limit = store.as_ref().map_or(Ok(None), |store| cap::limit(store.as_ref()))?;
     let usage = store.map_or_else(|| Ok(Usage::default()), |store| collector(store.as_ref())?.usage())?;
     if args.json {
-        let json = json!({"usage": usage, "total": usage.total()});
+        let json = json!({"usage": usage, "total": usage.total(), "limit": limit});
         return Ok(stdout::print(serde_json::to_string_pretty(&json)? + "\n")?);
     }
     let lines = [
         ("images", usage.images),
         ("in use by commands", usage.in_use),
-        ("layers made before", usage.made),
+        (MADE, usage.made),
         ("unused", usage.unused),
         ("unpacked layers", usage.snapshots),
         ("half-written", usage.leftovers),
@@ -31,7 +36,8 @@ pub(crate) fn du(args: &DuArgs, root: &StoreRoot) -> Result<()> {
     ];
     let mut out = Vec::new();
     for (what, counted) in lines {
-        writeln!(out, "{what:<20} {}", amount(counted))?;
+        let most = limit.filter(|_| what == MADE).map(|limit| format!(", at most {} are kept", HumanBytes(limit)));
+        writeln!(out, "{what:<20} {}{}", amount(counted), most.unwrap_or_default())?;
     }
     Ok(stdout::print(out)?)
 }

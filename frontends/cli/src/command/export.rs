@@ -6,14 +6,16 @@ use std::sync::Arc;
 use anyhow::Result;
 use longshore_core::compose::compose;
 use longshore_core::{
-    BuildResult, Epoch, Error, ErrorKind, ExporterRegistry, FrontendRegistry, OutputSpec, Plan, Progress,
-    ResolvedSession, Session, Store,
+    BuildResult, Epoch, Error, ErrorKind, ExportFailure, ExporterRegistry, FrontendRegistry, OutputSpec, Plan,
+    Progress, ResolvedSession, Session, Store,
 };
 use longshore_distribution::Client;
 
-use super::{annotation, attest, edits, meant, sources, work, written};
+use super::{annotation, attest, cap, edits, meant, sources, work, written};
 use crate::args::ExportArgs;
+use crate::progress::Display;
 use crate::report;
+use crate::stderr::say;
 use crate::stdout;
 use crate::store_root::StoreRoot;
 
@@ -51,24 +53,45 @@ pub(crate) fn export(
         return print_plans(&resolved.plan(&result)?);
     }
     let store = store.map_or_else(|| useful_store(root, &work.progress), Ok)?;
+    let images = match &store {
+        Store::Images(images) => Some(images.clone()),
+        _ => None,
+    };
+    let may_do_without = images.is_some() && !resolved.needs_image_store();
     let responses = resolved.export(&result, store);
     display.finish();
-    let responses = responses.map_err(|failure| {
-        // What was published before the failure is not undone, so it is said.
-        display.summary(&failure.published);
-        for other in failure.others {
-            report::print(&other.into());
-        }
-        match written::write_published(args, &failure.published) {
-            Ok(()) => failure.error,
-            Err(unsaid) => {
-                failure.error.context(format!("what was published is not written down: {}", unsaid.with_causes()))
-            }
-        }
-    })?;
+    let responses = responses.map_err(|failure| failed(failure, may_do_without, args, display.as_ref()))?;
     display.summary(&responses);
     written::write_files(args, &responses)?;
+    // What was exported stays exported.
+    if let Some(Err(error)) = images.map(|images| cap::keep(images.as_ref())) {
+        say(&format!("warning: the image store is not kept small: {}\n", error.with_causes()));
+    }
     Ok(())
+}
+
+/// Says what was published before a failure, which is not undone, and what else failed; returns the first error.
+fn failed(failure: ExportFailure, may_do_without: bool, args: &ExportArgs, display: &dyn Display) -> Error {
+    display.summary(&failure.published);
+    for other in failure.others {
+        report::print(&other.into());
+    }
+    let error = full(failure.error, may_do_without);
+    match written::write_published(args, &failure.published) {
+        Ok(()) => error,
+        Err(unsaid) => error.context(format!("what was published is not written down: {}", unsaid.with_causes())),
+    }
+}
+
+/// Adds to the error of a full disk that an export may do without the store.
+fn full(error: Error, may_do_without: bool) -> Error {
+    match error.hint() {
+        Some(hint) if error.kind() == ErrorKind::NoSpace && may_do_without && hint.contains("prune") => {
+            let hint = format!("{hint}; or work without one");
+            error.with_hint(hint)
+        }
+        _ => error,
+    }
 }
 
 fn outputs(texts: &[String], exporters: &ExporterRegistry) -> Result<Vec<OutputSpec>, Error> {

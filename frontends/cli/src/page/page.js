@@ -131,16 +131,35 @@ function image() {
       const size = children.slice(limit).reduce((sum, child) => sum + child.size, 0);
       shown.push({ name: counted(children.length - limit, "other", "others"), size, children: new Map(), count: children.length - limit });
     }
-    const places = squarify(shown.map((child) => child.size), 100, 100);
+    const [width, height] = [map.clientWidth || 900, map.clientHeight || 400];
+    const places = squarify(shown.map((child) => child.size), width, height);
     return shown.map((child, at) => {
       const { x, y, w, h } = places[at];
       const is = child.children.size > 0;
       const label = child.name + (is ? "/" : "") + " " + bytes(child.size);
-      const style = `left:${x}%;top:${y}%;width:${w}%;height:${h}%`;
-      const name = (is ? "dir" : "file") + (w < 5 || h < 5 ? " tiny" : "");
+      const style = place(x, y, w, h, width, height);
+      const name = (is ? "dir" : "file") + (w < 44 || h < 20 ? " tiny" : "");
       if (!is) return make("div", { class: name, style, title: label }, label);
-      return make("button", { class: name, style, title: label, type: "button", onclick: () => { state.path.push(child.name); draw(true); } }, label);
+      const inner = w > 70 && h > 60 ? inside(child, w - 10, h - 30) : null;
+      return make("button", { class: name, style, title: label, type: "button", onclick: () => { state.path.push(child.name); draw(true); } }, label, inner);
     });
+  }
+
+  function place(x, y, w, h, width, height) {
+    return `left:${(100 * x) / width}%;top:${(100 * y) / height}%;width:${(100 * w) / width}%;height:${(100 * h) / height}%`;
+  }
+
+  // What is in a directory, as a picture alone: it can be opened.
+  function inside(node, width, height) {
+    const children = [...node.children.values()].filter((child) => child.size > 0).sort((a, b) => b.size - a.size).slice(0, 24);
+    const shown = children.filter((child) => (child.size / node.size) * width * height > 60);
+    const rest = node.size - shown.reduce((sum, child) => sum + child.size, 0);
+    const places = squarify([...shown.map((child) => child.size), rest].filter((size) => size > 0), width, height);
+    const tiles = shown.map((child, at) => {
+      const { x, y, w, h } = places[at];
+      return make("span", { style: place(x, y, w, h, width, height) }, w > 50 && h > 16 ? child.name : "");
+    });
+    return make("span", { class: "inside", "aria-hidden": "true" }, ...tiles);
   }
 
   map.addEventListener("keydown", (event) => {

@@ -1,6 +1,7 @@
 //! Progress on standard error: bars, lines or JSON.
 
 mod bars;
+mod json;
 mod plain;
 
 use std::io::{self, IsTerminal};
@@ -37,27 +38,8 @@ pub(crate) fn start(style: ProgressStyle) -> Arc<dyn Display> {
         ProgressStyle::Auto if io::stderr().is_terminal() => Arc::new(bars::Bars::default()),
         ProgressStyle::Tty => Arc::new(bars::Bars::default()),
         ProgressStyle::Auto | ProgressStyle::Plain => Arc::new(plain::Plain::default()),
-        ProgressStyle::Json => Arc::new(Json),
+        ProgressStyle::Json => Arc::new(json::Json::start()),
         ProgressStyle::Quiet => Arc::new(Quiet),
-    }
-}
-
-/// One JSON object per line.
-struct Json;
-
-impl ProgressSink for Json {
-    fn send(&self, event: Event) {
-        if let Ok(line) = serde_json::to_string(&event) {
-            say(&(line + "\n"));
-        }
-    }
-}
-
-impl Display for Json {
-    fn summary(&self, responses: &[Response]) {
-        for response in responses {
-            say(&format!("{}\n", serde_json::json!({"event": "exported", "response": response})));
-        }
     }
 }
 
