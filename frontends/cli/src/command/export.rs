@@ -11,6 +11,7 @@ use longshore_core::{
 };
 use longshore_distribution::Client;
 
+use super::piped::Layers;
 use super::{annotation, attest, cap, edits, meant, sources, work, written};
 use crate::args::ExportArgs;
 use crate::progress::Display;
@@ -41,7 +42,8 @@ pub(crate) fn export(
     written::check_paths(args, &resolved)?;
     let store = needed_store(args, &resolved, root)?;
     let cx = sources::context(frontends, root, &work);
-    let edits = edits::edits(args, &flags, &work.progress)?;
+    let layers = Layers::of(&args.layers)?;
+    let edits = edits::edits(args, &layers.texts, &flags, &work.progress)?;
     let built = sources::build(&sources, &cx)?;
     let dependencies: Vec<_> = built.iter().flat_map(|source| attest::dependencies(&source.images)).collect();
     let mut images = compose(built, &args.platforms, &edits, &work)?;

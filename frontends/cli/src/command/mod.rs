@@ -22,6 +22,7 @@ mod login;
 mod ls;
 mod man;
 mod meant;
+mod piped;
 mod plugin;
 mod prune;
 mod pull;
