@@ -1,8 +1,4 @@
-//! The client of the Docker Engine's API, which Podman's service speaks, too: what images an engine has, and images
-//! in and out as archives.
-//!
-//! [`Endpoint::find`] finds the engine as the command `docker` does, [`Engine`] talks to it. Requests block, and fail
-//! immediately when the run is cancelled.
+#![doc = include_str!("../README.md")]
 
 mod answer;
 mod context;

@@ -192,8 +192,15 @@ fn made_layers_stay_up_to_a_size_those_used_last_first() {
     // Times are in seconds.
     thread::sleep(std::time::Duration::from_millis(1100));
     let new = make("the new one, 25 bytes....");
+    let foreign = Digest::of(b"foreign");
+    let only = PruneOptions::default().with_made_only(true);
+    let pruned = store.prune(&only.with_keep(60)).unwrap();
+    assert!(pruned.blobs.is_empty() && store.info(&foreign).unwrap().is_some(), "what was not made stays");
     for (keep, expected) in [(u64::MAX, vec![&old, &new]), (60, vec![&old, &new]), (49, vec![&new]), (24, vec![])] {
-        let pruned = store.prune(&PruneOptions::default().with_keep(keep)).unwrap();
+        // The last round removes nothing but layers built here, the others all else.
+        let options = if keep == 24 { only } else { PruneOptions::default() };
+        let pruned = store.prune(&options.with_keep(keep)).unwrap();
+        assert_eq!(store.info(&foreign).unwrap(), None);
         assert_eq!(pruned.kept.count, expected.len() as u64, "{keep}");
         for digest in [&old, &new] {
             assert_eq!(store.info(digest).unwrap().is_some(), expected.contains(&digest), "{keep} {digest}");

@@ -4,6 +4,7 @@
 mod args;
 mod builtin;
 mod command;
+mod contents;
 mod exit_code;
 mod origin;
 mod page;
@@ -13,6 +14,7 @@ mod progress;
 mod report;
 mod stderr;
 mod stdout;
+mod steps;
 mod store_root;
 
 pub use program::Program;

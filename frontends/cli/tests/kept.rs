@@ -106,6 +106,6 @@ fn what_is_done_stays_on_the_terminal() {
         assert!(ticks.iter().any(|tick| tick.contains("that-would-not-fit-into") && tick.contains('…')), "{shown}");
         let last = &lines[ticks.len()..];
         assert!(last[0].contains(" steps, ") && last[0].ends_with(" s"), "{shown}");
-        assert!(last[1].starts_with("exported sha256:") && last.iter().any(|line| *line == "status 0"), "{shown}");
+        assert!(last[1].starts_with("exported sha256:") && last.contains(&"status 0"), "{shown}");
     }
 }

@@ -295,3 +295,21 @@ fn layers_move_to_another_base() {
     let expected = "it is not built on the old base: 0 of its 1 layers are the image's first";
     assert!(other.code == Some(3) && other.stderr.contains(expected), "{}", other.stderr);
 }
+
+#[test]
+fn a_layer_comes_on_standard_input() {
+    let work = workdir();
+    let tar = Command::new("tar").args(["-C", "tree", "-c", "bin"]).current_dir(work.root()).output().unwrap().stdout;
+    let export = |layer: &str| ["export", "scratch", "--layer", layer, "-o", "type=tar,dest=x.tar"].map(str::to_owned);
+    for (layer, path) in [("-", "bin/app"), ("-:/opt", "opt/bin/app")] {
+        let words = export(layer);
+        let ran = piped(&work, &words.each_ref().map(String::as_str), &[], &tar);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let listed = Command::new("tar").args(["-tf", "x.tar"]).current_dir(work.root()).output().unwrap().stdout;
+        assert!(String::from_utf8(listed).unwrap().lines().any(|line| line == path), "{layer}");
+    }
+    let ran = piped(&work, &export("-").each_ref().map(String::as_str), &[], b"");
+    let expected =
+        "error: cannot read a layer from standard input\n  caused by: it is empty\nhint: pipe an archive into it\n";
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(3), expected));
+}

@@ -31,8 +31,8 @@ pub(crate) struct ExportArgs {
     #[arg(short, long = "output", required = true, value_name = "SPEC")]
     pub(crate) outputs: Vec<String>,
 
-    /// Add a layer: a directory or a tar archive, placed below DEST
-    #[arg(long = "layer", value_name = "PATH[:DEST]", help_heading = "Layers")]
+    /// Add a layer: a directory, a tar archive, or one on standard input, `-`; placed below DEST
+    #[arg(long = "layer", value_name = "PATH[:DEST]", help_heading = "Layers", allow_hyphen_values = true)]
     pub(crate) layers: Vec<String>,
 
     /// Exclude files that match a .dockerignore pattern from every source and layer (as `exclude=PATTERN`)

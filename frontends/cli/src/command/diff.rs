@@ -11,10 +11,10 @@ use longshore_core::{Error, Existing, FrontendRegistry, Source, Work};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::contents::{Contents, FileEntry};
 use super::inspect::documents;
 use super::{inspect, work};
 use crate::args::DiffArgs;
+use crate::contents::{Contents, FileEntry};
 use crate::store_root::StoreRoot;
 use crate::{page, stdout};
 

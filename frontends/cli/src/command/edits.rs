@@ -12,10 +12,10 @@ use super::sources::{Flag, layer_attrs};
 use crate::args::{ConfigArgs, ExportArgs};
 
 /// Returns the edits set by flags, applied on top of every source.
-pub(super) fn edits(args: &ExportArgs, flags: &[Flag], progress: &Progress) -> Result<Edits> {
+pub(super) fn edits(args: &ExportArgs, layers: &[String], flags: &[Flag], progress: &Progress) -> Result<Edits> {
     let options = LayerOptions::parse("--layer", &layer_attrs(flags))?;
     let layer = |text: &String| layer(text, &options, progress).map(Arc::new);
-    let layers = args.layers.iter().map(layer).collect::<Result<_>>()?;
+    let layers = layers.iter().map(layer).collect::<Result<_>>()?;
     let config = args.config.config.as_ref().map(|path| -> Result<ImageConfig> {
         if fs::metadata(path)?.len() > CONFIG_LIMIT {
             return Err(Error::input(format!("more than the limit of {CONFIG_LIMIT} bytes")));

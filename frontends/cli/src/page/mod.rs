@@ -3,44 +3,15 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use longshore_core::archive::EntryKind;
 use longshore_core::content::check_parent;
-use longshore_core::image::Graph;
-use longshore_core::oci::Platform;
-use longshore_core::{Context, Error, Existing, FileSink, Image, Result, Work};
-use serde_json::{Value, json};
+use longshore_core::{Context, Error, FileSink, Result};
+use serde_json::Value;
 
-use crate::command::contents::{Contents, Fate};
-use crate::command::inspect::documents;
-use crate::command::steps::steps;
 use crate::stderr::say;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-/// How many files with several paths are listed.
-const DUPLICATES: usize = 200;
-
-/// Writes the page of an image for one platform, and opens it in the browser if that is asked for.
-///
-/// # Errors
-/// Layers that cannot be read; a path that cannot be written.
-pub(crate) fn write(
-    path: &Path,
-    opens: bool,
-    image: &Image,
-    existing: &Existing,
-    wanted: Option<&Platform>,
-    work: &Work,
-) -> Result<()> {
-    check(path)?;
-    let data = data(image, existing, wanted, work)?;
-    put(path, data["title"].as_str().unwrap_or("image"), &data)?;
-    if opens {
-        open(path);
-    }
-    Ok(())
-}
 
 /// Fails if a page cannot be written to a path, before anything is read for it.
 pub(crate) fn check(path: &Path) -> Result<()> {
@@ -80,46 +51,8 @@ fn page(title: &str, data: &Value) -> String {
     page + rest
 }
 
-fn data(image: &Image, existing: &Existing, wanted: Option<&Platform>, work: &Work) -> Result<Value> {
-    let platform = documents::platform(existing, wanted, work)?;
-    let graph = Graph::of(existing, work);
-    let descriptor = graph.platform(&platform)?;
-    let (entry, config) = graph.image(&descriptor)?;
-    let contents = Contents::read(existing, &platform, work)?;
-    let files = contents.files.iter().filter(|file| file.kind != EntryKind::Directory).map(|file| {
-        let fate = match file.fate {
-            Fate::Stays => 0,
-            Fate::Replaced => 1,
-            Fate::Deleted => 2,
-        };
-        json!([file.path, file.size, file.layer, fate, file.kind.to_string()])
-    });
-    let files: Vec<Value> = files.collect();
-    let duplicates = contents.duplicates().into_iter().take(DUPLICATES).map(|same| {
-        let paths: Vec<_> = same.iter().map(|file| &file.path).collect();
-        json!({"size": same[0].size, "paths": paths})
-    });
-    let names: Vec<_> = image.names.iter().map(ToString::to_string).collect();
-    let digest = descriptor.digest.to_string();
-    let layers: Vec<Value> =
-        entry.manifest.layers.iter().map(|layer| json!({"digest": layer.digest, "size": layer.size})).collect();
-    Ok(json!({
-        "kind": "image",
-        "title": if names.is_empty() { digest.clone() } else { names.join(", ") },
-        "digest": digest,
-        "platform": platform.to_string(),
-        "created": config.created()?.map(|created| created.to_string()),
-        "config": config.run_config()?,
-        "steps": steps(&config, layers.len())?,
-        "layers": layers,
-        "files": files,
-        "waste": contents.waste(),
-        "duplicates": duplicates.collect::<Vec<_>>(),
-    }))
-}
-
 /// Opens a page in the browser of this desktop. That there is none is said, and no failure.
-fn open(path: &Path) {
+pub(crate) fn open(path: &Path) {
     let mut command = Command::new("xdg-open");
     let opened = command.arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !opened.is_ok_and(|status| status.success()) {
@@ -129,6 +62,8 @@ fn open(path: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

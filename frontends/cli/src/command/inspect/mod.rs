@@ -1,6 +1,7 @@
 //! `longshore inspect`.
 
 pub(crate) mod documents;
+mod page;
 pub(crate) mod text;
 
 use anyhow::Result;
@@ -11,7 +12,6 @@ use serde_json::json;
 
 use super::{meant, sources, work};
 use crate::args::{InspectArgs, ProgressStyle, View};
-use crate::page;
 use crate::stdout;
 use crate::store_root::StoreRoot;
 

@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 use longshore_core::image::{InspectedLayer, InspectedManifest, Inspection};
 use longshore_core::oci::{Descriptor, ImageConfig};
 
-use crate::command::steps::{Step, steps};
+use crate::steps::{Step, steps};
 
 /// How much of a command is shown.
 const COMMAND: usize = 96;
