@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use longshore_core::{Context, Error};
@@ -81,11 +81,10 @@ fn crates(args: &PluginNewArgs) -> Result<Vec<(&'static str, String)>, Error> {
         return Err(Error::option("--longshore is for --language rust").with_hint("leave it out"));
     }
     let dependency = |(name, folder): &(&'static str, &str)| {
-        let path = checkout.join(folder);
-        let found = path.join("Cargo.toml").canonicalize();
-        let found: Result<PathBuf, Error> = found.attempt(|| format!("there is no {name} in {}", path.display()));
-        let folder = found?.parent().map(Path::to_owned).unwrap_or_default();
-        let folder = folder.to_str().ok_or_else(|| Error::option("the path of the checkout is not UTF-8"))?;
+        // As it was written, links and all: cargo takes another path for another crate.
+        let path = std::path::absolute(checkout.join(folder))?;
+        path.join("Cargo.toml").metadata().attempt(|| format!("there is no {name} in {}", path.display()))?;
+        let folder = path.to_str().ok_or_else(|| Error::option("the path of the checkout is not UTF-8"))?;
         // A string of JSON is one of TOML.
         let folder = serde_json::Value::from(folder);
         Ok((*name, format!("{{ path = {folder}, version = \"{version}\" }}")))
