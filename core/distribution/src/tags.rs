@@ -8,7 +8,7 @@ use ureq::http::Method;
 use crate::auth::Scope;
 use crate::endpoint::{Call, Target};
 use crate::http::{Failure, Payload, Response, next, run};
-use crate::{Client, manifest};
+use crate::Client;
 
 /// Pages of one list, and bytes of one page.
 const PAGES: usize = 10_000;
@@ -89,7 +89,7 @@ fn get<'a>(method: Method, target: Target<'a>, scopes: &'a [Scope]) -> Call<'a> 
 
 fn page(response: Response) -> Result<Page, Failure> {
     let url = response.url.clone();
-    let bytes = manifest::bytes(response, PAGE)?;
+    let bytes = response.read(PAGE)?;
     serde_json::from_slice(&bytes)
         .map_err(|error| Error::input(format!("{url} is no list of tags")).with_source(error).into())
 }
