@@ -5,10 +5,10 @@ use longshore_oci::{Context, Digest, Error, ErrorKind, ImageName, Result};
 use serde::Deserialize;
 use ureq::http::Method;
 
+use crate::Client;
 use crate::auth::Scope;
 use crate::endpoint::{Call, Target};
 use crate::http::{Failure, Payload, Response, next, run};
-use crate::Client;
 
 /// Pages of one list, and bytes of one page.
 const PAGES: usize = 10_000;

@@ -47,9 +47,7 @@ impl Arrow {
             | "longshore-core"
             | "longshore-distribution"
             | "longshore-docker-engine"
-            | "longshore-store" => {
-                ["longshore-content", "longshore-oci"].contains(&to)
-            }
+            | "longshore-store" => ["longshore-content", "longshore-oci"].contains(&to),
             "longshore-testkit" => ["longshore-content", "longshore-core", "longshore-oci"].contains(&to),
             // `longshore plugin test` runs the suite of exporters.
             PROGRAM => INNER.contains(&to) || is_outer(to) || [EXTERNAL, "longshore-testkit"].contains(&to),
