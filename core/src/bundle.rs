@@ -73,7 +73,7 @@ impl<'a> Bundle<'a> {
     /// not match its descriptor fails before its end.
     ///
     /// # Errors
-    /// As [`write`](Self::write), and errors of `send`.
+    /// A blob that cannot be read, or does not match its descriptor; and errors of `send`.
     pub fn send<T>(&self, work: &Work, send: impl FnOnce(&mut (dyn Read + Send)) -> Result<T>) -> Result<T> {
         let (mut writer, mut reader) = pipe(0, &work.cancel);
         let is_left = reader.is_left();

@@ -131,7 +131,7 @@ impl StoreRegistry {
     /// Text before a colon is a scheme, unless a slash comes first.
     fn find<'a>(&self, address: &'a OsStr) -> Result<(&dyn StoreKind, &'a OsStr)> {
         let bytes = address.as_bytes();
-        let known = || self.infos().map(|info| info.syntax.into_owned()).collect::<Vec<_>>().join(", ");
+        let known = || self.infos().map(|info| info.syntax.into_owned()).collect::<Vec<_>>().join(" or ");
         let Some(colon) = bytes.iter().position(|byte| matches!(byte, b':' | b'/')).filter(|at| bytes[*at] == b':')
         else {
             let first = self.0.first().ok_or_else(|| Error::option("this program has no image stores"))?;
@@ -216,7 +216,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidOption);
             assert_eq!(error.message(), format!("unknown kind of image store `{scheme}`"));
             let hint =
-                format!("a store is a path or dir:VALUE, other:VALUE; for a directory of that name, write ./{address}");
+                format!("a store is a path or dir:VALUE or other:VALUE; for a directory of that name, write ./{address}");
             assert_eq!(error.hint(), Some(hint.as_str()));
         }
         let none = StoreRegistry::default().open(OsStr::new("a")).unwrap_err();

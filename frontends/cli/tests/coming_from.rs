@@ -31,6 +31,8 @@ fn shell(work: &Workdir, registry: &Registry, line: &str) -> Output {
     let mut command = Command::new("sh");
     command.args(["-euc", &line]).current_dir(work.root()).env("PATH", path).env("LONGSHORE_ROOT", work.store());
     command.env("HOME", work.path("home")).env("DOCKER_CONFIG", work.path("home")).stdin(std::process::Stdio::null());
+    // There is no engine.
+    command.env("DOCKER_HOST", format!("unix://{}", work.path("docker.sock").display()));
     command.output().unwrap()
 }
 
@@ -96,7 +98,8 @@ const REFLEXES: [(&str, &str); 64] = [
     ("copy docker://localhost:5000/app:1 oci-archive:o.tar", ""),
     ("copy docker://localhost:5000/app:1 docker-archive:d.tar:app:1", ""),
     ("copy docker://localhost:5000/app:1 dir:plain", "oci:plain"),
-    ("copy docker://localhost:5000/app:1 docker-daemon:app:1", "docker load"),
+    ("copy docker://localhost:5000/app:1 docker-daemon:app:1", "cannot connect to the Docker Engine"),
+    ("copy docker://localhost:5000/app:1 containerd:app:1", "--store containerd: SOURCE image:app:1"),
     ("copy docker://localhost:5000/app:1 localhost:5000/d:1", "docker://"),
     ("copy --all docker://localhost:5000/app:1 docker://localhost:5000/e:1", ""),
     ("copy --src-tls-verify=false docker://localhost:5000/app:1 oci:x", "insecure=true"),

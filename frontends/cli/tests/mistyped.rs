@@ -196,7 +196,7 @@ fn a_name_of_a_compressed_archive_that_is_not_compressed_is_said() {
 fn exporters_lists_dest_for_the_types_that_take_one() {
     let work = workdir();
     for (kind, default) in [
-        ("docker", Some("none, it has to be given")),
+        ("docker", Some("none, it is sent to an engine")),
         ("oci", Some("standard output")),
         ("image", None),
         ("registry", None),

@@ -34,7 +34,7 @@ fn what_is_wrong_with_a_source_is_said_with_what_to_type() {
     for (arguments, code, expected) in [
         (&["oci-archive:multi.tar,owner=0:0"][..], 2, "source `oci-archive:` has no option `owner` at column 23"),
         (&["oci-archive:multi.tar", "--owner", "0:0"], 2, "--owner has no effect on a source `oci-archive:`"),
-        (&["oci-archive:multi.tar", "--referrers"], 2, "hint: it applies to `image:`, `docker:`"),
+        (&["oci-archive:multi.tar", "--referrers"], 2, "hint: it applies to `image:`, `containerd:`, `docker:`"),
         (
             &["rootfs:a,b"],
             2,

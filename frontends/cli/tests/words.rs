@@ -313,3 +313,31 @@ fn a_layer_comes_on_standard_input() {
         "error: cannot read a layer from standard input\n  caused by: it is empty\nhint: pipe an archive into it\n";
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(3), expected));
 }
+
+#[test]
+fn a_root_file_system_comes_on_standard_input() {
+    let work = workdir();
+    let tar = Command::new("tar").args(["-C", "tree", "-c", "bin"]).current_dir(work.root()).output().unwrap().stdout;
+    let export = ["export", "rootfs:-,owner=3:4", "--no-store", "-o", "type=tar,dest=x.tar"];
+    let ran = piped(&work, &export, &[], &tar);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let listed = Command::new("tar").args(["--numeric-owner", "-tvf", "x.tar"]).current_dir(work.root()).output();
+    let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+    assert!(listed.lines().any(|line| line.contains(" 3/4 ") && line.ends_with(" bin/app")), "{listed}");
+    for (input, expected) in [(&b""[..], "it is empty"), (b"text", "neither a directory nor a tar archive")] {
+        let ran = piped(&work, &export, &[], input);
+        assert!(ran.code == Some(3) && ran.stderr.contains(expected), "{}", ran.stderr);
+    }
+}
+
+/// The error did not say which argument.
+#[test]
+fn an_argument_that_is_not_text_is_named() {
+    use std::os::unix::ffi::OsStrExt;
+    let work = workdir();
+    let source = std::ffi::OsStr::from_bytes(b"rootfs:caf\xe9");
+    let output = work.command(&["export", "-o", "type=oci,dest=x.tar"]).arg(source).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.starts_with("error: the argument \"rootfs:caf\\xE9\" is not UTF-8\nhint: "), "{stderr}");
+}

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod blobs;
+
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -22,12 +24,15 @@ pub struct DockerDaemonFrontend;
 #[derive(Debug, Clone, Default)]
 struct DaemonOptions {
     context: Option<String>,
+    containerd: Option<String>,
 }
 
 impl Options for DaemonOptions {
     fn visit(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
         let help = "Read from the Docker Engine of this context of docker";
-        visitor.option("context", help, "the one that docker uses", &mut self.context)
+        visitor.option("context", help, "the one that docker uses", &mut self.context)?;
+        let help = "Read blobs from the containerd at this socket, where the engine keeps its images";
+        visitor.option("containerd", help, "that of the engine, if it can be reached", &mut self.containerd)
     }
 }
 
@@ -42,19 +47,19 @@ impl Frontend for DockerDaemonFrontend {
         if source.value.is_empty() {
             return Err(Error::option("`docker-daemon:` without a name").with_hint("`docker images` lists the names"));
         }
-        Ok(Box::new(Daemon { name: source.value.clone(), context: options.context }))
+        Ok(Box::new(Daemon { name: source.value.clone(), options }))
     }
 }
 
 #[derive(Debug)]
 struct Daemon {
     name: String,
-    context: Option<String>,
+    options: DaemonOptions,
 }
 
 impl FrontendInstance for Daemon {
     fn build(&self, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
-        let engine = Engine::new(Endpoint::find(self.context.as_deref())?, &cx.work().cancel);
+        let engine = Engine::new(Endpoint::find(self.options.context.as_deref())?, &cx.work().cancel);
         let shown = self.name.escape_debug();
         self.read(&engine, cx).attempt(|| format!("cannot read {SCHEME}:{shown} from {}", engine.endpoint()))
     }
@@ -64,9 +69,13 @@ impl Daemon {
     fn read(&self, engine: &Engine, cx: &FrontendContext<'_>) -> Result<Vec<Image>> {
         let found = engine.inspect(&self.name)?;
         let found = found.map_or_else(|| Err(self.missing(engine)), Ok)?;
+        let reference = self.reference(&found);
+        if let Some(images) = blobs::in_containerd(self.options.containerd.as_deref(), engine, &found, &reference)? {
+            return Ok(images);
+        }
         let scratch = ScratchDirectory::new_in(&std::env::temp_dir())?;
         let path = scratch.path().join("archive");
-        spool(engine, &self.reference(&found), &path, cx.work())?;
+        spool(engine, &reference, &path, cx.work())?;
         let path = path.to_str().ok_or_else(|| Error::input(format!("{} is not UTF-8", path.display())))?;
         // The archive stays open when its name is removed.
         cx.open(&Source::new("docker-archive", path))

@@ -34,7 +34,7 @@ pub fn layer(text: &str, options: &LayerOptions, progress: &Progress) -> Result<
     };
     match found.is_dir() {
         true => directory(path, step, destination, options, progress),
-        false => archive(path, step, destination, options),
+        false => archive(FileStream::new(path), &path.display().to_string(), step, destination, options),
     }
 }
 
@@ -55,11 +55,17 @@ pub(crate) fn directory(
     Ok(Layer::new(LayerSource::Dir(source), history(step)))
 }
 
-fn archive(path: &Path, step: String, destination: Vec<u8>, options: &LayerOptions) -> Result<Layer> {
-    let stream = FileStream::new(path);
+/// Returns an archive as a layer; `name` is for messages.
+pub(crate) fn archive(
+    stream: impl TarStream + 'static,
+    name: &str,
+    step: String,
+    destination: Vec<u8>,
+    options: &LayerOptions,
+) -> Result<Layer> {
     let first = || -> Result<()> { Reader::new(decoder(stream.open()?)?.1).next_entry().map(drop) };
     let readable = first();
-    readable.attempt(|| format!("layer {} is neither a directory nor a tar archive", path.display()))?;
+    readable.attempt(|| format!("layer {name} is neither a directory nor a tar archive"))?;
     let rules =
         Rules::default().with_owner(options.owner()).with_excludes(options.excludes()).with_destination(destination);
     let source = TarSource::new(Arc::new(stream), rules);

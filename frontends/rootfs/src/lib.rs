@@ -2,6 +2,7 @@
 
 mod layer;
 mod options;
+mod piped;
 mod source;
 
 pub use layer::layer;

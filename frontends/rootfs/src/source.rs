@@ -1,4 +1,4 @@
-//! The sources `rootfs:DIR` and `scratch`.
+//! The sources `rootfs:DIR`, `rootfs:-` and `scratch`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,17 +11,23 @@ use longshore_core::{
     SchemeInfo, Source,
 };
 
-use crate::layer::directory;
+use crate::layer::{archive, directory};
 use crate::options::LayerOptions;
+use crate::piped::Piped;
 
-/// The frontend of `rootfs:DIR` and `scratch`.
+/// The frontend of `rootfs:DIR`, `rootfs:-` and `scratch`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RootfsFrontend;
 
 impl Frontend for RootfsFrontend {
     fn schemes(&self) -> Vec<SchemeInfo> {
         vec![
-            SchemeInfo::new("rootfs", "rootfs:DIR", "a directory, as one layer", &mut LayerOptions::default()),
+            SchemeInfo::new(
+                "rootfs",
+                "rootfs:DIR|-",
+                "a directory, or a tar archive on standard input, as one layer",
+                &mut LayerOptions::default(),
+            ),
             SchemeInfo::new("scratch", "scratch", "no layers", &mut NoOptions),
         ]
     }
@@ -73,10 +79,15 @@ fn image(layers: Vec<Arc<Layer>>, platform: &Platform) -> Image {
 }
 
 fn root(path: &Path, options: &LayerOptions, cx: &FrontendContext<'_>) -> Result<Layer> {
+    let (step, top) = ("rootfs".to_owned(), Vec::new());
+    if path == Path::new("-") {
+        let piped = Piped::read().attempt(|| "cannot read rootfs:-".to_owned())?;
+        return archive(piped, "on standard input", step, top, options);
+    }
     let found = path.metadata().attempt(|| format!("cannot read rootfs:{}", path.display()))?;
     if !found.is_dir() {
         return Err(Error::input(format!("rootfs:{} is not a directory", path.display()))
             .with_hint("use the source `scratch`, and add an archive as a layer"));
     }
-    directory(path, "rootfs".to_owned(), Vec::new(), options, &cx.work().progress)
+    directory(path, step, top, options, &cx.work().progress)
 }

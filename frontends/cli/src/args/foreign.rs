@@ -1,7 +1,7 @@
 //! Words and flags of other tools: the error names what does the same here, or what was mistyped, and never a word that
 //! only looks alike.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Error};
@@ -120,8 +120,17 @@ pub(super) fn explained(error: Error, words: &[OsString], command: &Command) -> 
             Some(flag) => raw(ErrorKind::UnknownArgument, &self::flag(&flag, words, command)),
             None => error,
         },
+        ErrorKind::InvalidUtf8 => match words.iter().find(|word| word.to_str().is_none()) {
+            Some(word) => raw(ErrorKind::InvalidUtf8, &not_text(word)),
+            None => error,
+        },
         _ => error,
     }
+}
+
+fn not_text(word: &OsStr) -> String {
+    let hint = "sources and outputs are text: name a link to the file, or run the command in its directory as `.`";
+    format!("the argument {word:?} is not UTF-8\nhint: {hint}")
 }
 
 fn raw(kind: ErrorKind, message: &str) -> Error {

@@ -55,14 +55,15 @@ pub(super) fn source(text: &str, error: Error) -> Error {
         return error;
     }
     let path = split_reference(text).0;
-    let is_path = text.starts_with(['.', '/', '~']);
+    let is_archive = [".tar", ".tgz", ".tar.gz", ".tar.zst"].iter().any(|end| path.ends_with(end));
+    let is_path = text.starts_with(['.', '/', '~']) || is_archive;
     if Path::new(path).is_file() {
         return error.with_hint(format!(
             "{path} is no image; `longshore export scratch --layer {path} -o OUTPUT` makes one of an archive of files"
         ));
     }
     if is_path {
-        return error.with_hint(format!("there is no {path}; write rootfs:DIR for a directory, oci:DIR for a layout"));
+        return error.with_hint(format!("there is no {path}; write rootfs:DIR for a directory, oci:DIR for a layout, docker-archive:FILE for an archive"));
     }
     match text.parse::<ImageName>() {
         Ok(_) if text.contains(['/', ':']) => error.with_hint(format!(

@@ -84,6 +84,7 @@ pub(super) fn destination(text: &str, is_insecure: bool) -> Result<Vec<String>> 
         "oci" => file("oci", rest, &["tar=false"]),
         "oci-archive" => file("oci", rest, &[]),
         "docker-archive" => file("docker", rest, &[]),
+        "docker-daemon" => Ok(vec![field("type", "docker"), field("name", rest)]),
         _ => Err(unclear(text)),
     }
 }
@@ -96,7 +97,7 @@ fn named(rest: &str) -> (&str, Option<&str>) {
 fn unclear(text: &str) -> Error {
     let error = Error::option(format!("`{}` does not say where the image goes", text.escape_debug()));
     let hint = match text.split_once(':') {
-        Some(("docker-daemon", name)) => format!("`longshore save SOURCE | docker load` gives it to Docker as {name}"),
+        Some(("containerd", name)) => format!("write --store containerd: SOURCE image:{name}"),
         Some(("containers-storage", name)) => {
             format!("`longshore save SOURCE | podman load` gives it to Podman as {name}")
         }
@@ -129,6 +130,7 @@ mod tests {
             ("oci:dir:r/a:1", "type=oci,tar=false,dest=dir,name=r/a:1"),
             ("oci-archive:x.tar", "type=oci,dest=x.tar,name=*?"),
             ("docker-archive:x.tar:a:1", "type=docker,dest=x.tar,name=a:1"),
+            ("docker-daemon:a:1", "type=docker,name=a:1"),
         ] {
             assert_eq!(destination(text, false).unwrap().join(","), expected, "{text}");
         }
@@ -142,7 +144,7 @@ mod tests {
                 "write oci:./out for an image layout in a directory; `longshore unpack SOURCE --to ./out` writes its files",
             ),
             ("dir:out", "write oci:out for an image layout in a directory"),
-            ("docker-daemon:a:1", "`longshore save SOURCE | docker load` gives it to Docker as a:1"),
+            ("containerd:a:1", "write --store containerd: SOURCE image:a:1"),
         ] {
             assert_eq!(destination(text, false).unwrap_err().hint(), Some(hint), "{text}");
         }

@@ -28,9 +28,38 @@ pub(crate) fn images_come_back(machine: &Machine) {
         let verified = run(&mut machine.longshore(&["verify", "oci-archive:back.tar"]));
         assert!(verified.starts_with("ok sha256:"), "{verified}");
     }
+    blobs_are_read_where_they_are(machine, &digests(&loaded).0);
     // An image of an engine, changed, into the engine.
     machine.export(&["docker-daemon:back:1", "--layer", "one", "-o", "type=docker,name=back:2"]);
     machine.assert_tree("back:2", &["base", "four", "one"]);
+}
+
+/// From the containerd below the engine, without an archive.
+fn blobs_are_read_where_they_are(machine: &Machine, root: &str) {
+    let host = machine.host();
+    let engine = std::path::Path::new(host.strip_prefix("unix://").unwrap()).parent().unwrap();
+    let socket = engine.join("exec/containerd/containerd.sock");
+    let export = |source: &str| {
+        let words = ["export", source, "--progress=plain", "-o", "type=oci,tar=false,name=*,dest=blobs"];
+        attempt(machine.longshore(&words).args(["--metadata-file", "metadata.json"]))
+    };
+    let source = format!("docker-daemon:back:1,containerd={}", socket.display());
+    if machine.kind != Kind::Containerd {
+        assert!(export(&source).unwrap_err().contains("the engine does not keep its images in containerd"));
+        return;
+    }
+    export(&source).unwrap();
+    let verified = run(&mut machine.longshore(&["verify", "oci:blobs"]));
+    assert!(verified.starts_with(&format!("ok {root}")), "{verified}");
+    let error = export("docker-daemon:back:1,containerd=/nowhere").unwrap_err();
+    assert!(error.contains("cannot read the blobs of back:1 in the containerd at /nowhere"), "{error}");
+    // The same from the archive that the engine makes.
+    let archive = machine.longshore(&["export", "docker-daemon:back:1", "--progress=plain", "-o", "type=oci,dest=-"]);
+    let archive = { archive }.output().unwrap();
+    assert!(String::from_utf8_lossy(&archive.stderr).contains("read back:1 from unix://"));
+    let blobs = machine.longshore(&["export", &source, "--progress=plain", "-o", "type=oci,dest=-"]).output().unwrap();
+    assert!(blobs.status.success() && blobs.stdout == archive.stdout);
+    assert!(!String::from_utf8_lossy(&blobs.stderr).contains("read back:1 from unix://"));
 }
 
 pub(crate) fn what_is_missing_is_said(machine: &Machine) {

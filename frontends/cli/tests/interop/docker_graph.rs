@@ -74,14 +74,12 @@ fn is_exported(images: &DockerImages, name: &str) {
 }
 
 fn is_inspected(images: &DockerImages, name: &str) {
-    let said = run(images.longshore().args(["inspect", &source(images, name)]));
+    let said = run(images.longshore().args(["inspect", "--json", &source(images, name)]));
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let manifest = &said[0]["image"]["manifests"][0];
     let Known { id, layers } = &images.known[name];
-    let lines = |word: &str| -> Vec<String> {
-        let lines = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let digest = |words: Vec<&str>| words.into_iter().find(|word| word.starts_with("sha256:")).unwrap().to_owned();
-        lines.filter(|words| words.first() == Some(&word)).map(digest).collect()
-    };
-    assert_eq!((lines("config"), &lines("layer")), (vec![id.clone()], layers), "{said}");
+    assert_eq!(manifest["config"]["digest"], id.as_str(), "{said}");
+    assert_eq!(manifest["image"]["rootfs"]["diff_ids"], serde_json::json!(layers), "{said}");
     let said = run(images.longshore().args(["verify", &source(images, name)]));
     assert!(said.starts_with("ok sha256:"), "{said}");
 }

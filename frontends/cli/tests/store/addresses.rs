@@ -21,11 +21,11 @@ fn a_store_is_a_path_or_begins_with_a_scheme() {
         assert_eq!(stdout(&work, &["images", "-q", "--store", absolute.to_str().unwrap()]), "docker.io/library/a:1\n");
     }
     let before = work.names();
-    for address in ["containerd:default", "foo:/x", "foo:", "DIR:x"] {
+    for address in ["podman:default", "foo:/x", "foo:", "DIR:x"] {
         let scheme = address.split(':').next().unwrap();
         let expected = format!(
             "error: unknown kind of image store `{scheme}`\n\
-            hint: a store is a path or dir:PATH; for a directory of that name, write ./{address}\n"
+            hint: a store is a path or dir:PATH or containerd:[SOCKET][,namespace=NAME,snapshotter=NAME]; for a directory of that name, write ./{address}\n"
         );
         for arguments in [&EXPORT[..], &["images"], &["prune"], &["export", "rootfs:tree", "-o", "type=oci,dest=a"]] {
             let ran = work.run(&with_store(arguments, address));
@@ -104,7 +104,7 @@ fn a_malformed_address_is_refused_by_every_command_and_a_well_formed_one_by_none
         &["export", "rootfs:missing", "-o", "type=oci,dest=a.tar"],
     ];
     for (address, text) in [
-        ("containerd:default", "unknown kind of image store `containerd`"),
+        ("podman:default", "unknown kind of image store `podman`"),
         ("dir:", "the path of the image store is empty"),
         ("", "the path of the image store is empty"),
         ("file", "it is not a directory"),
