@@ -185,7 +185,8 @@ fn labels(image: &StoredImage) -> Result<Labels> {
     if is_whole && image.referrers.is_empty() {
         return Ok(labels);
     }
-    let rest = Rest { root: Some(image.root.clone()).filter(|_| !is_whole), referrers: image.referrers.clone() };
+    // With the root, as another client may move the name and leave the labels.
+    let rest = Rest { root: Some(image.root.clone()), referrers: image.referrers.clone() };
     let json = serde_json::to_string(&rest);
     let mut json = json.map_err(|error| Error::input("a descriptor is not JSON").with_source(error))?;
     for number in 0.. {
@@ -204,12 +205,10 @@ fn stored(image: &Image) -> Option<StoredImage> {
     let plain = root(image.target.as_ref()?)?;
     let json: String = (0..).map_while(|number| image.labels.get(&format!("{REST}{number}")).cloned()).collect();
     let rest: Rest = serde_json::from_str(&json).unwrap_or_default();
-    // Another client may have moved the name, and left the labels.
     let is_current = |root: &Descriptor| (&root.digest, root.size) == (&plain.digest, plain.size);
     match rest.root {
         Some(root) if is_current(&root) => Some(StoredImage::new(root, rest.referrers)),
-        Some(_) => Some(StoredImage::new(plain, Vec::new())),
-        None => Some(StoredImage::new(plain, rest.referrers)),
+        _ => Some(StoredImage::new(plain, Vec::new())),
     }
 }
 

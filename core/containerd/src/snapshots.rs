@@ -87,8 +87,18 @@ impl ContainerdStore {
         let mounts = self.create(PREPARE, &key, None).map_err(|status| self.snapshot_failed(status))?;
         let mut writer = Writer { store: self, key, path: PathBuf::new() };
         let prepare = || {
-            writer.path = directory(&mounts)?.join("layers");
-            fs::create_dir(&writer.path).attempt(|| format!("cannot create {}", writer.path.display()))?;
+            let path = directory(&mounts)?.join("layers");
+            match fs::create_dir(&path) {
+                // Only what was made here is removed: another containerd may have its files at the same path.
+                Ok(()) => writer.path = path,
+                Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                    return Err(error).attempt(|| format!("cannot create {}", path.display()));
+                }
+                Err(error) => {
+                    let message = format!("cannot create {}", path.display());
+                    return Err(Error::new(ErrorKind::Unsupported, message).with_source(error));
+                }
+            }
             let request = KeyRequest { snapshotter: self.snapshotter.to_string(), key: writer.key.clone() };
             let usage = self.connection.call::<_, UsageResponse>(USAGE, None, request);
             // The root of the snapshot, and the new directory.

@@ -215,8 +215,9 @@ mod tests {
             let error = stores.open(OsStr::new(address)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidOption);
             assert_eq!(error.message(), format!("unknown kind of image store `{scheme}`"));
-            let hint =
-                format!("a store is a path or dir:VALUE or other:VALUE; for a directory of that name, write ./{address}");
+            let hint = format!(
+                "a store is a path or dir:VALUE or other:VALUE; for a directory of that name, write ./{address}"
+            );
             assert_eq!(error.hint(), Some(hint.as_str()));
         }
         let none = StoreRegistry::default().open(OsStr::new("a")).unwrap_err();

@@ -40,7 +40,9 @@ pub(crate) fn read(path: &str, response: impl Read) -> Result<()> {
         let said = message.detail.and_then(|detail| detail.message).or(message.error);
         let broken = message.stream.filter(|text| text.starts_with(BROKEN));
         if let Some(text) = said.or(broken) {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("the engine cannot load it: {}", shown(&text))));
+            let is_full = ["no space left on device", "disk quota exceeded"].iter().any(|words| text.contains(words));
+            let kind = if is_full { ErrorKind::NoSpace } else { ErrorKind::InvalidInput };
+            return Err(Error::new(kind, format!("the engine cannot load it: {}", shown(&text))));
         }
     }
     Ok(())

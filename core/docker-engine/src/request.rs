@@ -54,7 +54,7 @@ impl Connections {
     pub(crate) fn document<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let response = accepted(path, self.send(Method::GET, path)?)?;
         let bytes = self.read(path, response, DOCUMENT)?;
-        serde_json::from_slice(&bytes).map_err(|error| failure::garbled(path, &error.to_string()).with_source(error))
+        serde_json::from_slice(&bytes).map_err(|error| failure::garbled(path, &error.to_string()))
     }
 
     /// Sends a request without a body, and waits for a response of any status.

@@ -65,7 +65,7 @@ fn each_command_of_the_page_runs() {
 
 /// Lines as their users know them, with the program's name in place of their own; and what an error has to name, or
 /// nothing for a line that works.
-const REFLEXES: [(&str, &str); 64] = [
+const REFLEXES: [(&str, &str); 65] = [
     ("pull localhost:5000/app:1", ""),
     ("pull localhost:5000/app", ""),
     ("pull docker://localhost:5000/app:1", ""),

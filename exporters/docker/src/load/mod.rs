@@ -82,7 +82,7 @@ impl Loading<'_> {
         let present = present::find(&self.engine, self.keeps, &listed, &self.images, self.cx)?;
         match self.send(&present).and_then(|()| self.missing()) {
             Ok(None) => {}
-            Err(error) if error.kind() == ErrorKind::Cancelled || present.is_empty() => return Err(error),
+            Err(error) if present.is_empty() || is_final(error.kind()) => return Err(error),
             Ok(Some(id)) if present.is_empty() => return Err(incomplete(&id)),
             // It may have lost a layer since it was asked.
             Ok(Some(_)) | Err(_) => self.load_whole()?,
@@ -129,6 +129,11 @@ impl Loading<'_> {
             tagged => tagged,
         }
     }
+}
+
+/// Whether sending the whole image would fail, too.
+fn is_final(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Cancelled | ErrorKind::NoSpace | ErrorKind::Denied | ErrorKind::Corrupt)
 }
 
 fn incomplete(id: &Digest) -> Error {

@@ -46,8 +46,12 @@ fn below(
             break;
         }
         cx.work().check()?;
-        // It may be gone by now.
-        let Some(found) = engine.inspect(&image.id.to_string())? else { continue };
+        let found = match engine.inspect(&image.id.to_string()) {
+            Ok(Some(found)) => found,
+            Err(error) if error.kind() == ErrorKind::Cancelled || error.is_retryable() => return Err(error),
+            // It may be gone by now, or damaged: then it says nothing about layers.
+            Ok(None) | Err(_) => continue,
+        };
         for (chain, known) in &mut chains {
             let same = chain.iter().zip(&found.diff_ids).take_while(|((_, diff_id), found)| diff_id == *found).count();
             *known = same.max(*known);

@@ -171,10 +171,18 @@ fn flag(flag: &str, words: &[OsString], command: &Command) -> String {
 /// Returns the command that the words get to, and how it is called.
 fn used<'a>(words: &[OsString], command: &'a Command) -> (String, &'a Command) {
     let (mut path, mut used) = (command.get_name().to_owned(), command);
-    for word in words.iter().skip(1).filter_map(|word| word.to_str()) {
-        if let Some(found) = used.find_subcommand(word) {
-            path += &format!(" {}", found.get_name());
-            used = found;
+    let mut words = words.iter().skip(1).filter_map(|word| word.to_str());
+    while let Some(word) = words.next() {
+        match used.find_subcommand(word) {
+            Some(found) if word != "help" => {
+                path += &format!(" {}", found.get_name());
+                used = found;
+            }
+            // Its words name another command.
+            Some(_) => {}
+            None if word == "--store" => drop(words.next()),
+            None if word.starts_with('-') => {}
+            None => break,
         }
     }
     (path, used)

@@ -16,6 +16,11 @@ pub(crate) struct ProgressArgs {
 }
 
 impl ProgressArgs {
+    /// Of a step inside another command.
+    pub(crate) fn quiet() -> Self {
+        Self { quiet: true, ..Self::default() }
+    }
+
     pub(crate) fn style(self) -> ProgressStyle {
         if self.quiet { ProgressStyle::Quiet } else { self.progress }
     }

@@ -48,7 +48,9 @@ fn with_dest(mut info: ExporterInfo) -> ExporterInfo {
     let (syntax, help, default) = match info.destination {
         Destination::File => ("PATH|-", "Where to write; `-` is standard output", "standard output"),
         Destination::NamedFile => ("PATH|-", "Where to write; `-` is standard output", "none, it has to be given"),
-        Destination::OptionalFile => ("PATH|-", "Where to write; `-` is standard output", "none, it is sent to an engine"),
+        Destination::OptionalFile => {
+            ("PATH|-", "Where to write; `-` is standard output", "none, it is sent to an engine")
+        }
         Destination::Layout | Destination::Directory => ("PATH", "Directory to write into", "none, it has to be given"),
         Destination::None | Destination::ImageStore => return info,
     };

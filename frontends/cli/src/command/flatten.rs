@@ -12,7 +12,7 @@ use longshore_distribution::Client;
 use super::export::export;
 use super::words::{Words, destination};
 use super::{inspect, work};
-use crate::args::{FlattenArgs, ProgressStyle};
+use crate::args::{FlattenArgs, ProgressArgs, ProgressStyle};
 use crate::store_root::StoreRoot;
 
 pub(crate) fn flatten(
@@ -29,10 +29,9 @@ pub(crate) fn flatten(
     let (layer, file) = (scratch.path().join("layer.tar"), scratch.path().join("config.json"));
     fs::write(&file, config)?;
 
-    let mut files = Words::new(args.progress);
+    let mut files = Words::new(ProgressArgs::quiet());
     files.source(&args.from);
     files.flag("--no-store");
-    files.flag("--quiet");
     files.platforms(std::slice::from_ref(&platform));
     files.output(&["type=tar".to_owned(), format!("dest={}", layer.display())]);
     export(&files.export()?, root, exporters, frontends, client)?;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use longshore_core::image::Graph;
-use longshore_core::{Error, ExporterRegistry, FrontendRegistry, Source};
+use longshore_core::{Error, ErrorKind, ExporterRegistry, FrontendRegistry, Source};
 use longshore_distribution::Client;
 
 use super::words::{Words, destination};
@@ -39,9 +39,17 @@ fn words(args: &IndexCreateArgs, root: &StoreRoot, frontends: &FrontendRegistry)
         }
         for (_, existing) in inspect::open(&source, root, frontends, &work)? {
             let entries = Graph::of(&existing, &work).entries()?;
+            if let Some(missing) = entries.missing.first() {
+                let message = format!("{text} lists manifest {}, which is missing", missing.digest);
+                return Err(Error::new(ErrorKind::NotFound, message)
+                    .with_hint("name its platforms: PLATFORM=SOURCE for each that is there"));
+            }
             let images = entries.present.iter().filter(|entry| entry.is_image());
-            let platforms = images.filter_map(|entry| entry.platform());
-            platforms.for_each(|platform| words.source(prefixed(text, &platform.to_string())));
+            let platforms: Vec<_> = images.filter_map(|entry| entry.platform()).collect();
+            if platforms.is_empty() {
+                return Err(Error::input(format!("{text} has no image for a platform")));
+            }
+            platforms.iter().for_each(|platform| words.source(prefixed(text, &platform.to_string())));
         }
     }
     Ok(words)

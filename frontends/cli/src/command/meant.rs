@@ -8,11 +8,12 @@ use longshore_core::options::nearest;
 use longshore_core::{Error, split_reference};
 
 /// How other tools write destinations, and how they are written here.
-const SCHEMES: [(&str, &str); 6] = [
+const SCHEMES: [(&str, &str); 7] = [
     ("docker://", "type=registry,name="),
     ("oci-archive:", "type=oci,dest="),
     ("oci:", "type=oci,tar=false,dest="),
     ("docker-archive:", "type=docker,dest="),
+    ("docker-daemon:", "type=docker,name="),
     ("image:", "type=image,name="),
     ("dir:", "type=oci,tar=false,dest="),
 ];
@@ -24,7 +25,11 @@ pub(super) fn output(text: &str, exporters: &ExporterRegistry) -> Option<String>
         return Some(format!("type={text}"));
     }
     if let Some((scheme, start)) = SCHEMES.iter().find(|(scheme, _)| text.starts_with(scheme)) {
-        return Some(format!("{start}{}", &text[scheme.len()..]));
+        let rest = &text[scheme.len()..];
+        return Some(match rest.split_once(':').filter(|_| start.ends_with("dest=")) {
+            Some((path, name)) => format!("{start}{path},name={name}"),
+            None => format!("{start}{rest}"),
+        });
     }
     let archive = Algorithm::of_file_name(text).filter(|_| !Path::new(text).is_dir());
     match text.split_once('=') {
