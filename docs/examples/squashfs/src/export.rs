@@ -4,9 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use longshore_core::archive::Writer;
-use longshore_core::{
-    BuildResult, Context, Error, ExportContext, ExporterType, FileSink, Result, ScratchDirectory, Staged,
-};
+use longshore_core::{BuildResult, Context, ExportContext, ExporterType, FileSink, Result, ScratchDirectory, Staged};
 
 use crate::SquashfsExporter;
 use crate::options::SquashfsOptions;
@@ -37,12 +35,6 @@ pub(crate) fn image<'a>(
 fn write(result: &BuildResult, options: &SquashfsOptions, cx: &ExportContext<'_>, out: &mut dyn Write) -> Result<()> {
     let mut tar = Writer::new(out);
     options.files.entries(result, cx, &mut |entry, content| {
-        // Of a larger number, tar2sqfs would write the lower 32 bits: 0 belongs to root.
-        if entry.uid.max(entry.gid) > u64::from(u32::MAX) {
-            let message =
-                format!("{} belongs to {}:{}, which SquashFS has no room for", entry.display(), entry.uid, entry.gid);
-            return Err(Error::input(message).with_hint("choose an owner with chown=UID:GID"));
-        }
         tar.append(entry, content).attempt(|| format!("cannot write {}", entry.display()))
     })?;
     tar.finish()?;

@@ -235,7 +235,7 @@ fn an_owner_with_a_large_number_is_refused() {
     tar.append(&Entry { uid: 1 << 32, ..Entry::file("f", 0o644, 0) }, &mut &b""[..]).unwrap();
     let result = of_tar(tar.finish().unwrap());
     let error = try_export(&result, "type=squashfs", &image).unwrap_err();
-    assert!(error.with_causes().ends_with("f belongs to 4294967296:0, which SquashFS has no room for"), "{error}");
+    // tar2sqfs would write the lower 32 bits: 0 belongs to root.
+    assert!(error.with_causes().contains("its owner is 4294967296"), "{}", error.with_causes());
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
-    export(&result, "type=squashfs,chown=7:8", &image);
 }
