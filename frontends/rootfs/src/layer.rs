@@ -13,25 +13,38 @@ use longshore_core::tree::Patterns;
 use longshore_core::{Context, Progress, Result};
 
 use crate::options::LayerOptions;
+use crate::piped::Piped;
 
-/// Returns the layer that `PATH[:DEST]` is.
+/// Returns whether a layer comes on standard input, which can be read once: `-` or `-:DEST`.
+pub fn is_piped(text: &str) -> bool {
+    text == "-" || text.starts_with("-:/")
+}
+
+/// Returns the layer that `PATH[:DEST]` is; a `PATH` that is `-` is a tar archive on standard input, which is read here.
 ///
 /// `DEST` is absolute, so a colon in `PATH` is only taken for the separator where a slash follows it.
 ///
 /// # Errors
-/// A path that does not exist, cannot be read, or is neither a directory nor a tar archive; a `DEST` with `..`.
+/// A path that does not exist, cannot be read, or is neither a directory nor a tar archive; a `DEST` with `..`;
+/// standard input that is a terminal, is empty or cannot be read.
 pub fn layer(text: &str, options: &LayerOptions, progress: &Progress) -> Result<Layer> {
     let (path, destination) = match text.rfind(":/") {
-        Some(at) if !Path::new(text).exists() => (&text[..at], Rules::parse_destination(&text[at + 1..])?),
+        Some(at) if is_piped(text) || !Path::new(text).exists() => {
+            (&text[..at], Rules::parse_destination(&text[at + 1..])?)
+        }
         _ => (text, Vec::new()),
     };
-    let path = Path::new(path);
-    let found = path.metadata().attempt(|| format!("cannot read layer {}", path.display()))?;
     // Without the path: an image should not reveal where it was built.
     let step = match &*String::from_utf8_lossy(&destination) {
         "" => "layer".to_owned(),
         destination => format!("layer /{destination}"),
     };
+    if is_piped(text) {
+        let piped = Piped::read().attempt(|| "cannot read a layer from standard input".to_owned())?;
+        return archive(piped, "on standard input", step, destination, options);
+    }
+    let path = Path::new(path);
+    let found = path.metadata().attempt(|| format!("cannot read layer {}", path.display()))?;
     match found.is_dir() {
         true => directory(path, step, destination, options, progress),
         false => archive(FileStream::new(path), &path.display().to_string(), step, destination, options),

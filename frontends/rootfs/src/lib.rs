@@ -5,6 +5,6 @@ mod options;
 mod piped;
 mod source;
 
-pub use layer::layer;
+pub use layer::{is_piped, layer};
 pub use options::LayerOptions;
 pub use source::RootfsFrontend;

@@ -6,16 +6,19 @@ use std::sync::Arc;
 use longshore_core::compose::{Edits, RunEdits};
 use longshore_core::oci::{CONFIG_LIMIT, ImageConfig};
 use longshore_core::{Context, Error, Progress, Result};
-use longshore_frontend_rootfs::{LayerOptions, layer};
+use longshore_frontend_rootfs::{LayerOptions, is_piped, layer};
 
 use super::sources::{Flag, layer_attrs};
 use crate::args::{ConfigArgs, ExportArgs};
 
 /// Returns the edits set by flags, applied on top of every source.
-pub(super) fn edits(args: &ExportArgs, layers: &[String], flags: &[Flag], progress: &Progress) -> Result<Edits> {
+pub(super) fn edits(args: &ExportArgs, flags: &[Flag], progress: &Progress) -> Result<Edits> {
+    if args.layers.iter().filter(|text| is_piped(text)).count() > 1 {
+        return Err(Error::option("standard input can be read once, and two layers are `-`"));
+    }
     let options = LayerOptions::parse("--layer", &layer_attrs(flags))?;
     let layer = |text: &String| layer(text, &options, progress).map(Arc::new);
-    let layers = layers.iter().map(layer).collect::<Result<_>>()?;
+    let layers = args.layers.iter().map(layer).collect::<Result<_>>()?;
     let config = args.config.config.as_ref().map(|path| -> Result<ImageConfig> {
         if fs::metadata(path)?.len() > CONFIG_LIMIT {
             return Err(Error::input(format!("more than the limit of {CONFIG_LIMIT} bytes")));

@@ -11,7 +11,6 @@ use longshore_core::{
 };
 use longshore_distribution::Client;
 
-use super::piped::Layers;
 use super::{annotation, attest, cap, edits, meant, sources, work, written};
 use crate::args::ExportArgs;
 use crate::progress::Display;
@@ -45,8 +44,7 @@ pub(crate) fn export(
         resolved.check_reachable()?;
     }
     let cx = sources::context(frontends, root, &work);
-    let layers = Layers::of(&args.layers)?;
-    let edits = edits::edits(args, &layers.texts, &flags, &work.progress)?;
+    let edits = edits::edits(args, &flags, &work.progress)?;
     let built = sources::build(&sources, &cx)?;
     let dependencies: Vec<_> = built.iter().flat_map(|source| attest::dependencies(&source.images)).collect();
     let mut images = compose(built, &args.platforms, &edits, &work)?;

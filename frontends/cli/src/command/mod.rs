@@ -22,7 +22,6 @@ mod login;
 mod ls;
 mod man;
 mod meant;
-mod piped;
 mod plugin;
 mod prune;
 mod pull;
