@@ -95,7 +95,7 @@ impl Connection {
         })
     }
 
-    /// Calls `method`, which answers with any number of messages.
+    /// Calls `method`, whose response is a stream of messages.
     pub(crate) fn list<Q, A>(&self, method: &'static str, message: Q) -> Result<Incoming<A>, Status>
     where
         Q: Message + 'static,
@@ -109,7 +109,7 @@ impl Connection {
         })
     }
 
-    /// Calls `method` with any number of messages, of which `first` is one, and which answers with as many.
+    /// Calls `method`, which takes a stream of messages, beginning with `first`, and returns another.
     pub(crate) fn exchange<Q, A>(
         &self,
         method: &'static str,

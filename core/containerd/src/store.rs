@@ -22,7 +22,7 @@ impl ContainerdStore {
     /// Opens the store at `address`. A namespace that does not exist is created by the first write.
     ///
     /// # Errors
-    /// [`Unavailable`](ErrorKind::Unavailable) if no containerd answers; [`Denied`](ErrorKind::Denied) without the right
+    /// [`Unavailable`](ErrorKind::Unavailable) if no containerd responds; [`Denied`](ErrorKind::Denied) without permission
     /// to use its socket.
     pub fn open(address: &Address) -> Result<Self> {
         let connection = Arc::new(Connection::open(address)?);

@@ -1,4 +1,4 @@
-//! Writing a blob: chunks sent ahead of their answers, and committed under the expected digest.
+//! Writes a blob: chunks are sent without waiting for each response, and committed under the expected digest.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};

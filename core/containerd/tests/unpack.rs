@@ -144,7 +144,7 @@ fn an_ordinary_stack_is_the_same_with_every_snapshotter() {
     }
 }
 
-/// Whoever unpacks it: nothing of it stays.
+/// Nothing of it stays, whether Longshore or containerd unpacks it.
 #[test]
 fn a_layer_with_another_diff_id_is_corrupt() {
     for daemon in daemons() {

@@ -53,8 +53,8 @@ impl Client {
     /// Deletes what a tag or a digest names, and returns the digest that it had: the manifest, with all its tags.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) for what is not there; a registry that refuses, that does not delete, or that cannot
-    /// be reached.
+    /// [`NotFound`](ErrorKind::NotFound) if it does not exist; errors of a registry that refuses to delete, does not
+    /// support it, or cannot be reached.
     pub fn delete(&self, name: &ImageName, work: &Work) -> Result<Digest> {
         let what = || format!("cannot delete {name}");
         let reference = name.digest().or_else(|| name.tag()).unwrap_or("latest");
@@ -79,7 +79,7 @@ impl Client {
 fn refused(name: &ImageName) -> Error {
     let message = format!("cannot delete {name}: {} does not delete images", name.registry());
     Error::new(ErrorKind::Unsupported, message)
-        .with_hint("whoever runs the registry may allow it, as with REGISTRY_STORAGE_DELETE_ENABLED=true")
+        .with_hint("its administrator can enable it, for example with REGISTRY_STORAGE_DELETE_ENABLED=true")
 }
 
 fn get<'a>(method: Method, target: Target<'a>, scopes: &'a [Scope]) -> Call<'a> {

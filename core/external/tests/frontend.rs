@@ -162,7 +162,7 @@ fn a_blob_that_is_not_what_it_says_is_refused() {
     assert!(error.contains("the layer") && error.contains("is not right"), "{error}");
 }
 
-/// One that changes its blob after it was asked harms nobody.
+/// A frontend may change a blob after it has returned its description.
 #[test]
 fn a_blob_that_changes_later_is_refused_when_it_is_copied() {
     let shelf = Shelf::new();

@@ -7,7 +7,7 @@ use super::{Url, bounded};
 
 /// Returns the document that `bytes`, the start of a body, hold: at most `limit` bytes of it.
 ///
-/// Caches compress what they pass on, whoever asks. A registry that only claims to compress, and sends the document as
+/// Some caches compress responses that no client asked them to. A registry that only claims to compress, and sends the document as
 /// it is, does no harm.
 ///
 /// # Errors

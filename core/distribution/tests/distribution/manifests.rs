@@ -97,7 +97,7 @@ fn a_manifest_of_which_parts_are_missing_says_what_the_registry_says() {
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }
 
-/// A cache that compresses what it passes on, whoever asks.
+/// Some caches compress responses that no client asked them to.
 #[test]
 fn a_document_that_is_compressed_on_its_way_is_decoded() {
     let registry = Registry::start();
