@@ -60,7 +60,7 @@ pub(super) fn source(text: &str, error: Error) -> Error {
         return error;
     }
     let path = split_reference(text).0;
-    let is_archive = [".tar", ".tgz", ".tar.gz", ".tar.zst"].iter().any(|end| path.ends_with(end));
+    let is_archive = Algorithm::of_file_name(path).is_some();
     let is_path = text.starts_with(['.', '/', '~']) || is_archive;
     if Path::new(path).is_file() {
         return error.with_hint(format!(
